@@ -1,0 +1,3 @@
+//! Chores of the carstone workspace: `cargo xtask <task>`.
+
+fn main() {}
