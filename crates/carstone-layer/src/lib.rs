@@ -30,6 +30,7 @@ mod error;
 mod fail_safe;
 mod frame;
 mod id;
+mod pool;
 mod read_at;
 mod write;
 
@@ -38,5 +39,6 @@ pub use error::{Error, ErrorKind};
 pub use fail_safe::{BoxFailSafe, Cause, Correction, FailSafeRead, Gap, Report};
 pub use frame::{FRAME_HEADER_LEN, FRAME_MAGIC, FrameHeader, Kind};
 pub use id::{LayerId, LayerList, LayerSlot, PackId};
+pub use pool::{Ordered, Pool, Ticket, default_threads};
 pub use read_at::{ReadAt, ReadSeek, SeekSource, read_full};
 pub use write::{BoxWriter, Hint, LayerWrite};
