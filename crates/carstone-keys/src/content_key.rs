@@ -1,0 +1,133 @@
+//! The key that a pack is encrypted under.
+
+use std::{fmt, io};
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind};
+
+/// The 32-byte key that a pack's contents are encrypted under.
+///
+/// It is wiped from memory when dropped, is compared in constant time, and `Debug` does not show it.
+#[derive(Clone)]
+pub struct ContentKey(Zeroizing<[u8; Self::LEN]>);
+
+impl ContentKey {
+    /// Length of a content key in bytes.
+    pub const LEN: usize = 32;
+
+    /// Draws a new key from the operating system.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Randomness`] if the operating system has no random bytes to give.
+    pub fn generate() -> Result<Self, Error> {
+        let mut bytes = Zeroizing::new([0; Self::LEN]);
+        fill_random(bytes.as_mut())?;
+        Ok(Self(bytes))
+    }
+
+    /// Takes 32 bytes as a key.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The bytes of the key.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+
+    /// What is sealed in an envelope: a version byte and the key.
+    pub(crate) fn to_plaintext(&self) -> Zeroizing<[u8; PLAINTEXT_LEN]> {
+        let mut plain = Zeroizing::new([VERSION; PLAINTEXT_LEN]);
+        plain[1..].copy_from_slice(self.as_bytes());
+        plain
+    }
+
+    pub(crate) fn from_plaintext(plain: &[u8]) -> Result<Self, Error> {
+        match plain.split_first() {
+            Some((&VERSION, rest)) => <[u8; Self::LEN]>::try_from(rest)
+                .map(Self::from_bytes)
+                .map_err(|_| Error::new(ErrorKind::BadPlaintext)),
+            _ => Err(Error::new(ErrorKind::BadPlaintext)),
+        }
+    }
+}
+
+impl PartialEq for ContentKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes().ct_eq(other.as_bytes()).into()
+    }
+}
+
+impl Eq for ContentKey {}
+
+impl fmt::Debug for ContentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ContentKey(..)")
+    }
+}
+
+/// Fills `out` from the operating system.
+///
+/// The age library panics where there is no randomness. Drawing some here first turns that into an error.
+pub(crate) fn fill_random(out: &mut [u8]) -> Result<(), Error> {
+    getrandom::fill(out)
+        .map_err(|error| Error::with_source(ErrorKind::Randomness, io::Error::other(error)))
+}
+
+/// Length of what is sealed: the version byte and the key.
+pub(crate) const PLAINTEXT_LEN: usize = 1 + ContentKey::LEN;
+const VERSION: u8 = 0x01;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plaintext_is_a_version_byte_and_the_key() {
+        let plain = ContentKey::from_bytes([7; 32]).to_plaintext();
+        assert_eq!(plain[0], 1);
+        assert_eq!(plain[1..], [7; 32]);
+    }
+
+    #[test]
+    fn plaintext_of_another_length_or_version_is_refused() {
+        for len in [0, 1, 32, 34, 66] {
+            let error = ContentKey::from_plaintext(&vec![1; len]).expect_err("wrong length");
+            assert_eq!(*error.kind(), ErrorKind::BadPlaintext, "{len}");
+        }
+        for version in [0, 2, 0xff] {
+            let mut plain = [1; 33];
+            plain[0] = version;
+            let error = ContentKey::from_plaintext(&plain).expect_err("wrong version");
+            assert_eq!(*error.kind(), ErrorKind::BadPlaintext, "{version}");
+        }
+        assert!(ContentKey::from_plaintext(&[1; 33]).is_ok());
+    }
+
+    #[test]
+    fn keys_differ_in_any_byte() {
+        let key = ContentKey::from_bytes([9; 32]);
+        for i in 0..32 {
+            let mut other = [9; 32];
+            other[i] ^= 1;
+            assert_ne!(key, ContentKey::from_bytes(other));
+        }
+        assert_eq!(key, key.clone());
+    }
+
+    #[test]
+    fn two_draws_differ() {
+        let draw = || ContentKey::generate().expect("randomness");
+        assert_ne!(draw(), draw());
+    }
+
+    #[test]
+    fn debug_hides_the_key() {
+        assert_eq!(format!("{:?}", ContentKey::from_bytes([0xab; 32])), "ContentKey(..)");
+    }
+}

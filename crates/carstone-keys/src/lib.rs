@@ -1,0 +1,91 @@
+//! Key envelopes: a pack's content key, sealed to age recipients or to a passphrase.
+//!
+//! ```
+//! use carstone_keys::{ContentKey, Envelope, ErrorKind, Identities, Identity, Recipients};
+//!
+//! let alice = Identity::generate()?;
+//! let key = ContentKey::generate()?;
+//!
+//! let mut recipients = Recipients::new();
+//! recipients.add(alice.to_public());
+//! let envelope = recipients.seal(&key)?;
+//!
+//! let stored = envelope.as_bytes().to_vec();
+//! let mut identities = Identities::new();
+//! identities.add_identity(alice);
+//! assert_eq!(identities.open(&Envelope::from_bytes(&stored)?)?, key);
+//!
+//! let mut stranger = Identities::new();
+//! stranger.add_identity(Identity::generate()?);
+//! let refused = stranger.open(&envelope).unwrap_err();
+//! assert!(matches!(refused.kind(), ErrorKind::NoMatchingKey { .. }));
+//! # Ok::<(), carstone_keys::Error>(())
+//! ```
+//!
+//! # When to use it
+//!
+//! Whenever a 32-byte key has to reach people who already have age keys, a passphrase, or (with the
+//! feature `ssh`) SSH keys. An [`Envelope`] is an ordinary binary age file, so that anyone who has the
+//! `age` program and an identity can open it without carstone. It is no place for data: what it carries is
+//! always one [`ContentKey`].
+//!
+//! # Guarantees
+//!
+//! - A key comes out of [`Identities::open`] only if the header's MAC and the payload's tag hold, and if the
+//!   payload is the version byte `0x01` and 32 bytes, neither more nor less.
+//! - Nothing read from outside makes this crate panic, hang or allocate without limit: an envelope and a
+//!   key file have at most [`MAX_LEN`] bytes, and a passphrase costs at most the work factor that the
+//!   reader allows ([`Identities::with_max_work_factor`]).
+//! - A passphrase is asked for only when it is needed: the callback runs when the envelope has a
+//!   passphrase stanza, or when no other identity opened it and a locked key file is left.
+//! - Keys are wiped from memory when dropped. Error messages name the file and the line and never repeat
+//!   what stands there. `Debug` shows no secret.
+//!
+//! # What an envelope does not prove
+//!
+//! Sealing needs only public keys, so **an envelope says nothing about who made it**. And whoever can open
+//! a pack holds its content key, which is all it takes to encrypt other contents under it: one reader can
+//! make a pack that looks to the other readers as if it came from the author. Encryption under a shared
+//! key protects against everyone who does not have the key, and against nobody who has it. Only a
+//! signature over the pack prevents such a forgery; use one wherever readers do not trust each other.
+//!
+//! An envelope can be sealed again to other recipients ([`Identities::open`], then [`Recipients::seal`]).
+//! That takes nothing away from those who opened the old one: they have the key.
+//!
+//! # Format
+//!
+//! A binary file of the age format v1 (<https://c2sp.org/age>) whose plaintext is `0x01` and the 32 bytes of
+//! the content key; section *Key envelope* of `docs/format.md`.
+//!
+//! # Features
+//!
+//! - `ssh`: recipients `ssh-ed25519 …` and `ssh-rsa …`, and private keys of OpenSSH as identities. Off by
+//!   default because it brings an RSA implementation.
+
+mod content_key;
+mod envelope;
+mod error;
+mod header;
+mod identities;
+mod identity;
+mod key_file;
+mod locked;
+mod payload;
+mod recipient;
+mod recipients;
+#[cfg(feature = "ssh")]
+mod ssh;
+mod time;
+
+pub use content_key::ContentKey;
+pub use envelope::{Envelope, MAX_LEN};
+pub use error::{Error, ErrorKind};
+pub use header::RecipientKind;
+pub use identities::{DEFAULT_MAX_WORK_FACTOR, Identities, PassphraseFor};
+pub use identity::Identity;
+pub use recipient::Recipient;
+pub use recipients::{DEFAULT_WORK_FACTOR, Recipients};
+pub use secrecy;
+
+#[cfg(test)]
+mod vectors;

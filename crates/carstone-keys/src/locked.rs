@@ -1,0 +1,106 @@
+//! Key files that a passphrase locks.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use age::armor::ArmoredReader;
+
+use crate::envelope::MAX_LEN;
+use crate::error::{Error, ErrorKind};
+use crate::header::{Header, RecipientKind};
+use crate::identities::{AgeIdentity, Identities, PassphraseFor, parse_keys};
+
+/// A key file that takes a passphrase to read.
+///
+/// It is unlocked when it is first needed, and stays so.
+pub(crate) struct LockedFile {
+    name: PathBuf,
+    content: Locked,
+    keys: Mutex<Option<Arc<Vec<AgeIdentity>>>>,
+}
+
+impl LockedFile {
+    /// Whether the content of a key file is an age file, binary or armored.
+    pub(crate) fn is_age(bytes: &[u8]) -> bool {
+        bytes.starts_with(b"age-encryption.org/") || bytes.trim_ascii_start().starts_with(ARMOR)
+    }
+
+    pub(crate) fn from_age(bytes: &[u8], name: &Path) -> Result<Self, Error> {
+        let binary = without_armor(bytes)?;
+        let header = Header::parse(&binary)?;
+        if !header.is_scrypt() {
+            return Err(Error::new(ErrorKind::BadIdentity(
+                "the file is sealed, and not to a passphrase",
+            )));
+        }
+        Ok(Self::new(Locked::Age { binary, header }, name))
+    }
+
+    #[cfg(feature = "ssh")]
+    pub(crate) fn from_ssh(key: age::ssh::Identity, name: &Path) -> Self {
+        Self::new(Locked::Ssh(key), name)
+    }
+
+    /// Whether it is worth asking for the passphrase.
+    pub(crate) fn may_open(&self, header: &Header) -> bool {
+        header.kinds.iter().any(|kind| match &self.content {
+            Locked::Age { .. } => *kind == RecipientKind::X25519,
+            #[cfg(feature = "ssh")]
+            Locked::Ssh(_) => matches!(kind, RecipientKind::SshEd25519 | RecipientKind::SshRsa),
+        })
+    }
+
+    /// The keys in the file, with the passphrases and the callback of `owner`.
+    pub(crate) fn unlock(&self, owner: &Identities) -> Result<Arc<Vec<AgeIdentity>>, Error> {
+        let mut known = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keys) = &*known {
+            return Ok(Arc::clone(keys));
+        }
+        let keys = Arc::new(self.read(owner)?);
+        *known = Some(Arc::clone(&keys));
+        Ok(keys)
+    }
+
+    fn new(content: Locked, name: &Path) -> Self {
+        Self { name: name.to_owned(), content, keys: Mutex::new(None) }
+    }
+
+    fn read(&self, owner: &Identities) -> Result<Vec<AgeIdentity>, Error> {
+        let placed = |error: Error| error.in_file(&self.name, None);
+        match &self.content {
+            Locked::Age { binary, header } => {
+                let what = PassphraseFor::IdentityFile(&self.name);
+                let plain = owner.open_scrypt(binary, header, MAX_LEN, what).map_err(placed)?;
+                parse_keys(&plain, &self.name)
+            }
+            #[cfg(feature = "ssh")]
+            Locked::Ssh(key) => owner
+                .try_passphrases(PassphraseFor::SshKey(&self.name), |passphrase| {
+                    crate::ssh::unlock(key, passphrase.clone())
+                })
+                .map(|key| vec![Box::new(key) as AgeIdentity])
+                .map_err(placed),
+        }
+    }
+}
+
+/// Takes the armor off an age file. A binary file comes back unchanged.
+pub(crate) fn without_armor(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut binary = Vec::new();
+    ArmoredReader::new(bytes)
+        .read_to_end(&mut binary)
+        .map_err(|_| Error::new(ErrorKind::BadIdentity("the armor is malformed")))?;
+    Ok(binary)
+}
+
+enum Locked {
+    Age {
+        binary: Vec<u8>,
+        header: Header,
+    },
+    #[cfg(feature = "ssh")]
+    Ssh(age::ssh::Identity),
+}
+
+const ARMOR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";

@@ -1,0 +1,154 @@
+//! The bridge to the age library: bytes into an age file, and out of one.
+
+use std::io::{self, BufRead, Read, Write};
+
+use age::{DecryptError, Decryptor, EncryptError, Encryptor};
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use crate::content_key::fill_random;
+use crate::error::{Error, ErrorKind};
+use crate::header::Header;
+
+/// Encrypts `plain` to all of `recipients`.
+pub(crate) fn seal<'a>(
+    plain: &[u8],
+    recipients: impl Iterator<Item = &'a dyn age::Recipient>,
+) -> Result<Vec<u8>, Error> {
+    fill_random(&mut [0; 32])?;
+    let encryptor = Encryptor::with_recipients(recipients).map_err(from_encrypt)?;
+    let mut sealed = Vec::new();
+    encryptor
+        .wrap_output(&mut sealed)
+        .and_then(|mut writer| {
+            writer.write_all(plain)?;
+            writer.finish()
+        })
+        .map_err(|_| Error::new(ErrorKind::Damaged))?;
+    Ok(sealed)
+}
+
+/// Checks everything about an age file that needs no key.
+pub(crate) fn check(bytes: &[u8], header: &Header) -> Result<(), Error> {
+    decryptor(bytes, header).map(|_| ())
+}
+
+/// Opens an age file with the first of `identities` that fits, and takes at most `limit` bytes out of it.
+pub(crate) fn open<'a>(
+    bytes: &[u8],
+    header: &Header,
+    identities: impl Iterator<Item = &'a dyn age::Identity>,
+    limit: usize,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let reader = decryptor(bytes, header)?.decrypt(identities).map_err(from_decrypt)?;
+    read_payload(reader, bytes.len(), limit)
+}
+
+/// Opens an age file that was sealed to a passphrase.
+pub(crate) fn open_scrypt(
+    bytes: &[u8],
+    header: &Header,
+    passphrase: &SecretString,
+    max_work_factor: u8,
+    limit: usize,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let mut identity = age::scrypt::Identity::new(passphrase.clone());
+    identity.set_max_work_factor(max_work_factor);
+    let reader = decryptor(bytes, header)?
+        .decrypt(std::iter::once(&identity as &dyn age::Identity))
+        .map_err(|error| match error {
+            DecryptError::DecryptionFailed => Error::new(ErrorKind::WrongPassphrase),
+            DecryptError::ExcessiveWork { required, .. } => Error::new(ErrorKind::ExcessiveWork {
+                required: required.into(),
+                allowed: max_work_factor,
+            }),
+            other => from_decrypt(other),
+        })?;
+    read_payload(reader, bytes.len(), limit)
+}
+
+fn read_payload(
+    reader: impl Read,
+    sealed_len: usize,
+    limit: usize,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    // One byte more than wanted tells a longer plaintext, and reading up to the end checks the last tag. The
+    // room is there from the start, because a buffer that grows leaves copies behind.
+    let most = limit.saturating_add(1);
+    let mut plain = Zeroizing::new(Vec::with_capacity(sealed_len.min(most)));
+    reader
+        .take(u64::try_from(most).unwrap_or(u64::MAX))
+        .read_to_end(&mut plain)
+        .map_err(|_| Error::new(ErrorKind::Damaged))?;
+    if plain.len() > limit {
+        return Err(Error::new(ErrorKind::BadPlaintext));
+    }
+    Ok(plain)
+}
+
+fn decryptor<'a>(bytes: &'a [u8], header: &Header) -> Result<Decryptor<Whole<'a>>, Error> {
+    let payload = bytes.len().saturating_sub(header.len);
+    if payload < NONCE_LEN + TAG_LEN {
+        return Err(
+            Error::new(ErrorKind::NotAnEnvelope("the payload ends in the middle")).at(bytes.len())
+        );
+    }
+    let (head, payload) = bytes.split_at_checked(header.len).unwrap_or((bytes, &[][..]));
+    Decryptor::new_buffered(Whole { head, payload }).map_err(from_decrypt)
+}
+
+/// An age file that gives its whole header as one line.
+///
+/// The library parses the header anew after each line that it reads, which for a header of many short lines
+/// takes time by the square of its length.
+struct Whole<'a> {
+    head: &'a [u8],
+    payload: &'a [u8],
+}
+
+impl Read for Whole<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.head.is_empty() { self.payload.read(buf) } else { self.head.read(buf) }
+    }
+}
+
+impl BufRead for Whole<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        Ok(if self.head.is_empty() { self.payload } else { self.head })
+    }
+
+    fn consume(&mut self, amount: usize) {
+        let part = if self.head.is_empty() { &mut self.payload } else { &mut self.head };
+        *part = part.get(amount..).unwrap_or_default();
+    }
+
+    fn read_until(&mut self, _byte: u8, buf: &mut Vec<u8>) -> io::Result<usize> {
+        let head = std::mem::take(&mut self.head);
+        buf.extend_from_slice(head);
+        Ok(head.len())
+    }
+}
+
+fn from_decrypt(error: DecryptError) -> Error {
+    Error::new(match error {
+        DecryptError::InvalidHeader => ErrorKind::NotAnEnvelope("malformed header"),
+        DecryptError::UnknownFormat => ErrorKind::NotAnEnvelope("another version of the format"),
+        DecryptError::Io(_) => ErrorKind::NotAnEnvelope("the header ends in the middle"),
+        // The caller knows how many identities there were, and fills that in.
+        DecryptError::NoMatchingKeys => ErrorKind::NoMatchingKey { tried: 0, needs: Vec::new() },
+        // A MAC that does not hold, a stanza that is ours and does not decrypt.
+        _ => ErrorKind::Damaged,
+    })
+}
+
+fn from_encrypt(error: EncryptError) -> Error {
+    match error {
+        EncryptError::MissingRecipients => Error::new(ErrorKind::NoRecipients),
+        EncryptError::MixedRecipientAndPassphrase => Error::new(ErrorKind::MixedPassphrase),
+        EncryptError::IncompatibleRecipients { .. } => Error::new(ErrorKind::MixedPostQuantum),
+        _ => Error::new(ErrorKind::BadRecipient("the key cannot be encrypted to")),
+    }
+}
+
+const NONCE_LEN: usize = 16;
+const TAG_LEN: usize = 16;

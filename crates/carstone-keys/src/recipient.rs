@@ -1,0 +1,185 @@
+//! A public key that a content key is sealed to.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Error, ErrorKind};
+use crate::header::RecipientKind;
+
+/// A public key that a content key can be sealed to.
+///
+/// | text | who opens it |
+/// |---|---|
+/// | `age1…` | the native secret key |
+/// | `age1tag1…`, `age1tagpq1…` | a hardware key, by way of the `age` program and its plugin |
+/// | `ssh-ed25519 …`, `ssh-rsa …` (feature `ssh`) | the private key of OpenSSH |
+///
+/// `Display` writes the same text, without the comment of an SSH key.
+#[derive(Clone)]
+pub struct Recipient(Kind);
+
+impl Recipient {
+    /// Reads a recipient as in the table above.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::BadRecipient`]; it says what the text is instead, where that can be told, and does not
+    /// repeat it.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        #[cfg(feature = "ssh")]
+        if text.starts_with("ssh-") {
+            return crate::ssh::parse_public(text)
+                .map(|key| Self(Kind::Ssh(key)))
+                .map_err(|why| Error::new(ErrorKind::BadRecipient(why)));
+        }
+        let kind = if text.starts_with("age1tagpq1") {
+            text.parse().ok().map(|key| Kind::TagPq(Box::new(key)))
+        } else if text.starts_with("age1tag1") {
+            text.parse().ok().map(|key| Kind::Tag(Box::new(key)))
+        } else {
+            text.parse().ok().map(Kind::X25519)
+        };
+        kind.map(Self).ok_or_else(|| Error::new(ErrorKind::BadRecipient(why_not(text))))
+    }
+
+    /// The kind of stanza that sealing to it makes.
+    #[must_use]
+    pub fn kind(&self) -> RecipientKind {
+        match &self.0 {
+            Kind::X25519(_) => RecipientKind::X25519,
+            Kind::Tag(_) => RecipientKind::P256Tag,
+            Kind::TagPq(_) => RecipientKind::MlKem768P256Tag,
+            #[cfg(feature = "ssh")]
+            Kind::Ssh(age::ssh::Recipient::SshRsa(..)) => RecipientKind::SshRsa,
+            #[cfg(feature = "ssh")]
+            Kind::Ssh(age::ssh::Recipient::SshEd25519(..)) => RecipientKind::SshEd25519,
+        }
+    }
+
+    pub(crate) fn from_x25519(key: age::x25519::Recipient) -> Self {
+        Self(Kind::X25519(key))
+    }
+
+    pub(crate) fn as_age(&self) -> &dyn age::Recipient {
+        match &self.0 {
+            Kind::X25519(key) => key,
+            Kind::Tag(key) => &**key,
+            Kind::TagPq(key) => &**key,
+            #[cfg(feature = "ssh")]
+            Kind::Ssh(key) => key,
+        }
+    }
+}
+
+impl FromStr for Recipient {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::X25519(key) => key.fmt(f),
+            Kind::Tag(key) => key.fmt(f),
+            Kind::TagPq(key) => key.fmt(f),
+            #[cfg(feature = "ssh")]
+            Kind::Ssh(key) => key.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Recipient({self})")
+    }
+}
+
+impl PartialEq for Recipient {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl Eq for Recipient {}
+
+#[derive(Clone)]
+enum Kind {
+    X25519(age::x25519::Recipient),
+    Tag(Box<age::tag::Recipient>),
+    TagPq(Box<age::tagpq::Recipient>),
+    #[cfg(feature = "ssh")]
+    Ssh(age::ssh::Recipient),
+}
+
+fn why_not(text: &str) -> &'static str {
+    let starts = |prefix: &str| {
+        text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    if starts("age-secret-key-") || starts("age-plugin-") || starts("-----begin") {
+        "it is a secret key, and sealing takes public keys"
+    } else if starts("age1pq1") {
+        "post-quantum recipients are not supported"
+    } else if starts("age1tag") {
+        "the hardware key is mistyped or cut short"
+    } else if starts("age1") && text.get(4..).is_some_and(|rest| rest.contains('1')) {
+        // The part behind the last 1 of such a text never has one, so there is a name before it.
+        "recipients of plugins are not supported"
+    } else if starts("age1") {
+        "the public key is mistyped or cut short"
+    } else if starts("ssh-") || starts("ecdsa-") || starts("sk-") {
+        "SSH keys of this kind are not supported in this build"
+    } else {
+        "it does not look like a public key"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Identity;
+
+    #[test]
+    fn text_survives_the_way_in_and_out() {
+        let public = Identity::generate().expect("randomness").to_public();
+        let text = public.to_string();
+        assert!(text.starts_with("age1"));
+        let again = Recipient::parse(&text).expect("a recipient");
+        assert_eq!(again, public);
+        assert_eq!(again.kind(), RecipientKind::X25519);
+        assert_eq!(format!("{again:?}"), format!("Recipient({text})"));
+    }
+
+    #[test]
+    fn refusals_say_what_the_text_is_instead() {
+        for (text, part) in [
+            ("", "does not look like"),
+            ("age1qqqq", "mistyped"),
+            ("age1tag1qqqq", "hardware key is mistyped"),
+            ("age1tagpq1qqqq", "hardware key is mistyped"),
+            ("age1pq1qqqq", "post-quantum"),
+            ("age1yubikey1qqqq", "plugins"),
+            ("AGE-SECRET-KEY-1QQQQ", "secret key"),
+            ("age-secret-key-1qqqq", "secret key"),
+            ("-----BEGIN OPENSSH PRIVATE KEY-----", "secret key"),
+            ("ecdsa-sha2-nistp256 AAAA", "SSH keys"),
+            ("age1é", "mistyped"),
+        ] {
+            let error = Recipient::parse(text).expect_err(text);
+            assert!(error.to_string().contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn one_mistyped_letter_is_refused() {
+        let text = Identity::generate().expect("randomness").to_public().to_string();
+        for at in 4..text.len() {
+            let mut other = text.clone();
+            let letter = if &text[at..=at] == "q" { "p" } else { "q" };
+            other.replace_range(at..=at, letter);
+            assert!(Recipient::parse(&other).is_err(), "{other}");
+        }
+    }
+}

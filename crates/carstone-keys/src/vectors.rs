@@ -1,0 +1,126 @@
+//! The published test vectors of the age format (C2SP CCTV), run through the opening function.
+//!
+//! Their payloads are not content keys, so they are opened below the check for one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, ErrorKind};
+use crate::header::Header;
+use crate::identities::Identities;
+use crate::locked::without_armor;
+
+#[test]
+fn published_vectors_come_out_as_expected() {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures/age"));
+    let Ok(listing) = fs::read_dir(folder) else {
+        println!("skipped: no test vectors at {}", folder.display());
+        return;
+    };
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut skipped = Vec::new();
+    for entry in listing {
+        let path = entry.expect("a folder entry").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let vector = Vector::parse(&fs::read(&path).expect("a readable vector"));
+        if vector.identities.iter().any(|text| text.starts_with("AGE-SECRET-KEY-PQ-1")) {
+            skipped.push(name);
+            continue;
+        }
+        vector.check(&name);
+        *seen.entry(vector.expect).or_default() += 1;
+    }
+    println!("skipped, post-quantum identities are not supported: {}", skipped.join(" "));
+    println!("checked: {seen:?}");
+    assert!(seen.values().sum::<usize>() > 100, "too few vectors were checked");
+    assert!(seen.len() >= 5, "a class of vectors is missing");
+}
+
+#[derive(Default)]
+struct Vector {
+    expect: String,
+    payload_sha256: Option<String>,
+    identities: Vec<String>,
+    passphrases: Vec<String>,
+    armored: bool,
+    sealed: Vec<u8>,
+}
+
+impl Vector {
+    fn parse(file: &[u8]) -> Self {
+        let end = file.windows(2).position(|pair| pair == b"\n\n").expect("a blank line");
+        let text = std::str::from_utf8(&file[..end]).expect("text above the blank line");
+        let mut vector = Self { sealed: file[end + 2..].to_vec(), ..Self::default() };
+        for line in text.lines() {
+            let (key, value) = line.split_once(": ").expect("a key and a value");
+            match key {
+                "expect" => vector.expect = value.to_owned(),
+                "payload" => vector.payload_sha256 = Some(value.to_owned()),
+                "identity" => vector.identities.push(value.to_owned()),
+                "passphrase" => vector.passphrases.push(value.to_owned()),
+                "armored" => vector.armored = value == "yes",
+                "compressed" => {
+                    vector.sealed = miniz_oxide::inflate::decompress_to_vec_zlib(&vector.sealed)
+                        .expect("a zlib stream");
+                }
+                "file key" | "comment" => {}
+                other => panic!("unknown line {other}"),
+            }
+        }
+        vector
+    }
+
+    fn open(&self) -> Result<Vec<u8>, Error> {
+        let mut identities = Identities::new();
+        for text in &self.identities {
+            identities.add(text).expect("the vectors hold valid identities");
+        }
+        for text in &self.passphrases {
+            identities.passphrase(text.as_str().into());
+        }
+        let binary;
+        let bytes = if self.armored {
+            binary = without_armor(&self.sealed)?;
+            &binary
+        } else {
+            &self.sealed
+        };
+        let header = Header::parse(bytes)?;
+        identities.open_bytes(bytes, &header, LIMIT).map(|plain| plain.to_vec())
+    }
+
+    fn check(&self, name: &str) {
+        match self.open() {
+            Ok(plain) => {
+                assert_eq!(self.expect, "success", "{name}");
+                let digest: String =
+                    Sha256::digest(&plain).iter().map(|byte| format!("{byte:02x}")).collect();
+                assert_eq!(Some(digest), self.payload_sha256, "{name}");
+            }
+            Err(error) => {
+                let kind = error.kind();
+                let fits = match self.expect.as_str() {
+                    "armor failure" => {
+                        matches!(kind, ErrorKind::BadIdentity(_) | ErrorKind::NotAnEnvelope(_))
+                    }
+                    "header failure" => matches!(
+                        kind,
+                        ErrorKind::NotAnEnvelope(_) | ErrorKind::ExcessiveWork { .. }
+                    ),
+                    "HMAC failure" | "payload failure" => *kind == ErrorKind::Damaged,
+                    "no match" => {
+                        matches!(kind, ErrorKind::NoMatchingKey { .. } | ErrorKind::WrongPassphrase)
+                    }
+                    _ => false,
+                };
+                assert!(fits, "{name}: {} came out as: {error}", self.expect);
+            }
+        }
+    }
+}
+
+/// The longest payload among the vectors is a little over 16 MiB.
+const LIMIT: usize = 32 << 20;
