@@ -85,8 +85,11 @@ impl LockedFile {
     }
 }
 
-/// Takes the armor off an age file. A binary file comes back unchanged.
+/// Takes the armor off an age file. White space around armor does not count; a binary file comes back
+/// unchanged.
 pub(crate) fn without_armor(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    let trimmed = bytes.trim_ascii();
+    let bytes = if trimmed.starts_with(ARMOR) { trimmed } else { bytes };
     let mut binary = Vec::new();
     ArmoredReader::new(bytes)
         .read_to_end(&mut binary)

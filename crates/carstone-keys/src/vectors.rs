@@ -110,7 +110,11 @@ impl Vector {
                         kind,
                         ErrorKind::NotAnEnvelope(_) | ErrorKind::ExcessiveWork { .. }
                     ),
-                    "HMAC failure" | "payload failure" => *kind == ErrorKind::Damaged,
+                    "HMAC failure" => *kind == ErrorKind::Damaged,
+                    // Too short a payload is seen before any key is tried.
+                    "payload failure" => {
+                        matches!(kind, ErrorKind::Damaged | ErrorKind::NotAnEnvelope(_))
+                    }
                     "no match" => {
                         matches!(kind, ErrorKind::NoMatchingKey { .. } | ErrorKind::WrongPassphrase)
                     }
