@@ -1,0 +1,99 @@
+//! Where blocks come from.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::block::Cid;
+
+use crate::error::{Error, ErrorKind};
+
+/// Finds blocks by CID.
+///
+/// Blocks are believed: a source must have checked that the bytes hash to the CID
+/// (`carstone_car::verify`). A block that fails the check is as good as absent: return `Ok(None)`.
+/// Identity CIDs carry their block themselves and are never asked for.
+pub trait BlockSource {
+    /// The bytes of a block, or `None` where the source has no such block.
+    fn block(&self, cid: &Cid) -> io::Result<Option<Vec<u8>>>;
+
+    /// The length of a block in bytes, or `None` where the source has no such block. [`walk`](crate::walk)
+    /// asks this of raw leaves, so a source with an index should answer without reading the block.
+    fn size(&self, cid: &Cid) -> io::Result<Option<u64>> {
+        Ok(self.block(cid)?.map(|data| data.len() as u64))
+    }
+}
+
+/// A block, from the CID itself if it is an identity CID.
+pub(crate) fn fetch<S: BlockSource + ?Sized>(
+    source: &S,
+    cid: &Cid,
+) -> Result<Option<Vec<u8>>, Error> {
+    if cid.hash().code() == IDENTITY {
+        return Ok(Some(cid.hash().digest().to_vec()));
+    }
+    source.block(cid).map_err(|error| Error::from(error).within(cid))
+}
+
+/// The same, where an absent block ends the operation.
+pub(crate) fn fetch_needed<S: BlockSource + ?Sized>(
+    source: &S,
+    cid: &Cid,
+) -> Result<Vec<u8>, Error> {
+    fetch(source, cid)?.ok_or_else(|| Error::new(ErrorKind::Missing).within(cid))
+}
+
+/// The length of a block, without reading it where that is possible.
+pub(crate) fn fetch_size<S: BlockSource + ?Sized>(
+    source: &S,
+    cid: &Cid,
+) -> Result<Option<u64>, Error> {
+    if cid.hash().code() == IDENTITY {
+        return Ok(Some(cid.hash().digest().len() as u64));
+    }
+    source.size(cid).map_err(|error| Error::from(error).within(cid))
+}
+
+impl<H: BuildHasher> BlockSource for HashMap<Cid, Vec<u8>, H> {
+    fn block(&self, cid: &Cid) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.get(cid).cloned())
+    }
+
+    fn size(&self, cid: &Cid) -> io::Result<Option<u64>> {
+        Ok(self.get(cid).map(|data| data.len() as u64))
+    }
+}
+
+impl BlockSource for BTreeMap<Cid, Vec<u8>> {
+    fn block(&self, cid: &Cid) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.get(cid).cloned())
+    }
+
+    fn size(&self, cid: &Cid) -> io::Result<Option<u64>> {
+        Ok(self.get(cid).map(|data| data.len() as u64))
+    }
+}
+
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<S: BlockSource + ?Sized> BlockSource for $pointer {
+            fn block(&self, cid: &Cid) -> io::Result<Option<Vec<u8>>> {
+                (**self).block(cid)
+            }
+
+            fn size(&self, cid: &Cid) -> io::Result<Option<u64>> {
+                (**self).size(cid)
+            }
+        }
+    )*};
+}
+
+forward!(&S, Box<S>, Rc<S>, Arc<S>);
+
+/// Multihash code of "the digest is the data".
+const IDENTITY: u64 = 0;
+
+// A source can be chosen at run time.
+const _: fn(&dyn BlockSource) = |_| ();
