@@ -1,0 +1,236 @@
+//! What can go wrong with a CAR, and where.
+
+use std::error::Error as StdError;
+use std::{fmt, io};
+
+use crate::Cid;
+
+/// The result of most functions of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a CAR could not be read or written.
+///
+/// [`kind`](Self::kind) says what, [`offset`](Self::offset) says where, `source()` has the I/O error below, if there is one.
+/// It turns into an [`io::Error`] by `From`, and [`Error::of`] finds it again in there.
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: ErrorKind,
+    offset: Option<u64>,
+}
+
+/// What went wrong.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Reading or writing failed below; the cause is the `source()` of the [`Error`].
+    Io(io::Error),
+    /// The stream ends inside of this part. (It may only end where a section would start.)
+    Truncated(Part),
+    /// A length or code is not a valid varint: longer than 9 bytes, or not in its shortest form.
+    BadVarint(Part),
+    /// The header is not what the format asks for; the text says what is wrong.
+    BadHeader(&'static str),
+    /// The header is that of another version of the format; 2 is CARv2.
+    UnsupportedVersion(u64),
+    /// A section has the length zero, which the format does not define (some writers pad with such sections).
+    EmptySection,
+    /// The CID of a section or root is not valid; the text says what is wrong.
+    BadCid(&'static str),
+    /// The CID is longer than the section that it stands in.
+    CidOverrun,
+    /// Something is larger than the [`Limits`](crate::Limits) allow, or than this crate can hold.
+    #[non_exhaustive]
+    TooLarge {
+        /// What is too large.
+        part: Part,
+        /// Its size, in bytes (for [`Part::Roots`]: their number).
+        size: u64,
+        /// The largest size allowed.
+        limit: u64,
+    },
+    /// The bytes of a block do not hash to its CID.
+    #[non_exhaustive]
+    Mismatch {
+        /// The CID that the bytes were said to have.
+        cid: Box<Cid>,
+    },
+    /// The CID uses a hash function or digest length that this crate cannot check, so that nothing is known about the bytes.
+    #[non_exhaustive]
+    Unverifiable {
+        /// The CID of the block.
+        cid: Box<Cid>,
+    },
+    /// A slice ends before the section head is complete: try again with at least this many bytes ([`parse_section`](crate::parse_section)).
+    #[non_exhaustive]
+    NeedMore {
+        /// The number of bytes from the start of the section that are surely needed. The head may be longer still.
+        at_least: usize,
+    },
+    /// The new header has another length than the old one, so it cannot take its place ([`replace_roots`](crate::replace_roots)).
+    #[non_exhaustive]
+    HeaderLength {
+        /// Length of the header in the file, with its varint.
+        old: u64,
+        /// Length of the header that was to replace it, with its varint.
+        new: u64,
+    },
+    /// A reader or writer failed earlier, and cannot be used any more.
+    Broken,
+}
+
+/// A part of a CAR, as named by errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Part {
+    /// The header, with its length varint.
+    Header,
+    /// The list of roots in the header.
+    Roots,
+    /// The length varint of a section.
+    SectionLength,
+    /// A whole section, as its length varint states it: CID and data.
+    Section,
+    /// The CID of a section, or of a root.
+    Cid,
+    /// The digest in a CID.
+    Digest,
+    /// The data of a block.
+    Data,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind) -> Self {
+        Error(Box::new(Inner { kind, offset: None }))
+    }
+
+    pub(crate) fn at(kind: ErrorKind, offset: u64) -> Self {
+        Error::new(kind).with_offset(offset)
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// Where: the byte offset, from the start of the CAR, of the section or header concerned.
+    /// For [`Truncated`](ErrorKind::Truncated) and [`Io`](ErrorKind::Io) it is the offset at which the bytes stop.
+    ///
+    /// `None` from functions that are given single blocks or sections and know no place.
+    pub fn offset(&self) -> Option<u64> {
+        self.0.offset
+    }
+
+    /// The same error at this offset, for callers of [`parse_section`](crate::parse_section) and [`verify`](crate::verify) who know the place.
+    #[must_use]
+    pub fn with_offset(mut self, offset: u64) -> Self {
+        self.0.offset = Some(offset);
+        self
+    }
+
+    /// Whether only this one block is bad: the reader stands behind it and can go on.
+    pub fn is_block_error(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Mismatch { .. } | ErrorKind::Unverifiable { .. })
+    }
+
+    /// Finds the error of this crate in an I/O error, or in the causes of one.
+    pub fn of(error: &io::Error) -> Option<&Error> {
+        let mut cause: &(dyn StdError + 'static) = error;
+        loop {
+            if let Some(found) = cause.downcast_ref::<Error>() {
+                return Some(found);
+            }
+            // An `io::Error` passes over its own payload when it is asked for its source.
+            let payload = cause.downcast_ref::<io::Error>().and_then(|error| error.get_ref());
+            cause = match payload {
+                Some(payload) => payload,
+                None => cause.source()?,
+            };
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.kind {
+            ErrorKind::Io(_) => f.write_str("cannot read or write the CAR")?,
+            ErrorKind::Truncated(part) => write!(f, "the CAR stops inside {part}")?,
+            ErrorKind::BadVarint(part) => write!(f, "malformed varint in {part}")?,
+            ErrorKind::BadHeader(what) => write!(f, "invalid CAR header: {what}")?,
+            ErrorKind::UnsupportedVersion(2) => {
+                f.write_str("CARv2 is not supported by this reader")?
+            }
+            ErrorKind::UnsupportedVersion(version) => {
+                write!(f, "CAR version {version} is not supported")?
+            }
+            ErrorKind::EmptySection => f.write_str("section of length zero")?,
+            ErrorKind::BadCid(what) => write!(f, "invalid CID: {what}")?,
+            ErrorKind::CidOverrun => f.write_str("CID runs past the end of its section")?,
+            ErrorKind::TooLarge { part: Part::Roots, size, limit } => {
+                write!(f, "{size} roots or more, over the limit of {limit}")?
+            }
+            ErrorKind::TooLarge { part, size, limit } => {
+                write!(f, "{part} of {size} bytes is over the limit of {limit}")?
+            }
+            ErrorKind::Mismatch { cid } => write!(f, "data does not match its CID {cid}")?,
+            ErrorKind::Unverifiable { cid } => write!(
+                f,
+                "data of {cid} cannot be verified: hash function {:#x} with a digest of {} bytes",
+                cid.hash().code(),
+                cid.hash().size()
+            )?,
+            ErrorKind::NeedMore { at_least } => {
+                write!(f, "section head is incomplete: it needs {at_least} bytes")?
+            }
+            ErrorKind::HeaderLength { old, new } => {
+                write!(f, "a header of {new} bytes cannot replace one of {old} bytes")?
+            }
+            ErrorKind::Broken => f.write_str("an earlier error has stopped this CAR")?,
+        }
+        match self.0.offset {
+            Some(offset) => write!(f, " at byte {offset}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Part::Header => "the header",
+            Part::Roots => "the list of roots",
+            Part::SectionLength => "a section length",
+            Part::Section => "a section",
+            Part::Cid => "a CID",
+            Part::Digest => "a digest",
+            Part::Data => "the data of a block",
+        })
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.0.kind {
+            ErrorKind::Io(cause) => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error.0.kind {
+            ErrorKind::Io(cause) => cause.kind(),
+            ErrorKind::Truncated(_) | ErrorKind::NeedMore { .. } => io::ErrorKind::UnexpectedEof,
+            ErrorKind::UnsupportedVersion(_) | ErrorKind::Unverifiable { .. } => {
+                io::ErrorKind::Unsupported
+            }
+            ErrorKind::HeaderLength { .. } => io::ErrorKind::InvalidInput,
+            ErrorKind::Broken => io::ErrorKind::Other,
+            _ => io::ErrorKind::InvalidData,
+        };
+        io::Error::new(kind, error)
+    }
+}

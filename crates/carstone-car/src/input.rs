@@ -1,0 +1,200 @@
+//! The source of a reader: a small buffer for heads, past which large bodies go straight to where they are wanted.
+
+use std::io::{self, IoSliceMut, Read, Seek, SeekFrom};
+
+pub(crate) struct Input<R> {
+    inner: R,
+    buf: Box<[u8]>,
+    start: usize,
+    end: usize,
+    /// Offset in the CAR of `buf[start]`.
+    position: u64,
+    /// How many bytes are read ahead at most. Little between large bodies, which would be copied twice otherwise.
+    ahead: usize,
+    /// Offset in the CAR at which the stream ends, once somebody has asked.
+    stream_end: Option<u64>,
+}
+
+impl<R> Input<R> {
+    pub(crate) fn new(inner: R) -> Self {
+        Input {
+            inner,
+            buf: vec![0; BUF_LEN].into_boxed_slice(),
+            start: 0,
+            end: 0,
+            position: 0,
+            ahead: BUF_LEN,
+            stream_end: None,
+        }
+    }
+
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    pub(crate) fn buffered(&self) -> &[u8] {
+        &self.buf[self.start..self.end]
+    }
+
+    pub(crate) fn get_ref(&self) -> &R {
+        &self.inner
+    }
+
+    pub(crate) fn into_inner(self) -> R {
+        self.inner
+    }
+
+    /// Tells how long the body of the current section is: the next one is likely to be alike.
+    pub(crate) fn expect_bodies_of(&mut self, len: usize) {
+        self.ahead = if len < SMALL_BODY { BUF_LEN } else { SHORT_AHEAD };
+    }
+
+    /// Drops `len` bytes, at most all, from the front of the buffer.
+    pub(crate) fn consume(&mut self, len: usize) {
+        let len = len.min(self.end - self.start);
+        self.start += len;
+        self.position += len as u64;
+    }
+}
+
+impl<R: Read> Input<R> {
+    /// Reads until the buffer holds `len` bytes, which is at most the length of a head. `false` if the stream ends before.
+    pub(crate) fn fill(&mut self, len: usize) -> io::Result<bool> {
+        debug_assert!(len <= SHORT_AHEAD);
+        while self.end - self.start < len {
+            // What is left is less than a head: moving it costs nothing.
+            self.buf.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+            let until = self.end.max(self.ahead.max(len)).min(self.buf.len());
+            let read = retry(&mut self.inner, |inner| inner.read(&mut self.buf[self.end..until]))?;
+            if read == 0 {
+                return Ok(false);
+            }
+            self.end = self.end.saturating_add(read).min(until);
+        }
+        Ok(true)
+    }
+
+    /// Makes `out` the next `len` bytes. `false` if the stream ends before.
+    ///
+    /// `out` grows as bytes arrive. What it already holds only saves the time to fill it with zeros.
+    pub(crate) fn read_into(&mut self, out: &mut Vec<u8>, len: usize) -> io::Result<bool> {
+        let ready = len.min(self.end - self.start);
+        out.truncate(len);
+        if out.len() < ready {
+            out.clear();
+            out.reserve_exact(ready);
+            out.extend_from_slice(&self.buf[self.start..][..ready]);
+        } else {
+            out[..ready].copy_from_slice(&self.buf[self.start..][..ready]);
+        }
+        self.consume(ready);
+        let mut filled = ready;
+        while filled < len {
+            if filled == out.len() {
+                let wanted = out.capacity().max(filled.saturating_mul(2)).max(STEP);
+                let wanted = wanted.min(len);
+                out.reserve_exact(wanted - filled);
+                out.resize(wanted, 0);
+            }
+            let read = self.read_body(&mut out[filled..], len - filled)?;
+            if read == 0 {
+                return Ok(false);
+            }
+            filled += read;
+        }
+        Ok(true)
+    }
+
+    /// Drops the next `len` bytes by reading them. `false` if the stream ends before.
+    pub(crate) fn discard(&mut self, mut len: usize) -> io::Result<bool> {
+        loop {
+            let ready = len.min(self.end - self.start);
+            self.consume(ready);
+            len -= ready;
+            if len == 0 {
+                return Ok(true);
+            }
+            (self.start, self.end) = (0, 0);
+            // No further than the body and what is read ahead in any case.
+            let until = len.saturating_add(self.ahead).min(self.buf.len());
+            let read = retry(&mut self.inner, |inner| inner.read(&mut self.buf[..until]))?;
+            if read == 0 {
+                return Ok(false);
+            }
+            self.end = read.min(until);
+        }
+    }
+
+    /// Reads into `out`, a part of a body of which `rest` bytes are missing, while the buffer is empty. Where `out` takes all of
+    /// them, sources that can do so read the next head in the same call.
+    fn read_body(&mut self, out: &mut [u8], rest: usize) -> io::Result<usize> {
+        let ahead = if out.len() == rest { self.ahead } else { 0 };
+        let room = out.len();
+        let read = retry(&mut self.inner, |inner| {
+            let head = &mut self.buf[..ahead];
+            inner.read_vectored(&mut [IoSliceMut::new(out), IoSliceMut::new(head)])
+        })?;
+        (self.start, self.end) = (0, read.saturating_sub(room).min(ahead));
+        let read = read.min(room);
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+impl<R: Read + Seek> Input<R> {
+    /// Drops the next `len` bytes by seeking over them. `false` if the stream ends before, which is where the position is then.
+    pub(crate) fn skip(&mut self, len: usize) -> io::Result<bool> {
+        let ready = len.min(self.end - self.start);
+        if len - ready <= SMALL_BODY {
+            return self.discard(len); // A seek would cost more than it saves.
+        }
+        let end = self.stream_end()?;
+        let target = self.position.saturating_add(len as u64);
+        if target > end {
+            self.position = end;
+            return Ok(false);
+        }
+        self.consume(ready);
+        let rest = i64::try_from(len - ready).map_err(io::Error::other)?;
+        self.inner.seek_relative(rest)?;
+        self.position = target;
+        Ok(true)
+    }
+
+    /// The offset in the CAR at which the stream ends.
+    fn stream_end(&mut self) -> io::Result<u64> {
+        if let Some(end) = self.stream_end {
+            return Ok(end);
+        }
+        let here = self.inner.stream_position()?;
+        let end = self.inner.seek(SeekFrom::End(0))?;
+        self.inner.seek(SeekFrom::Start(here))?;
+        // The CAR need not start where the stream starts.
+        let read = self.position.saturating_add((self.end - self.start) as u64);
+        let end = read.saturating_add(end.saturating_sub(here));
+        self.stream_end = Some(end);
+        Ok(end)
+    }
+}
+
+fn retry<R>(inner: &mut R, mut read: impl FnMut(&mut R) -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match read(inner) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+const BUF_LEN: usize = 32 << 10;
+
+/// Bodies shorter than this go through the buffer.
+const SMALL_BODY: usize = 4 << 10;
+
+/// Read ahead between large bodies: more than any head.
+const SHORT_AHEAD: usize = 256;
+
+/// The most that is allocated for a body before its bytes arrive.
+const STEP: usize = 256 << 10;

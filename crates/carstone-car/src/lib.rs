@@ -1,0 +1,71 @@
+//! Reads and writes CARs: streams of content-addressed blocks, each stored behind its CID.
+//!
+//! ```
+//! use carstone_car::{CarReader, CarWriter, ErrorKind, cid_of, codec};
+//!
+//! let cid = cid_of(codec::RAW, b"hello");
+//! let mut writer = CarWriter::new(Vec::new(), &[cid])?;
+//! writer.write_block(&cid, b"hello")?;
+//! let mut bytes = writer.finish()?;
+//!
+//! for block in CarReader::open(&bytes[..])? {
+//!     assert_eq!(block?.data, b"hello");
+//! }
+//!
+//! *bytes.last_mut().expect("not empty") ^= 1; // The data is no longer what the CID says:
+//! let error = CarReader::open(&bytes[..])?.next_block().unwrap_err();
+//! assert!(matches!(error.kind(), ErrorKind::Mismatch { .. }));
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # When to use it
+//!
+//! - [`CarReader`] reads any [`Read`](std::io::Read), front to back: whole blocks, or only where they lie. With
+//!   [`Seek`](std::io::Seek) it skips bodies.
+//! - [`CarSlice`] reads from memory and copies nothing; [`parse_section`] is for callers who find sections by themselves.
+//! - [`CarWriter`] writes to any [`Write`](std::io::Write); [`replace_roots`] puts in roots that are known only afterwards.
+//!
+//! Not for CARv2, whose header is recognised and refused, nor for asynchronous sources. Most users want the `carstone` facade.
+//!
+//! # Guarantees
+//!
+//! - *Verified.* A block is handed out only if its bytes hash to its CID, unless an option with `danger` in its name says otherwise.
+//!   Functions that give sections without data verify nothing.
+//! - *Strict.* Varints in their shortest form, canonical headers, CIDs that stay inside of their sections. What the format leaves open
+//!   (number and presence of roots, order, duplicates, empty blocks) is accepted.
+//! - *Bounded.* [`Limits`] are checked before memory is allocated, and buffers grow as bytes arrive. A reader needs 32 KiB and one
+//!   section.
+//! - *No silent end.* A stream may end only where a section would start. One that was cut exactly there cannot be told from a complete
+//!   one: the format has no end mark.
+//!
+//! # Format
+//!
+//! [CARv1](https://ipld.io/specs/transport/car/carv1/), with varints and multihashes as
+//! [multiformats](https://github.com/multiformats/unsigned-varint) has them.
+//!
+//! There are no features.
+
+mod cid_bytes;
+mod error;
+mod hash;
+mod header;
+mod input;
+mod options;
+mod reader;
+mod roots;
+mod section;
+mod slice;
+mod varint;
+mod writer;
+
+pub use cid::{self, Cid};
+pub use error::{Error, ErrorKind, Part, Result};
+pub use hash::{cid_of, cid_of_sha2_256, codec, digest_len, hash_code, multihash_of, verify};
+pub use header::Header;
+pub use multihash;
+pub use options::{Limits, ReaderOptions, Verification, WriterOptions};
+pub use reader::{Blocks, CarReader, IntoBlocks};
+pub use roots::replace_roots;
+pub use section::{Block, BlockRef, Section, SectionHead, parse_section};
+pub use slice::{CarSlice, SliceBlocks};
+pub use writer::CarWriter;

@@ -1,0 +1,134 @@
+//! What readers and writers may be told: limits, and whether blocks are verified.
+
+/// The largest sizes that are accepted, checked before anything is allocated.
+///
+/// ```
+/// use carstone_car::Limits;
+/// let limits = Limits::default().section(1 << 20);
+/// assert_eq!(limits.header, 32 << 20);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of the header, without its length varint. Default: 32 MiB.
+    pub header: usize,
+    /// Number of roots in the header, which bounds the memory they take. Default: 1,048,576.
+    pub roots: usize,
+    /// Bytes of a section, CID and data, without its length varint. Default: 8 MiB.
+    pub section: usize,
+    /// Bytes of a CID. Default: 2 KiB. Digests of more than 64 bytes are refused whatever this says, since [`Cid`](crate::Cid)
+    /// cannot hold them.
+    pub cid: usize,
+}
+
+impl Limits {
+    /// Sets the largest header, in bytes.
+    #[must_use]
+    pub fn header(mut self, bytes: usize) -> Self {
+        self.header = bytes;
+        self
+    }
+
+    /// Sets the largest number of roots.
+    #[must_use]
+    pub fn roots(mut self, count: usize) -> Self {
+        self.roots = count;
+        self
+    }
+
+    /// Sets the largest section, in bytes.
+    #[must_use]
+    pub fn section(mut self, bytes: usize) -> Self {
+        self.section = bytes;
+        self
+    }
+
+    /// Sets the largest CID, in bytes.
+    #[must_use]
+    pub fn cid(mut self, bytes: usize) -> Self {
+        self.cid = bytes;
+        self
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { header: 32 << 20, roots: 1 << 20, section: 8 << 20, cid: 2 << 10 }
+    }
+}
+
+/// Options of [`CarReader`](crate::CarReader) and [`CarSlice`](crate::CarSlice).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReaderOptions {
+    /// The largest sizes that are accepted.
+    pub limits: Limits,
+    /// Whether a section of length zero ends the data, instead of being an error. Some writers pad their files with zeros.
+    pub zero_section_is_end: bool,
+    verification: Verification,
+}
+
+/// What is done to believe that a block is what its CID says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verification {
+    /// Every block is hashed, and one that cannot be is an error.
+    #[default]
+    Verify,
+    /// Every block is hashed, but one whose hash function is unknown is passed on unchecked.
+    KnownHashes,
+    /// Nothing is hashed.
+    Skip,
+}
+
+impl ReaderOptions {
+    /// Sets the largest sizes that are accepted.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets whether a section of length zero ends the data, instead of being an error.
+    #[must_use]
+    pub fn zero_section_is_end(mut self, yes: bool) -> Self {
+        self.zero_section_is_end = yes;
+        self
+    }
+
+    /// What is done to believe that a block is what its CID says.
+    pub fn verification(&self) -> Verification {
+        self.verification
+    }
+
+    /// Hands out blocks without hashing them. For sources that have been verified before, and that nobody else can write to.
+    #[must_use]
+    pub fn danger_skip_verification(mut self) -> Self {
+        self.verification = Verification::Skip;
+        self
+    }
+
+    /// Hands out blocks unchecked if their hash function is unknown here. All others are verified.
+    #[must_use]
+    pub fn danger_accept_unverifiable(mut self) -> Self {
+        self.verification = Verification::KnownHashes;
+        self
+    }
+}
+
+/// Options of [`CarWriter`](crate::CarWriter).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WriterOptions {
+    /// The largest sizes that are written. The defaults are those of readers, so that what is written can be read.
+    pub limits: Limits,
+}
+
+impl WriterOptions {
+    /// Sets the largest sizes that are written.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+}

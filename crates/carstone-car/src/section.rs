@@ -1,0 +1,246 @@
+//! Sections: where they lie, the blocks they hold, and the parser of their heads.
+
+use crate::Cid;
+use crate::cid_bytes::{self, Parsed};
+use crate::error::{Error, ErrorKind, Part, Result};
+use crate::hash::verify;
+use crate::options::{Limits, Verification};
+use crate::varint::{self, Varint};
+
+/// A block with its own data.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Block {
+    /// The CID under which the block was stored.
+    pub cid: Cid,
+    /// The data of the block.
+    pub data: Vec<u8>,
+}
+
+/// A block that borrows its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BlockRef<'a> {
+    /// The CID under which the block was stored.
+    pub cid: Cid,
+    /// The data of the block.
+    pub data: &'a [u8],
+}
+
+/// Where a section lies. Offsets are counted from the first byte of the CAR.
+///
+/// A section is its length as a varint, then the CID, then the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Section {
+    /// The CID of the block.
+    pub cid: Cid,
+    /// Offset of the section: that of its length varint.
+    pub offset: u64,
+    /// Offset of the data.
+    pub data_offset: u64,
+    /// Length of the data in bytes, which may be zero.
+    pub data_len: usize,
+}
+
+/// The start of a section, as parsed from a slice by [`parse_section`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct SectionHead {
+    /// Length of the length varint and the CID, after which the data starts.
+    pub head_len: usize,
+    /// The CID of the block.
+    pub cid: Cid,
+    /// Length of the data in bytes, which may be zero. The slice need not hold it.
+    pub data_len: usize,
+}
+
+/// Parses the head of the section at the start of `bytes`, for callers who keep the bytes and find sections by their offset.
+///
+/// A slice that ends too early gives [`ErrorKind::NeedMore`]; the head of a section has at most 109 bytes. Only the head is
+/// looked at: it is for the caller to see that the data is there, and to [`verify`](crate::verify) it.
+///
+/// ```
+/// use carstone_car::{Limits, cid_of, codec, parse_section, verify};
+/// let cid = cid_of(codec::RAW, b"hello");
+/// let mut section = vec![36 + 5];
+/// section.extend(cid.to_bytes());
+/// section.extend(b"hello");
+///
+/// let head = parse_section(&section, &Limits::default())?;
+/// assert_eq!((head.head_len, head.data_len), (37, 5));
+/// let data = &section[head.head_len..][..head.data_len];
+/// verify(&head.cid, data)?;
+/// # Ok::<(), carstone_car::Error>(())
+/// ```
+pub fn parse_section(bytes: &[u8], limits: &Limits) -> Result<SectionHead> {
+    match parse_head(bytes, limits) {
+        Head::Complete(head) => Ok(head),
+        Head::NeedMore(at_least) => Err(Error::new(ErrorKind::NeedMore { at_least })),
+        Head::Bad(kind) => Err(Error::new(kind)),
+    }
+}
+
+impl Block {
+    /// The same block, borrowed.
+    pub fn as_ref(&self) -> BlockRef<'_> {
+        BlockRef { cid: self.cid, data: &self.data }
+    }
+}
+
+impl BlockRef<'_> {
+    /// A copy that owns its data.
+    pub fn to_block(&self) -> Block {
+        Block { cid: self.cid, data: self.data.to_vec() }
+    }
+}
+
+impl Section {
+    pub(crate) fn new(head: &SectionHead, offset: u64) -> Self {
+        Section {
+            cid: head.cid,
+            offset,
+            data_offset: offset + head.head_len as u64,
+            data_len: head.data_len,
+        }
+    }
+
+    /// Length of the whole section: length varint, CID and data.
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "a section always has a length varint and a CID"
+    )]
+    pub fn len(&self) -> u64 {
+        self.end() - self.offset
+    }
+
+    /// Offset of the byte behind the section.
+    pub fn end(&self) -> u64 {
+        self.data_offset + self.data_len as u64
+    }
+}
+
+impl SectionHead {
+    /// Length of the whole section: length varint, CID and data.
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "a section always has a length varint and a CID"
+    )]
+    pub fn len(&self) -> usize {
+        self.head_len + self.data_len
+    }
+}
+
+/// What the bytes of a slice start with.
+pub(crate) enum Head {
+    /// A head that is all there.
+    Complete(SectionHead),
+    /// The head goes on behind the slice: this many bytes are surely needed.
+    NeedMore(usize),
+    /// This is no section.
+    Bad(ErrorKind),
+}
+
+/// Parses a head without the cost of an error value where only more bytes are needed.
+pub(crate) fn parse_head(bytes: &[u8], limits: &Limits) -> Head {
+    let (section_len, varint_len) = match varint::decode(bytes) {
+        Varint::Value(len, at) => (len, at),
+        Varint::Incomplete => return Head::NeedMore(bytes.len() + 1),
+        Varint::Malformed => return Head::Bad(ErrorKind::BadVarint(Part::SectionLength)),
+    };
+    if section_len == 0 {
+        return Head::Bad(ErrorKind::EmptySection);
+    }
+    if section_len > limits.section as u64 {
+        return Head::Bad(too_large(section_len, limits));
+    }
+    let section_len = section_len as usize; // Not over a limit that is a `usize`.
+    let section = bytes.get(varint_len..).unwrap_or_default();
+    // The CID is parsed inside of its section, so that it cannot reach into the next.
+    let section = section.get(..section_len).unwrap_or(section);
+    match cid_bytes::parse(section, limits) {
+        Parsed::Cid(cid, cid_len) => Head::Complete(SectionHead {
+            head_len: varint_len + cid_len,
+            cid,
+            data_len: section_len - cid_len,
+        }),
+        Parsed::NeedMore(len) if len > section_len => Head::Bad(ErrorKind::CidOverrun),
+        Parsed::NeedMore(len) => Head::NeedMore(varint_len + len),
+        Parsed::Bad(kind) => Head::Bad(kind),
+    }
+}
+
+/// The error for a stream that ends inside of a head, of which `bytes` are there.
+pub(crate) fn truncated_head(bytes: &[u8]) -> ErrorKind {
+    ErrorKind::Truncated(match varint::decode(bytes) {
+        Varint::Value(..) => Part::Cid,
+        _ => Part::SectionLength,
+    })
+}
+
+/// The error for a section that is longer than the limit.
+pub(crate) fn too_large(section_len: u64, limits: &Limits) -> ErrorKind {
+    ErrorKind::TooLarge { part: Part::Section, size: section_len, limit: limits.section as u64 }
+}
+
+/// Verifies the data of a section as far as the options ask for it.
+pub(crate) fn check(section: &Section, data: &[u8], verification: Verification) -> Result<()> {
+    if verification == Verification::Skip {
+        return Ok(());
+    }
+    match verify(&section.cid, data) {
+        Err(error)
+            if verification == Verification::KnownHashes
+                && matches!(error.kind(), ErrorKind::Unverifiable { .. }) =>
+        {
+            Ok(())
+        }
+        result => result.map_err(|error| error.with_offset(section.offset)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(bytes: &[u8], expected: &str) {
+        let found = match parse_section(bytes, &Limits::default()) {
+            Ok(head) => format!("head {} data {}", head.head_len, head.data_len),
+            Err(error) => format!("{:?}", error.kind()),
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_head_needs_neither_the_data_nor_anything_behind() {
+        check(&[4, 1, 0x55, 0, 0], "head 5 data 0");
+        check(&[14, 1, 0x55, 0, 0], "head 5 data 10");
+        check(&[5, 1, 0x55, 0, 0, 8, 9, 9], "head 5 data 1");
+    }
+
+    #[test]
+    fn a_cut_head_asks_for_what_it_needs() {
+        check(&[], "NeedMore { at_least: 1 }");
+        check(&[0x80], "NeedMore { at_least: 2 }");
+        check(&[40], "NeedMore { at_least: 2 }");
+        check(&[40, 0x12, 0x20], "NeedMore { at_least: 35 }");
+        check(&[40, 1, 0x55, 0x12, 0x20, 7], "NeedMore { at_least: 37 }");
+    }
+
+    #[test]
+    fn a_cid_does_not_leave_its_section() {
+        check(&[1, 1, 0x55, 0, 0], "CidOverrun");
+        check(&[3, 1, 0x55, 0, 0], "CidOverrun");
+        check(&[4, 1, 0x55, 0, 1, 7], "CidOverrun");
+        check(&[33, 0x12, 0x20, 7], "CidOverrun");
+    }
+
+    #[test]
+    fn lengths_are_checked_first() {
+        check(&[0], "EmptySection");
+        check(&[0x80, 0], "BadVarint(SectionLength)");
+        check(
+            &[0x81, 0x80, 0x80, 0x04],
+            "TooLarge { part: Section, size: 8388609, limit: 8388608 }",
+        );
+        check(&[0x80, 0x80, 0x80, 0x04, 1], "NeedMore { at_least: 6 }");
+    }
+}
