@@ -1,0 +1,284 @@
+//! Reading a pack whose header or trailer may be damaged or gone.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use carstone_layer::{
+    Cause, Correction, FailSafeRead, Gap, LayerId, ReadAt, Report, SeekSource, read_full,
+};
+
+use crate::container::MAGIC;
+use crate::hold_back::HoldBack;
+use crate::reader::read_front;
+use crate::search::{self, FoundTrailer};
+use crate::trailer::{TRAILER_LEN, Trailer};
+use crate::{Container, ErrorKind, appendix};
+
+/// Gives what stands between container header and trailer, whether these are there or not.
+///
+/// Plain offset 0 is the first byte behind the header. Where the header is lost, a gap of no plain bytes says so, and
+/// everything from the first stored byte on is given, so that frames can be found in it. A pack that ends without a trailer
+/// ends in a gap of unknown length. What stands between them is not checked here.
+#[derive(Debug)]
+pub struct RawFailSafe<R> {
+    inner: R,
+    hold: HoldBack<TRAILER_LEN>,
+    /// Bytes of the framed region that are still to come, where its end is known.
+    left: Option<u64>,
+    /// Stored offset of plain byte 0.
+    base: u64,
+    position: u64,
+    state: State,
+    gap: Option<Gap>,
+    header: Option<Container>,
+    trailer: Option<Container>,
+    anchor: Option<Container>,
+    corrections: Vec<Correction>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The gap in the place of the header has not been asked for yet.
+    Header,
+    Reading,
+    /// What is held is passed on, then the last gap.
+    Ended,
+}
+
+impl<R: Read> RawFailSafe<R> {
+    /// Reads the header at the front of a stream that is only read forwards.
+    ///
+    /// Bytes behind the trailer (appendices) are given like framed ones, and so is the trailer before them: layers ignore
+    /// what follows their last frame.
+    ///
+    /// # Errors
+    /// Whatever `inner` gives; [`ErrorKind::Unknown`] when an intact header needs a newer reader.
+    pub fn new(mut inner: R) -> io::Result<Self> {
+        let mut front = [0; Container::LEN];
+        let there = read_front(&mut inner, &mut front)?;
+        let mut this = Self::around(inner);
+        this.take_header(&front[..there])?;
+        if this.header.is_none() {
+            this.hold.put(&front[..there]);
+        }
+        Ok(this)
+    }
+}
+
+impl<R> RawFailSafe<R> {
+    /// What the header states, or the trailer or an anchor where the header is lost. A reader that only goes forwards
+    /// knows a trailer when it has come to the end.
+    pub fn container(&self) -> Option<&Container> {
+        self.header.as_ref().or(self.trailer.as_ref()).or(self.anchor.as_ref())
+    }
+
+    /// The reader below.
+    pub fn get_ref(&self) -> &R {
+        &self.inner
+    }
+
+    /// Gives the reader below back.
+    pub fn into_inner(self) -> R {
+        self.inner
+    }
+
+    fn around(inner: R) -> Self {
+        Self {
+            inner,
+            hold: HoldBack::new(READ_AHEAD),
+            left: None,
+            base: 0,
+            position: 0,
+            state: State::Reading,
+            gap: None,
+            header: None,
+            trailer: None,
+            anchor: None,
+            corrections: Vec::new(),
+        }
+    }
+
+    /// Takes the bytes in the place of the header.
+    fn take_header(&mut self, front: &[u8]) -> io::Result<()> {
+        let mut cause = Cause::Truncated;
+        if let Some(bytes) = front.first_chunk() {
+            match Container::decode_or_correct(bytes) {
+                Ok((container, correction)) => {
+                    self.corrections.extend(correction);
+                    self.header = Some(container);
+                    self.base = front.len() as u64;
+                    return Ok(());
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::Unknown { .. }) => {
+                    return Err(error.into());
+                }
+                Err(_) => {
+                    cause = if front.starts_with(&MAGIC) { Cause::Corrupt } else { Cause::Missing }
+                }
+            }
+        }
+        // An empty source is only one gap: the trailer is missing too.
+        if !front.is_empty() {
+            self.lose_header(front.len(), cause);
+        }
+        Ok(())
+    }
+
+    fn lose_header(&mut self, stored: usize, cause: Cause) {
+        self.gap = Some(Gap::new(LayerId::RAW, 0, Some(0), cause).with_stored(0..stored as u64));
+        self.state = State::Header;
+    }
+
+    /// Takes a trailer that stands at this stored offset.
+    fn take_trailer(&mut self, trailer: &Trailer, at: u64, correction: Option<Correction>) {
+        self.corrections.extend(
+            correction.map(|found| {
+                Correction::new(LayerId::RAW, at.saturating_add(found.at), found.bits)
+            }),
+        );
+        self.trailer = trailer.container().ok();
+    }
+
+    /// There is no more below: finds out what the held bytes are.
+    fn end(&mut self) {
+        self.state = State::Ended;
+        let held = self.hold.held();
+        let end = self.position.saturating_add(held.len() as u64);
+        if let Some(left) = self.left {
+            self.gap = (left > 0).then(|| truncated(end));
+            self.compare(end);
+        } else if let Some((trailer, correction)) =
+            held.last_chunk().and_then(Trailer::decode_corrected)
+        {
+            let at = end.saturating_sub(TRAILER_LEN as u64);
+            self.hold.drop_last(TRAILER_LEN);
+            self.take_trailer(&trailer, self.base.saturating_add(at), correction);
+            self.compare(at);
+        } else if !appendix::ends_in_appendix(held) {
+            // An appendix only ever follows a trailer, which then has been passed on already.
+            self.gap = Some(truncated(end));
+        }
+    }
+
+    /// A trailer of another pack means that the end of this one is missing.
+    fn compare(&mut self, end: u64) {
+        if let (Some(header), Some(trailer)) = (&self.header, &self.trailer)
+            && header.pack_id != trailer.pack_id
+        {
+            self.gap = Some(Gap::new(LayerId::RAW, end, None, Cause::Foreign));
+        }
+    }
+}
+
+impl<R: Read + Seek> RawFailSafe<R> {
+    /// Reads the pack that starts where `inner` stands, and looks at its end first.
+    ///
+    /// Appendices are left out. Where the trailer is not in its place, the stream is searched for one behind the frames,
+    /// and for anchors; where header and trailer are of different packs, the first frame decides.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn open_seekable(mut inner: R) -> io::Result<Self> {
+        let start = inner.stream_position()?;
+        let source = SeekSource::new(&mut inner);
+        let range = start..source.size()?.max(start);
+        let mut front = [0; Container::LEN];
+        let there = read_full(&source, &mut front, start)?;
+        let header = Container::decode_corrected(&front).map(|(container, _)| container);
+        let skip = if header.is_some() { there as u64 } else { 0 };
+        let frames = start + skip..range.end;
+
+        let mut end = search::trailer_from_end(&source, &range)?;
+        let mut anchor = None;
+        if end.is_none() {
+            let found = search::among_frames(&source, frames.clone(), false)?;
+            (end, anchor) = (found.trailer, found.anchor);
+        }
+        let copy = end.as_ref().and_then(|end| end.trailer.container().ok());
+        let is_header_foreign = match (&header, &copy) {
+            (Some(header), Some(copy)) if header.pack_id != copy.pack_id => {
+                search::among_frames(&source, frames, true)?.pack == Some(copy.pack_id)
+            }
+            _ => false,
+        };
+
+        let mut this = Self::around(inner);
+        this.take_header(&front[..there])?;
+        this.anchor = anchor;
+        if is_header_foreign {
+            this.header = None;
+            this.lose_header(there, Cause::Foreign);
+        }
+        if let Some(FoundTrailer { at, trailer, correction }) = end {
+            let at = at - start;
+            this.take_trailer(&trailer, at, correction);
+            // The trailer knows whether the pack still starts where it should.
+            if trailer.stored_len == at + TRAILER_LEN as u64 && at >= Container::LEN as u64 {
+                this.base = Container::LEN as u64;
+            }
+            this.left = Some(at.saturating_sub(this.base));
+        }
+        this.inner.seek(SeekFrom::Start(start + this.base))?;
+        Ok(this)
+    }
+}
+
+impl<R: Read> Read for RawFailSafe<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() || self.state == State::Header {
+            return Ok(0);
+        }
+        let mut n = 0;
+        if self.state == State::Reading {
+            n = match self.left {
+                Some(left) => {
+                    let room = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
+                    let n = if room == 0 { 0 } else { self.inner.read(&mut buf[..room])? };
+                    self.left = Some(left.saturating_sub(n as u64));
+                    n
+                }
+                None => self.hold.read(&mut self.inner, buf)?,
+            };
+            if n == 0 {
+                self.end();
+            }
+        }
+        if n == 0 {
+            n = self.hold.drain(buf);
+        }
+        self.position = self.position.saturating_add(n as u64);
+        Ok(n)
+    }
+}
+
+impl<R: Read> FailSafeRead for RawFailSafe<R> {
+    fn position(&self) -> u64 {
+        self.position
+    }
+
+    fn next_gap(&mut self) -> io::Result<Option<Gap>> {
+        match self.state {
+            State::Header => self.state = State::Reading,
+            State::Reading => return Ok(None),
+            State::Ended if !self.hold.held().is_empty() => return Ok(None),
+            State::Ended => {}
+        }
+        Ok(self.gap.take())
+    }
+
+    /// Nothing is known of sections here.
+    fn next_boundary(&mut self) -> Option<u64> {
+        None
+    }
+
+    fn drain_report(&mut self, report: &mut Report) {
+        report.corrections.append(&mut self.corrections);
+    }
+}
+
+/// The end is missing, from this byte on.
+fn truncated(at: u64) -> Gap {
+    Gap::new(LayerId::RAW, at, None, Cause::Truncated)
+}
+
+/// How far a forward reader reads ahead for a caller with a small buffer.
+const READ_AHEAD: usize = 8_192;

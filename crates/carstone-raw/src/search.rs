@@ -1,0 +1,184 @@
+//! Looks for what a container states where its header or trailer is not in its place.
+
+use std::io;
+use std::ops::Range;
+
+use carstone_layer::{
+    Correction, FRAME_HEADER_LEN, FRAME_MAGIC, FrameHeader, Kind, PackId, ReadAt, read_full,
+};
+
+use crate::container::{MAGIC, array_at, u32_at};
+use crate::trailer::{TRAILER_LEN, Trailer};
+use crate::{Container, appendix};
+
+/// What stood among the frames of a damaged pack.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// The pack id of the first frame.
+    pub(crate) pack: Option<PackId>,
+    /// The container that an anchor of this pack repeats.
+    pub(crate) anchor: Option<Container>,
+    /// The trailer behind the last frame.
+    pub(crate) trailer: Option<FoundTrailer>,
+}
+
+/// A trailer, where it stands in the source, and what was put right in it.
+pub(crate) struct FoundTrailer {
+    pub(crate) at: u64,
+    pub(crate) trailer: Trailer,
+    pub(crate) correction: Option<Correction>,
+}
+
+/// The trailer at the end of `range`, or before the appendices there.
+pub(crate) fn trailer_from_end<R: ReadAt + ?Sized>(
+    source: &R,
+    range: &Range<u64>,
+) -> io::Result<Option<FoundTrailer>> {
+    let end = match appendix::step_back(source, range.start, range.end) {
+        Ok(appendices) => appendices.first().map_or(range.end, |a| range.start + a.range.start),
+        Err(error) => match io::Error::from(error) {
+            error if error.kind() == io::ErrorKind::InvalidData => return Ok(None),
+            error => return Err(error),
+        },
+    };
+    match end.checked_sub(TRAILER_LEN as u64).filter(|&at| at >= range.start) {
+        Some(at) => {
+            let mut bytes = [0; TRAILER_LEN];
+            source.read_exact_at(&mut bytes, at)?;
+            Ok(trailer_in(&bytes, at, true))
+        }
+        None => Ok(None),
+    }
+}
+
+/// Goes from frame to frame, and searches for the next one where there is none, until the trailer is found.
+///
+/// With `first_only` it stops at the first frame. The work is linear in the length of the range.
+pub(crate) fn among_frames<R: ReadAt + ?Sized>(
+    source: &R,
+    range: Range<u64>,
+    first_only: bool,
+) -> io::Result<Found> {
+    let mut found = Found::default();
+    let mut window = Window { source, bytes: Vec::new(), at: range.start };
+    let mut at = range.start;
+    // Correcting a trailer costs more than looking for one: it is tried only where one must stand.
+    let mut is_expected = true;
+    loop {
+        if let Some(header) = window.frame_at(at)?
+            && found.pack.is_none_or(|pack| pack == header.pack)
+            && let Some(next) = at.checked_add(header.frame_len()).filter(|&n| n <= range.end)
+        {
+            found.pack = Some(header.pack);
+            if first_only {
+                return Ok(found);
+            }
+            if header.kind == Kind::ANCHOR && found.anchor.is_none() {
+                found.anchor = anchor_at(source, at, &header)?;
+            }
+            (at, is_expected) = (next, true);
+            continue;
+        }
+        found.trailer = window.trailer_at(at, is_expected)?;
+        if found.trailer.is_some() {
+            return Ok(found);
+        }
+        match window.next_magic(at.saturating_add(1)..range.end)? {
+            Some(next) => (at, is_expected) = (next, false),
+            None => return Ok(found),
+        }
+    }
+}
+
+/// The last bytes that were read: a search reads far ahead, steps from frame to frame do not.
+struct Window<'a, R: ?Sized> {
+    source: &'a R,
+    bytes: Vec<u8>,
+    /// Where `bytes` stand in the source.
+    at: u64,
+}
+
+impl<R: ReadAt + ?Sized> Window<'_, R> {
+    fn frame_at(&mut self, at: u64) -> io::Result<Option<FrameHeader>> {
+        let bytes = self.get(at, FRAME_HEADER_LEN, FRAME_HEADER_LEN)?.first_chunk();
+        let header = bytes.and_then(|bytes| FrameHeader::decode(bytes).ok());
+        Ok(header.filter(|header| header.stored_len <= MAX_STORED))
+    }
+
+    fn trailer_at(&mut self, at: u64, correct: bool) -> io::Result<Option<FoundTrailer>> {
+        let bytes = self.get(at, TRAILER_LEN, TRAILER_LEN)?.first_chunk();
+        Ok(bytes.and_then(|bytes| trailer_in(bytes, at, correct)))
+    }
+
+    /// Where the magic of the next frame or container stands.
+    fn next_magic(&mut self, range: Range<u64>) -> io::Result<Option<u64>> {
+        let mut at = range.start;
+        while at < range.end {
+            let bytes = self.get(at, MAGIC.len(), AHEAD)?;
+            if let Some(place) =
+                bytes.windows(MAGIC.len()).position(|w| w == FRAME_MAGIC || w == MAGIC)
+            {
+                return Ok(Some(at + place as u64));
+            }
+            if bytes.len() < MAGIC.len() {
+                return Ok(None);
+            }
+            // A magic may straddle two windows.
+            at += (bytes.len() - MAGIC.len() + 1) as u64;
+        }
+        Ok(None)
+    }
+
+    /// What is there from `at` on: at least `needed` bytes unless the source ends first.
+    fn get(&mut self, at: u64, needed: usize, ahead: usize) -> io::Result<&[u8]> {
+        let start = at.checked_sub(self.at).and_then(|start| usize::try_from(start).ok());
+        let known = start.filter(|&start| self.bytes.len().saturating_sub(start) >= needed);
+        let start = match known {
+            Some(start) => start,
+            None => {
+                self.bytes.resize(needed.max(ahead), 0);
+                let there = read_full(self.source, &mut self.bytes, at)?;
+                self.bytes.truncate(there);
+                self.at = at;
+                0
+            }
+        };
+        Ok(&self.bytes[start..])
+    }
+}
+
+fn trailer_in(bytes: &[u8; TRAILER_LEN], at: u64, correct: bool) -> Option<FoundTrailer> {
+    let (trailer, correction) = match Trailer::decode(bytes) {
+        Ok(trailer) => (trailer, None),
+        Err(_) if correct => Trailer::decode_corrected(bytes)?,
+        Err(_) => return None,
+    };
+    Some(FoundTrailer { at, trailer, correction })
+}
+
+/// The container in the payload of an anchor, if the payload is intact and holds one of its own pack.
+fn anchor_at<R: ReadAt + ?Sized>(
+    source: &R,
+    at: u64,
+    header: &FrameHeader,
+) -> io::Result<Option<Container>> {
+    if header.stored_len > MAX_ANCHOR {
+        return Ok(None);
+    }
+    let mut payload = vec![0; header.stored_len as usize];
+    let there = read_full(source, &mut payload, at + FRAME_HEADER_LEN as u64)?;
+    if there < payload.len() || there < 4 + Container::LEN || !header.payload_is_intact(&payload) {
+        return Ok(None);
+    }
+    if u32_at(&payload, 0) as usize != Container::LEN {
+        return Ok(None);
+    }
+    let container = Container::decode(&array_at(&payload, 4)).ok();
+    Ok(container.filter(|container| container.pack_id == header.pack))
+}
+
+const AHEAD: usize = 65_536;
+/// A payload that is longer is not one of this format: 16 MiB and a tag.
+const MAX_STORED: u32 = 16_777_216 + 16;
+/// The longest anchor: container, layer header and an envelope of 1 MiB.
+const MAX_ANCHOR: u32 = 8 + 256 + 44 + 1_048_576;
