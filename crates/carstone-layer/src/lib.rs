@@ -26,19 +26,26 @@
 //! when its digest confirms it. The bytes are described in `docs/format.md`, section 3.
 
 mod checksum;
+mod correct;
 mod error;
 mod fail_safe;
 mod frame;
 mod id;
+mod plain;
 mod pool;
 mod read_at;
+mod scan;
+mod window;
 mod write;
 
 pub use checksum::{Digest16, crc32c, crc64, digest16};
+pub use correct::{correct_block, correct_frame, correct_payload};
 pub use error::{Error, ErrorKind};
 pub use fail_safe::{BoxFailSafe, Cause, Correction, FailSafeRead, Gap, Report};
 pub use frame::{FRAME_HEADER_LEN, FRAME_MAGIC, FrameHeader, Kind};
 pub use id::{LayerId, LayerList, LayerSlot, PackId};
+pub use plain::PlainSource;
 pub use pool::{Ordered, Pool, Ticket, default_threads};
 pub use read_at::{ReadAt, ReadSeek, SeekSource, read_full};
+pub use scan::{Frame, FrameScan, ScanLimits, Scanned};
 pub use write::{BoxWriter, Hint, LayerWrite};
