@@ -1,0 +1,120 @@
+//! Where content keys come from, and what is derived from them (`docs/format.md`, section 4.1).
+
+use std::io;
+
+use carstone_layer::{LayerList, PackId};
+use hkdf::Hkdf;
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::format::AES_256_GCM;
+use crate::{Error, ErrorKind, LayerHeader};
+
+/// A content key that is wiped from memory when it is dropped.
+pub type ContentKeyBytes = Zeroizing<[u8; 32]>;
+
+/// Finds the content key of a stream by the key envelope in its header.
+///
+/// A `&[u8; 32]` is the key of any stream; a closure opens the envelope.
+///
+/// ```
+/// use carstone_encrypt::{ContentKeyBytes, EncryptReader, EncryptWriter};
+///
+/// let stored = EncryptWriter::new(Vec::new(), &[7; 32])?.finish()?;
+/// let open_envelope = |envelope: &[u8]| {
+///     assert!(envelope.is_empty()); // The key was agreed elsewhere.
+///     Ok(Some(ContentKeyBytes::new([7; 32])))
+/// };
+/// assert_eq!(EncryptReader::open_at(stored, open_envelope)?.len(), 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub trait KeySource {
+    /// The content key for a stream with this envelope, or `None` when there is none.
+    ///
+    /// # Errors
+    /// Whatever opening the envelope gives.
+    fn content_key(&mut self, envelope: &[u8]) -> io::Result<Option<ContentKeyBytes>>;
+}
+
+impl KeySource for &[u8; 32] {
+    fn content_key(&mut self, _envelope: &[u8]) -> io::Result<Option<ContentKeyBytes>> {
+        Ok(Some(Zeroizing::new(**self)))
+    }
+}
+
+impl<F: FnMut(&[u8]) -> io::Result<Option<ContentKeyBytes>>> KeySource for F {
+    fn content_key(&mut self, envelope: &[u8]) -> io::Result<Option<ContentKeyBytes>> {
+        self(envelope)
+    }
+}
+
+/// What is derived from one content key for one pack.
+pub(crate) struct Keys {
+    pub payload: Zeroizing<[u8; 32]>,
+    pub commitment: [u8; 32],
+}
+
+impl Keys {
+    pub(crate) fn derive(content_key: &[u8; 32], pack: PackId, layers: &LayerList) -> Self {
+        let prk = Hkdf::<Sha256>::new(Some(pack.as_bytes()), content_key);
+        let segment = SEGMENT.to_le_bytes();
+        let mut keys = Self { payload: Zeroizing::default(), commitment: [0; 32] };
+        prk.expand_multi_info(
+            &[b"carstone/1 payload", &[AES_256_GCM], &segment],
+            &mut *keys.payload,
+        )
+        .expect("HKDF-SHA-256 gives up to 8160 bytes");
+        let list = layers.canonical();
+        prk.expand_multi_info(
+            &[b"carstone/1 commit", &[AES_256_GCM], &segment, &list],
+            &mut keys.commitment,
+        )
+        .expect("HKDF-SHA-256 gives up to 8160 bytes");
+        keys
+    }
+
+    /// The keys for a stream that is there; a wrong content key is told before anything is decrypted.
+    pub(crate) fn of_stream(
+        header: &LayerHeader,
+        content_key: &[u8; 32],
+        layers: &LayerList,
+    ) -> Result<Self, Error> {
+        let keys = Self::derive(content_key, header.pack_id, layers);
+        if !bool::from(keys.commitment.ct_eq(&header.commitment)) {
+            return Err(Error::new(ErrorKind::WrongKey, 0));
+        }
+        Ok(keys)
+    }
+}
+
+const SEGMENT: u32 = 0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slot;
+
+    fn derive(key: u8, pack: u8, layers: &LayerList) -> Keys {
+        Keys::derive(&[key; 32], PackId::from_bytes([pack; 16]), layers)
+    }
+
+    #[test]
+    fn keys_depend_on_all_that_they_are_bound_to() {
+        let alone = LayerList::single(slot());
+        let position = carstone_layer::LayerSlot {
+            id: carstone_layer::LayerId::POSITION,
+            algorithm: 0,
+            unit: 0,
+        };
+        let two = LayerList::new(vec![slot(), position]).expect("valid list");
+        let keys = derive(1, 2, &alone);
+        assert_ne!(*keys.payload, keys.commitment);
+        assert_ne!(keys.payload, derive(3, 2, &alone).payload);
+        assert_ne!(keys.payload, derive(1, 3, &alone).payload);
+        assert_ne!(keys.commitment, derive(3, 2, &alone).commitment);
+        assert_ne!(keys.commitment, derive(1, 3, &alone).commitment);
+        assert_eq!(keys.payload, derive(1, 2, &two).payload);
+        assert_ne!(keys.commitment, derive(1, 2, &two).commitment);
+    }
+}
