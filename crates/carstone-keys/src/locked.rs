@@ -1,5 +1,6 @@
 //! Key files that a passphrase locks.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +28,7 @@ impl LockedFile {
     }
 
     pub(crate) fn from_age(bytes: &[u8], name: &Path) -> Result<Self, Error> {
-        let binary = without_armor(bytes)?;
+        let binary = without_armor(bytes)?.into_owned();
         let header = Header::parse(&binary)?;
         if !header.is_scrypt() {
             return Err(Error::new(ErrorKind::BadIdentity(
@@ -85,16 +86,18 @@ impl LockedFile {
     }
 }
 
-/// Takes the armor off an age file. White space around armor does not count; a binary file comes back
-/// unchanged.
-pub(crate) fn without_armor(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+/// Takes the armor off an age file. White space around the armor does not count; anything else comes
+/// back unchanged.
+pub(crate) fn without_armor(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
     let trimmed = bytes.trim_ascii();
-    let bytes = if trimmed.starts_with(ARMOR) { trimmed } else { bytes };
+    if !trimmed.starts_with(ARMOR) {
+        return Ok(Cow::Borrowed(bytes));
+    }
     let mut binary = Vec::new();
-    ArmoredReader::new(bytes)
+    ArmoredReader::new(trimmed)
         .read_to_end(&mut binary)
         .map_err(|_| Error::new(ErrorKind::BadIdentity("the armor is malformed")))?;
-    Ok(binary)
+    Ok(Cow::Owned(binary))
 }
 
 enum Locked {

@@ -58,8 +58,8 @@ impl Recipients {
         self.passphrase = Some(passphrase);
     }
 
-    /// Sets the cost of trying a passphrase: 2^`log_n` iterations of scrypt and `log_n` − 10 doublings of one
-    /// MiB of memory ([`DEFAULT_WORK_FACTOR`] is 18: 256 MiB, about a second).
+    /// Sets the cost of trying a passphrase: 2^`log_n` iterations of scrypt in 2^`log_n` KiB of memory. The
+    /// default, [`DEFAULT_WORK_FACTOR`], takes 256 MiB and about a second.
     ///
     /// # Errors
     ///
