@@ -1,0 +1,115 @@
+//! Walks the manifest's tree of pages.
+
+use carstone_layer::ReadAt;
+
+use super::section::SectionReader;
+use crate::entry::Listed;
+use crate::error::{Error, ErrorKind};
+use crate::path::{compare_paths, is_within};
+use crate::record::ManifestPage;
+
+/// The entries of a subtree, sorted by path. One page of each level is in memory.
+pub struct Entries<'a, R> {
+    sections: &'a SectionReader<R>,
+    within: Vec<u8>,
+    /// Pages still to be read at each level, outermost first, the next one last.
+    pending: Vec<Vec<(Vec<u8>, u64)>>,
+    page: std::vec::IntoIter<Listed>,
+    before: Option<Vec<u8>>,
+    done: bool,
+}
+
+impl<'a, R: ReadAt> Entries<'a, R> {
+    pub(super) fn new(sections: &'a SectionReader<R>, root: u64, within: Vec<u8>) -> Self {
+        let pending = vec![vec![(Vec::new(), root)]];
+        let page = Vec::new().into_iter();
+        Self { sections, within, pending, page, before: None, done: false }
+    }
+
+    fn advance(&mut self) -> Result<Option<Listed>, Error> {
+        loop {
+            for entry in self.page.by_ref() {
+                let sorted = self.before.as_ref();
+                if sorted.is_some_and(|before| compare_paths(before, &entry.path).is_ge()) {
+                    return Err(Error::mismatch(&entry.path, "the order of the manifest", 0));
+                }
+                self.before = Some(entry.path.clone());
+                if is_within(&entry.path, &self.within) {
+                    return Ok(Some(entry));
+                }
+                if compare_paths(&entry.path, &self.within).is_gt() {
+                    return Ok(None);
+                }
+            }
+            match self.next_page()? {
+                Some(page) => self.page = page.into_iter(),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Goes down to the next leaf page.
+    fn next_page(&mut self) -> Result<Option<Vec<Listed>>, Error> {
+        loop {
+            let Some(level) = self.pending.last_mut() else { return Ok(None) };
+            let Some((_, position)) = level.pop() else {
+                self.pending.pop();
+                continue;
+            };
+            match self.read_page(position)? {
+                ManifestPage::Leaf(entries) => return Ok(Some(entries)),
+                ManifestPage::Parent { level, children } => {
+                    let bad = |rule| Error::new(ErrorKind::BadRecord(rule), position);
+                    // A page stands behind its children, so a cycle cannot be.
+                    if children.iter().any(|(_, child)| *child >= position) {
+                        return Err(bad("a page stands before its child"));
+                    }
+                    if level as usize > MAX_DEPTH || self.pending.len() > MAX_DEPTH {
+                        return Err(bad("the tree of pages is too deep"));
+                    }
+                    let mut children = self.relevant(children);
+                    children.reverse();
+                    self.pending.push(children);
+                }
+            }
+        }
+    }
+
+    /// Leaves out pages that end before the subtree or start behind it.
+    fn relevant(&self, mut children: Vec<(Vec<u8>, u64)>) -> Vec<(Vec<u8>, u64)> {
+        let behind = |first: &[u8]| {
+            compare_paths(first, &self.within).is_gt() && !is_within(first, &self.within)
+        };
+        let end = children.iter().position(|(first, _)| behind(first)).unwrap_or(children.len());
+        children.truncate(end);
+        let before = children.partition_point(|(first, _)| {
+            compare_paths(first, &self.within).is_le()
+        });
+        children.drain(..before.saturating_sub(1));
+        children
+    }
+
+    fn read_page(&self, position: u64) -> Result<ManifestPage, Error> {
+        let wrong = || Error::new(ErrorKind::BadRecord("a manifest page is due"), position);
+        let (section, data) = self.sections.read(position)?.ok_or_else(wrong)?;
+        match self.sections.is_record(&section.cid, &data) {
+            true => ManifestPage::decode(&data, position),
+            false => Err(wrong()),
+        }
+    }
+}
+
+impl<R: ReadAt> Iterator for Entries<'_, R> {
+    type Item = Result<Listed, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let next = self.advance().transpose();
+        self.done = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+const MAX_DEPTH: usize = 16;

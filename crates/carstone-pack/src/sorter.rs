@@ -1,0 +1,262 @@
+//! Sorts any number of small records in bounded memory: runs are sorted in memory, spilled to an unnamed
+//! temporary file, and merged when read. The result can be read more than once.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+
+use carstone_layer::ReadAt;
+
+/// Collects records of a sort key and a value.
+pub(crate) struct Sorter {
+    /// Records as `u32 key length ‖ u32 value length ‖ key ‖ value`.
+    buffer: Vec<u8>,
+    /// Where each record starts in the buffer.
+    starts: Vec<usize>,
+    budget: usize,
+    spilled: Option<File>,
+    runs: Vec<(u64, u64)>,
+    end: u64,
+    count: u64,
+}
+
+impl Sorter {
+    /// Keeps at most about `budget` bytes in memory.
+    pub(crate) fn new(budget: usize) -> Self {
+        let (buffer, starts, runs) = (Vec::new(), Vec::new(), Vec::new());
+        Self { buffer, starts, budget, spilled: None, runs, end: 0, count: 0 }
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
+        let lengths = u32::try_from(key.len()).ok().zip(u32::try_from(value.len()).ok());
+        let (key_len, value_len) = lengths.ok_or(io::ErrorKind::FileTooLarge)?;
+        self.starts.push(self.buffer.len());
+        self.buffer.extend_from_slice(&key_len.to_le_bytes());
+        self.buffer.extend_from_slice(&value_len.to_le_bytes());
+        self.buffer.extend_from_slice(key);
+        self.buffer.extend_from_slice(value);
+        self.count += 1;
+        match self.buffer.len() + self.starts.len() * size_of::<usize>() >= self.budget {
+            true => self.spill(),
+            false => Ok(()),
+        }
+    }
+
+    /// Sorts what is still in memory; nothing can be pushed any more.
+    pub(crate) fn finish(mut self) -> io::Result<Sorted> {
+        if self.spilled.is_some() {
+            self.spill()?;
+        }
+        self.sort();
+        Ok(Sorted {
+            buffer: self.buffer,
+            starts: self.starts,
+            spilled: self.spilled,
+            runs: self.runs,
+            count: self.count,
+        })
+    }
+
+    fn sort(&mut self) {
+        let buffer = &self.buffer;
+        // A stable sort: records of equal key stay in the order in which they came.
+        self.starts.sort_by(|&a, &b| record_at(buffer, a).0.cmp(record_at(buffer, b).0));
+    }
+
+    fn spill(&mut self) -> io::Result<()> {
+        self.sort();
+        let file = match &mut self.spilled {
+            Some(file) => file,
+            none => none.insert(tempfile::tempfile()?),
+        };
+        let start = self.end;
+        let mut out = BufWriter::with_capacity(1 << 18, file);
+        for &at in &self.starts {
+            let (key, value) = record_at(&self.buffer, at);
+            let len = 8 + key.len() + value.len();
+            out.write_all(&self.buffer[at..at + len])?;
+            self.end += len as u64;
+        }
+        out.flush()?;
+        drop(out);
+        if self.end > start {
+            self.runs.push((start, self.end));
+        }
+        self.buffer.clear();
+        self.starts.clear();
+        Ok(())
+    }
+}
+
+/// Sorted records, read any number of times.
+pub(crate) struct Sorted {
+    buffer: Vec<u8>,
+    starts: Vec<usize>,
+    spilled: Option<File>,
+    runs: Vec<(u64, u64)>,
+    count: u64,
+}
+
+impl Sorted {
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Reads the records in order of the key.
+    pub(crate) fn iter(&self) -> io::Result<SortedIter<'_>> {
+        let (mut runs, mut heap) = (Vec::new(), BinaryHeap::new());
+        if let Some(file) = &self.spilled {
+            let window = (MERGE_BUDGET / self.runs.len().max(1)).max(4096);
+            for &(at, end) in &self.runs {
+                let mut run = RunCursor::new(file, at, end, window);
+                if run.advance()? {
+                    heap.push(Reverse((run.key.clone(), runs.len())));
+                }
+                runs.push(run);
+            }
+        }
+        Ok(SortedIter { sorted: self, next: 0, runs, heap, taken: None })
+    }
+}
+
+/// Gives the records one by one.
+pub(crate) struct SortedIter<'a> {
+    sorted: &'a Sorted,
+    next: usize,
+    runs: Vec<RunCursor<'a>>,
+    heap: BinaryHeap<Reverse<(Vec<u8>, usize)>>,
+    /// The run whose record was given last: it moves on before the next one is taken.
+    taken: Option<usize>,
+}
+
+impl SortedIter<'_> {
+    /// Key and value of the next record.
+    pub(crate) fn next(&mut self) -> io::Result<Option<(&[u8], &[u8])>> {
+        if self.sorted.spilled.is_none() {
+            let start = self.sorted.starts.get(self.next);
+            self.next += 1;
+            return Ok(start.map(|&at| record_at(&self.sorted.buffer, at)));
+        }
+        if let Some(run) = self.taken.take()
+            && self.runs[run].advance()?
+        {
+            self.heap.push(Reverse((self.runs[run].key.clone(), run)));
+        }
+        let Some(Reverse((_, run))) = self.heap.pop() else { return Ok(None) };
+        self.taken = Some(run);
+        let run = &self.runs[run];
+        Ok(Some((&run.key, &run.value)))
+    }
+}
+
+/// Reads one spilled run front to back.
+struct RunCursor<'a> {
+    file: &'a File,
+    at: u64,
+    end: u64,
+    window: usize,
+    buffer: Vec<u8>,
+    used: usize,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl<'a> RunCursor<'a> {
+    fn new(file: &'a File, at: u64, end: u64, window: usize) -> Self {
+        let (buffer, key, value) = (Vec::new(), Vec::new(), Vec::new());
+        Self { file, at, end, window, buffer, used: 0, key, value }
+    }
+
+    /// Loads the next record; `false` at the end of the run.
+    fn advance(&mut self) -> io::Result<bool> {
+        if self.used == self.buffer.len() && self.at == self.end {
+            return Ok(false);
+        }
+        self.need(8)?;
+        let word = |at: usize| {
+            let mut bytes = [0; 4];
+            bytes.copy_from_slice(&self.buffer[self.used + at..self.used + at + 4]);
+            u32::from_le_bytes(bytes) as usize
+        };
+        let (key_len, value_len) = (word(0), word(4));
+        self.used += 8;
+        self.need(key_len + value_len)?;
+        let record = &self.buffer[self.used..self.used + key_len + value_len];
+        self.key.clear();
+        self.key.extend_from_slice(&record[..key_len]);
+        self.value.clear();
+        self.value.extend_from_slice(&record[key_len..]);
+        self.used += key_len + value_len;
+        Ok(true)
+    }
+
+    /// Makes sure that `len` unused bytes are in the buffer.
+    fn need(&mut self, len: usize) -> io::Result<()> {
+        if self.buffer.len() - self.used >= len {
+            return Ok(());
+        }
+        self.buffer.drain(..self.used);
+        self.used = 0;
+        let have = self.buffer.len();
+        let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
+        let more = left.min(self.window.max(len - have));
+        self.buffer.resize(have + more, 0);
+        self.file.read_exact_at(&mut self.buffer[have..], self.at)?;
+        self.at += more as u64;
+        Ok(())
+    }
+}
+
+fn record_at(buffer: &[u8], at: usize) -> (&[u8], &[u8]) {
+    let word = |at: usize| {
+        let mut bytes = [0; 4];
+        bytes.copy_from_slice(&buffer[at..at + 4]);
+        u32::from_le_bytes(bytes) as usize
+    };
+    let (key_len, value_len) = (word(at), word(at + 4));
+    buffer[at + 8..at + 8 + key_len + value_len].split_at(key_len)
+}
+
+/// Bytes that all runs together read ahead while they are merged.
+const MERGE_BUDGET: usize = 8 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(budget: usize, count: u32) {
+        let mut sorter = Sorter::new(budget);
+        for n in 0..count {
+            let key = n.wrapping_mul(2_654_435_761).to_be_bytes();
+            sorter.push(&key[..3], &n.to_le_bytes()).expect("memory or a temporary file");
+        }
+        let sorted = sorter.finish().expect("a temporary file");
+        for _ in 0..2 {
+            let (mut before, mut seen) = (Vec::new(), 0);
+            let mut records = sorted.iter().expect("a temporary file");
+            while let Some((key, value)) = records.next().expect("a temporary file") {
+                assert!(key >= before.as_slice());
+                before = key.to_vec();
+                let n = u32::from_le_bytes(value.try_into().expect("four bytes"));
+                assert_eq!(&n.wrapping_mul(2_654_435_761).to_be_bytes()[..3], key);
+                seen += 1;
+            }
+            assert_eq!(seen, count);
+        }
+    }
+
+    #[test]
+    fn order_holds_in_memory_and_spilled() {
+        check(1 << 20, 0);
+        check(1 << 20, 1000);
+        check(1000, 1000);
+        check(1, 100);
+        check(50_000, 20_000);
+    }
+}

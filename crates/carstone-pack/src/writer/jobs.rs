@@ -1,0 +1,87 @@
+//! What the hashing pool does: reads small files and computes CIDs, off the writing thread.
+
+use std::io;
+
+use carstone_car::Cid;
+use carstone_unixfs::leaf_cid;
+
+use crate::entry::Announced;
+
+/// Where the content of a small file comes from.
+pub(super) enum Content {
+    /// Bytes that are already there; at most one chunk.
+    Bytes(Vec<u8>),
+    /// Read by the worker. Gives at most one chunk, and whether the source turned out to be longer or to have changed.
+    Open(Box<dyn FnOnce() -> io::Result<(Vec<u8>, bool)> + Send>),
+    /// An entry without content.
+    None,
+}
+
+/// An entry of a batch on its way to the pack.
+pub(super) struct Pending {
+    pub(super) entry: Announced,
+    pub(super) content: Content,
+}
+
+/// Work for the pool, in the order of the pack.
+pub(super) enum Job {
+    /// Entries that are announced together.
+    Batch(Vec<Pending>),
+    /// One chunk of an entry of its own.
+    Leaf { id: u64, data: Vec<u8> },
+    /// Ends an entry of its own.
+    End { id: u64, how: Ending },
+}
+
+/// How an entry ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// All its content is there.
+    Whole,
+    /// All is there, but the source changed meanwhile.
+    Changed,
+    /// Reading failed; the entry does not count.
+    Abandoned,
+}
+
+/// An entry whose content is known.
+pub(super) struct Hashed {
+    pub(super) entry: Announced,
+    /// The leaf's bytes, for files.
+    pub(super) data: Vec<u8>,
+    pub(super) changed: bool,
+}
+
+/// A finished job.
+pub(super) enum Done {
+    Batch(Vec<Result<Hashed, (Announced, io::Error)>>),
+    Leaf { id: u64, data: Vec<u8>, cid: Cid },
+    End { id: u64, how: Ending },
+}
+
+/// Does the work of one job.
+pub(super) fn work(job: Job) -> Done {
+    match job {
+        Job::Batch(entries) => Done::Batch(entries.into_iter().map(hash).collect()),
+        Job::Leaf { id, data } => {
+            let cid = leaf_cid(&data);
+            Done::Leaf { id, data, cid }
+        }
+        Job::End { id, how } => Done::End { id, how },
+    }
+}
+
+fn hash(pending: Pending) -> Result<Hashed, (Announced, io::Error)> {
+    let mut entry = pending.entry;
+    let (data, changed) = match pending.content {
+        Content::None => return Ok(Hashed { entry, data: Vec::new(), changed: false }),
+        Content::Bytes(data) => (data, false),
+        Content::Open(open) => match open() {
+            Ok(content) => content,
+            Err(error) => return Err((entry, error)),
+        },
+    };
+    entry.size = Some(data.len() as u64);
+    entry.root = Some(leaf_cid(&data));
+    Ok(Hashed { entry, data, changed })
+}

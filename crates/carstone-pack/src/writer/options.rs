@@ -1,0 +1,74 @@
+//! Settings and results of the pack writer.
+
+use std::io;
+
+use carstone_car::Cid;
+use carstone_layer::default_threads;
+
+/// Settings of a [`PackWriter`](crate::PackWriter).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PackOptions {
+    pub(super) threads: usize,
+    pub(super) budget: usize,
+}
+
+impl Default for PackOptions {
+    fn default() -> Self {
+        Self { threads: default_threads(), budget: 64 << 20 }
+    }
+}
+
+impl PackOptions {
+    /// Threads that read and hash; with 0 or 1 the caller's thread does it.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Bytes of content in flight, and of state before it spills to a temporary file. Default 64 MiB.
+    #[must_use]
+    pub fn budget(mut self, bytes: usize) -> Self {
+        self.budget = bytes;
+        self
+    }
+}
+
+/// Something wrong with one entry that does not stop the pack.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Problem {
+    /// Path of the entry in the pack.
+    pub path: Vec<u8>,
+    /// What happened.
+    pub kind: ProblemKind,
+}
+
+/// What happened to an entry.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ProblemKind {
+    /// It could not be read, and is not in the pack.
+    Unreadable(io::Error),
+    /// It changed while it was read; the pack holds what was read.
+    Changed,
+    /// The entry it links to is not in the pack, so it is not either.
+    LostOriginal,
+}
+
+/// What a finished pack holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// CID of the root directory.
+    pub root: Cid,
+    /// Entries announced.
+    pub entries: u64,
+    /// Content blocks, each counted once.
+    pub blocks: u64,
+    /// Sum of all files' sizes in bytes.
+    pub size: u64,
+    /// Length of the CAR stream in bytes.
+    pub stream_len: u64,
+}
