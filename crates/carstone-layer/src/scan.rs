@@ -457,4 +457,4 @@ const WORK_PER_BYTE: u64 = 8;
 const WORK_AHEAD: u64 = 128 << 20;
 
 /// What solving for a damaged header takes, as so many bytes of checksum.
-const HEADER_COST: u64 = 1 << 20;
+const HEADER_COST: u64 = 128 << 10;
