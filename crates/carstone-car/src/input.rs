@@ -11,8 +11,8 @@ pub(crate) struct Input<R> {
     position: u64,
     /// How many bytes are read ahead at most. Little between large bodies, which would be copied twice otherwise.
     ahead: usize,
-    /// Offset in the CAR at which the stream ends, once somebody has asked.
-    stream_end: Option<u64>,
+    /// Offset in the CAR up to which the stream is known to go, from when somebody has asked; 0 before.
+    stream_end: u64,
 }
 
 impl<R> Input<R> {
@@ -24,7 +24,7 @@ impl<R> Input<R> {
             end: 0,
             position: 0,
             ahead: BUF_LEN,
-            stream_end: None,
+            stream_end: 0,
         }
     }
 
@@ -150,10 +150,8 @@ impl<R: Read + Seek> Input<R> {
         if len - ready <= SMALL_BODY {
             return self.discard(len); // A seek would cost more than it saves.
         }
-        let end = self.stream_end()?;
         let target = self.position.saturating_add(len as u64);
-        if target > end {
-            self.position = end;
+        if !self.reaches(target)? {
             return Ok(false);
         }
         self.consume(ready);
@@ -163,19 +161,29 @@ impl<R: Read + Seek> Input<R> {
         Ok(true)
     }
 
-    /// The offset in the CAR at which the stream ends.
-    fn stream_end(&mut self) -> io::Result<u64> {
-        if let Some(end) = self.stream_end {
-            return Ok(end);
+    /// Whether the stream goes on to this offset in the CAR. If not, the position is its end from now on.
+    fn reaches(&mut self, target: u64) -> io::Result<bool> {
+        if target <= self.stream_end {
+            return Ok(true);
         }
+        // Asked for the first time, or the stream has grown meanwhile.
+        self.stream_end = self.find_end()?;
+        if target <= self.stream_end {
+            return Ok(true);
+        }
+        self.position = self.stream_end;
+        (self.start, self.end) = (0, 0);
+        Ok(false)
+    }
+
+    /// The offset in the CAR at which the stream ends.
+    fn find_end(&mut self) -> io::Result<u64> {
         let here = self.inner.stream_position()?;
         let end = self.inner.seek(SeekFrom::End(0))?;
         self.inner.seek(SeekFrom::Start(here))?;
         // The CAR need not start where the stream starts.
         let read = self.position.saturating_add((self.end - self.start) as u64);
-        let end = read.saturating_add(end.saturating_sub(here));
-        self.stream_end = Some(end);
-        Ok(end)
+        Ok(read.saturating_add(end.saturating_sub(here)))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::{Read, Seek, SeekFrom, Write};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::{CarReader, Cid, header};
+use crate::{CarReader, Cid, Limits, header, writer};
 
 /// Puts other roots into the header of a CARv1, in place. The CAR starts at the first byte of `file`, and the sections behind the header
 /// are neither read nor moved.
@@ -25,6 +25,9 @@ use crate::{CarReader, Cid, header};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn replace_roots<F: Read + Write + Seek>(mut file: F, roots: &[Cid]) -> Result<()> {
+    for root in roots {
+        writer::check_cid(root, &Limits::default()).map_err(|kind| Error::at(kind, 0))?;
+    }
     let failed = |error| Error::at(ErrorKind::Io(error), 0);
     file.seek(SeekFrom::Start(0)).map_err(failed)?;
     // Reading it strictly makes sure that it is a header that gets overwritten.

@@ -6,7 +6,7 @@ use std::io::{self, IoSlice, Write};
 use crate::cid_bytes::{self, MAX_CID};
 use crate::error::{Error, ErrorKind, Part, Result};
 use crate::hash::{cid_of, verify};
-use crate::options::WriterOptions;
+use crate::options::{Limits, WriterOptions};
 use crate::section::{self, Section};
 use crate::{Cid, header, varint};
 
@@ -71,9 +71,9 @@ impl<W: Write, H: FnMut(&mut W, u64) -> io::Result<()>> CarWriter<W, H> {
         options: WriterOptions,
     ) -> Result<Self> {
         for root in roots {
-            check_cid(root, &options).map_err(|kind| Error::at(kind, 0))?;
+            check_cid(root, &options.limits).map_err(|kind| Error::at(kind, 0))?;
         }
-        check_header(roots, &options)?;
+        check_header(roots, &options.limits)?;
         let header = header::encode(roots);
         let mut writer = CarWriter::append_with_hook(inner, 0, hook);
         writer.options = options;
@@ -108,7 +108,7 @@ impl<W: Write, H: FnMut(&mut W, u64) -> io::Result<()>> CarWriter<W, H> {
         self.usable()?;
         let offset = self.position;
         let at = |kind| Error::at(kind, offset);
-        check_cid(cid, &self.options).map_err(at)?;
+        check_cid(cid, &self.options.limits).map_err(at)?;
         let mut cid_buf = [0; MAX_CID];
         let cid_len = cid_bytes::encode(cid, &mut cid_buf);
         let section_len = cid_len.saturating_add(data.len());
@@ -141,6 +141,11 @@ impl<W: Write, H: FnMut(&mut W, u64) -> io::Result<()>> CarWriter<W, H> {
     /// The sink.
     pub fn get_ref(&self) -> &W {
         &self.inner
+    }
+
+    /// The sink, to tell it something between sections. Bytes written to it here make the stream invalid.
+    pub fn danger_get_mut(&mut self) -> &mut W {
+        &mut self.inner
     }
 
     /// Flushes the sink.
@@ -180,25 +185,24 @@ fn no_hook<W>(_: &mut W, _: u64) -> io::Result<()> {
 }
 
 /// Refuses CIDs that a reader would refuse.
-fn check_cid(cid: &Cid, options: &WriterOptions) -> Result<(), ErrorKind> {
+pub(crate) fn check_cid(cid: &Cid, limits: &Limits) -> Result<(), ErrorKind> {
     let largest = i64::MAX as u64; // Varints have at most 63 bits.
     if cid.codec() > largest || cid.hash().code() > largest {
         return Err(ErrorKind::BadCid("one of its codes is over 63 bits"));
     }
     let len = cid_bytes::encoded_len(cid);
-    if len > options.limits.cid {
+    if len > limits.cid {
         return Err(ErrorKind::TooLarge {
             part: Part::Cid,
             size: len as u64,
-            limit: options.limits.cid as u64,
+            limit: limits.cid as u64,
         });
     }
     Ok(())
 }
 
 /// Refuses headers that a reader would refuse.
-fn check_header(roots: &[Cid], options: &WriterOptions) -> Result<()> {
-    let limits = &options.limits;
+fn check_header(roots: &[Cid], limits: &Limits) -> Result<()> {
     if roots.len() > limits.roots {
         let kind = ErrorKind::TooLarge {
             part: Part::Roots,
