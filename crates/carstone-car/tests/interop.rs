@@ -1,0 +1,47 @@
+//! Another implementation reads what this one writes, and the other way round.
+
+mod sources;
+
+use carstone_car::{Block, CarReader, cid_of, codec, hash_code};
+use fvm_ipld_car as foreign;
+use sources::{blocks, car, hashed, raw, small};
+
+fn sample() -> Vec<Block> {
+    let mut all = small().1;
+    all.extend([0, 1, 1000, 100_000, 1 << 20].map(|len| raw(&vec![len as u8; len])));
+    all.extend([3, 90].map(|len| hashed(hash_code::BLAKE2B_256, &vec![len as u8; len])));
+    all
+}
+
+#[test]
+fn another_implementation_reads_what_is_written() {
+    let all = sample();
+    let roots = [all[0].cid, all[4].cid, cid_of(codec::DAG_CBOR, b"absent")];
+    let bytes = car(&roots, &all);
+    let reader = foreign::CarReader::new_unchecked(&bytes[..]).expect("header");
+    assert_eq!(reader.header.roots, roots);
+    let found: Vec<_> = reader
+        .map(|block| block.expect("block"))
+        .map(|foreign::Block { cid, data }| Block { cid, data })
+        .collect();
+    assert_eq!(found, all);
+}
+
+#[test]
+fn what_another_implementation_writes_is_read_and_equal() {
+    let all = sample();
+    for count in [1, 2, 30, 300] {
+        let roots: Vec<_> = (0..count).map(|n: u32| cid_of(codec::RAW, &n.to_le_bytes())).collect();
+        let mut bytes = Vec::new();
+        let header = foreign::CarHeader::from(roots.clone());
+        let mut writer = foreign::CarWriter::new(header, &mut bytes).expect("header");
+        for Block { cid, data } in all.clone() {
+            writer.write(foreign::Block { cid, data }).expect("block");
+        }
+        writer.flush().expect("flush");
+        let reader = CarReader::open(&bytes[..]).expect("header");
+        assert_eq!(reader.roots(), roots);
+        assert_eq!(blocks(&bytes[..]).expect("blocks"), all);
+        assert_eq!(car(&roots, &all), bytes);
+    }
+}
