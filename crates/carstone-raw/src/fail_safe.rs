@@ -181,13 +181,16 @@ impl<R: Read + Seek> RawFailSafe<R> {
         let start = inner.stream_position()?;
         let source = SeekSource::new(&mut inner);
         let range = start..source.size()?.max(start);
+        let mut end = search::trailer_from_end(&source, &range)?;
+        // What stands before the trailer may be a header; a trailer alone begins like one.
+        let room = end.as_ref().map_or(u64::MAX, |end| end.at - start);
         let mut front = [0; Container::LEN];
-        let there = read_full(&source, &mut front, start)?;
+        let room = usize::try_from(room).unwrap_or(usize::MAX).min(front.len());
+        let there = read_full(&source, &mut front[..room], start)?;
         let header = Container::decode_corrected(&front).map(|(container, _)| container);
         let skip = if header.is_some() { there as u64 } else { 0 };
         let frames = start + skip..range.end;
 
-        let mut end = search::trailer_from_end(&source, &range)?;
         let mut anchor = None;
         if end.is_none() {
             let found = search::among_frames(&source, frames.clone(), false)?;
@@ -203,6 +206,9 @@ impl<R: Read + Seek> RawFailSafe<R> {
 
         let mut this = Self::around(inner);
         this.take_header(&front[..there])?;
+        if end.is_some() && there < front.len() {
+            this.lose_header(there, Cause::Missing);
+        }
         this.anchor = anchor;
         if is_header_foreign {
             this.header = None;

@@ -65,7 +65,7 @@ pub(crate) fn among_frames<R: ReadAt + ?Sized>(
     // Correcting a trailer costs more than looking for one: it is tried only where one must stand.
     let mut is_expected = true;
     loop {
-        if let Some(header) = window.frame_at(at)?
+        if let Some(header) = window.frame_at(at, is_expected)?
             && found.pack.is_none_or(|pack| pack == header.pack)
             && let Some(next) = at.checked_add(header.frame_len()).filter(|&n| n <= range.end)
         {
@@ -99,15 +99,15 @@ struct Window<'a, R: ?Sized> {
 }
 
 impl<R: ReadAt + ?Sized> Window<'_, R> {
-    fn frame_at(&mut self, at: u64) -> io::Result<Option<FrameHeader>> {
-        let bytes = self.get(at, FRAME_HEADER_LEN, FRAME_HEADER_LEN)?.first_chunk();
+    fn frame_at(&mut self, at: u64, is_expected: bool) -> io::Result<Option<FrameHeader>> {
+        let bytes = self.get(at, FRAME_HEADER_LEN, ahead(is_expected))?.first_chunk();
         let header = bytes.and_then(|bytes| FrameHeader::decode(bytes).ok());
         Ok(header.filter(|header| header.stored_len <= MAX_STORED))
     }
 
-    fn trailer_at(&mut self, at: u64, correct: bool) -> io::Result<Option<FoundTrailer>> {
-        let bytes = self.get(at, TRAILER_LEN, TRAILER_LEN)?.first_chunk();
-        Ok(bytes.and_then(|bytes| trailer_in(bytes, at, correct)))
+    fn trailer_at(&mut self, at: u64, is_expected: bool) -> io::Result<Option<FoundTrailer>> {
+        let bytes = self.get(at, TRAILER_LEN, ahead(is_expected))?.first_chunk();
+        Ok(bytes.and_then(|bytes| trailer_in(bytes, at, is_expected)))
     }
 
     /// Where the magic of the next frame or container stands.
@@ -145,6 +145,11 @@ impl<R: ReadAt + ?Sized> Window<'_, R> {
         };
         Ok(&self.bytes[start..])
     }
+}
+
+/// A step from frame to frame needs no more than it asks for; a search reads on.
+fn ahead(is_expected: bool) -> usize {
+    if is_expected { 0 } else { AHEAD }
 }
 
 fn trailer_in(bytes: &[u8; TRAILER_LEN], at: u64, correct: bool) -> Option<FoundTrailer> {
