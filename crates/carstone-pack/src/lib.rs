@@ -2,6 +2,7 @@
 mod entry;
 mod error;
 mod path;
+mod reader;
 mod record;
 mod sorter;
 mod writer;
@@ -9,5 +10,6 @@ mod writer;
 pub use entry::*;
 pub use error::*;
 pub use path::*;
+pub use reader::*;
 pub use record::*;
 pub use writer::*;

@@ -12,8 +12,11 @@ use crate::entry::{EntryKind, Listed};
 use crate::error::{Error, ErrorKind};
 use crate::path::split_path;
 
+/// Root CIDs under their names.
+type Links = HashMap<Vec<u8>, Cid>;
+
 /// The links of the directory that was asked for last: listings come directory by directory.
-pub(super) type DirectoryCache = Mutex<Option<(Vec<u8>, Arc<HashMap<String, Cid>>)>>;
+pub(super) type DirectoryCache = Mutex<Option<(Vec<u8>, Arc<Links>)>>;
 
 impl<R: ReadAt> PackReader<R> {
     /// The root CID of an entry as its directory's node links to it; `None` where no node does.
@@ -24,7 +27,6 @@ impl<R: ReadAt> PackReader<R> {
         let Some((parent, name)) = split_path(&entry.path) else {
             return Ok(self.tail().roots.first().copied());
         };
-        let Ok(name) = std::str::from_utf8(name) else { return Ok(None) };
         let cached = self.directories.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((path, links)) = cached
             && path == parent
@@ -38,12 +40,12 @@ impl<R: ReadAt> PackReader<R> {
         Ok(found)
     }
 
-    fn links_of(&self, path: &[u8]) -> Result<HashMap<String, Cid>, Error> {
+    fn links_of(&self, path: &[u8]) -> Result<Links, Error> {
         let missing = || Error::mismatch(path, "the directory's entry in the manifest", 0);
         let directory = self.find(path)?.ok_or_else(missing)?;
         let node = match (directory.kind, directory.runs.first()) {
             (EntryKind::Directory, Some(run)) => run.position,
-            (EntryKind::Directory, None) => return Ok(HashMap::new()),
+            (EntryKind::Directory, None) => return Ok(Links::new()),
             _ => return Err(missing()),
         };
         let section = self.sections.head(node)?.ok_or_else(missing)?;

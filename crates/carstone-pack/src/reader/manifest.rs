@@ -82,9 +82,8 @@ impl<'a, R: ReadAt> Entries<'a, R> {
         };
         let end = children.iter().position(|(first, _)| behind(first)).unwrap_or(children.len());
         children.truncate(end);
-        let before = children.partition_point(|(first, _)| {
-            compare_paths(first, &self.within).is_le()
-        });
+        let before =
+            children.partition_point(|(first, _)| compare_paths(first, &self.within).is_le());
         children.drain(..before.saturating_sub(1));
         children
     }

@@ -113,7 +113,8 @@ impl<'b> In<'b> {
         most: usize,
         mut item: impl FnMut(&mut Self) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let len = self.decoder.array().ok().flatten().ok_or_else(|| self.fail("an array is due"))?;
+        let len =
+            self.decoder.array().ok().flatten().ok_or_else(|| self.fail("an array is due"))?;
         if len > most as u64 {
             return Err(self.fail("an array is longer than the format allows"));
         }
@@ -171,4 +172,3 @@ impl<'b> In<'b> {
 
 const LINK_TAG: u64 = 42;
 const MEMORY: &str = "memory takes every byte";
-

@@ -80,7 +80,10 @@ impl Tail {
 pub(crate) enum ManifestPage {
     Leaf(Vec<Listed>),
     /// First path and position of each child.
-    Parent { level: u64, children: Vec<(Vec<u8>, u64)> },
+    Parent {
+        level: u64,
+        children: Vec<(Vec<u8>, u64)>,
+    },
 }
 
 impl ManifestPage {
@@ -424,10 +427,8 @@ pub(super) fn decode_listed(input: &mut In<'_>, at: u64) -> Result<Listed, Error
     if numbers.len() % 2 != 0 {
         return Err(input.fail("runs are not pairs"));
     }
-    entry.runs = numbers
-        .chunks_exact(2)
-        .map(|pair| Run { offset: pair[0], position: pair[1] })
-        .collect();
+    entry.runs =
+        numbers.chunks_exact(2).map(|pair| Run { offset: pair[0], position: pair[1] }).collect();
     if entry.runs.windows(2).any(|pair| pair[0].offset >= pair[1].offset) {
         return Err(input.fail("runs are not in order"));
     }

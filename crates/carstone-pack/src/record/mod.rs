@@ -10,8 +10,10 @@ use carstone_layer::PackId;
 
 pub(crate) use cbor::{In, Out};
 pub use content::{Batch, End, Reference, Resume};
-pub(crate) use far::{IndexPage, LeafIndex, LeafManifest, ManifestPage, ParentIndex, ParentManifest};
 pub use far::Tail;
+pub(crate) use far::{
+    IndexPage, LeafIndex, LeafManifest, ManifestPage, ParentIndex, ParentManifest,
+};
 pub(crate) use kept::{decode_kept, encode_kept};
 
 use crate::error::{Error, ErrorKind};
@@ -127,4 +129,3 @@ fn skip_any(input: &mut In<'_>) -> Result<bool, Error> {
 }
 
 pub(crate) const VERSION: u64 = 1;
-

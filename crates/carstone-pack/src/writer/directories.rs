@@ -158,4 +158,3 @@ fn twice(path: &[u8]) -> io::Error {
 const SEEK_UNIT: u32 = 256 << 10;
 /// Memory for directories before they spill.
 const TREE_BUDGET: usize = 8 << 20;
-

@@ -97,7 +97,10 @@ fn write_index<W: LayerWrite>(sections: &mut Sections<W>, index: &Sorted) -> io:
                 }
                 leaf.push(&digest, position);
                 if leaf.len() >= PAGE {
-                    pages.push((std::mem::take(&mut first), sections.record(&leaf.encode(&sections.pack))?));
+                    pages.push((
+                        std::mem::take(&mut first),
+                        sections.record(&leaf.encode(&sections.pack))?,
+                    ));
                     leaf = LeafIndex::new(prefix, width);
                 }
             }

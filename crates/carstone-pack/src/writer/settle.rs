@@ -32,12 +32,7 @@ pub(super) struct Settled<W: LayerWrite> {
 }
 
 impl<W: LayerWrite> Settled<W> {
-    pub(super) fn new(
-        pipe: W,
-        pack: PackId,
-        profile: &Profile,
-        budget: usize,
-    ) -> io::Result<Self> {
+    pub(super) fn new(pipe: W, pack: PackId, profile: &Profile, budget: usize) -> io::Result<Self> {
         Ok(Self {
             sections: Sections::new(pipe, pack, budget / 2)?,
             problems: Vec::new(),
