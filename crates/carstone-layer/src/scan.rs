@@ -440,6 +440,9 @@ fn is_header(
 
 /// Position of the first `byte`. Whole blocks are compared at once, which compilers turn into vector code.
 fn find_byte(bytes: &[u8], byte: u8) -> Option<usize> {
+    if bytes.first() == Some(&byte) {
+        return Some(0);
+    }
     let (blocks, rest) = bytes.as_chunks::<64>();
     for (i, block) in blocks.iter().enumerate() {
         if block.iter().fold(false, |found, &b| found | (b == byte)) {

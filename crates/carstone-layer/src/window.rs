@@ -8,8 +8,11 @@ use crate::{FRAME_HEADER_LEN, FailSafeRead, Gap};
 #[derive(Debug)]
 pub(crate) struct Window<R> {
     inner: R,
+    /// Unused bytes stand in `start..filled`. What is behind them was zeroed or read before, so that short reads need not
+    /// zero it again.
     buf: Vec<u8>,
     start: usize,
+    filled: usize,
     at: u64,
     end: Option<End>,
     taken: u64,
@@ -27,16 +30,16 @@ pub(crate) enum End {
 impl<R: FailSafeRead> Window<R> {
     pub(crate) fn new(inner: R) -> Self {
         let at = inner.position();
-        Self { inner, buf: Vec::new(), start: 0, at, end: None, taken: 0 }
+        Self { inner, buf: Vec::new(), start: 0, filled: 0, at, end: None, taken: 0 }
     }
 
     /// The unused bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.buf[self.start..]
+        &self.buf[self.start..self.filled]
     }
 
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.buf[self.start..]
+        &mut self.buf[self.start..self.filled]
     }
 
     /// Stored offset of the first unused byte.
@@ -64,18 +67,20 @@ impl<R: FailSafeRead> Window<R> {
     pub(crate) fn fill(&mut self, wanted: usize, chunk: usize) -> io::Result<()> {
         while self.bytes().len() < wanted && self.end.is_none() {
             // Moving what is left costs less than three times what was used before it.
-            if self.start > 0 && self.start >= self.buf.len() / 4 {
-                self.buf.drain(..self.start);
-                self.start = 0;
+            if self.start > 0 && self.start >= self.filled / 4 {
+                self.buf.copy_within(self.start..self.filled, 0);
+                (self.start, self.filled) = (0, self.filled - self.start);
             }
-            let have = self.buf.len();
-            let step = (wanted - self.bytes().len()).min(have.max(STEP)).max(chunk);
+            let step = (wanted - self.bytes().len()).min(self.filled.max(STEP)).max(chunk);
+            let to = self.filled + step;
+            if self.buf.len() < to {
+                self.buf.resize(to, 0);
+            }
+            // Taken out, so that `pull` can have all of `self`.
             let mut buf = std::mem::take(&mut self.buf);
-            buf.resize(have + step, 0);
-            let read = self.pull(&mut buf[have..]);
-            buf.truncate(have + read.as_ref().map_or(0, |&n| n));
+            let read = self.pull(&mut buf[self.filled..to]);
             self.buf = buf;
-            read?;
+            self.filled += read?;
         }
         Ok(())
     }
@@ -85,10 +90,8 @@ impl<R: FailSafeRead> Window<R> {
         debug_assert!(n <= self.bytes().len());
         self.at = self.at.saturating_add(n as u64);
         self.start += n;
-        if self.start >= self.buf.len() {
-            self.buf.clear();
-            self.start = 0;
-            self.buf.shrink_to(4 * STEP);
+        if self.start >= self.filled {
+            self.clear();
         }
     }
 
@@ -130,7 +133,7 @@ impl<R: FailSafeRead> Window<R> {
     /// The frame stays in front; then either [`Self::take_frame`] or [`Self::put_back`] is due. Returns how many bytes of
     /// `payload` came from the window.
     pub(crate) fn load(&mut self, len: usize, payload: &mut Vec<u8>) -> io::Result<usize> {
-        let inside = &self.buf[self.start + FRAME_HEADER_LEN..];
+        let inside = &self.bytes()[FRAME_HEADER_LEN..];
         let inside = &inside[..inside.len().min(len)];
         let copied = inside.len();
         if payload.len() < copied {
@@ -163,10 +166,9 @@ impl<R: FailSafeRead> Window<R> {
     pub(crate) fn take_frame(&mut self, len: usize, copied: usize, payload: &mut Vec<u8>) {
         if copied < len {
             let at = self.at.saturating_add((FRAME_HEADER_LEN + len) as u64);
-            self.buf.clear();
-            self.buf.extend_from_slice(&payload[len..]);
-            self.buf.shrink_to(4 * STEP);
-            (self.start, self.at) = (0, at);
+            self.clear();
+            self.at = at;
+            self.put_back(&payload[len..]);
             payload.truncate(len);
         } else {
             self.advance(FRAME_HEADER_LEN + len);
@@ -175,7 +177,21 @@ impl<R: FailSafeRead> Window<R> {
 
     /// Appends bytes that were read past the window.
     pub(crate) fn put_back(&mut self, bytes: &[u8]) {
-        self.buf.extend_from_slice(bytes);
+        let to = self.filled + bytes.len();
+        if self.buf.len() < to {
+            self.buf.resize(to, 0);
+        }
+        self.buf[self.filled..to].copy_from_slice(bytes);
+        self.filled = to;
+    }
+
+    /// Forgets all bytes, and gives back memory that only damage needs.
+    fn clear(&mut self) {
+        (self.start, self.filled) = (0, 0);
+        if self.buf.len() > 4 * STEP {
+            self.buf.truncate(4 * STEP);
+            self.buf.shrink_to_fit();
+        }
     }
 
     pub(crate) fn get_ref(&self) -> &R {
