@@ -53,7 +53,7 @@ impl<R> Input<R> {
     pub(crate) fn consume(&mut self, len: usize) {
         let len = len.min(self.end - self.start);
         self.start += len;
-        self.position += len as u64;
+        self.position = self.position.saturating_add(len as u64);
     }
 }
 
@@ -138,7 +138,7 @@ impl<R: Read> Input<R> {
         })?;
         (self.start, self.end) = (0, read.saturating_sub(room).min(ahead));
         let read = read.min(room);
-        self.position += read as u64;
+        self.position = self.position.saturating_add(read as u64);
         Ok(read)
     }
 }

@@ -293,6 +293,6 @@ fn read_header<R: Read>(input: &mut Input<R>, options: &ReaderOptions) -> Result
 }
 
 fn stopped<R>(input: &Input<R>, kind: ErrorKind) -> Error {
-    let offset = input.position() + input.buffered().len() as u64;
+    let offset = input.position().saturating_add(input.buffered().len() as u64);
     Error::at(kind, offset)
 }

@@ -97,7 +97,7 @@ impl Section {
         Section {
             cid: head.cid,
             offset,
-            data_offset: offset + head.head_len as u64,
+            data_offset: offset.saturating_add(head.head_len as u64),
             data_len: head.data_len,
         }
     }
@@ -108,12 +108,12 @@ impl Section {
         reason = "a section always has a length varint and a CID"
     )]
     pub fn len(&self) -> u64 {
-        self.end() - self.offset
+        self.end().saturating_sub(self.offset)
     }
 
     /// Offset of the byte behind the section.
     pub fn end(&self) -> u64 {
-        self.data_offset + self.data_len as u64
+        self.data_offset.saturating_add(self.data_len as u64)
     }
 }
 
@@ -124,7 +124,7 @@ impl SectionHead {
         reason = "a section always has a length varint and a CID"
     )]
     pub fn len(&self) -> usize {
-        self.head_len + self.data_len
+        self.head_len.saturating_add(self.data_len)
     }
 }
 

@@ -12,7 +12,16 @@ pub(crate) enum Varint {
 }
 
 /// Decodes the varint at the start of `bytes`.
+#[inline]
 pub(crate) fn decode(bytes: &[u8]) -> Varint {
+    // Nearly all are of one byte.
+    match bytes {
+        [byte @ 0..0x80, ..] => Varint::Value(u64::from(*byte), 1),
+        _ => decode_long(bytes),
+    }
+}
+
+fn decode_long(bytes: &[u8]) -> Varint {
     let mut value = 0u64;
     for (index, &byte) in bytes.iter().take(MAX_LEN).enumerate() {
         value |= u64::from(byte & 0x7f) << (7 * index); // At most 7 · 9 = 63 bits.
