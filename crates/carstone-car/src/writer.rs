@@ -128,9 +128,14 @@ impl<W: Write, H: FnMut(&mut W, u64) -> io::Result<()>> CarWriter<W, H> {
             .and_then(|()| write_both(&mut self.inner, &head[..head_len], data))
             .map_err(|error| at(ErrorKind::Io(error)))?;
         self.broken = false;
-        let data_offset = offset + head_len as u64;
-        self.position = data_offset + data.len() as u64;
-        Ok(Section { cid: *cid, offset, data_offset, data_len: data.len() })
+        let section = Section {
+            cid: *cid,
+            offset,
+            data_offset: offset.saturating_add(head_len as u64),
+            data_len: data.len(),
+        };
+        self.position = section.end();
+        Ok(section)
     }
 
     /// The offset at which the next section will start, in bytes from the start of the CAR.
