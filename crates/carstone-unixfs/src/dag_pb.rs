@@ -5,7 +5,8 @@
 
 use std::io;
 
-use crate::block::Cid;
+use carstone_car::Cid;
+
 use crate::error::Error;
 use crate::proto::{Field, Fields, Value, put_bytes, put_number, put_varint, varint_len};
 
@@ -186,7 +187,7 @@ const TSIZE: u64 = 3;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::cid_of;
+    use carstone_car::cid_of;
 
     #[test]
     fn links_come_back_and_their_length_is_known() {

@@ -1,6 +1,7 @@
 //! One block, understood: what kind of node it is and what it says.
 
-use crate::block::Cid;
+use carstone_car::Cid;
+
 use crate::dag_pb::{self, Links};
 use crate::error::{Error, ErrorKind};
 use crate::hamt::{Fanout, MAX_SLOTS, MURMUR3_X64_64};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
 
-use crate::block::cid_of;
+use carstone_car::cid_of;
+
 use crate::dag_pb::{link_len, put_data, put_link};
 use crate::decode::{DAG_PB, TYPE_DIRECTORY, TYPE_SYMLINK};
 use crate::error::{Error, ErrorKind};

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::{fmt, io};
 
-use crate::block::Cid;
+use carstone_car::Cid;
 
 use crate::name::NameFault;
 

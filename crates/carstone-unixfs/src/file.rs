@@ -2,7 +2,8 @@
 
 use std::io::{self, Read};
 
-use crate::block::{Cid, cid_of};
+use carstone_car::{Cid, cid_of};
+
 use crate::chunk::{Chunker, FixedChunker};
 use crate::dag_pb::{put_data, put_link};
 use crate::decode::{DAG_PB, RAW, TYPE_FILE};
@@ -12,7 +13,7 @@ use crate::proto::put_number;
 use crate::{BlockSink, Link};
 
 /// A finished file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileRoot {
     /// The root of the tree; of a file of one leaf, that leaf.
     pub cid: Cid,

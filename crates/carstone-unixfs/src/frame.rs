@@ -1,6 +1,7 @@
 //! A directory or shard that is being listed: its block, and how far the listing has come.
 
-use crate::block::Cid;
+use carstone_car::Cid;
+
 use crate::dag_pb::{Links, NodeLink};
 use crate::decode::Node;
 use crate::error::{Error, ErrorKind};
@@ -116,7 +117,7 @@ fn duplicates(links: Links<'_>) -> Vec<usize> {
     repeated
 }
 
-/// The block that a budget is charged for, and what is left of the budget.
+/// What is left of the links that may be followed or listed.
 #[derive(Debug)]
 pub(crate) struct Budget {
     left: u64,

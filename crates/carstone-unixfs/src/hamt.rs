@@ -1,6 +1,7 @@
 //! Sharded directories: where a name belongs, and how shards are built.
 
-use crate::block::{Cid, cid_of};
+use carstone_car::{Cid, cid_of};
+
 use crate::dag_pb::{put_data, put_link};
 use crate::decode::{DAG_PB, TYPE_SHARD};
 use crate::error::{Error, ErrorKind};

@@ -47,7 +47,6 @@
 //!
 //! None.
 
-mod block;
 mod chunk;
 mod dag_pb;
 mod decode;
@@ -65,7 +64,7 @@ mod reader;
 mod source;
 mod walk;
 
-pub use block::Cid;
+pub use carstone_car::Cid;
 
 pub use chunk::{Chunker, FixedChunker};
 pub use dag_pb::{Links, NodeLink};
@@ -87,7 +86,7 @@ pub use walk::{Entry, EntryKind, State, Step, walk};
 pub type BlockSink<'a> = dyn FnMut(&Cid, &[u8]) -> std::io::Result<()> + 'a;
 
 /// A link to a finished file, directory or symlink, as a directory stores it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Link {
     /// The root block of what is linked.
     pub cid: Cid,

@@ -1,7 +1,8 @@
 //! Finds one entry, or lists one directory, without walking the tree.
 
+use carstone_car::Cid;
+
 use crate::Link;
-use crate::block::Cid;
 use crate::dag_pb::Links;
 use crate::decode::{Node, decode};
 use crate::error::{Error, ErrorKind};

@@ -3,7 +3,8 @@
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
-use crate::block::Cid;
+use carstone_car::Cid;
+
 use crate::dag_pb::Links;
 use crate::decode::{Node, decode};
 use crate::error::{Error, ErrorKind};

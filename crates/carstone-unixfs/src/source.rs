@@ -6,7 +6,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::block::Cid;
+use carstone_car::Cid;
 
 use crate::error::{Error, ErrorKind};
 

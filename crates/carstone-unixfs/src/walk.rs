@@ -2,7 +2,8 @@
 
 use std::io;
 
-use crate::block::Cid;
+use carstone_car::Cid;
+
 use crate::decode::{DAG_PB, Metadata, Node, RAW, decode};
 use crate::error::{Error, ErrorKind};
 use crate::frame::{Budget, Frame, Item, Listing, Stack};
@@ -74,7 +75,8 @@ pub enum State {
     Missing,
     /// Its root block is not what it should be.
     Damaged(Error),
-    /// Its name must not reach a file system. The path ends in that name as stored.
+    /// Its name must not reach a file system. The path ends in that name as stored, or is that of the directory
+    /// where it would be [too long](NameFault::TooLong).
     BadName(NameFault),
     /// An earlier entry of the same directory has the same name.
     Duplicate,
@@ -143,12 +145,11 @@ fn advance(stack: &mut Stack, path: &mut Vec<u8>, limits: &Limits) -> Option<Nex
             Some(Item::Shard(prefix, link)) => return Some((link.cid, Some(prefix), None)),
             Some(Item::Entry { link, duplicate, misplaced }) => {
                 let mut fault = check_name(link.name).err();
-                if path.len() + link.name.len() >= limits.path {
+                let slash = usize::from(!path.is_empty());
+                if path.len() + slash + link.name.len() > limits.path {
                     fault = Some(NameFault::TooLong); // The path stays that of the directory.
                 } else {
-                    if !path.is_empty() {
-                        path.push(b'/');
-                    }
+                    path.extend_from_slice(&b"/"[..slash]);
                     path.extend_from_slice(link.name);
                 }
                 let state = match fault {
