@@ -9,10 +9,9 @@ use crate::{Error, ErrorKind};
 pub(crate) struct Footer {
     /// Plain bytes before the footer.
     pub(crate) len: u64,
-    /// Plain offset of the tail record's section.
+    /// Plain offset of the tail record's section, less than `len`.
     pub(crate) mark: Option<u64>,
     pub(crate) pack: PackId,
-    pub(crate) segment: u32,
 }
 
 /// Encoded length in bytes.
@@ -25,7 +24,6 @@ impl Footer {
         bytes[8..16].copy_from_slice(&self.len.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.mark.unwrap_or(NO_MARK).to_le_bytes());
         bytes[24..40].copy_from_slice(self.pack.as_bytes());
-        bytes[40..RESERVED_AT].copy_from_slice(&self.segment.to_le_bytes());
         let crc = crc64(&[&bytes[..CRC_AT]]);
         bytes[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -68,15 +66,19 @@ impl Footer {
             return Err(Error::new(ErrorKind::Length { stated, found }, 8));
         }
         let mark = Some(u64_at(bytes, 16)).filter(|&mark| mark != NO_MARK);
-        if mark.is_some_and(|mark| mark > found) {
+        if mark.is_some_and(|mark| mark >= found) {
             return Err(Error::new(ErrorKind::BadField("mark of the position footer"), 16));
+        }
+        if u32::from_le_bytes(array_at(bytes, SEGMENT_AT)) != 0 {
+            let kind = ErrorKind::BadField("segment number of the position footer");
+            return Err(Error::new(kind, SEGMENT_AT as u64));
         }
         if bytes[RESERVED_AT..CRC_AT].iter().any(|&byte| byte != 0) {
             let kind = ErrorKind::BadField("reserved bytes of the position footer");
             return Err(Error::new(kind, RESERVED_AT as u64));
         }
         let pack = PackId::from_bytes(array_at(bytes, 24));
-        Ok(Self { len: stated, mark, pack, segment: u32::from_le_bytes(array_at(bytes, 40)) })
+        Ok(Self { len: stated, mark, pack })
     }
 }
 
@@ -92,5 +94,6 @@ fn u64_at(bytes: &[u8; FOOTER_LEN], at: usize) -> u64 {
 
 const MAGIC: [u8; 8] = [0x89, b'C', b'S', b'P', b'O', 0x0D, 0x0A, 0x1A];
 const NO_MARK: u64 = u64::MAX;
+const SEGMENT_AT: usize = 40;
 const RESERVED_AT: usize = 44;
 const CRC_AT: usize = 56;

@@ -26,7 +26,7 @@ impl<const N: usize> HoldBack<N> {
             if free > 0 || buf.is_empty() {
                 return Ok(self.pass(buf, free));
             }
-            if buf.len() < 2 * N {
+            if buf.len() < self.ahead.max(2 * N) {
                 if self.read_ahead(inner, self.ahead.max(buf.len()))? == 0 {
                     return Ok(0);
                 }

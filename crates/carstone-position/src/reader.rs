@@ -66,11 +66,6 @@ impl<R> PositionReader<R> {
         self.footer.pack
     }
 
-    /// The segment number in the footer, 0 in this version.
-    pub fn segment(&self) -> u32 {
-        self.footer.segment
-    }
-
     /// The source below.
     pub fn get_ref(&self) -> &R {
         &self.source

@@ -28,7 +28,7 @@ impl<W> PositionWriter<W> {
         self.position
     }
 
-    /// Remembers the place of the next byte, instead of an earlier mark.
+    /// Remembers the place of the next byte, instead of an earlier mark. A mark that no byte follows is none.
     pub fn mark(&mut self) {
         self.mark = Some(self.position);
     }
@@ -53,7 +53,9 @@ impl<W: Write> PositionWriter<W> {
     /// Whatever the writer below gives. The stream then reads as truncated.
     pub fn finish(mut self) -> io::Result<W> {
         self.usable()?;
-        let footer = Footer { len: self.position, mark: self.mark, pack: self.pack, segment: 0 };
+        // A mark at the very end marks nothing.
+        let mark = self.mark.filter(|&mark| mark < self.position);
+        let footer = Footer { len: self.position, mark, pack: self.pack };
         self.inner.write_all(&footer.encode())?;
         self.inner.flush()?;
         Ok(self.inner)

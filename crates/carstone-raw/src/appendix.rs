@@ -34,6 +34,10 @@ pub(crate) fn step_back<R: ReadAt + ?Sized>(
         if appendices.len() == MAX_APPENDICES {
             return Err(Error::new(ErrorKind::TooManyAppendices, end - start));
         }
+        if body[4..LENGTH_AT].iter().chain(&body[ID_AT + 16..]).any(|&byte| byte != 0) {
+            let kind = ErrorKind::BadField("reserved bytes of an appendix footer");
+            return Err(Error::new(kind, footer_at));
+        }
         let stated = u64_at(&body, LENGTH_AT);
         let lies = || Error::new(ErrorKind::AppendixLength { stated }, footer_at);
         let first = end.checked_sub(stated).filter(|&first| first >= start && stated >= MIN_LEN);

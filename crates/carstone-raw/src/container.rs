@@ -106,6 +106,9 @@ impl Container {
         if incompatible & !KNOWN_FEATURES != 0 {
             return unknown("feature word", incompatible, 16);
         }
+        if u32_at(bytes, 12) != 0 {
+            return bad_field("segment number", 12);
+        }
         let reserved = [COUNT_AT + 1..SLOTS_AT, SLOTS_END..DIGEST_AT];
         if let Some(range) = reserved.into_iter().find(|range| !is_zero(&bytes[range.clone()])) {
             return bad_field("reserved bytes of the container header", range.start);

@@ -1,5 +1,7 @@
 //! Reading packs whose header or trailer is damaged, gone or of another pack.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod packs;
 
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
@@ -100,10 +102,13 @@ fn a_pack_without_its_front_is_given_from_its_first_byte_on() {
     let stored = pack(&noise(1000));
     for cut in [1, 100, 256, 300, 1255] {
         let rest = &stored[cut..];
-        let gaps = vec![header_gap(256, Cause::Missing)];
-        let expected = Seen { gaps, ..seen(&rest[..rest.len() - TRAILER]) };
-        assert_eq!(forward(rest), expected, "cut {cut}");
-        assert_eq!(seekable(rest), expected, "cut {cut}");
+        let expected = |stored: usize| Seen {
+            gaps: vec![header_gap(stored as u64, Cause::Missing)],
+            ..seen(&rest[..rest.len() - TRAILER])
+        };
+        assert_eq!(forward(rest), expected(256), "cut {cut}");
+        // This one knows that what belongs to the trailer cannot be a header.
+        assert_eq!(seekable(rest), expected(256.min(1256 - cut)), "cut {cut}");
     }
 }
 

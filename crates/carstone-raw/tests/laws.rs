@@ -1,5 +1,7 @@
 //! Laws: any split of writes and reads, seeking as a `Cursor` does, damage never taken for content.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod packs;
 
 use std::io::{Cursor, Read, Seek, SeekFrom, Write};

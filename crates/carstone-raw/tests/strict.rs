@@ -1,5 +1,7 @@
 //! Writing and strict reading: round trips, refusals, failing sinks.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod packs;
 
 use std::fs::File;
@@ -193,18 +195,22 @@ fn an_appendix_that_lies_is_refused() {
     check_refused(&with(&|a| a[60] ^= 1), lies);
     let damaged = "appendix footer at byte 639 does not match its checksum";
     check_refused(&with(&|a| a[80] ^= 1), damaged);
-    for stated in [0, 64, 127, 136, 704, 705, u64::MAX] {
-        let expected = format!(
-            "appendix footer at byte 639 states {stated} bytes, but no appendix starts there"
-        );
-        let lying = with(&|a: &mut Vec<u8>| {
+    let footer = |at: usize, value: u64| {
+        with(&|a: &mut Vec<u8>| {
             let footer = a.len() - 64;
-            a[footer + 8..footer + 16].copy_from_slice(&stated.to_le_bytes());
+            a[footer + at..footer + at + 8].copy_from_slice(&value.to_le_bytes());
             let crc = carstone_layer::crc64(&[&a[footer..footer + 48]]);
             a[footer + 48..footer + 56].copy_from_slice(&crc.to_le_bytes());
-        });
-        check_refused(&lying, &expected);
+        })
+    };
+    for stated in [0, 64, 127, 136, 704, 705, u64::MAX] {
+        let lies = "but no appendix starts there";
+        let expected = format!("appendix footer at byte 639 states {stated} bytes, {lies}");
+        check_refused(&footer(8, stated), &expected);
     }
+    let reserved = "reserved bytes of an appendix footer at byte 639 is not valid";
+    check_refused(&footer(0, 5 | 1 << 32), reserved);
+    check_refused(&footer(40, 1), reserved);
 }
 
 /// Takes `room` bytes, one with each write, then fails for as long as it is asked.
