@@ -20,10 +20,31 @@
 //! # Ok::<(), carstone_layer::Error>(())
 //! ```
 //!
+//! In a stream that may be damaged, [`FrameScan`] finds the frames that are left, and puts right what small damage it can:
+//!
+//! ```
+//! # use carstone_layer::{FrameHeader, LayerId, PackId};
+//! use carstone_layer::{FrameScan, PlainSource, ScanLimits, Scanned};
+//!
+//! # let pack = PackId::from_bytes([7; 16]);
+//! # let payload = b"keystone";
+//! # let header = FrameHeader::data(LayerId::COMPRESSION, pack, 0, 0).with_lengths(8, 8);
+//! let mut stored = [&b"junk"[..], &header.sealed(payload).encode(), payload].concat();
+//! stored[102] ^= 0x40; // Rot.
+//!
+//! let limits = ScanLimits::new(16 << 20, 1 << 16);
+//! let mut scan = FrameScan::new(PlainSource::new(&stored[..]), LayerId::COMPRESSION, Some(pack), limits);
+//! assert!(matches!(scan.next()?, Some(Scanned::Lost { stored, .. }) if stored == (0..4)));
+//! assert!(matches!(scan.next()?, Some(Scanned::Frame(frame)) if frame.payload == b"keystone"));
+//! assert!(scan.next()?.is_none());
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
 //! Use this crate to write a layer of your own. To read and write packs, take the `carstone` facade.
 //!
 //! Guarantees: a frame header counts only when its magic and checksum agree; a corrected frame only
-//! when its digest confirms it. The bytes are described in `docs/format.md`, section 3.
+//! when its digest confirms it. A scan takes time in proportion to the stream and memory for two frames, whatever the
+//! stream holds. The bytes are described in `docs/format.md`, section 3. There are no features.
 
 mod checksum;
 mod correct;
