@@ -1,0 +1,186 @@
+"""UnixFS nodes and trees, profile `unixfs-v1-2025` (format section 7.5)."""
+
+from dataclasses import dataclass, field
+
+from .cid import DAG_PB, RAW, Cid, cid_of, encode_varint
+from .murmur3 import murmur3_x64_64
+
+CHUNK = 1_048_576
+WIDTH = 1024
+SHARD_ABOVE = 262_144
+FANOUT = 256
+_DIRECTORY, _FILE, _SYMLINK, _SHARD = 1, 2, 4, 5
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link to a DAG: its root, the bytes of all its blocks, and for files the content size."""
+
+    cid: Cid
+    total: int
+    size: int = 0
+
+
+@dataclass
+class Node:
+    """A dag-pb block."""
+
+    cid: Cid
+    data: bytes
+
+
+@dataclass
+class Built:
+    """A DAG that was built: its root and its dag-pb blocks, children first."""
+
+    root: Link
+    nodes: list[Node] = field(default_factory=list)
+
+
+def _bytes_field(number: int, value: bytes) -> bytes:
+    return bytes([number << 3 | 2]) + encode_varint(len(value)) + value
+
+
+def _int_field(number: int, value: int) -> bytes:
+    return bytes([number << 3]) + encode_varint(value)
+
+
+def encode_node(links: list[tuple[bytes, Link]], data: bytes) -> bytes:
+    """A PBNode: links first, then data."""
+    out = b""
+    for name, link in links:
+        body = _bytes_field(1, link.cid.raw) + _bytes_field(2, name) + _int_field(3, link.total)
+        out += _bytes_field(2, body)
+    return out + _bytes_field(1, data)
+
+
+def _finish(links: list[tuple[bytes, Link]], data: bytes, size: int = 0) -> tuple[Link, Node]:
+    block = encode_node(links, data)
+    cid = cid_of(DAG_PB, block)
+    return Link(cid, len(block) + sum(link.total for _, link in links), size), Node(cid, block)
+
+
+def leaf(content: bytes) -> Link:
+    """The link to a raw leaf."""
+    return Link(cid_of(RAW, content), len(content), len(content))
+
+
+def build_file(leaves: list[Link]) -> Built:
+    """The balanced tree over the leaves of a file. Nodes of a level stand before those of the next."""
+    nodes: list[Node] = []
+    level = leaves
+    while len(level) > 1:
+        above = []
+        for at in range(0, len(level), WIDTH):
+            link, node = _file_node(level[at : at + WIDTH])
+            above.append(link)
+            nodes.append(node)
+        level = above
+    return Built(level[0], nodes)
+
+
+def _file_node(children: list[Link]) -> tuple[Link, Node]:
+    size = sum(child.size for child in children)
+    data = _int_field(1, _FILE) + _int_field(3, size) + b"".join(_int_field(4, child.size) for child in children)
+    return _finish([(b"", child) for child in children], data, size)
+
+
+def symlink(target: bytes) -> tuple[Link, Node]:
+    """The node of a symlink."""
+    return _finish([], _int_field(1, _SYMLINK) + _bytes_field(2, target))
+
+
+def build_directory(children: dict[bytes, Link]) -> Built:
+    """The node of a directory over its named children, or its HAMT when the node would be too large."""
+    links = sorted(children.items())
+    root, node = _finish(links, _int_field(1, _DIRECTORY))
+    if len(node.data) <= SHARD_ABOVE:
+        return Built(root, [node])
+    return _build_shard([(murmur3_x64_64(name), name, link) for name, link in links], 0)
+
+
+def _build_shard(values: list[tuple[bytes, bytes, Link]], depth: int) -> Built:
+    slots: dict[int, list[tuple[bytes, bytes, Link]]] = {}
+    for value in values:
+        slots.setdefault(value[0][depth], []).append(value)
+    nodes: list[Node] = []
+    links: list[tuple[bytes, Link]] = []
+    bitmap = 0
+    for slot in sorted(slots):
+        bitmap |= 1 << slot
+        prefix = b"%02X" % slot
+        inside = slots[slot]
+        if len(inside) == 1:
+            links.append((prefix + inside[0][1], inside[0][2]))
+            continue
+        child = _build_shard(inside, depth + 1)
+        nodes += child.nodes
+        links.append((prefix, child.root))
+    bits = bitmap.to_bytes((bitmap.bit_length() + 7) // 8, "big")
+    data = _int_field(1, _SHARD) + _bytes_field(2, bits) + _int_field(5, 0x22) + _int_field(6, FANOUT)
+    root, node = _finish(links, data)
+    return Built(root, nodes + [node])
+
+
+@dataclass
+class Tree:
+    """The directory nodes of a whole tree."""
+
+    root: Link
+    nodes: list[Node]
+    directories: dict[bytes, Link]
+
+
+def build_tree(files: dict[bytes, Link], directories: set[bytes]) -> Tree:
+    """Directory nodes over all named entries, children before parents, the root last.
+
+    `files` are files, symlinks and hard links by path; `directories` are the announced directories. What has a
+    component that is not UTF-8 is left out.
+    """
+    children: dict[bytes, dict[bytes, Link]] = {b"": {}}
+    wanted = {path for path in directories if is_text(path)}
+    named = {path: link for path, link in files.items() if is_text(path)}
+    for path in list(wanted) + [parent_of(path) for path in named]:
+        while path not in children:
+            children[path] = {}
+            path = parent_of(path)
+    for path, link in named.items():
+        children[parent_of(path)][name_of(path)] = link
+    nodes: list[Node] = []
+    links: dict[bytes, Link] = {}
+    for path in sorted(children, key=lambda path: (-depth_of(path), components(path))):
+        built = build_directory(children[path])
+        nodes += built.nodes
+        links[path] = built.root
+        if path:
+            children[parent_of(path)][name_of(path)] = built.root
+    return Tree(links[b""], nodes, links)
+
+
+def is_text(path: bytes) -> bool:
+    """Whether a path is UTF-8."""
+    try:
+        path.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def components(path: bytes) -> list[bytes]:
+    """The components of a path; none for the root. Paths are sorted by this."""
+    return path.split(b"/") if path else []
+
+
+def depth_of(path: bytes) -> int:
+    """The number of components."""
+    return len(components(path))
+
+
+def parent_of(path: bytes) -> bytes:
+    """The path of the directory that holds the entry."""
+    return path.rpartition(b"/")[0]
+
+
+def name_of(path: bytes) -> bytes:
+    """The last component."""
+    return path.rpartition(b"/")[2]

@@ -1,0 +1,1 @@
+"""The cases of the test vectors, made with `carstone_format`."""
