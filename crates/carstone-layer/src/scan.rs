@@ -10,8 +10,10 @@ use crate::{
     Report,
 };
 
+mod find;
 mod item;
 
+use find::{find_byte, is_header};
 pub use item::{Frame, ScanLimits, Scanned};
 
 /// Reads the frames of one layer from a stream that may be damaged, and says what is lost between them.
@@ -362,34 +364,6 @@ impl From<Lost> for Scanned {
 
 fn is_ours(header: &FrameHeader, layer: LayerId, pack: Option<PackId>) -> bool {
     header.layer == layer && pack.is_none_or(|pack| header.pack == pack)
-}
-
-/// Whether a good header of ours stands here. Most bytes are turned down before a checksum is computed.
-fn is_header(
-    bytes: &[u8; FRAME_HEADER_LEN],
-    layer: LayerId,
-    pack: Option<PackId>,
-    limits: ScanLimits,
-) -> bool {
-    bytes[..8] == FRAME_MAGIC
-        && bytes[13] == layer.0
-        && pack.is_none_or(|pack| bytes[20..36] == *pack.as_bytes())
-        && FrameHeader::decode(bytes)
-            .is_ok_and(|header| header.stored_len <= limits.of(header.kind))
-}
-
-/// Position of the first `byte`. Whole blocks are compared at once, which compilers turn into vector code.
-fn find_byte(bytes: &[u8], byte: u8) -> Option<usize> {
-    if bytes.first() == Some(&byte) {
-        return Some(0);
-    }
-    let (blocks, rest) = bytes.as_chunks::<64>();
-    for (i, block) in blocks.iter().enumerate() {
-        if block.iter().fold(false, |found, &b| found | (b == byte)) {
-            return Some(i * 64 + block.iter().position(|&b| b == byte)?);
-        }
-    }
-    Some(blocks.len() * 64 + rest.iter().position(|&b| b == byte)?)
 }
 
 const MAX_SPARE: usize = 2;
