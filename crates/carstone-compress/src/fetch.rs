@@ -1,0 +1,128 @@
+//! Reads one frame at its place and decodes it.
+
+use carstone_layer::{FRAME_HEADER_LEN, FrameHeader, Kind, ReadAt, read_full};
+
+use crate::buffers::Buffers;
+use crate::codec::{Decoder, is_supported};
+use crate::format::codec;
+use crate::table::Located;
+use crate::walk::{Rules, is_data};
+use crate::{Error, ErrorKind};
+
+/// A frame as it is stored: its header has been checked, its payload has not.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    pub(crate) header: FrameHeader,
+    pub(crate) at: u64,
+    /// Holds the payload from `from` on to its end.
+    pub(crate) buffer: Vec<u8>,
+    pub(crate) from: usize,
+}
+
+/// The plain bytes of a frame.
+#[derive(Debug)]
+pub(crate) struct Block {
+    buffer: Vec<u8>,
+    from: usize,
+}
+
+impl Block {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.buffer.get(self.from..).unwrap_or_default()
+    }
+
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        self.buffer
+    }
+}
+
+/// Decodes frames, on any thread.
+#[derive(Debug)]
+pub(crate) struct Fetch {
+    pub(crate) rules: Rules,
+    pub(crate) buffers: Buffers,
+    decoder: Decoder,
+}
+
+impl Fetch {
+    pub(crate) fn new(rules: Rules, spare_buffers: usize) -> Self {
+        Self { rules, buffers: Buffers::new(spare_buffers), decoder: Decoder::default() }
+    }
+
+    /// Reads a frame where the table says it stands, in one read.
+    pub(crate) fn load<R: ReadAt>(&self, source: &R, place: Located) -> Result<Raw, Error> {
+        let Located { index, at, stored_end, plain, plain_end, last } = place;
+        let plain_len = plain_end.saturating_sub(plain);
+        if plain_len > u64::from(self.rules.limit) {
+            let (what, limit) = ("plain length of a frame", self.rules.limit.into());
+            return Err(Error::new(ErrorKind::TooLong { what, len: plain_len, limit }, at));
+        }
+        // No payload is longer than its plain bytes. An anchor may follow, and is not read.
+        let longest = FRAME_HEADER_LEN as u64 + plain_len;
+        let len = stored_end.saturating_sub(at).min(longest) as usize;
+        let mut buffer = self.buffers.take(len);
+        let n = read_full(source, &mut buffer, at).map_err(|error| Error::io(error, at))?;
+        let truncated = || Error::new(ErrorKind::Truncated, at.saturating_add(n as u64));
+        let header = buffer[..n].first_chunk().ok_or_else(truncated)?;
+        let header = self.rules.parse(header, at)?;
+        let differs = if !is_data(&header) {
+            Some("kind")
+        } else if header.sequence != index {
+            Some("sequence")
+        } else if header.plain_offset != plain {
+            Some("plain offset")
+        } else if u64::from(header.plain_len) != plain_len {
+            Some("plain length")
+        } else if header.last != last {
+            Some("end of the data frames")
+        } else {
+            None
+        };
+        if let Some(what) = differs {
+            return Err(Error::new(ErrorKind::Misplaced { frame: index, what }, at));
+        }
+        let end = FRAME_HEADER_LEN + header.stored_len as usize;
+        if n < end {
+            return Err(truncated());
+        }
+        buffer.truncate(end);
+        let raw = Raw { header, at, buffer, from: FRAME_HEADER_LEN };
+        raw.check_readable()?;
+        Ok(raw)
+    }
+
+    /// Checks the payload against its CRC-64 and decompresses it.
+    pub(crate) fn decode(&self, raw: Raw) -> Result<Block, Error> {
+        let Raw { header, at, buffer, from } = raw;
+        let frame = header.sequence;
+        let payload = buffer.get(from..).unwrap_or_default();
+        if !header.payload_matches_crc(payload) {
+            return Err(Error::new(ErrorKind::BadChecksum { frame }, at));
+        }
+        if header.codec == codec::STORED {
+            return Ok(Block { buffer, from });
+        }
+        let mut plain = self.buffers.take(header.plain_len as usize);
+        if !self.decoder.decode(header.codec, payload, &mut plain) {
+            return Err(Error::new(ErrorKind::BadPayload { frame }, at));
+        }
+        self.buffers.give(buffer);
+        Ok(Block { buffer: plain, from: 0 })
+    }
+}
+
+impl Raw {
+    /// Tells holes and unknown codecs apart from damage.
+    pub(crate) fn check_readable(&self) -> Result<(), Error> {
+        let header = &self.header;
+        if header.kind == Kind::HOLE {
+            let start = header.plain_offset;
+            let range = start..header.plain_end().unwrap_or(start);
+            return Err(Error::new(ErrorKind::Missing { range }, self.at));
+        }
+        if !is_supported(header.codec) {
+            return Err(Error::new(ErrorKind::UnknownCodec { codec: header.codec }, self.at));
+        }
+        Ok(())
+    }
+}
