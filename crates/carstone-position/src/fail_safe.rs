@@ -81,7 +81,8 @@ impl<R: FailSafeRead> PositionFailSafe<R> {
         });
         let ended = gap.is_none();
         self.state = State::Stopping { gap, ended };
-        if ended && !self.is_open_ended && !self.take_footer() {
+        let is_lost = self.is_open_ended && self.hold.held().is_empty();
+        if ended && !is_lost && !self.take_footer() {
             let at = self.position.saturating_add(self.hold.held().len() as u64);
             let gap = Gap::new(LayerId::POSITION, at, None, Cause::Truncated);
             self.state = State::Stopping { gap: Some(gap), ended };
@@ -126,7 +127,6 @@ impl<R: FailSafeRead> Read for PositionFailSafe<R> {
         if let State::Reading = self.state {
             self.note_boundary();
             let n = self.hold.read(&mut self.inner, buf)?;
-            self.note_boundary();
             if n > 0 || buf.is_empty() {
                 self.is_open_ended = false;
                 return Ok(self.advance(n));

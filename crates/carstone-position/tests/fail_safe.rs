@@ -201,6 +201,10 @@ fn gaps_from_below_are_passed_on_after_the_bytes_before_them() {
 fn an_end_that_is_lost_below_is_lost_once() {
     let pieces = [Piece::Bytes(noise(100)), Piece::Gap(None)];
     check(pieces, &noise(100), &[below(100, None)], None);
+    // Bytes that come all the same have an end of their own.
+    let pieces = [Piece::Bytes(noise(100)), Piece::Gap(None), Piece::Bytes(noise(9))];
+    let bytes = [noise(100), noise(9)].concat();
+    check(pieces, &bytes, &[below(100, None), truncated(109)], None);
 }
 
 #[test]

@@ -87,6 +87,18 @@ fn a_flipped_bit_in_header_or_trailer_is_put_right() {
 }
 
 #[test]
+fn a_burst_across_checksum_and_end_magic_is_put_right() {
+    let mut stored = pack(&noise(50));
+    let magic = stored.len() - 8;
+    stored[magic - 2..magic + 2].fill(0);
+    let flipped = (magic - 2..magic + 2).map(|at| pack(&noise(50))[at].count_ones()).sum();
+    let first = (magic - 2..).find(|&at| pack(&noise(50))[at] != 0).unwrap() as u64;
+    let expected = Seen { corrections: vec![(first, flipped)], ..seen(&noise(50)) };
+    assert_eq!(forward(&stored), expected);
+    assert_eq!(seekable(&stored), expected);
+}
+
+#[test]
 fn a_lost_header_is_a_gap_and_the_trailer_stands_in() {
     let mut stored = pack(&noise(1000));
     stored[8..200].fill(0);
@@ -187,6 +199,16 @@ fn an_anchor_stands_in_when_both_ends_are_gone() {
     assert_eq!(seekable(rest), expected);
     // A forward reader does not look into frames.
     assert_eq!(forward(rest), Seen { pack: None, ..expected });
+}
+
+#[test]
+fn an_anchor_is_found_wherever_it_stands() {
+    let anchor = anchor(&Container::new(pack_id(), layers()).unwrap());
+    // The search reads 64 KiB at a time: a magic may lie across two such windows.
+    for before in (0..400).chain(65_520..65_550).chain(65_800..65_860) {
+        let stored = [noise(before), anchor.clone()].concat();
+        assert_eq!(seekable(&stored).pack, Some(pack_id()), "behind {before} bytes");
+    }
 }
 
 #[test]
