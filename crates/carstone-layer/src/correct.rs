@@ -28,8 +28,9 @@ pub fn correct_payload(header: &FrameHeader, payload: &mut [u8]) -> Option<Corre
 ///
 /// `frame` begins with the 96 bytes of the header; behind it stands as much of the stream as there is, up to the longest
 /// payload that `limits` allow. The burst may reach from the header into the payload, and may hit the stated lengths and sums
-/// themselves. The digest has confirmed what is returned; `at` in the corrections counts from the first byte of the header. The corrected
-/// frame then stands in the front of `frame`, which is otherwise left as it was.
+/// themselves; where it hits the end of the header, another one in the payload may be put right too. The digest has confirmed
+/// what is returned; `at` in the corrections counts from the first byte of the header. The corrected frame then stands in the front
+/// of `frame`, which is otherwise left as it was.
 pub fn correct_frame(
     frame: &mut [u8],
     layer: LayerId,
