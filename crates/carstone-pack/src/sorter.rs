@@ -28,10 +28,6 @@ impl Sorter {
         Self { buffer, starts, budget, spilled: None, runs, end: 0, count: 0 }
     }
 
-    pub(crate) fn count(&self) -> u64 {
-        self.count
-    }
-
     pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
         let lengths = u32::try_from(key.len()).ok().zip(u32::try_from(value.len()).ok());
         let (key_len, value_len) = lengths.ok_or(io::ErrorKind::FileTooLarge)?;

@@ -89,14 +89,6 @@ impl Resume {
         Self { id, offset, references }
     }
 
-    /// Offset of the first leaf that follows the record.
-    pub(crate) fn end(&self, at: u64) -> Result<u64, Error> {
-        self.references
-            .iter()
-            .try_fold(self.offset, |sum, leaf| sum.checked_add(leaf.len))
-            .ok_or_else(|| Error::new(ErrorKind::BadRecord("references overflow"), at))
-    }
-
     pub(crate) fn encode(&self, pack: &PackId) -> Vec<u8> {
         let mut out = begin(pack, 2 + usize::from(!self.references.is_empty()));
         out.key("i").uint(self.id).key("o").uint(self.offset);

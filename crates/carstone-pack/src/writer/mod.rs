@@ -14,7 +14,7 @@ use std::io::{self, Read};
 use carstone_layer::{LayerWrite, Ordered, PackId, Pool};
 use carstone_unixfs::Profile;
 
-pub use options::{PackOptions, Problem, Summary};
+pub use options::{PackOptions, Problem, ProblemKind, Summary};
 
 use crate::entry::{Announced, EntryKind, Metadata};
 use crate::error::{Error, ErrorKind};
