@@ -45,7 +45,7 @@ impl Shared {
         frames: u64,
         bytes: Vec<u8>,
     ) -> Result<Chunk, Error> {
-        let chunk = self.stream.read(source, first, frames.min(self.chunk_frames), bytes)?;
+        let chunk = self.stream.frames.read(source, first, frames.min(self.chunk_frames), bytes)?;
         self.stream.open(chunk)
     }
 
@@ -82,12 +82,15 @@ impl Ahead {
         while self.queue.len() < shared.depth && self.next < until {
             let wanted = shared.chunk_frames.min(until - self.next);
             let bytes = spare.pop().unwrap_or_default();
-            let Ok(chunk) = shared.stream.read(source, self.next, wanted, bytes) else { break };
+            let Ok(chunk) = shared.stream.frames.read(source, self.next, wanted, bytes) else {
+                break;
+            };
             let first = std::mem::replace(&mut self.next, chunk.end());
             self.queue.push_back((first, shared.pool().submit(chunk)));
         }
         let (_, ticket) = self.queue.pop_front()?;
-        let lost = |_| Error::new(ErrorKind::WorkerLost, shared.stream.layout.position(frame));
+        let lost =
+            |_| Error::new(ErrorKind::WorkerLost, shared.stream.frames.layout.position(frame));
         Some(ticket.wait().map_err(lost).flatten())
     }
 

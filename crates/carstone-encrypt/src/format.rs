@@ -175,6 +175,22 @@ pub(crate) const AES_256_GCM: u8 = 1;
 
 const VERSION: u16 = 1;
 
+/// Whether the fields of a data frame agree with each other as the format says.
+pub(crate) fn is_regular(header: &FrameHeader) -> bool {
+    let full = FRAME_LEN as u32;
+    let len_fits = match header.plain_len {
+        0 => header.last && header.sequence == 0,
+        len => len == full || (header.last && len < full),
+    };
+    len_fits
+        && header.codec == AES_256_GCM
+        && header.segment == 0
+        && header.sequence < MAX_FRAMES
+        && header.plain_offset == header.sequence * FRAME_LEN as u64
+        && header.stored_len == header.plain_len + TAG_LEN as u32
+        && header.first_boundary.is_none_or(|at| at < header.plain_len)
+}
+
 pub(crate) fn check_envelope(len: u64, at: u64) -> Result<(), Error> {
     let limit = MAX_ENVELOPE as u64;
     if len > limit {

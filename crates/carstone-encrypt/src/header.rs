@@ -1,25 +1,55 @@
 //! Finding the layer header of a stream, without a key.
 
+use std::io::{self, Read};
+
 use carstone_layer::{
-    FRAME_HEADER_LEN, FRAME_MAGIC, FrameHeader, Kind, LayerId, ReadAt, read_full,
+    FRAME_HEADER_LEN, FRAME_MAGIC, FailSafeRead, FrameHeader, FrameScan, Kind, LayerId, PackId,
+    PlainSource, ReadAt, ScanLimits, Scanned, read_full,
 };
 
-use crate::format::{HEADER_FIXED, MAX_ENVELOPE, bad_header};
-use crate::layout::header_frame_len;
-use crate::{Error, ErrorKind, LayerHeader};
+use crate::format::{
+    CONTAINER_LEN, FRAME_LEN, HEADER_FIXED, MAX_ENVELOPE, MAX_OTHER, OVERHEAD, TAG_LEN, bad_header,
+};
+use crate::layout::{Layout, header_frame_len};
+use crate::{Anchor, Error, ErrorKind, LayerHeader};
 
 impl LayerHeader {
-    /// Reads the layer header of a stored stream: the copy at the front, or else the one at the end. No key is needed.
+    /// Reads the layer header of a stored stream: the copy at the front, or else the one at the end, or else the first that
+    /// is found in an anchor or can be put right. No key is needed.
     ///
     /// # Errors
-    /// What is wrong with the front copy, when the other is not good either; [`ErrorKind::Io`] when the source fails.
+    /// What is wrong with the front copy, when no other is good either; [`ErrorKind::Io`] when the source fails.
     pub fn read_at<R: ReadAt + ?Sized>(source: &R) -> Result<Self, Error> {
         let front = match HeaderFrame::read(source, 0) {
             Ok(frame) => return Ok(frame.layer),
             Err(error) if matches!(error.kind(), ErrorKind::Io(_)) => return Err(error),
             Err(error) => error,
         };
-        Self::at_end(source)?.ok_or(front)
+        if let Some(header) = Self::at_end(source)? {
+            return Ok(header);
+        }
+        let mut scan = scan(PlainSource::new(FromFront { source, at: 0 }), None);
+        while let Some(found) = scan.next().map_err(|error| Error::io(error, 0))? {
+            if let Scanned::Frame(frame) = found {
+                if let Some(header) = Self::in_frame(&frame.header, &frame.payload) {
+                    return Ok(header);
+                }
+                scan.recycle(frame.payload);
+            }
+        }
+        Err(front)
+    }
+
+    /// The layer header that a whole frame holds, if it is a layer header frame or an anchor.
+    pub(crate) fn in_frame(header: &FrameHeader, payload: &[u8]) -> Option<Self> {
+        match header.kind {
+            Kind::LAYER_HEADER => Self::of_frame(header, payload).ok(),
+            Kind::ANCHOR => {
+                let anchor = Anchor::decode(payload)?;
+                Self::decode(header.pack, &anchor.layer_header).ok()
+            }
+            _ => None,
+        }
     }
 
     /// Looks for a layer header frame that ends where the stream ends.
@@ -45,6 +75,12 @@ impl LayerHeader {
         }
         Ok(None)
     }
+}
+
+/// A search for the frames of this layer in what may be damaged.
+pub(crate) fn scan<R: FailSafeRead>(source: R, pack: Option<PackId>) -> FrameScan<R> {
+    let limits = ScanLimits::new((FRAME_LEN + TAG_LEN) as u32, MAX_OTHER as u32);
+    FrameScan::new(source, LayerId::ENCRYPTION, pack, limits)
 }
 
 /// A whole layer header frame.
@@ -82,6 +118,58 @@ impl HeaderFrame {
         }
         let layer = LayerHeader::of_frame(&frame, &payload).map_err(|error| moved(error, at))?;
         Ok(Self { frame, payload, layer })
+    }
+
+    /// Finds the end of the stream that this header frame starts, and by it the place of every frame.
+    pub(crate) fn layout<R: ReadAt + ?Sized>(&self, source: &R) -> Result<Layout, Error> {
+        let size = source.size().map_err(|error| Error::io(error, 0))?;
+        let truncated = || Error::new(ErrorKind::Truncated, size);
+        if self.frame.sequence != 0 || self.frame.plain_offset != 0 {
+            // The copy at the end stands at the front: everything before it is gone.
+            return Err(truncated());
+        }
+        let envelope = self.layer.envelope.len();
+        let header_len = header_frame_len(envelope);
+        let at = size.checked_sub(header_len).ok_or_else(truncated)?;
+        if at < header_len + OVERHEAD as u64 {
+            return Err(truncated());
+        }
+        let end = Self::read(source, at).map_err(|error| match error.kind() {
+            ErrorKind::BadHeader(source) => match source.kind() {
+                // Any other bytes than a layer header frame: the end of the stream is not there.
+                carstone_layer::ErrorKind::BadMagic | carstone_layer::ErrorKind::BadField(_) => {
+                    truncated()
+                }
+                _ => error,
+            },
+            _ => error,
+        })?;
+        if end.frame.pack != self.frame.pack || end.payload != self.payload {
+            return Err(Error::new(ErrorKind::HeadersDiffer, at));
+        }
+        if end.frame.sequence != 1 {
+            return Err(truncated());
+        }
+        // Anchors are longer where the stream stands in a container, which the stream itself does not say.
+        [0, CONTAINER_LEN]
+            .into_iter()
+            .filter_map(|container| Layout::of_stored(size, envelope, container))
+            .find(|layout| layout.plain_len() == end.frame.plain_offset)
+            .ok_or_else(|| Error::new(ErrorKind::BadLength, size))
+    }
+}
+
+/// A `Read` over a positional source, from its first byte on.
+struct FromFront<'a, R: ?Sized> {
+    source: &'a R,
+    at: u64,
+}
+
+impl<R: ReadAt + ?Sized> Read for FromFront<'_, R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.source.read_at(buf, self.at)?;
+        self.at = self.at.saturating_add(n as u64);
+        Ok(n)
     }
 }
 

@@ -42,9 +42,19 @@ impl Layout {
         self.header_len + frame * FRAME + frame / ANCHOR_EVERY * self.anchor_len
     }
 
-    /// Stored offset of the layer header frame at the end.
-    pub(crate) fn end_header(&self) -> u64 {
-        self.position(self.frames - 1) + OVERHEAD as u64 + self.last_len
+    /// Anchors in the stream.
+    pub(crate) fn anchors(&self) -> u64 {
+        (self.frames - 1) / ANCHOR_EVERY
+    }
+
+    /// Stored bytes of the whole stream.
+    pub(crate) fn stored_len(&self) -> u64 {
+        self.position(self.frames - 1) + OVERHEAD as u64 + self.last_len + self.header_len
+    }
+
+    /// Plain offset of the first byte of data frame `frame`.
+    pub(crate) fn position_in_plain(&self, frame: u64) -> u64 {
+        frame * FRAME_LEN as u64
     }
 
     /// Plain bytes in the stream.
@@ -105,7 +115,8 @@ mod tests {
                         .expect("whole frames");
                     assert_eq!(layout.plain_len(), plain);
                     assert_eq!(layout.frames, plain.div_ceil(N).max(1));
-                    assert_eq!(layout.end_header() + layout.header_len, stored);
+                    assert_eq!(layout.stored_len(), stored);
+                    assert_eq!(layout.anchors(), (layout.frames - 1) / 512);
                 }
             }
         }

@@ -41,19 +41,24 @@
 mod aead;
 mod ahead;
 mod error;
+mod fail_safe;
 mod format;
 mod header;
 mod keys;
 mod layout;
+mod opening;
 mod options;
 mod reader;
 mod stream;
+mod verify;
 mod writer;
 
 pub use aead::Backend;
 pub use error::{Error, ErrorKind};
+pub use fail_safe::EncryptFailSafe;
 pub use format::{Anchor, FRAME_LEN, LayerHeader, MAX_ENVELOPE, MAX_FRAMES, slot};
 pub use keys::{ContentKeyBytes, KeySource};
 pub use options::{EncryptOptions, FailSafeOptions, ReadOptions};
 pub use reader::EncryptReader;
+pub use verify::{Stats, verify_stored};
 pub use writer::EncryptWriter;

@@ -2,7 +2,7 @@
 
 use carstone_layer::{LayerList, PackId, default_threads};
 
-use crate::{Backend, slot};
+use crate::{Backend, LayerHeader, slot};
 
 /// Choices for [`EncryptWriter`](crate::EncryptWriter). The defaults are for a stream used alone.
 #[derive(Clone, Debug, Default)]
@@ -128,7 +128,7 @@ impl ReadOptions {
 pub struct FailSafeOptions {
     pub(crate) pack_id: Option<PackId>,
     pub(crate) layers: Option<LayerList>,
-    pub(crate) layer_header: Option<Vec<u8>>,
+    pub(crate) layer_header: Option<LayerHeader>,
     pub(crate) work: Work,
 }
 
@@ -147,11 +147,10 @@ impl FailSafeOptions {
         self
     }
 
-    /// The payload of the layer header frame, found elsewhere: frames then count although the one at the front is lost. Needs
-    /// [`pack_id`](Self::pack_id).
+    /// The layer header, found elsewhere ([`LayerHeader::read_at`]): frames then count although the copy at the front is lost.
     #[must_use]
-    pub fn layer_header(mut self, payload: Vec<u8>) -> Self {
-        self.layer_header = Some(payload);
+    pub fn layer_header(mut self, header: LayerHeader) -> Self {
+        self.layer_header = Some(header);
         self
     }
 

@@ -8,12 +8,11 @@ use carstone_layer::{PackId, ReadAt, SeekSource};
 
 use crate::aead::Aead;
 use crate::ahead::{Ahead, Cache, Shared};
-use crate::format::{CONTAINER_LEN, FRAME_LEN, OVERHEAD};
+use crate::format::FRAME_LEN;
 use crate::header::HeaderFrame;
 use crate::keys::Keys;
-use crate::layout::{Layout, header_frame_len};
 use crate::options::layers_or_alone;
-use crate::stream::{Chunk, Stream};
+use crate::stream::{Chunk, Frames, Stream};
 use crate::{Error, ErrorKind, KeySource, LayerHeader, ReadOptions};
 
 /// Reads an encrypted stream from any offset on.
@@ -65,18 +64,16 @@ impl<R: ReadAt> EncryptReader<R> {
         if options.pack_id.is_some_and(|pack| pack != front.frame.pack) {
             return Err(Error::new(ErrorKind::Foreign, 0));
         }
-        if front.frame.sequence != 0 || front.frame.plain_offset != 0 {
-            return Err(Error::new(ErrorKind::Truncated, 0));
-        }
         let content_key = keys
             .content_key(&front.layer.envelope)
             .map_err(|error| Error::io(error, 0))?
             .ok_or_else(|| Error::new(ErrorKind::NoKey, 0))?;
         let layers = layers_or_alone(options.layers);
         let keys = Keys::of_stream(&front.layer, &content_key, &layers)?;
-        let layout = layout(&inner, &front)?;
+        let layout = front.layout(&inner)?;
         let aead = Aead::new(&keys.payload, options.work.backend);
-        let stream = Stream { header: front.layer, layout, aead };
+        let frames = Frames { pack: front.frame.pack, layout };
+        let stream = Stream { header: front.layer, frames, aead };
         let cache = options.cache.unwrap_or(CACHE);
         let mut reader =
             Self::of_shared(inner, Arc::new(Shared::new(stream, &options.work)), cache);
@@ -88,7 +85,7 @@ impl<R: ReadAt> EncryptReader<R> {
     /// Plain bytes in the stream. Authenticated.
     #[expect(clippy::len_without_is_empty, reason = "a length in bytes, as of a file")]
     pub fn len(&self) -> u64 {
-        self.shared.stream.layout.plain_len()
+        self.shared.stream.frames.layout.plain_len()
     }
 
     /// The pack that the stream belongs to.
@@ -111,8 +108,9 @@ impl<R: ReadAt> EncryptReader<R> {
         self.inner
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
+    /// A reader of the same stream that starts at its front, with nothing in its cache.
+    pub(crate) fn restarted(&self) -> EncryptReader<&R> {
+        EncryptReader::of_shared(&self.inner, Arc::clone(&self.shared), 0)
     }
 
     fn of_shared(inner: R, shared: Arc<Shared>, cache: usize) -> Self {
@@ -148,7 +146,7 @@ impl<R: ReadAt> EncryptReader<R> {
         let needed = frames_of(self.pos, wanted);
         let mut chunk = None;
         if on_the_way || (follows && self.stride == most && self.shared.is_parallel()) {
-            let until = self.shared.stream.layout.frames;
+            let until = self.shared.stream.frames.layout.frames;
             let spare = &mut cache.spare;
             chunk = self.ahead.take(&self.shared, &self.inner, frame, until, spare);
         }
@@ -268,40 +266,6 @@ impl<R> fmt::Debug for EncryptReader<R> {
             .field("pos", &self.pos)
             .finish_non_exhaustive()
     }
-}
-
-/// Finds the end of the stream, and by it the place of every frame.
-fn layout<R: ReadAt>(source: &R, front: &HeaderFrame) -> Result<Layout, Error> {
-    let size = source.size().map_err(|error| Error::io(error, 0))?;
-    let envelope = front.layer.envelope.len();
-    let truncated = || Error::new(ErrorKind::Truncated, size);
-    let header_len = header_frame_len(envelope);
-    let at = size.checked_sub(header_len).ok_or_else(truncated)?;
-    if at < header_len + OVERHEAD as u64 {
-        return Err(truncated());
-    }
-    let end = HeaderFrame::read(source, at).map_err(|error| match error.kind() {
-        ErrorKind::BadHeader(source) => match source.kind() {
-            // Any other bytes than a layer header frame: the end of the stream is not there.
-            carstone_layer::ErrorKind::BadMagic | carstone_layer::ErrorKind::BadField(_) => {
-                truncated()
-            }
-            _ => error,
-        },
-        _ => error,
-    })?;
-    if end.frame.pack != front.frame.pack || end.payload != front.payload {
-        return Err(Error::new(ErrorKind::HeadersDiffer, at));
-    }
-    if end.frame.sequence != 1 {
-        return Err(truncated());
-    }
-    // Anchors are longer where the stream stands in a container, which the stream itself does not say.
-    [0, CONTAINER_LEN]
-        .into_iter()
-        .filter_map(|container| Layout::of_stored(size, envelope, container))
-        .find(|layout| layout.plain_len() == end.frame.plain_offset)
-        .ok_or_else(|| Error::new(ErrorKind::BadLength, size))
 }
 
 /// How many frames a read of `len` bytes from `from` on touches.

@@ -1,6 +1,6 @@
 //! One open stream: its keys, the places of its frames, and the check of each frame.
 
-use carstone_layer::{FRAME_HEADER_LEN, FrameHeader, Kind, LayerId, ReadAt, read_full};
+use carstone_layer::{FRAME_HEADER_LEN, FrameHeader, Kind, LayerId, PackId, ReadAt, read_full};
 
 use crate::aead::Aead;
 use crate::format::{AES_256_GCM, FRAME_LEN, OVERHEAD, STORED_FRAME};
@@ -10,8 +10,15 @@ use crate::{Error, ErrorKind, LayerHeader};
 /// What is known of a stream once it is open. Shared by all readers and threads.
 pub(crate) struct Stream {
     pub header: LayerHeader,
-    pub layout: Layout,
+    pub frames: Frames,
     pub aead: Aead,
+}
+
+/// Which frames a stream has, and where: known without a key.
+#[derive(Clone, Copy)]
+pub(crate) struct Frames {
+    pub pack: PackId,
+    pub layout: Layout,
 }
 
 /// Neighbouring frames as they are stored, or, once opened, with plain bytes in the place of the encrypted ones.
@@ -24,6 +31,35 @@ pub(crate) struct Chunk {
 }
 
 impl Stream {
+    /// Decrypts a chunk in place. Where a frame fails, the chunk ends before it; where it is the first, that is the error.
+    pub(crate) fn open(&self, mut chunk: Chunk) -> Result<Chunk, Error> {
+        let mut good = 0;
+        for stored in chunk.bytes.chunks_mut(STORED_FRAME) {
+            match self.open_frame(chunk.first + good, stored) {
+                Ok(()) => good += 1,
+                Err(error) if good == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        // Whatever a failed decryption may have left goes out of reach with the rest.
+        chunk.bytes.truncate(good as usize * STORED_FRAME);
+        chunk.frames = good;
+        Ok(chunk)
+    }
+
+    fn open_frame(&self, frame: u64, stored: &mut [u8]) -> Result<(), Error> {
+        let at = self.frames.layout.position(frame);
+        let Some((head, payload)) = stored.split_first_chunk_mut::<FRAME_HEADER_LEN>() else {
+            return Err(Error::new(ErrorKind::Truncated, at));
+        };
+        let header = FrameHeader::decode(head)
+            .map_err(|source| Error::new(ErrorKind::BadFrame { frame, source }, at))?;
+        self.frames.check_header(frame, &header)?;
+        self.aead.open(&header, payload).map_err(|_| Error::new(ErrorKind::BadTag { frame }, at))
+    }
+}
+
+impl Frames {
     /// Reads up to `wanted` frames from `first` on into `bytes`, which is an old buffer or an empty one.
     pub(crate) fn read<R: ReadAt + ?Sized>(
         &self,
@@ -47,38 +83,11 @@ impl Stream {
         Ok(Chunk { first, bytes, frames })
     }
 
-    /// Decrypts a chunk in place. Where a frame fails, the chunk ends before it; where it is the first, that is the error.
-    pub(crate) fn open(&self, mut chunk: Chunk) -> Result<Chunk, Error> {
-        let mut good = 0;
-        for stored in chunk.bytes.chunks_mut(STORED_FRAME) {
-            match self.open_frame(chunk.first + good, stored) {
-                Ok(()) => good += 1,
-                Err(error) if good == 0 => return Err(error),
-                Err(_) => break,
-            }
-        }
-        // Whatever a failed decryption may have left goes out of reach with the rest.
-        chunk.bytes.truncate(good as usize * STORED_FRAME);
-        chunk.frames = good;
-        Ok(chunk)
-    }
-
-    fn open_frame(&self, frame: u64, stored: &mut [u8]) -> Result<(), Error> {
-        let at = self.layout.position(frame);
-        let Some((head, payload)) = stored.split_first_chunk_mut::<FRAME_HEADER_LEN>() else {
-            return Err(Error::new(ErrorKind::Truncated, at));
-        };
-        let header = FrameHeader::decode(head)
-            .map_err(|source| Error::new(ErrorKind::BadFrame { frame, source }, at))?;
-        self.check_header(frame, &header)?;
-        self.aead.open(&header, payload).map_err(|_| Error::new(ErrorKind::BadTag { frame }, at))
-    }
-
     /// Whether a header is the one that belongs in the place of data frame `frame`.
     pub(crate) fn check_header(&self, frame: u64, header: &FrameHeader) -> Result<(), Error> {
         let at = self.layout.position(frame);
         let plain_len = self.layout.frame_len(frame);
-        let kind = if header.pack != self.header.pack_id {
+        let kind = if header.pack != self.pack {
             ErrorKind::Foreign
         } else if header.layer == LayerId::ENCRYPTION && header.kind == Kind::HOLE {
             ErrorKind::Hole { frame }
@@ -86,7 +95,7 @@ impl Stream {
             ErrorKind::Unknown { what: "encryption algorithm", value: header.codec.into() }
         } else {
             let last = frame + 1 == self.layout.frames;
-            let plain_offset = frame * FRAME_LEN as u64;
+            let plain_offset = self.layout.position_in_plain(frame);
             let boundary_fits = header.first_boundary.is_none_or(|at| at < header.plain_len);
             let fields = [
                 ("layer", header.layer == LayerId::ENCRYPTION),

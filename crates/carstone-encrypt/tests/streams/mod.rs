@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 
 use carstone_encrypt::{EncryptOptions, EncryptReader, EncryptWriter, Error, ErrorKind};
-use carstone_layer::{PackId, ReadAt};
+use carstone_layer::{FrameHeader, PackId, ReadAt};
 
 pub const N: usize = carstone_encrypt::FRAME_LEN;
 pub const KEY: [u8; 32] = [42; 32];
@@ -50,6 +50,21 @@ pub fn read_all(mut reader: impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
     reader.read_to_end(&mut bytes).expect("an undamaged stream");
     bytes
+}
+
+/// The header of the frame at `at`.
+pub fn header_at(stored: &[u8], at: usize) -> FrameHeader {
+    let head = stored[at..].first_chunk().expect("long enough");
+    FrameHeader::decode(head).expect("a frame")
+}
+
+/// Changes the header of the frame at `at` and makes all its checksums fit again, as a forger would.
+pub fn forge(stored: &mut [u8], at: usize, change: impl FnOnce(&mut FrameHeader)) {
+    let mut header = header_at(stored, at);
+    change(&mut header);
+    let payload = &stored[at + 96..][..header.stored_len as usize];
+    let head = header.sealed(payload).encode();
+    stored[at..at + 96].copy_from_slice(&head);
 }
 
 /// The error that opening gives, or else reading all.
