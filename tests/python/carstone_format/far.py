@@ -131,7 +131,16 @@ class Far:
         for key in (*MANIFEST_KEYS, "b", "h", "i"):
             right = item.get(key) == expected.get(key)
             require(right, "manifest", "7.6", f"{where}: {key} is {item.get(key)!r}, not {expected.get(key)!r}")
-        self._runs(item.get("r", []), entry, path, where)
+        if "c" in item:
+            self._through_nodes(item, entry, where)
+        else:
+            self._runs(item.get("r", []), entry, path, where)
+
+    def _through_nodes(self, item: dict[str, Any], entry: Entry | None, where: str) -> None:
+        """An entry with `c`: a file of very many runs, read through its nodes."""
+        many = entry is not None and entry.kind == FILE and len(entry.pieces) > records.MAX_RUNS
+        require(many and "r" not in item, "runs", "7.6", f"{where}: c without more than {records.MAX_RUNS} runs")
+        require(item["c"] == entry.link.cid, "manifest", "7.6", f"{where}: c is not {entry.link.cid}")
 
     def _runs(self, runs: Any, entry: Entry | None, path: bytes, where: str) -> None:
         shaped = isinstance(runs, list) and len(runs) % 2 == 0 and all(is_uint(number) for number in runs)
@@ -145,6 +154,7 @@ class Far:
             same = runs == expected or (expected and self._is_block(runs, link.cid))
             require(same, "runs", "7.6", f"{where}: {runs}, not {expected}")
         elif not (entry.size == 0 and not runs):
+            require(len(runs) <= 2 * records.MAX_RUNS, "runs", "7.6", f"{where}: {len(runs) // 2} runs")
             self._file_runs(runs, entry, where)
 
     def _is_block(self, runs: list[int], cid: Cid) -> bool:

@@ -86,7 +86,7 @@ def extract(pack: Pack, target: Path) -> None:
             os.makedirs(path, exist_ok=True)
         elif entry.kind == FILE:
             with open(path, "xb") as file:
-                file.write(entry.content())
+                file.writelines(entry.content())
             _restore(path, entry)
     for entry in kept:
         path = os.path.join(base, *components(entry.path))

@@ -69,6 +69,7 @@ class CarWriter:
         self.blocks: dict[Cid, int] = {}
         self.content: list[tuple[bytes, int]] = []
         self.entries: list[Packed] = []
+        self.next_id = 0
         self.current: LongFile | None = None
         self.leaf_count = 0
         self.far_at = 0
@@ -108,10 +109,11 @@ class CarWriter:
         for packed in self.entries:
             if packed.source.path == path:
                 return packed.id
-        return len(self.entries) + [source.path for source in sources].index(path)
+        return self.next_id + [source.path for source in sources].index(path)
 
     def _announce(self, sources: list[Source]) -> list[Packed]:
-        first = len(self.entries)
+        first = self.next_id
+        self.next_id += len(sources)
         at = self.record(BATCH, {"i": first, "e": [source.fields for source in sources]})
         added = [Packed(first + n, at, source) for n, source in enumerate(sources)]
         self.entries += added
@@ -128,7 +130,7 @@ class CarWriter:
             packed.link, node = unixfs.symlink(source.fields["l"])
             packed.runs = [0, self.block(node.cid, node.data)]
         elif source.kind == HARD_LINK:
-            packed.link = self.entries[source.fields["j"]].link
+            packed.link = next(entry.link for entry in self.entries if entry.id == source.fields["j"])
 
     def open_long(self, source: Source) -> LongFile:
         """Announce a file whose root is not yet known."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 import hashlib
-from typing import Any
+from typing import Any, Iterator
 
 from . import records, unixfs
 from .car import Section
@@ -47,9 +47,9 @@ class Entry:
         """Whether reading failed while it was packed."""
         return bool(self.end and self.end.get("f", 0) & records.ABANDONED)
 
-    def content(self) -> bytes:
-        """The bytes of a file."""
-        return b"".join(self.pieces[at][1] for at in sorted(self.pieces))
+    def content(self) -> Iterator[bytes]:
+        """The bytes of a file, leaf by leaf."""
+        return (self.pieces[at][1] for at in sorted(self.pieces))
 
 
 class Walk:
@@ -123,8 +123,8 @@ class Walk:
         self._close_batch()
         listed, first = fields.get("e"), fields.get("i")
         require(isinstance(listed, list) and 1 <= len(listed) <= records.MAX_ENTRIES, "entries", "7.2", where)
-        grows = records.is_uint(first) and first > max(self.entries, default=-1)
-        require(grows, "entry-id", "7.2", f"{where}: first id {first}")
+        fresh = records.is_uint(first) and not any(first + n in self.entries for n in range(len(listed)))
+        require(fresh, "entry-id", "7.2", f"{where}: first id {first}")
         self.batch = []
         for n, entry in enumerate(listed):
             records.check_entry(entry, f"{where}, entry {n}")
@@ -147,7 +147,7 @@ class Walk:
         if entry.kind != HARD_LINK:
             return
         target = self.entries.get(entry.fields["j"])
-        earlier = target is not None and target.id < entry.id
+        earlier = target is not None and (target.batch_at < entry.batch_at or target.id < entry.id)
         require(earlier, "hard-link", "7.2", f"entry {entry.id} links to no earlier entry")
         right = target.path == entry.fields["l"] and target.kind in (FILE, SYMLINK)
         require(right, "hard-link", "7.2", f"entry {entry.id}: path or kind of its target")
@@ -231,7 +231,10 @@ class Walk:
             require(node.cid in self.blocks, "missing", "7.4", f"{where}: inner node {node.cid} does not stand before it")
             self.inner.add(node.cid)
         require(fields.get("c") == built.root.cid, "root", "7.4", f"{where}: root CID is {built.root.cid}")
-        entry.sha256 = hashlib.sha256(entry.content()).digest()
+        digest = hashlib.sha256()
+        for piece in entry.content():
+            digest.update(piece)
+        entry.sha256 = digest.digest()
         require(fields.get("h") == entry.sha256, "sha256", "7.4", f"{where}: SHA-256 of entry {entry.id}")
         hint = entry.fields.get("z", entry.size)
         changed = fields.get("f", 0) & records.CHANGED
