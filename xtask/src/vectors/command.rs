@@ -1,0 +1,92 @@
+//! Packs made by the `carstone` command must be right for the independent reader, and give the tree back.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+use super::python::{Python, checked, output};
+use super::{remove_tree, tree};
+
+/// The layer combinations: each with and without encryption.
+const COMPRESS: [&str; 3] = ["none", "brotli:5", "zstd:3"];
+
+/// Packs a small tree in every combination and reads each pack with `read_pack.py`.
+pub fn check(root: &Path, work: &Path, python: &Python) -> anyhow::Result<()> {
+    if !root.join("crates").join("carstone-cli").join("Cargo.toml").exists() {
+        eprintln!(
+            "vectors: the package carstone-cli is not there: no packs of the command are read"
+        );
+        return Ok(());
+    }
+    let carstone = build(root)?;
+    let folder = work.join("command");
+    remove_tree(&folder)?;
+    fs::create_dir_all(&folder)?;
+    let original = folder.join("tree");
+    tree::make(&original)?;
+
+    let identity = folder.join("identity.txt");
+    let recipient = keygen(&carstone, &identity)?;
+    for compress in COMPRESS {
+        for encrypted in [false, true] {
+            let name =
+                format!("{}{}", compress.replace(':', "-"), if encrypted { "-age" } else { "" });
+            let pack = folder.join(format!("{name}.cstone"));
+            let mut create = Command::new(&carstone);
+            create.arg("create").arg("-o").arg(&pack).args(["--compress", compress]);
+            if encrypted {
+                create.args(["-r", &recipient]);
+            }
+            checked(create.arg("-C").arg(&folder).arg("tree"))?;
+
+            let extracted = folder.join(&name);
+            let mut read = python.script("read_pack.py");
+            read.arg(&pack).arg("--extract").arg(&extracted);
+            if encrypted {
+                read.arg("--identity").arg(&identity);
+            }
+            checked(&mut read).with_context(|| format!("the pack {name} breaks the format"))?;
+            let differences = tree::differences(&original, &extracted)?;
+            ensure!(
+                differences.is_empty(),
+                "the tree of the pack {name} differs:\n  {}",
+                differences.join("\n  ")
+            );
+        }
+    }
+    eprintln!("vectors: {} packs of the command are right", 2 * COMPRESS.len());
+    Ok(())
+}
+
+/// Builds the command and returns its path.
+fn build(root: &Path) -> anyhow::Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    checked(build.current_dir(root).args([
+        "build",
+        "--quiet",
+        "--release",
+        "--package",
+        "carstone-cli",
+    ]))?;
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root.join("target"), |folder| root.join(folder));
+    let program = target.join("release").join(format!("carstone{}", std::env::consts::EXE_SUFFIX));
+    ensure!(program.exists(), "the build left no {}", program.display());
+    Ok(program)
+}
+
+/// Makes an identity file; returns its recipient.
+fn keygen(carstone: &Path, identity: &Path) -> anyhow::Result<String> {
+    let text = output(Command::new(carstone).arg("keygen"))?;
+    let recipient = text
+        .lines()
+        .find_map(|line| line.strip_prefix("# public key: "))
+        .context("`carstone keygen` prints no line `# public key: …`")?
+        .trim()
+        .to_owned();
+    fs::write(identity, text)?;
+    Ok(recipient)
+}
