@@ -1,0 +1,19 @@
+//! Whole stacks of layers, put together at run time: options in, a boxed writer or reader out.
+//!
+//! The order is fixed: raw, encryption, compression, position, from the stored bytes inward. [`write()`] makes a pipe for
+//! `PackWriter`, [`open`] a source for `PackReader`, [`stream`] a forward reader for `PackStream`, and [`fail_safe`] a reader that goes on behind
+//! damage.
+
+mod detect;
+mod error;
+mod keys;
+mod open;
+mod stream;
+mod write;
+
+pub use detect::{Format, detect};
+pub use error::{Error, ErrorKind};
+pub use keys::{Protection, envelope_keys};
+pub use open::{OpenOptions, Opened, SharedSource, Stored, inspect, open};
+pub use stream::{FailSafe, Streamed, fail_safe, stream};
+pub use write::{StackWriter, WriteOptions, write};

@@ -1,0 +1,217 @@
+//! The reading stack for random access.
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use carstone_compress::{self as compress, CompressReader};
+use carstone_encrypt::{self as encrypt, EncryptReader, KeySource, LayerHeader};
+use carstone_keys::{Envelope, RecipientKind};
+use carstone_layer::{LayerId, PackId, ReadAt, default_threads};
+use carstone_pack::PackReader;
+use carstone_position::PositionReader;
+use carstone_raw::{Container, RawReader};
+
+use super::error::{Error, ErrorKind};
+
+/// A source that threads share.
+pub type SharedSource = Arc<dyn ReadAt + Send + Sync>;
+
+/// How a pack is read.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct OpenOptions {
+    pub(super) threads: usize,
+    pub(super) budget: usize,
+    pub(super) range: Option<Range<u64>>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self { threads: default_threads(), budget: 64 << 20, range: None }
+    }
+}
+
+impl OpenOptions {
+    /// Threads that decode ahead.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Bytes that decoded frames may take, in all layers together.
+    #[must_use]
+    pub fn budget(mut self, bytes: usize) -> Self {
+        self.budget = bytes;
+        self
+    }
+
+    /// Where the pack lies in the source; default is all of it.
+    #[must_use]
+    pub fn range(mut self, range: Range<u64>) -> Self {
+        self.range = Some(range);
+        self
+    }
+}
+
+/// The stored side of a pack: what is known without a key.
+#[non_exhaustive]
+pub struct Stored {
+    /// What the container header states.
+    pub container: Container,
+    /// Bytes from header to trailer, both included.
+    pub stored_len: u64,
+    /// The header of the encryption layer, where there is one.
+    pub encryption: Option<LayerHeader>,
+    /// Everything between header and trailer.
+    pub framed: SharedSource,
+}
+
+impl Stored {
+    /// The id that all frames carry.
+    pub fn pack_id(&self) -> PackId {
+        self.container.pack_id
+    }
+
+    /// Whom the key envelope is sealed to: the kinds, never who. Empty without encryption or envelope.
+    ///
+    /// # Errors
+    /// The envelope is no age file.
+    pub fn recipients(&self) -> Result<Vec<RecipientKind>, carstone_keys::Error> {
+        match &self.encryption {
+            Some(header) if !header.envelope.is_empty() => {
+                Ok(Envelope::from_bytes(&header.envelope)?.recipients())
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+/// Reads container header and trailer, and the header of the encryption layer. Needs no key.
+///
+/// # Errors
+/// Not a pack, a pack of a newer version, or one without a sound header and trailer.
+pub fn inspect<R>(source: R, options: &OpenOptions) -> Result<Stored, Error>
+where
+    R: ReadAt + Send + Sync + 'static,
+{
+    let raw = match &options.range {
+        Some(range) => RawReader::open_range(source, range.clone())?,
+        None => RawReader::open_at(source)?,
+    };
+    let (container, stored_len) = (raw.container().clone(), raw.stored_len());
+    let outermost = container.layers.slots().first().map(|slot| slot.id);
+    let encryption = match outermost {
+        Some(LayerId::ENCRYPTION) => Some(LayerHeader::read_at(&raw)?),
+        _ => None,
+    };
+    Ok(Stored { container, stored_len, encryption, framed: Arc::new(raw) })
+}
+
+/// An open pack: its CAR stream at random.
+#[non_exhaustive]
+pub struct Opened {
+    /// The stored side.
+    pub stored: Stored,
+    source: SharedSource,
+    mark: Option<u64>,
+    len: u64,
+}
+
+/// Puts a reading stack over `source`. `keys` is asked only when the pack is encrypted.
+///
+/// # Errors
+/// As [`inspect`]; no key, or one that does not fit; a layer that is damaged where it is opened.
+pub fn open<R>(source: R, keys: impl KeySource, options: &OpenOptions) -> Result<Opened, Error>
+where
+    R: ReadAt + Send + Sync + 'static,
+{
+    let stored = inspect(source, options)?;
+    let pack_id = stored.pack_id();
+    let layers = &stored.container.layers;
+    let mut source = Arc::clone(&stored.framed);
+    let mut keys = Some(keys);
+    for slot in layers.slots() {
+        source = match slot.id {
+            LayerId::ENCRYPTION => {
+                let read = encrypt::ReadOptions::default()
+                    .pack_id(pack_id)
+                    .layers(layers.clone())
+                    .threads(options.threads)
+                    .budget(options.budget / 4);
+                let keys = keys.take().ok_or_else(|| Error::new(ErrorKind::NoContainer))?;
+                Arc::new(EncryptReader::with_options(source, keys, read)?)
+            }
+            LayerId::COMPRESSION => {
+                let read = compress::ReadOptions::default()
+                    .pack_id(pack_id)
+                    .max_block(slot.unit)
+                    .threads(options.threads)
+                    .cache(options.budget / 4 * 3)
+                    .budget(options.budget / 2);
+                Arc::new(CompressReader::with_options(source, read)?)
+            }
+            LayerId::POSITION => {
+                let position = PositionReader::open_at(source)?;
+                let (mark, len) = (position.mark(), position.len());
+                if position.pack_id() != pack_id {
+                    let what = "the pack id in the position footer";
+                    let error =
+                        carstone_layer::Error::new(carstone_layer::ErrorKind::BadField(what), len);
+                    return Err(io::Error::from(error).into());
+                }
+                return Ok(Opened { stored, source: Arc::new(position), mark, len });
+            }
+            other => return Err(Error::new(ErrorKind::UnknownLayer(other))),
+        };
+    }
+    Err(Error::new(ErrorKind::NoContainer))
+}
+
+impl Opened {
+    /// The CAR stream.
+    pub fn source(&self) -> &SharedSource {
+        &self.source
+    }
+
+    /// Length of the CAR stream in bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether the CAR stream holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Where the tail record starts, if the writer noted it.
+    pub fn mark(&self) -> Option<u64> {
+        self.mark
+    }
+
+    /// The pack in it, for random access.
+    ///
+    /// # Errors
+    /// There is no tail record; the stream may still be a CAR, or a pack that was never finished.
+    pub fn pack(&self) -> Result<PackReader<SharedSource>, Error> {
+        let tail = self.mark.unwrap_or(self.len);
+        Ok(PackReader::open(Arc::clone(&self.source), self.stored.pack_id(), tail)?)
+    }
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened")
+            .field("container", &self.stored.container)
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stored").field("container", &self.container).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,130 @@
+//! The reading stacks that only go forwards.
+
+use std::fmt;
+use std::io::{self, Read};
+
+use carstone_compress::{CompressFailSafe, ReadOptions};
+use carstone_encrypt::{EncryptFailSafe, FailSafeOptions, KeySource};
+use carstone_layer::{BoxFailSafe, FailSafeRead, Gap, LayerId, PackId};
+use carstone_position::PositionFailSafe;
+use carstone_raw::{Container, RawFailSafe};
+
+use super::error::{Error, ErrorKind};
+use super::open::OpenOptions;
+
+/// A stack that goes on behind damage.
+#[non_exhaustive]
+pub struct FailSafe<'a> {
+    /// What the container header states.
+    pub container: Container,
+    /// The CAR stream and its gaps.
+    pub reader: BoxFailSafe<'a>,
+}
+
+/// Puts a fail-safe stack over `source`, which is only read forwards.
+///
+/// # Errors
+/// The source does not start with a container header (one that can be put right counts); a key that does not fit, or whatever the source
+/// gives. Without a key every encrypted frame is a gap.
+pub fn fail_safe<'a, R: Read + Send + 'a>(
+    source: R,
+    keys: impl KeySource,
+    options: &OpenOptions,
+) -> Result<FailSafe<'a>, Error> {
+    let raw = RawFailSafe::new(source)?;
+    let container = match raw.container() {
+        Some(container) => container.clone(),
+        None => return Err(Error::new(ErrorKind::NoContainer)),
+    };
+    let mut reader: BoxFailSafe<'a> = Box::new(raw);
+    let mut keys = Some(keys);
+    for slot in container.layers.slots() {
+        reader = match slot.id {
+            LayerId::ENCRYPTION => {
+                let read = FailSafeOptions::default()
+                    .pack_id(container.pack_id)
+                    .layers(container.layers.clone())
+                    .threads(options.threads)
+                    .budget(options.budget / 4);
+                let keys = keys.take().ok_or_else(|| Error::new(ErrorKind::NoContainer))?;
+                Box::new(EncryptFailSafe::new(reader, keys, read)?)
+            }
+            LayerId::COMPRESSION => {
+                let read = ReadOptions::default()
+                    .pack_id(container.pack_id)
+                    .max_block(slot.unit)
+                    .threads(options.threads)
+                    .budget(options.budget / 4 * 3);
+                Box::new(CompressFailSafe::new(reader, read))
+            }
+            LayerId::POSITION => Box::new(PositionFailSafe::new(reader)),
+            other => return Err(Error::new(ErrorKind::UnknownLayer(other))),
+        };
+    }
+    Ok(FailSafe { container, reader })
+}
+
+/// A stack that is read forwards up to the first damage.
+#[non_exhaustive]
+pub struct Streamed<'a> {
+    /// What the container header states.
+    pub container: Container,
+    reader: BoxFailSafe<'a>,
+    stopped: Option<Gap>,
+}
+
+/// Puts a forward stack over `source`, such as a pipe. It needs no footer; at the first gap it gives an error, and what came before is good.
+///
+/// # Errors
+/// As [`fail_safe`]; no key for an encrypted pack.
+pub fn stream<'a, R: Read + Send + 'a>(
+    source: R,
+    mut keys: impl KeySource,
+    options: &OpenOptions,
+) -> Result<Streamed<'a>, Error> {
+    let mut has_key = true;
+    let keys = |envelope: &[u8]| {
+        let key = keys.content_key(envelope)?;
+        has_key = key.is_some();
+        Ok(key)
+    };
+    let FailSafe { container, reader } = fail_safe(source, keys, options)?;
+    match has_key {
+        true => Ok(Streamed { container, reader, stopped: None }),
+        false => Err(Error::new(ErrorKind::NoKey)),
+    }
+}
+
+impl Streamed<'_> {
+    /// The id that all frames carry.
+    pub fn pack_id(&self) -> PackId {
+        self.container.pack_id
+    }
+}
+
+impl Read for Streamed<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.stopped.is_none() {
+            match self.reader.read(buf)? {
+                0 if !buf.is_empty() => self.stopped = self.reader.next_gap()?,
+                n => return Ok(n),
+            }
+        }
+        match &self.stopped {
+            Some(gap) => Err(Error::new(ErrorKind::Gap(Box::new(gap.clone()))).into()),
+            None => Ok(0),
+        }
+    }
+}
+
+impl fmt::Debug for Streamed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streamed").field("container", &self.container).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for FailSafe<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FailSafe").field("container", &self.container).finish_non_exhaustive()
+    }
+}
