@@ -96,8 +96,8 @@ impl Error {
         }
     }
 
-    pub(crate) fn into_parts(self) -> (ErrorKind, u64) {
-        (self.kind, self.at)
+    pub(crate) fn into_kind(self) -> ErrorKind {
+        self.kind
     }
 
     /// What is wrong.

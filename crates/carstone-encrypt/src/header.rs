@@ -102,7 +102,7 @@ impl HeaderFrame {
         let frame = FrameHeader::decode(&head).map_err(|source| of_layer(source, at))?;
         if frame.layer != LayerId::ENCRYPTION || frame.kind != Kind::LAYER_HEADER {
             let source = carstone_layer::ErrorKind::BadField("layer or kind of the first frame");
-            return Err(moved(bad_header(source, 13), at));
+            return Err(in_frame_at(bad_header(source, 13), at, 0));
         }
         let limit = (HEADER_FIXED + MAX_ENVELOPE) as u64;
         let len = u64::from(frame.stored_len);
@@ -116,7 +116,8 @@ impl HeaderFrame {
         if read < payload.len() {
             return Err(Error::new(ErrorKind::Truncated, behind + read as u64));
         }
-        let layer = LayerHeader::of_frame(&frame, &payload).map_err(|error| moved(error, at))?;
+        let layer = LayerHeader::of_frame(&frame, &payload)
+            .map_err(|error| in_frame_at(error, at, FRAME_HEADER_LEN))?;
         Ok(Self { frame, payload, layer })
     }
 
@@ -135,13 +136,8 @@ impl HeaderFrame {
             return Err(truncated());
         }
         let end = Self::read(source, at).map_err(|error| match error.kind() {
-            ErrorKind::BadHeader(source) => match source.kind() {
-                // Any other bytes than a layer header frame: the end of the stream is not there.
-                carstone_layer::ErrorKind::BadMagic | carstone_layer::ErrorKind::BadField(_) => {
-                    truncated()
-                }
-                _ => error,
-            },
+            // Any other bytes than a layer header frame: the end of the stream is not there.
+            ErrorKind::BadHeader(source) if is_absent(source, at) => truncated(),
             _ => error,
         })?;
         if end.frame.pack != self.frame.pack || end.payload != self.payload {
@@ -184,10 +180,27 @@ fn of_layer(source: carstone_layer::Error, at: u64) -> Error {
     Error::new(kind, at)
 }
 
-/// The same fault, in a structure that starts at `at`.
-fn moved(error: Error, at: u64) -> Error {
-    let (kind, offset) = error.into_parts();
-    Error::new(kind, at.saturating_add(offset))
+/// Whether a fault in the frame at `at` means that no layer header frame stands there.
+fn is_absent(source: &carstone_layer::Error, at: u64) -> bool {
+    match source.kind() {
+        carstone_layer::ErrorKind::BadMagic => true,
+        // A field of the frame header, not of its payload.
+        carstone_layer::ErrorKind::BadField(_) => {
+            source.offset().saturating_sub(at) < FRAME_HEADER_LEN as u64
+        }
+        _ => false,
+    }
+}
+
+/// The same fault as one of the frame at `at`; what was read stands `inside` bytes behind its first byte.
+fn in_frame_at(error: Error, at: u64, inside: usize) -> Error {
+    let kind = match error.into_kind() {
+        ErrorKind::BadHeader(source) => {
+            ErrorKind::BadHeader(source.moved(at.saturating_add(inside as u64)))
+        }
+        kind => kind,
+    };
+    Error::new(kind, at)
 }
 
 fn find_magic(bytes: &[u8]) -> Option<usize> {

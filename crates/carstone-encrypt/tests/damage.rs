@@ -110,6 +110,24 @@ fn a_stream_that_was_cut_anywhere_is_truncated() {
 }
 
 #[test]
+fn a_fault_in_a_layer_header_names_the_frame_and_the_place_in_it() {
+    let stored = seal(&plain(N));
+    for (at, inside) in [(0, 99), (frame_at(1), 96 + 3)] {
+        let mut damaged = stored.clone();
+        damaged[at + inside] = 1; // A reserved byte, and the checksums are made to fit.
+        forge(&mut damaged, at, |_| {});
+        let error = open(&damaged[..]).expect_err("a reserved byte is set");
+        assert_eq!(error.offset(), at as u64);
+        let ErrorKind::BadHeader(source) = error.kind() else { panic!("{error}") };
+        assert_eq!(source.offset(), (at + inside) as u64);
+    }
+    let headless = &stored[HEADER..];
+    let error = open(headless).expect_err("no layer header at the front");
+    assert!(matches!(error.kind(), ErrorKind::BadHeader(_)), "{error}");
+    assert_eq!(error.offset(), 0);
+}
+
+#[test]
 fn what_follows_the_end_is_refused() {
     let mut stored = seal(&plain(N));
     stored.extend_from_slice(&[0; 500]);
