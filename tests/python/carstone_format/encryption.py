@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from . import frames
 from .checks import NONE32
-from .container import ENCRYPTION, ENCRYPTION_UNIT, Layer, encryption_layer, layer_list
+from .container import ENCRYPTION, ENCRYPTION_UNIT, encryption_layer, layer_list
 from .errors import Broken, Newer, require
 from .frames import ANCHOR, DATA, LAST, LAYER_HEADER, Frame
 
@@ -186,8 +186,3 @@ def check_anchor(frame: Frame, sequence: int, plain_offset: int, payload: bytes)
     require(frame.sequence == sequence, "anchor", "3.5", f"anchor sequence {frame.sequence}")
     require(frame.plain_offset == plain_offset, "anchor", "3.5", f"anchor plain offset {frame.plain_offset}")
     require(frame.payload == payload, "anchor", "3.5", f"content of anchor {sequence}")
-
-
-def slot() -> Layer:
-    """The layer's slot."""
-    return encryption_layer()

@@ -4,7 +4,7 @@ from typing import Any
 
 from . import records, unixfs
 from .car import Section
-from .cid import RAW, Cid
+from .cid import RAW, Cid, decode_cid, decode_varint
 from .errors import require
 from .pack_writer import MANIFEST_KEYS, byte_len, prefix_len
 from .records import DIRECTORY, FILE, HARD_LINK, INDEX, MANIFEST, SYMLINK, is_uint
@@ -217,8 +217,6 @@ class Far:
 
 def _links(node: bytes) -> list[Cid]:
     """The CIDs a dag-pb node links to."""
-    from .cid import decode_cid, decode_varint
-
     links = []
     at = 0
     while at < len(node):

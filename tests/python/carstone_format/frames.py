@@ -1,6 +1,7 @@
 """Frames: header, digest and the order of data frames (format section 3)."""
 
-from dataclasses import dataclass
+from bisect import bisect_left
+from dataclasses import dataclass, replace
 import struct
 
 from .checks import NONE32, b3, crc32c, crc64
@@ -81,7 +82,7 @@ def decode(data: bytes, at: int, pack_id: bytes | None = None, block: int = MAX_
     require(len(payload) == stored, "truncated", "3.1", f"{where}: payload")
     require(crc64(payload) == crc, "payload-crc", "3.1", where)
     require(b3(head[12:72] + payload) == head[80:], "digest", "3.1", where)
-    whole = Frame(**{**frame.__dict__, "payload": payload})
+    whole = replace(frame, payload=payload)
     return whole, at + HEADER_LEN + stored
 
 
@@ -148,8 +149,6 @@ def data_order(frames: list[Frame]) -> int:
 
 def first_boundary(boundaries: list[int], start: int, length: int) -> int:
     """The offset, from `start`, of the first section start among the next `length` bytes."""
-    from bisect import bisect_left
-
     at = bisect_left(boundaries, start)
     if at < len(boundaries) and boundaries[at] < start + length:
         return boundaries[at] - start

@@ -89,15 +89,14 @@ def extract(pack: Pack, target: Path) -> None:
                 file.writelines(entry.content())
             _restore(path, entry)
     for entry in kept:
-        path = os.path.join(base, *components(entry.path))
-        if entry.kind == HARD_LINK and pack.walk.entries[entry.fields["j"]].kind == FILE:
-            os.link(os.path.join(base, *components(entry.fields["l"])), path)
+        if entry.kind == SYMLINK:
+            path = os.path.join(base, *components(entry.path))
+            os.symlink(entry.fields["l"], path)
+            _restore(path, entry)
     for entry in kept:
-        path = os.path.join(base, *components(entry.path))
-        if entry.kind == SYMLINK or (entry.kind == HARD_LINK and not os.path.lexists(path)):
-            source = pack.walk.entries[entry.fields["j"]] if entry.kind == HARD_LINK else entry
-            os.symlink(source.fields["l"], path)
-            _restore(path, source)
+        if entry.kind == HARD_LINK:
+            target_path = os.path.join(base, *components(entry.fields["l"]))
+            os.link(target_path, os.path.join(base, *components(entry.path)), follow_symlinks=False)
     for entry in sorted(kept, key=lambda entry: -depth_of(entry.path)):
         if entry.kind == DIRECTORY:
             _restore(os.path.join(base, *components(entry.path)), entry)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 import hashlib
 from typing import Any
 
-from . import compression, encryption, records, unixfs
+from . import compression, dagcbor, encryption, records, unixfs
 from .car import HEADER, encode_section
 from .cid import RAW, Cid
 from .container import Container, Layer, compression_layer, encode_trailer, encryption_layer, position_layer
@@ -277,12 +277,10 @@ def byte_len(value: int) -> int:
 
 
 def _groups(items: list[Any], page: int) -> list[list[Any]]:
-    from .dagcbor import encode
-
     groups: list[list[Any]] = [[]]
     size = 0
     for item in items:
-        length = len(encode(item))
+        length = len(dagcbor.encode(item))
         if groups[-1] and size + length > page and len(groups[-1]) > 1:
             groups.append([])
             size = 0

@@ -6,7 +6,7 @@ from typing import Any, Iterator
 
 from . import records, unixfs
 from .car import Section
-from .cid import DAG_PB, RAW, SHA2_256, Cid
+from .cid import RAW, SHA2_256, Cid
 from .errors import require
 from .records import BATCH, DIRECTORY, END, FILE, HARD_LINK, INDEX, MANIFEST, RESUME, SYMLINK, TAIL
 
@@ -267,7 +267,3 @@ class Walk:
         """Content blocks that are neither leaves nor nodes of the tree."""
         known = self.inner | directory_nodes
         return [section for section in self.content if section.cid.codec != RAW and section.cid not in known]
-
-    def is_node(self, section: Section) -> bool:
-        """Whether a section is a dag-pb content block."""
-        return section.cid.codec == DAG_PB and not records.is_record(section, self.pack_id)

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 import hashlib
-import struct
 from typing import Any
 
 import brotli
@@ -13,7 +12,7 @@ from carstone_format.compression import BROTLI, STORED, ZSTD, Plan
 from carstone_format.container import Container, layer_list, position_layer
 from carstone_format.frames import DATA, LAST, Frame
 
-from .layers import CONTENT_KEY, FULL, PACK_ID, PLAIN, Case, outcome
+from .layers import CONTENT_KEY, FULL, PACK_ID, Case, outcome
 from .toml import document
 
 UNIT = 131_072
@@ -138,7 +137,6 @@ def text(label: str, length: int) -> bytes:
 def compressed_streams() -> list[Case]:
     """Streams that are right."""
     rows = []
-    header = Container(PACK_ID, PLAIN).encode()
     for name, why, plain, plan, given in (
         ("empty", "an empty last frame", b"", Plan(block=65_536), None),
         ("stored", "one stored frame", seeded("stored", 200), Plan(block=65_536), None),
