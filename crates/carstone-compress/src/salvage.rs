@@ -1,0 +1,198 @@
+//! What the scan finds, made into plain bytes or statements of loss, on any thread.
+
+use std::ops::Range;
+
+use carstone_layer::{Cause, Frame, FrameHeader, Kind, Scanned};
+
+use crate::ErrorKind;
+use crate::buffers::Buffers;
+use crate::codec::{Decoder, decode_prefix, is_supported};
+use crate::format::{check_lengths, codec};
+
+/// What the pool is given.
+pub(crate) enum Job {
+    Frame(Frame),
+    Lost {
+        stored: Range<u64>,
+        cause: Cause,
+        broken: Option<Frame>,
+    },
+    /// Something that a later version of the scan finds.
+    Nothing,
+}
+
+impl Job {
+    pub(crate) fn new(scanned: Scanned) -> Self {
+        match scanned {
+            Scanned::Frame(frame) => Self::Frame(frame),
+            Scanned::Lost { stored, cause, broken, .. } => Self::Lost { stored, cause, broken },
+            _ => Self::Nothing,
+        }
+    }
+
+    /// The bytes that it keeps in memory until it is done with, within `limit` for its plain bytes.
+    pub(crate) fn cost(&self, limit: u32) -> usize {
+        match self {
+            Self::Frame(frame) => {
+                let plain = if frame.header.codec == codec::STORED {
+                    0
+                } else {
+                    frame.header.plain_len.min(limit) as usize
+                };
+                frame.payload.len().saturating_add(plain)
+            }
+            Self::Lost { broken: Some(frame), .. } => frame.payload.len(),
+            _ => 0,
+        }
+    }
+
+    /// The plain range and the first boundary of a good data frame.
+    pub(crate) fn data(&self) -> Option<(Range<u64>, Option<u64>)> {
+        match self {
+            Self::Frame(Frame { header, .. }) if header.kind == Kind::DATA => {
+                let start = header.plain_offset;
+                let boundary = header.first_boundary.filter(|&at| at < header.plain_len);
+                let boundary = boundary.and_then(|at| start.checked_add(at.into()));
+                Some((start..header.plain_end()?, boundary))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What comes of it.
+pub(crate) enum Done {
+    Plain(Plain),
+    /// A frame that is lost, and says what it held.
+    Gone {
+        start: u64,
+        len: u64,
+        last: bool,
+        stored: Range<u64>,
+        cause: Cause,
+        broken: Option<Broken>,
+        unknown_codec: bool,
+    },
+    /// Stored bytes that are lost, and do not say what they held.
+    Lost {
+        stored: Range<u64>,
+        cause: Cause,
+    },
+    /// A footer says where the plain stream ends.
+    End(u64),
+    Nothing,
+}
+
+/// Plain bytes of one frame.
+pub(crate) struct Plain {
+    pub(crate) start: u64,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) read: usize,
+    pub(crate) last: bool,
+    /// The payload's buffer, where `bytes` is another one.
+    pub(crate) payload: Option<Vec<u8>>,
+}
+
+/// A payload that fails.
+pub(crate) struct Broken {
+    codec: u8,
+    payload: Vec<u8>,
+    len: usize,
+}
+
+impl Broken {
+    /// The number of its codec.
+    pub(crate) fn codec(&self) -> u8 {
+        self.codec
+    }
+
+    /// The plain bytes that can still be decoded.
+    pub(crate) fn into_prefix(self) -> Vec<u8> {
+        decode_prefix(self.codec, self.payload, self.len)
+    }
+}
+
+/// Decodes on any thread.
+pub(crate) struct Salvage {
+    pub(crate) limit: u32,
+    pub(crate) buffers: Buffers,
+    decoder: Decoder,
+}
+
+impl Salvage {
+    pub(crate) fn new(limit: u32, spare_buffers: usize) -> Self {
+        Self { limit, buffers: Buffers::new(spare_buffers), decoder: Decoder::default() }
+    }
+
+    pub(crate) fn work(&self, job: Job) -> Done {
+        match job {
+            Job::Frame(frame) => self.frame(frame),
+            Job::Lost { stored, cause, broken: Some(frame) }
+                if frame.header.kind == Kind::DATA && self.fits(&frame) =>
+            {
+                gone(frame, stored, cause, true)
+            }
+            Job::Lost { stored, cause, broken } => match broken {
+                // A broken page of the footer still says where the plain stream ends. Its loss alone costs nothing.
+                Some(frame) if frame.header.kind == Kind::FOOTER => {
+                    Done::End(frame.header.plain_offset)
+                }
+                _ => Done::Lost { stored, cause },
+            },
+            Job::Nothing => Done::Nothing,
+        }
+    }
+
+    fn frame(&self, frame: Frame) -> Done {
+        let header = frame.header;
+        let stored = frame.at..frame.at.saturating_add(header.frame_len());
+        match header.kind {
+            Kind::FOOTER => Done::End(header.plain_offset),
+            Kind::DATA | Kind::HOLE if !self.fits(&frame) => {
+                // What it says about its place is not believed either.
+                Done::Lost { stored, cause: Cause::Limit }
+            }
+            Kind::HOLE => gone(frame, stored, Cause::Missing, false),
+            Kind::DATA => match self.decode(&header, frame) {
+                Ok(plain) => Done::Plain(plain),
+                Err(frame) => gone(frame, stored, Cause::Corrupt, true),
+            },
+            _ => Done::Nothing,
+        }
+    }
+
+    fn decode(&self, header: &FrameHeader, frame: Frame) -> Result<Plain, Frame> {
+        let (start, last) = (header.plain_offset, header.last);
+        if header.codec == codec::STORED {
+            return Ok(Plain { start, bytes: frame.payload, read: 0, last, payload: None });
+        }
+        let mut bytes = self.buffers.take(header.plain_len as usize);
+        if !self.decoder.decode(header.codec, &frame.payload, &mut bytes) {
+            self.buffers.give(bytes);
+            return Err(frame);
+        }
+        Ok(Plain { start, bytes, read: 0, last, payload: Some(frame.payload) })
+    }
+
+    /// Whether the lengths of a data frame or hole are within the limits. Unknown codecs are told apart later.
+    fn fits(&self, frame: &Frame) -> bool {
+        match check_lengths(&frame.header, self.limit, frame.at) {
+            Ok(()) => true,
+            Err(error) => matches!(error.kind(), ErrorKind::UnknownCodec { .. }),
+        }
+    }
+}
+
+fn gone(frame: Frame, stored: Range<u64>, cause: Cause, readable: bool) -> Done {
+    let Frame { header, payload, .. } = frame;
+    let (codec, len) = (header.codec, header.plain_len);
+    Done::Gone {
+        start: header.plain_offset,
+        len: len.into(),
+        last: header.last,
+        stored,
+        cause,
+        broken: readable.then_some(Broken { codec, payload, len: len as usize }),
+        unknown_codec: !is_supported(codec),
+    }
+}
