@@ -1,11 +1,15 @@
 //! Chores of the carstone workspace: `cargo xtask <task>`. Each task is a file of its own.
 
+mod demo;
+mod process;
 mod vectors;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+
+use crate::process::cargo;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Chores of the carstone workspace")]
@@ -16,6 +20,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Pack a real tree, list it, read from its middle, restore and compare it
+    Demo(demo::Arguments),
     /// Make the test vectors anew with the independent Python implementation
     Vectors(vectors::Arguments),
 }
@@ -23,6 +29,7 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     let root = workspace_root()?;
     match Arguments::parse().task {
+        Task::Demo(arguments) => demo::run(&root, &arguments),
         Task::Vectors(arguments) => vectors::run(&root, &arguments),
     }
 }

@@ -19,6 +19,9 @@ pub struct Arguments {
     /// Compare with the kept vectors instead of rewriting them, and read packs of the command
     #[arg(long)]
     check: bool,
+    /// The `carstone` program whose packs are read, instead of one that is built
+    #[arg(long, value_name = "PROGRAM", requires = "check")]
+    command: Option<PathBuf>,
 }
 
 /// Runs the task.
@@ -39,7 +42,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     }
     compare(&kept, &fresh)?;
     python.run("check_packs.py", [&kept])?;
-    command::check(root, &work, &python)
+    command::check(root, &work, &python, arguments.command.as_deref())
 }
 
 /// Replaces everything the generator makes; the README stays.

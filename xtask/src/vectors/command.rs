@@ -12,15 +12,22 @@ use super::{remove_tree, tree};
 /// The layer combinations: each with and without encryption.
 const COMPRESS: [&str; 3] = ["none", "brotli:5", "zstd:3"];
 
-/// Packs a small tree in every combination and reads each pack with `read_pack.py`.
-pub fn check(root: &Path, work: &Path, python: &Python) -> anyhow::Result<()> {
-    if !root.join("crates").join("carstone-cli").join("Cargo.toml").exists() {
-        eprintln!(
-            "vectors: the package carstone-cli is not there: no packs of the command are read"
-        );
-        return Ok(());
-    }
-    let carstone = build(root)?;
+/// Packs a small tree in every combination and reads each pack with `read_pack.py`. Without a `program`
+/// the command is built.
+pub fn check(
+    root: &Path,
+    work: &Path,
+    python: &Python,
+    program: Option<&Path>,
+) -> anyhow::Result<()> {
+    let carstone = match program {
+        Some(program) => program.to_owned(),
+        None if root.join("crates/carstone-cli/Cargo.toml").exists() => build(root)?,
+        None => {
+            eprintln!("vectors: no package carstone-cli: no packs of the command are read");
+            return Ok(());
+        }
+    };
     let folder = work.join("command");
     remove_tree(&folder)?;
     fs::create_dir_all(&folder)?;

@@ -1,0 +1,157 @@
+//! Keeps the house in order: who may depend on whom, how large a file may grow, that every file says what it is.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Which crates of the workspace each crate may depend on (`docs/architecture.md`).
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("carstone-layer", &[]),
+    ("carstone-raw", &["carstone-layer"]),
+    ("carstone-position", &["carstone-layer"]),
+    ("carstone-compress", &["carstone-layer"]),
+    ("carstone-encrypt", &["carstone-layer"]),
+    ("carstone-keys", &["carstone-layer"]),
+    ("carstone-car", &[]),
+    ("carstone-unixfs", &["carstone-car"]),
+    ("carstone-pack", &["carstone-layer", "carstone-car", "carstone-unixfs"]),
+    (
+        "carstone",
+        &[
+            "carstone-layer",
+            "carstone-raw",
+            "carstone-position",
+            "carstone-compress",
+            "carstone-encrypt",
+            "carstone-keys",
+            "carstone-car",
+            "carstone-unixfs",
+            "carstone-pack",
+        ],
+    ),
+    ("carstone-cli", &["carstone"]),
+];
+
+/// The whole list of what the trait crate may pull in.
+const LAYER_DEPENDENCIES: &[&str] = &["blake3", "crc-fast"];
+
+/// The most crates in the default tree of a crate that people take alone, the crate itself included.
+const TREE_LIMITS: &[(&str, usize)] = &[("carstone-encrypt", 40), ("carstone-car", 45)];
+
+const MAX_LINES: usize = 400;
+
+#[test]
+fn crates_depend_only_on_those_below_them() {
+    for manifest in manifests() {
+        let table = read_toml(&manifest);
+        let name = table["package"]["name"].as_str().expect("a package has a name");
+        let rule = MAY_USE.iter().find(|(known, _)| *known == name);
+        let (_, allowed) = rule.unwrap_or_else(|| panic!("{name} is not in the dependency table"));
+        let dependencies = table.get("dependencies").and_then(|value| value.as_table());
+        for dependency in dependencies.into_iter().flat_map(|table| table.keys()) {
+            let ours = dependency.starts_with("carstone");
+            assert!(!ours || allowed.contains(&dependency.as_str()), "{name} uses {dependency}");
+            let is_layer = name == "carstone-layer";
+            assert!(
+                !is_layer || LAYER_DEPENDENCIES.contains(&dependency.as_str()),
+                "{name} uses {dependency}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_crate_takes_the_workspace_settings() {
+    for manifest in manifests() {
+        let table = read_toml(&manifest);
+        let at = manifest.display();
+        assert_eq!(table["lints"]["workspace"].as_bool(), Some(true), "{at}");
+        for key in ["version", "edition", "rust-version", "license"] {
+            assert_eq!(table["package"][key]["workspace"].as_bool(), Some(true), "{at}: {key}");
+        }
+        assert!(table["package"].get("description").is_some(), "{at}: description");
+        let readme = manifest.with_file_name("README.md");
+        assert!(readme.is_file(), "{} is missing", readme.display());
+    }
+}
+
+#[test]
+fn files_are_small_and_say_what_they_are() {
+    let mut faults = Vec::new();
+    for file in sources() {
+        let text = fs::read_to_string(&file).expect("a source file is UTF-8");
+        let at = file.strip_prefix(root()).unwrap_or(&file).display().to_string();
+        if !text.starts_with("//!") {
+            faults.push(format!("{at}: does not open with module docs"));
+        }
+        let lines = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count();
+        let is_test = file.components().any(|part| part.as_os_str() == "tests");
+        if lines > MAX_LINES && !is_test && !at.ends_with("tests.rs") {
+            faults.push(format!("{at}: {lines} lines before its tests, at most {MAX_LINES}"));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn trees_of_crates_that_stand_alone_stay_small() {
+    for (name, limit) in TREE_LIMITS {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let output = Command::new(cargo)
+            .args(["tree", "--offline", "--edges", "normal", "--prefix", "none", "--package", name])
+            .current_dir(root())
+            .output()
+            .expect("cargo runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8_lossy(&output.stdout);
+        let crates: BTreeSet<_> = text
+            .lines()
+            .map(|line| line.trim_end_matches(" (*)"))
+            .filter(|l| !l.is_empty())
+            .collect();
+        assert!(crates.len() <= *limit, "{name} needs {} crates, at most {limit}", crates.len());
+    }
+}
+
+#[test]
+fn the_readme_gives_the_two_commands() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("there is a README");
+    let ci = fs::read_to_string(root().join(".ci/run")).expect("there is a CI script");
+    assert!(readme.contains("\ncargo xtask demo\n"), "the command that runs the main job");
+    assert!(readme.contains("\ncargo test --workspace\n"), "the command that runs the tests");
+    assert!(ci.contains("\ncargo test --workspace\n"), "CI runs the README's test command");
+}
+
+fn root() -> PathBuf {
+    let parent = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    parent.expect("the xtask package has a parent folder").to_owned()
+}
+
+fn manifests() -> Vec<PathBuf> {
+    let folders = fs::read_dir(root().join("crates")).expect("there are crates");
+    let folders = folders.map(|folder| folder.expect("readable").path().join("Cargo.toml"));
+    folders.filter(|manifest| manifest.is_file()).collect()
+}
+
+fn read_toml(path: &Path) -> toml::Table {
+    let text = fs::read_to_string(path).expect("a manifest is readable");
+    text.parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn sources() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders: Vec<_> =
+        ["crates", "xtask", "benches", "tests"].map(|name| root().join(name)).into();
+    while let Some(folder) = folders.pop() {
+        for item in fs::read_dir(folder).expect("a readable folder") {
+            let path = item.expect("a readable folder").path();
+            if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files
+}
