@@ -291,4 +291,44 @@ mod tests {
         let odd = Anchor { container: vec![1; 7], layer_header: Vec::new() };
         assert_eq!(Anchor::decode(&odd.encode()), None);
     }
+
+    #[test]
+    fn a_data_frame_whose_fields_disagree_is_not_regular() {
+        let frame = |sequence, plain: u32, last| {
+            let offset = sequence * FRAME_LEN as u64;
+            let pack = PackId::from_bytes([7; 16]);
+            let mut header = FrameHeader::data(LayerId::ENCRYPTION, pack, sequence, offset)
+                .with_lengths(plain, plain + TAG_LEN as u32);
+            (header.codec, header.last) = (AES_256_GCM, last);
+            header
+        };
+        let full = FRAME_LEN as u32;
+        for good in
+            [frame(0, 0, true), frame(3, 1, true), frame(3, full, true), frame(3, full, false)]
+        {
+            assert!(is_regular(&good), "{good:?}");
+        }
+        let mut bad = vec![
+            frame(0, 0, false),
+            frame(1, 0, true),
+            frame(1, full - 1, false),
+            frame(1, full + 1, true),
+            frame(MAX_FRAMES, full, false),
+        ];
+        let changes: [fn(&mut FrameHeader); 5] = [
+            |header| header.codec = 0,
+            |header| header.segment = 1,
+            |header| header.plain_offset += 1,
+            |header| header.stored_len += 1,
+            |header| header.first_boundary = Some(header.plain_len),
+        ];
+        for change in changes {
+            let mut header = frame(1, full, false);
+            change(&mut header);
+            bad.push(header);
+        }
+        for bad in bad {
+            assert!(!is_regular(&bad), "{bad:?}");
+        }
+    }
 }

@@ -278,6 +278,41 @@ fn verify_finds_damage_that_no_tag_covers_in_any_frame() {
 }
 
 #[test]
+fn anchors_that_do_not_repeat_the_headers_or_stand_in_the_wrong_place_are_found() {
+    let stored = seal(&vec![0; 513 * N]);
+    let at = HEADER + 512 * FRAME;
+    let check = |place: Option<usize>, change: fn(&mut FrameHeader)| {
+        let mut forged = stored.clone();
+        if let Some(place) = place {
+            forged[at + 96 + place] ^= 1;
+        }
+        forge(&mut forged, at, change);
+        let error = verify_stored(&forged, None).expect_err("a forged anchor");
+        assert!(matches!(error.kind(), ErrorKind::BadAnchor { frame: 511 }), "{error}");
+        assert_eq!(error.offset(), at as u64);
+    };
+    check(Some(8 + 10), |_| {}); // The commitment.
+    check(Some(4), |_| {}); // A length.
+    check(None, |anchor| anchor.sequence = 1);
+    check(None, |anchor| anchor.plain_offset -= 1);
+    check(None, |anchor| anchor.last = true);
+}
+
+#[test]
+fn an_end_that_is_no_copy_of_the_front_is_found() {
+    let stored = seal(&plain(N));
+    let end = frame_at(1);
+    let mut differs = stored.clone();
+    differs[end + 96 + 20] ^= 1;
+    forge(&mut differs, end, |_| {});
+    assert!(matches!(fault(&differs), (ErrorKind::HeadersDiffer, at) if at == end as u64));
+
+    let mut front = stored.clone();
+    forge(&mut front, end, |header| header.sequence = 0);
+    assert!(matches!(fault(&front).0, ErrorKind::Truncated));
+}
+
+#[test]
 fn a_damaged_anchor_is_found_by_verify_and_not_read_by_the_reader() {
     let mut stored = seal(&vec![0; 513 * N]);
     let at = HEADER + 512 * FRAME;

@@ -259,6 +259,23 @@ fn anchors_repeat_container_and_layer_header_after_512_frames() {
 }
 
 #[test]
+fn a_last_frame_has_no_anchor_behind_it() {
+    let stored = seal(&vec![0; 512 * N]);
+    assert_eq!(stored.len(), 2 * HEADER + 512 * FRAME);
+    assert_eq!(open(&stored).expect("undamaged").len(), 512 * N as u64);
+}
+
+#[test]
+fn anchors_stand_in_the_same_place_wherever_the_writer_is_flushed() {
+    let plain = vec![3; 514 * N];
+    let mut writer = EncryptWriter::with_options(Vec::new(), &KEY, options()).expect("opens");
+    writer.write_all(&plain[..3 * N + 5]).expect("takes all");
+    writer.flush().expect("takes all");
+    writer.write_all(&plain[3 * N + 5..]).expect("takes all");
+    assert!(writer.finish().expect("takes all") == seal(&plain));
+}
+
+#[test]
 fn the_first_boundary_of_each_frame_is_recorded() {
     let mut writer = EncryptWriter::with_options(Vec::new(), &KEY, options()).expect("opens");
     let boundaries = [10, 20, 2 * N, 3 * N + 1];
