@@ -266,6 +266,21 @@ fn without_a_key_every_frame_is_a_gap() {
 }
 
 #[test]
+fn without_a_key_a_frame_that_contradicts_itself_is_not_believed() {
+    let mut stored = seal(&plain(3 * N));
+    forge(&mut stored, frame_at(1), |frame| frame.plain_offset = u64::MAX - 5);
+    let options = FailSafeOptions::default();
+    let reader = EncryptFailSafe::new(PlainSource::new(&stored[..]), |_: &[u8]| Ok(None), options);
+    let found = salvage(reader.expect("no key is not an error"));
+    let n = N as u64;
+    let gap = |at, cause| (at, Some(n), cause);
+    assert_eq!(
+        found.gaps,
+        [gap(0, Cause::NoKey), gap(n, Cause::Corrupt), gap(2 * n, Cause::NoKey)]
+    );
+}
+
+#[test]
 fn a_wrong_key_is_a_typed_error() {
     let stored = seal(b"keystone");
     let source = PlainSource::new(&stored[..]);
