@@ -209,7 +209,7 @@ class Far:
 
     def _tail(self) -> None:
         total = sum(entry.size for entry in self.walk.kept() if entry.kind == FILE)
-        expected = {"b": len(self.walk.content), "e": len(self.walk.entries), "r": [self.tree.root.cid], "s": 0,
+        expected = {"b": len(self.walk.content), "e": len(self.walk.kept()), "r": [self.tree.root.cid], "s": 0,
                     "z": total}
         for key, value in expected.items():
             require(self.tail.get(key) == value, "tail", "7.6", f"{key} is {self.tail.get(key)}, not {value}")

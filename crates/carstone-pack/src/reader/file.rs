@@ -21,7 +21,7 @@ pub struct PackFile<R> {
 }
 
 enum Source<R> {
-    Runs(Runs<R>),
+    Runs(Box<Runs<R>>),
     /// A file of very many runs is read through its nodes.
     Nodes(Box<FileReader<PackReader<R>>>),
 }
@@ -51,14 +51,14 @@ impl<R: ReadAt + Clone> PackFile<R> {
         }
         let announced = reader.announced(entry)?;
         let whole = announced.and_then(|announced| announced.root);
-        let source = Source::Runs(Runs {
+        let source = Source::Runs(Box::new(Runs {
             reader,
             path: entry.path.clone(),
             runs: entry.runs.clone(),
             whole,
             leaf: Vec::new(),
             at: None,
-        });
+        }));
         Ok(Self { source, size, position: 0 })
     }
 }

@@ -316,7 +316,7 @@ pub(super) fn read_mtime(
     }
 }
 
-fn decode_xattrs(input: &mut In<'_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+fn decode_xattrs(input: &mut In<'_>) -> Result<Vec<Xattr>, Error> {
     let mut xattrs = Vec::new();
     input.array(MAX_XATTRS, |input| {
         let mut pair = Vec::new();
@@ -333,6 +333,9 @@ fn decode_xattrs(input: &mut In<'_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
     })?;
     Ok(xattrs)
 }
+
+/// Name and value.
+type Xattr = (Vec<u8>, Vec<u8>);
 
 const FLAG_CHANGED: u64 = 1;
 const FLAG_ABANDONED: u64 = 2;

@@ -3,7 +3,7 @@
 use carstone_car::Cid;
 use carstone_unixfs::Link;
 
-use super::far::{decode_listed, encode_listed};
+use super::manifest::{decode_listed, encode_listed};
 use super::{In, Out};
 use crate::entry::Listed;
 use crate::error::Error;

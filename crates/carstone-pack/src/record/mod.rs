@@ -4,6 +4,8 @@ mod cbor;
 mod content;
 mod far;
 mod kept;
+mod manifest;
+mod page;
 
 use carstone_car::Cid;
 use carstone_layer::PackId;
@@ -11,10 +13,9 @@ use carstone_layer::PackId;
 pub(crate) use cbor::{In, Out};
 pub use content::{Batch, End, Reference, Resume};
 pub use far::Tail;
-pub(crate) use far::{
-    IndexPage, LeafIndex, LeafManifest, ManifestPage, ParentIndex, ParentManifest,
-};
+pub(crate) use far::{IndexPage, LeafIndex, ParentIndex};
 pub(crate) use kept::{decode_kept, encode_kept};
+pub(crate) use manifest::{LeafManifest, ManifestPage, ParentManifest};
 
 use crate::error::{Error, ErrorKind};
 
