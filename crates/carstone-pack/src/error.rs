@@ -55,6 +55,8 @@ pub enum ErrorKind {
     },
     /// The caller used a closed or unknown entry.
     NoSuchEntry,
+    /// The caller asked to stop.
+    Cancelled,
     /// A size or a number is over the limit.
     Limit {
         /// Which.
@@ -117,6 +119,7 @@ impl fmt::Display for Error {
                 write!(f, "{path}: the pack stops at byte {at}, before the end of this entry")
             }
             ErrorKind::NoSuchEntry => f.write_str("the entry is closed or was never opened"),
+            ErrorKind::Cancelled => f.write_str("stopped on request"),
             ErrorKind::Limit { what, limit } => {
                 write!(f, "{what} at byte {at} is over the limit of {limit}")
             }

@@ -41,10 +41,14 @@
 
 mod entry;
 mod error;
+#[cfg(feature = "fs")]
+pub mod fs;
 mod path;
 mod pipe;
+mod plain;
 mod reader;
 mod record;
+mod sink;
 mod sorter;
 mod stream;
 mod writer;
@@ -53,7 +57,9 @@ pub use entry::{Announced, EntryKind, Listed, Metadata, Run, Timestamp};
 pub use error::{Error, ErrorKind};
 pub use path::{MAX_PATH, PathFault, check_path, compare_paths, is_within, split_path};
 pub use pipe::PlainPipe;
+pub use plain::PlainWriter;
 pub use reader::{Entries, Finding, PackFile, PackReader, VerifyReport};
 pub use record::{Batch, End, Record, Reference, Resume, Tail};
+pub use sink::{EntrySink, SmallFile};
 pub use stream::{Event, PackStream, StreamOptions, Use};
 pub use writer::{EntryId, PackOptions, PackWriter, Problem, ProblemKind, Summary};

@@ -3,37 +3,40 @@
 use std::io;
 
 use carstone_car::Cid;
-use carstone_layer::{Hint, LayerWrite};
 use carstone_unixfs::{DirectoryBuilder, Link, Profile};
 
-use super::sections::Sections;
 use crate::entry::{EntryKind, Listed};
 use crate::error::Error;
 use crate::path::split_path;
 use crate::record::{RAW, decode_kept, encode_kept};
 use crate::sorter::{Sorted, Sorter};
 
+/// Where content blocks go.
+pub(crate) trait BlockOut {
+    /// Writes a block whose CID the caller has computed, unless it is already there. Gives its position.
+    fn content(&mut self, cid: &Cid, data: &[u8]) -> io::Result<u64>;
+}
+
 /// The directories of the pack.
-pub(super) struct Built {
+pub(crate) struct Built {
     /// CID of the root directory.
-    pub(super) root: Cid,
+    pub(crate) root: Cid,
     /// Position of each directory's node, under its sort key; no value where it has no node.
-    pub(super) directories: Sorted,
+    pub(crate) directories: Sorted,
 }
 
 /// Keeps an entry until the end; `link` is what its directory will link to.
-pub(super) fn keep(manifest: &mut Sorter, entry: &Listed, link: Option<Link>) -> io::Result<()> {
+pub(crate) fn keep(manifest: &mut Sorter, entry: &Listed, link: Option<Link>) -> io::Result<()> {
     manifest.push(&sort_key(&entry.path), &encode_kept(entry, link.as_ref()))
 }
 
 /// Writes all directory nodes, children before parents, and says where they are.
-pub(super) fn write<W: LayerWrite>(
-    sections: &mut Sections<W>,
+pub(crate) fn write<B: BlockOut>(
+    blocks: &mut B,
     manifest: &Sorted,
     profile: &Profile,
 ) -> io::Result<Built> {
-    sections.hint(Hint::SeekUnit(SEEK_UNIT))?;
-    let mut tree = Tree { sections, profile, open: Vec::new(), built: Sorter::new(TREE_BUDGET) };
+    let mut tree = Tree { blocks, profile, open: Vec::new(), built: Sorter::new(TREE_BUDGET) };
     tree.enter(Vec::new(), true);
     let mut entries = manifest.iter()?;
     let mut before: Option<Vec<u8>> = None;
@@ -56,22 +59,22 @@ pub(super) fn write<W: LayerWrite>(
 }
 
 /// Whether a path can stand in directory nodes.
-pub(super) fn is_representable(path: &[u8]) -> bool {
+pub(crate) fn is_representable(path: &[u8]) -> bool {
     std::str::from_utf8(path).is_ok()
 }
 
 /// Whether the entry's digest is told by the link in its directory's node.
-pub(super) fn is_told_by_link(entry: &Listed, link: Option<&Link>) -> bool {
+pub(crate) fn is_told_by_link(entry: &Listed, link: Option<&Link>) -> bool {
     is_representable(&entry.path) && link.is_some_and(|link| link.cid.codec() == RAW)
 }
 
 /// A key whose bytewise order is the order of the manifest: components hold no NUL.
-pub(super) fn sort_key(path: &[u8]) -> Vec<u8> {
+pub(crate) fn sort_key(path: &[u8]) -> Vec<u8> {
     path.iter().map(|&byte| if byte == b'/' { 0 } else { byte }).collect()
 }
 
-struct Tree<'a, W: LayerWrite> {
-    sections: &'a mut Sections<W>,
+struct Tree<'a, B> {
+    blocks: &'a mut B,
     profile: &'a Profile,
     open: Vec<Open>,
     built: Sorter,
@@ -83,7 +86,7 @@ struct Open {
     node: Option<DirectoryBuilder>,
 }
 
-impl<W: LayerWrite> Tree<'_, W> {
+impl<B: BlockOut> Tree<'_, B> {
     fn enter(&mut self, path: Vec<u8>, representable: bool) {
         let node = representable.then(|| DirectoryBuilder::new(self.profile));
         self.open.push(Open { path, node });
@@ -128,9 +131,9 @@ impl<W: LayerWrite> Tree<'_, W> {
             self.built.push(&key, &[])?;
             return Ok(None);
         };
-        let (mut position, sections) = (0, &mut *self.sections);
+        let (mut position, blocks) = (0, &mut *self.blocks);
         let link = node.finish(&mut |cid, node| {
-            position = sections.content(cid, node)?;
+            position = blocks.content(cid, node)?;
             Ok(())
         })?;
         self.built.push(&key, &position.to_le_bytes())?;
@@ -154,7 +157,5 @@ fn twice(path: &[u8]) -> io::Error {
     Error::mismatch(path, "another entry under the same name", 0).into()
 }
 
-/// Plain bytes of a compression frame in the far region (`docs/format.md`, section 7.6).
-const SEEK_UNIT: u32 = 256 << 10;
 /// Memory for directories before they spill.
 const TREE_BUDGET: usize = 8 << 20;

@@ -8,7 +8,7 @@ use carstone_unixfs::leaf_cid;
 use crate::entry::Announced;
 
 /// Where the content of a small file comes from.
-pub(super) enum Content {
+pub(crate) enum Content {
     /// Bytes that are already there; at most one chunk.
     Bytes(Vec<u8>),
     /// Read by the worker. Gives at most one chunk, and whether the source turned out to be longer or to have changed.
@@ -18,13 +18,13 @@ pub(super) enum Content {
 }
 
 /// An entry of a batch on its way to the pack.
-pub(super) struct Pending {
-    pub(super) entry: Announced,
-    pub(super) content: Content,
+pub(crate) struct Pending {
+    pub(crate) entry: Announced,
+    pub(crate) content: Content,
 }
 
 /// Work for the pool, in the order of the pack.
-pub(super) enum Job {
+pub(crate) enum Job {
     /// Entries that are announced together.
     Batch(Vec<Pending>),
     /// One chunk of an entry of its own.
@@ -35,7 +35,7 @@ pub(super) enum Job {
 
 /// How an entry ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     /// All its content is there.
     Whole,
     /// All is there, but the source changed meanwhile.
@@ -45,22 +45,22 @@ pub(super) enum Ending {
 }
 
 /// An entry whose content is known.
-pub(super) struct Hashed {
-    pub(super) entry: Announced,
+pub(crate) struct Hashed {
+    pub(crate) entry: Announced,
     /// The leaf's bytes, for files.
-    pub(super) data: Vec<u8>,
-    pub(super) changed: bool,
+    pub(crate) data: Vec<u8>,
+    pub(crate) changed: bool,
 }
 
 /// A finished job.
-pub(super) enum Done {
-    Batch(Vec<Result<Hashed, (Announced, io::Error)>>),
+pub(crate) enum Done {
+    Batch(Vec<Result<Hashed, Box<(Announced, io::Error)>>>),
     Leaf { id: u64, data: Vec<u8>, cid: Cid },
     End { id: u64, how: Ending },
 }
 
 /// Does the work of one job.
-pub(super) fn work(job: Job) -> Done {
+pub(crate) fn work(job: Job) -> Done {
     match job {
         Job::Batch(entries) => Done::Batch(entries.into_iter().map(hash).collect()),
         Job::Leaf { id, data } => {
@@ -71,14 +71,14 @@ pub(super) fn work(job: Job) -> Done {
     }
 }
 
-fn hash(pending: Pending) -> Result<Hashed, (Announced, io::Error)> {
+fn hash(pending: Pending) -> Result<Hashed, Box<(Announced, io::Error)>> {
     let mut entry = pending.entry;
     let (data, changed) = match pending.content {
         Content::None => return Ok(Hashed { entry, data: Vec::new(), changed: false }),
         Content::Bytes(data) => (data, false),
         Content::Open(open) => match open() {
             Ok(content) => content,
-            Err(error) => return Err((entry, error)),
+            Err(error) => return Err(Box::new((entry, error))),
         },
     };
     entry.size = Some(data.len() as u64);

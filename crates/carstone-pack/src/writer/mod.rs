@@ -1,27 +1,25 @@
 //! Writes a pack: entries in, a CAR stream out, over any pipe of layers.
 
 mod buffers;
-mod directories;
+pub(crate) mod directories;
 mod far;
-mod jobs;
+pub(crate) mod front;
+pub(crate) mod jobs;
 mod options;
-mod sections;
+pub(crate) mod sections;
 mod settle;
 mod streamed;
 
 use std::io::{self, Read};
 
-use carstone_layer::{LayerWrite, Ordered, PackId, Pool};
+use carstone_layer::{LayerWrite, PackId};
 use carstone_unixfs::Profile;
 
 pub use options::{PackOptions, Problem, ProblemKind, Summary};
 
-use crate::entry::{Announced, EntryKind, Metadata};
-use crate::error::{Error, ErrorKind};
-use crate::path::check_path;
-use crate::record::Batch;
-use buffers::Buffers;
-use jobs::{Content, Done, Ending, Job, Pending};
+use crate::entry::{EntryKind, Metadata};
+use front::Front;
+use jobs::Ending;
 use settle::Settled;
 
 /// Number of an entry, as the writer gave it out.
@@ -37,14 +35,8 @@ pub struct EntryId(pub(crate) u64);
 /// After an error the writer is broken: the pack has no tail, and reads as cut off.
 #[must_use = "the pack has no manifest until `finish` has returned `Ok`"]
 pub struct PackWriter<W: LayerWrite> {
-    settled: Settled<W>,
-    queue: Ordered<Job, Done>,
-    pending: Vec<Pending>,
-    pending_size: usize,
-    buffers: Buffers,
+    front: Front<Settled<W>>,
     profile: Profile,
-    next_id: u64,
-    broken: bool,
 }
 
 impl<W: LayerWrite> PackWriter<W> {
@@ -62,27 +54,23 @@ impl<W: LayerWrite> PackWriter<W> {
     /// Whatever the pipe gives.
     pub fn with_options(pipe: W, pack: PackId, options: PackOptions) -> io::Result<Self> {
         let profile = Profile::unixfs_v1_2025();
-        let buffers = Buffers::new(profile.chunk_size(), options.budget);
-        Ok(Self {
-            settled: Settled::new(pipe, pack, &profile, options.budget)?,
-            queue: Ordered::new(Pool::new(options.threads, jobs::work), options.budget),
-            pending: Vec::new(),
-            pending_size: 0,
-            buffers,
-            profile,
-            next_id: 0,
-            broken: false,
-        })
+        let settled = Settled::new(pipe, pack, &profile, options.budget)?;
+        Ok(Self { front: Front::new(settled, &profile, &options), profile })
     }
 
     /// Bytes of the CAR stream written so far.
     pub fn position(&self) -> u64 {
-        self.settled.sections.position()
+        self.front.position()
+    }
+
+    /// The most bytes of content that [`add_small_file`](Self::add_small_file) takes.
+    pub fn chunk_size(&self) -> usize {
+        self.profile.chunk_size()
     }
 
     /// Takes what went wrong with single entries since the last call; the pack goes on without them.
     pub fn take_problems(&mut self) -> Vec<Problem> {
-        std::mem::take(&mut self.settled.problems)
+        self.front.take_problems()
     }
 
     /// Adds a directory.
@@ -90,8 +78,7 @@ impl<W: LayerWrite> PackWriter<W> {
     /// # Errors
     /// A path that cannot stand in a pack, or whatever the pipe gives.
     pub fn add_directory(&mut self, path: &[u8], metadata: Metadata) -> io::Result<EntryId> {
-        let entry = self.announce(path, EntryKind::Directory, metadata)?;
-        self.enqueue(entry, Content::None, 0)
+        self.front.add(path, EntryKind::Directory, metadata, None, None)
     }
 
     /// Adds a symlink that points to `target`.
@@ -104,14 +91,12 @@ impl<W: LayerWrite> PackWriter<W> {
         target: &[u8],
         metadata: Metadata,
     ) -> io::Result<EntryId> {
-        let mut entry = self.announce(path, EntryKind::Symlink, metadata)?;
-        entry.target = Some(target.to_vec());
-        self.enqueue(entry, Content::None, 0)
+        self.front.add(path, EntryKind::Symlink, metadata, Some(target), None)
     }
 
     /// Says that hard links to an entry that was just added will come. Without this the writer does not keep what they need.
     pub fn expect_hard_links(&mut self, id: EntryId) {
-        self.settled.expect_hard_links(id.0);
+        self.front.expect_hard_links(id);
     }
 
     /// Adds another name of the file or symlink `original`, which was added before under the path `original_path`.
@@ -126,11 +111,8 @@ impl<W: LayerWrite> PackWriter<W> {
         original_path: &[u8],
         metadata: Metadata,
     ) -> io::Result<EntryId> {
-        let mut entry = self.announce(path, EntryKind::HardLink, metadata)?;
-        entry.target = Some(original_path.to_vec());
-        entry.target_id = Some(original.0);
-        // The original may still be in a worker's hands; in the queue the order holds.
-        self.enqueue(entry, Content::None, 0)
+        let target = Some(original_path);
+        self.front.add(path, EntryKind::HardLink, metadata, target, Some(original))
     }
 
     /// Adds a file whose content is read here and now, however long it is.
@@ -144,16 +126,7 @@ impl<W: LayerWrite> PackWriter<W> {
         metadata: Metadata,
         reader: impl Read,
     ) -> io::Result<EntryId> {
-        let id = self.start_entry(path, metadata)?;
-        match self.fill_entry(id, reader, |_| {}) {
-            Ok(()) => self.end_entry(id)?,
-            Err(error) if self.broken => return Err(error),
-            Err(error) => {
-                self.abandon_entry(id)?;
-                return Err(error);
-            }
-        }
-        Ok(id)
+        self.front.add_file(path, metadata, reader)
     }
 
     /// Adds a file of at most one chunk that a worker opens and reads. `open` gives the content and whether the source
@@ -168,8 +141,7 @@ impl<W: LayerWrite> PackWriter<W> {
         size: usize,
         open: impl FnOnce() -> io::Result<(Vec<u8>, bool)> + Send + 'static,
     ) -> io::Result<EntryId> {
-        let entry = self.announce(path, EntryKind::File, metadata)?;
-        self.enqueue(entry, Content::Open(Box::new(open)), size)
+        self.front.add_small_file(path, metadata, size, open)
     }
 
     /// Opens a file of unknown length.
@@ -177,26 +149,15 @@ impl<W: LayerWrite> PackWriter<W> {
     /// # Errors
     /// As [`add_directory`](Self::add_directory).
     pub fn start_entry(&mut self, path: &[u8], metadata: Metadata) -> io::Result<EntryId> {
-        let entry = self.announce(path, EntryKind::File, metadata)?;
-        let id = entry.id;
-        self.buffers.open(id);
-        self.settled.open_entry(entry);
-        Ok(EntryId(id))
+        self.front.start_entry(path, metadata)
     }
 
     /// Appends to an open file.
     ///
     /// # Errors
     /// [`ErrorKind::NoSuchEntry`] when it is not open, or whatever the pipe gives.
-    pub fn append(&mut self, id: EntryId, mut bytes: &[u8]) -> io::Result<()> {
-        self.open(id)?;
-        while !bytes.is_empty() {
-            let room = self.room(id)?;
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.buffers.append(id.0, now)?;
-            bytes = later;
-        }
-        Ok(())
+    pub fn append(&mut self, id: EntryId, bytes: &[u8]) -> io::Result<()> {
+        self.front.append(id, bytes)
     }
 
     /// Appends all that `reader` gives. `seen` hears how many bytes came, as they come.
@@ -206,22 +167,10 @@ impl<W: LayerWrite> PackWriter<W> {
     pub fn fill_entry(
         &mut self,
         id: EntryId,
-        mut reader: impl Read,
-        mut seen: impl FnMut(usize),
+        reader: impl Read,
+        seen: impl FnMut(usize),
     ) -> io::Result<()> {
-        self.open(id)?;
-        let mut piece = vec![0; PIECE];
-        loop {
-            let room = self.room(id)?;
-            let n = match reader.read(&mut piece[..room.min(PIECE)]) {
-                Ok(0) => return Ok(()),
-                Ok(n) => n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            self.buffers.append(id.0, &piece[..n])?;
-            seen(n);
-        }
+        self.front.fill_entry(id, reader, seen)
     }
 
     /// Ends an open file.
@@ -229,7 +178,7 @@ impl<W: LayerWrite> PackWriter<W> {
     /// # Errors
     /// As [`append`](Self::append).
     pub fn end_entry(&mut self, id: EntryId) -> io::Result<()> {
-        self.close(id, Ending::Whole)
+        self.front.end(id, Ending::Whole)
     }
 
     /// Ends an open file whose source changed while it was read; what was read is kept.
@@ -237,7 +186,7 @@ impl<W: LayerWrite> PackWriter<W> {
     /// # Errors
     /// As [`append`](Self::append).
     pub fn end_changed_entry(&mut self, id: EntryId) -> io::Result<()> {
-        self.close(id, Ending::Changed)
+        self.front.end(id, Ending::Changed)
     }
 
     /// Gives an open file up: it will not be in the manifest, and readers drop it.
@@ -245,7 +194,15 @@ impl<W: LayerWrite> PackWriter<W> {
     /// # Errors
     /// As [`append`](Self::append).
     pub fn abandon_entry(&mut self, id: EntryId) -> io::Result<()> {
-        self.close(id, Ending::Abandoned)
+        self.front.end(id, Ending::Abandoned)
+    }
+
+    /// Waits for everything that was added, and writes it. From then on [`take_problems`](Self::take_problems) has told all.
+    ///
+    /// # Errors
+    /// Whatever the pipe gives.
+    pub fn settle(&mut self) -> io::Result<()> {
+        self.front.settle()
     }
 
     /// Writes what is pending, then directory nodes, manifest, index and tail, and gives back the pipe, which is not
@@ -253,138 +210,7 @@ impl<W: LayerWrite> PackWriter<W> {
     ///
     /// # Errors
     /// Whatever the pipe gives; two entries under one path; an entry below something that is no directory.
-    pub fn finish(mut self) -> io::Result<(W, Summary)> {
-        self.usable()?;
-        self.flush_batch()?;
-        while let Some(done) = self.queue.pop() {
-            self.settled.settle(done?)?;
-        }
-        self.settled.finish(&self.profile)
-    }
-
-    fn announce(
-        &mut self,
-        path: &[u8],
-        kind: EntryKind,
-        metadata: Metadata,
-    ) -> io::Result<Announced> {
-        self.usable()?;
-        check_path(path).map_err(|fault| Error::bad_path(path, fault, self.position()))?;
-        if path.is_empty() && kind != EntryKind::Directory {
-            let fault = crate::path::PathFault::EmptyComponent;
-            return Err(Error::bad_path(path, fault, self.position()).into());
-        }
-        let id = self.next_id;
-        self.next_id += 1;
-        Ok(Announced::new(id, path.to_vec(), kind, metadata))
-    }
-
-    /// Puts an entry into the batch under construction.
-    fn enqueue(&mut self, entry: Announced, content: Content, size: usize) -> io::Result<EntryId> {
-        let id = EntryId(entry.id);
-        let encoded = encoded_estimate(&entry);
-        if encoded > MAX_ENCODED {
-            let (what, limit) = ("metadata of one entry", MAX_ENCODED as u64);
-            return Err(Error::new(ErrorKind::Limit { what, limit }, self.position()).into());
-        }
-        // Content and records share one budget: both stand in memory, and in the pack, together.
-        let cost = size + encoded;
-        let full = self.pending_size + cost > self.profile.chunk_size();
-        if (full && !self.pending.is_empty()) || self.pending.len() == Batch::MAX_ENTRIES {
-            self.flush_batch()?;
-        }
-        self.pending_size += cost;
-        self.pending.push(Pending { entry, content });
-        Ok(id)
-    }
-
-    fn flush_batch(&mut self) -> io::Result<()> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        let cost = std::mem::take(&mut self.pending_size);
-        let batch = std::mem::take(&mut self.pending);
-        self.push(Job::Batch(batch), cost)
-    }
-
-    /// Bytes that the entry's chunk takes; a full chunk is sent off first.
-    fn room(&mut self, id: EntryId) -> io::Result<usize> {
-        if self.buffers.room(id.0) == 0 {
-            self.flush_batch()?;
-            let data = self.buffers.take(id.0)?;
-            let cost = data.len();
-            self.push(Job::Leaf { id: id.0, data }, cost)?;
-            self.settled.mark_streamed(id.0);
-        }
-        Ok(self.buffers.room(id.0))
-    }
-
-    fn close(&mut self, id: EntryId, how: Ending) -> io::Result<()> {
-        self.open(id)?;
-        let data = self.buffers.close(id.0)?;
-        if !self.settled.is_streamed(id.0) {
-            let Some(entry) = self.settled.forget_entry(id.0) else {
-                return Err(Error::new(ErrorKind::NoSuchEntry, self.position()).into());
-            };
-            if how == Ending::Changed {
-                self.settled.changed(&entry.path);
-            }
-            if how != Ending::Abandoned {
-                let size = data.len();
-                self.enqueue(entry, Content::Bytes(data), size)?;
-            }
-            return Ok(());
-        }
-        if how != Ending::Abandoned && !data.is_empty() {
-            let cost = data.len();
-            self.push(Job::Leaf { id: id.0, data }, cost)?;
-        }
-        self.push(Job::End { id: id.0, how }, 0)
-    }
-
-    /// Hands a job to the pool, after writing what is done and making room.
-    fn push(&mut self, job: Job, cost: usize) -> io::Result<()> {
-        self.broken = true;
-        while let Some(done) = self.queue.pop_ready() {
-            self.settled.settle(done?)?;
-        }
-        while !self.queue.has_room(cost) {
-            match self.queue.pop() {
-                Some(done) => self.settled.settle(done?)?,
-                None => break,
-            }
-        }
-        self.queue.push(job, cost);
-        self.broken = false;
-        Ok(())
-    }
-
-    fn open(&self, id: EntryId) -> io::Result<()> {
-        self.usable()?;
-        match self.buffers.contains(id.0) {
-            true => Ok(()),
-            false => Err(Error::new(ErrorKind::NoSuchEntry, self.position()).into()),
-        }
-    }
-
-    fn usable(&self) -> io::Result<()> {
-        match self.broken {
-            false => Ok(()),
-            true => Err(io::Error::other("the pack writer failed before and cannot go on")),
-        }
+    pub fn finish(self) -> io::Result<(W, Summary)> {
+        self.front.finish()?.finish(&self.profile)
     }
 }
-
-/// An upper bound of an entry's encoded length in a batch.
-fn encoded_estimate(entry: &Announced) -> usize {
-    let xattrs = entry.metadata.xattrs.iter().map(|(name, value)| name.len() + value.len() + 16);
-    let names = [&entry.metadata.user, &entry.metadata.group, &entry.target];
-    160 + entry.path.len()
-        + xattrs.sum::<usize>()
-        + names.into_iter().flatten().map(Vec::len).sum::<usize>()
-}
-
-/// How much [`PackWriter::fill_entry`] reads at once.
-const PIECE: usize = 256 << 10;
-/// The most bytes that one entry may take in its batch.
-const MAX_ENCODED: usize = 900 << 10;

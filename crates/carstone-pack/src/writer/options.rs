@@ -9,8 +9,8 @@ use carstone_layer::default_threads;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PackOptions {
-    pub(super) threads: usize,
-    pub(super) budget: usize,
+    pub(crate) threads: usize,
+    pub(crate) budget: usize,
 }
 
 impl Default for PackOptions {
@@ -55,6 +55,8 @@ pub enum ProblemKind {
     Changed,
     /// The entry it links to is not in the pack, so it is not either.
     LostOriginal,
+    /// Its name is not UTF-8, which a plain CAR cannot hold; it is left out.
+    NotUtf8,
 }
 
 /// What a finished pack holds.

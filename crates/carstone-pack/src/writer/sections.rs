@@ -6,6 +6,7 @@ use std::io;
 use carstone_car::{CarWriter, Cid, cid_of};
 use carstone_layer::{Hint, LayerWrite, PackId};
 
+use super::directories::BlockOut;
 use crate::record::{DAG_CBOR, RAW};
 use crate::sorter::{Sorted, Sorter};
 
@@ -27,23 +28,6 @@ impl<W: LayerWrite> Sections<W> {
         let car = CarWriter::with_hook(pipe, &[], (|pipe, _| pipe.boundary()) as Announce<W>)?;
         let index = Sorter::new(index_budget);
         Ok(Self { car, pack, seen: HashMap::new(), index, blocks: 0, largest: 0 })
-    }
-
-    /// Writes a content block whose CID the caller has computed, unless it is already there. Gives its position.
-    pub(super) fn content(&mut self, cid: &Cid, data: &[u8]) -> io::Result<u64> {
-        let key = block_key(cid)?;
-        if let Some(&position) = self.seen.get(&key) {
-            return Ok(position);
-        }
-        let position = self.car.danger_write_unverified(cid, data)?.offset;
-        self.seen.insert(key, position);
-        let mut sort_key = [0; 16];
-        sort_key[..8].copy_from_slice(&key.1[..8]);
-        sort_key[8..].copy_from_slice(&position.to_be_bytes());
-        self.index.push(&sort_key, &[])?;
-        self.blocks += 1;
-        self.largest = position;
-        Ok(position)
     }
 
     /// Where a block stands, if it is in the pack.
@@ -85,8 +69,26 @@ impl<W: LayerWrite> Sections<W> {
     }
 }
 
+impl<W: LayerWrite> BlockOut for Sections<W> {
+    fn content(&mut self, cid: &Cid, data: &[u8]) -> io::Result<u64> {
+        let key = block_key(cid)?;
+        if let Some(&position) = self.seen.get(&key) {
+            return Ok(position);
+        }
+        let position = self.car.danger_write_unverified(cid, data)?.offset;
+        self.seen.insert(key, position);
+        let mut sort_key = [0; 16];
+        sort_key[..8].copy_from_slice(&key.1[..8]);
+        sort_key[8..].copy_from_slice(&position.to_be_bytes());
+        self.index.push(&sort_key, &[])?;
+        self.blocks += 1;
+        self.largest = position;
+        Ok(position)
+    }
+}
+
 /// All blocks of a pack that carstone writes are raw leaves or dag-pb nodes under a SHA-256.
-fn block_key(cid: &Cid) -> io::Result<(bool, [u8; 32])> {
+pub(crate) fn block_key(cid: &Cid) -> io::Result<(bool, [u8; 32])> {
     let digest = cid.hash().digest().try_into().map_err(|_| io::ErrorKind::InvalidInput)?;
     Ok((cid.codec() == RAW, digest))
 }

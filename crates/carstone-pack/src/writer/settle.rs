@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::io;
 
 use carstone_car::Cid;
-use carstone_layer::{LayerWrite, PackId};
+use carstone_layer::{Hint, LayerWrite, PackId};
 use carstone_unixfs::{Link, Profile, symlink};
 
+use super::directories::BlockOut;
+use super::front::Settle;
 use super::jobs::{Done, Hashed};
 use super::options::{Problem, ProblemKind, Summary};
 use super::sections::Sections;
@@ -46,41 +48,11 @@ impl<W: LayerWrite> Settled<W> {
         })
     }
 
-    pub(super) fn open_entry(&mut self, entry: Announced) {
-        self.open.insert(entry.id, OpenFile::new(entry, &self.profile));
-    }
-
-    pub(super) fn forget_entry(&mut self, id: u64) -> Option<Announced> {
-        self.open.remove(&id).map(|file| file.entry)
-    }
-
-    /// From now on the entry's chunks are leaves of their own.
-    pub(super) fn mark_streamed(&mut self, id: u64) {
-        if let Some(file) = self.open.get_mut(&id) {
-            file.streamed = true;
-        }
-    }
-
-    pub(super) fn is_streamed(&self, id: u64) -> bool {
-        self.open.get(&id).is_some_and(|file| file.streamed)
-    }
-
-    pub(super) fn changed(&mut self, path: &[u8]) {
-        self.problem(path, ProblemKind::Changed);
-    }
-
-    pub(super) fn settle(&mut self, done: Done) -> io::Result<()> {
-        match done {
-            Done::Batch(entries) => self.batch(entries),
-            Done::Leaf { id, data, cid } => self.leaf(id, &data, cid),
-            Done::End { id, how } => self.end(id, how),
-        }
-    }
-
     pub(super) fn finish(mut self, profile: &Profile) -> io::Result<(W, Summary)> {
         // Entries that were never ended do not count; what is in the stream of them is dropped by readers.
         self.open.clear();
         let manifest = std::mem::replace(&mut self.manifest, Sorter::new(0)).finish()?;
+        self.sections.hint(Hint::SeekUnit(SEEK_UNIT))?;
         let built = directories::write(&mut self.sections, &manifest, profile)?;
         let (entries, size) = (self.entries, self.size);
         far::write(&mut self.sections, &manifest, &built, entries, size)?;
@@ -95,12 +67,16 @@ impl<W: LayerWrite> Settled<W> {
     }
 
     /// Writes batch records, each followed by the data of its entries.
-    fn batch(&mut self, entries: Vec<Result<Hashed, (Announced, io::Error)>>) -> io::Result<()> {
+    fn batch(
+        &mut self,
+        entries: Vec<Result<Hashed, Box<(Announced, io::Error)>>>,
+    ) -> io::Result<()> {
         let mut group: Vec<Hashed> = Vec::new();
         for entry in entries {
             let mut hashed = match entry {
                 Ok(hashed) => hashed,
-                Err((entry, error)) => {
+                Err(lost) => {
+                    let (entry, error) = *lost;
                     self.problem(&entry.path, ProblemKind::Unreadable(error));
                     continue;
                 }
@@ -207,11 +183,6 @@ impl<W: LayerWrite> Settled<W> {
         directories::keep(&mut self.manifest, &listed, link)
     }
 
-    /// Remembers that hard links to the entry will come.
-    pub(super) fn expect_hard_links(&mut self, id: u64) {
-        self.originals.insert(id, None);
-    }
-
     /// Remembers the link of an entry that hard links will name.
     pub(super) fn keep_original(&mut self, id: u64, link: Link) {
         if let Some(original) = self.originals.get_mut(&id) {
@@ -224,5 +195,47 @@ impl<W: LayerWrite> Settled<W> {
     }
 }
 
+impl<W: LayerWrite> Settle for Settled<W> {
+    fn settle(&mut self, done: Done) -> io::Result<()> {
+        match done {
+            Done::Batch(entries) => self.batch(entries),
+            Done::Leaf { id, data, cid } => self.leaf(id, &data, cid),
+            Done::End { id, how } => self.end(id, how),
+        }
+    }
+
+    fn position(&self) -> u64 {
+        self.sections.position()
+    }
+
+    fn open_entry(&mut self, entry: Announced) {
+        self.open.insert(entry.id, OpenFile::new(entry, &self.profile));
+    }
+
+    fn forget_entry(&mut self, id: u64) -> Option<Announced> {
+        self.open.remove(&id).map(|file| file.entry)
+    }
+
+    fn mark_streamed(&mut self, id: u64) {
+        if let Some(file) = self.open.get_mut(&id) {
+            file.streamed = true;
+        }
+    }
+
+    fn is_streamed(&self, id: u64) -> bool {
+        self.open.get(&id).is_some_and(|file| file.streamed)
+    }
+
+    fn expect_hard_links(&mut self, id: u64) {
+        self.originals.insert(id, None);
+    }
+
+    fn problems(&mut self) -> &mut Vec<Problem> {
+        &mut self.problems
+    }
+}
+
 /// Above this a file is read through its nodes and the index.
 const MAX_RUNS: usize = 8192;
+/// Plain bytes of a compression frame in the far region (`docs/format.md`, section 7.6).
+const SEEK_UNIT: u32 = 256 << 10;

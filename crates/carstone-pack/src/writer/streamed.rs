@@ -7,6 +7,7 @@ use carstone_layer::LayerWrite;
 use carstone_unixfs::{FileBuilder, Link, Profile};
 use sha2::{Digest, Sha256};
 
+use super::directories::BlockOut;
 use super::jobs::Ending;
 use super::options::ProblemKind;
 use super::sections::Sections;

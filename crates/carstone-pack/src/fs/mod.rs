@@ -1,0 +1,1 @@
+//! Trees of the file system: into a pack, and out of one again.

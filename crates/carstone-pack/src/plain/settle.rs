@@ -1,0 +1,221 @@
+//! Writes what the pool has finished as blocks of a plain CAR, and remembers what the directories will link to.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Write};
+
+use carstone_car::{CarWriter, Cid};
+use carstone_unixfs::{FileBuilder, Link, Profile, symlink};
+
+use crate::entry::{Announced, EntryKind, Listed};
+use crate::sorter::Sorter;
+use crate::writer::directories::{self, BlockOut, is_representable};
+use crate::writer::front::Settle;
+use crate::writer::jobs::{Done, Ending, Hashed};
+use crate::writer::sections::block_key;
+use crate::writer::{Problem, ProblemKind, Summary};
+
+/// The writing half of a plain writer.
+pub(super) struct PlainSettled<W> {
+    blocks: Blocks<W>,
+    problems: Vec<Problem>,
+    open: HashMap<u64, OpenFile>,
+    manifest: Sorter,
+    /// Entries that hard links will name, and their links once they are written.
+    originals: HashMap<u64, Option<Link>>,
+    profile: Profile,
+    entries: u64,
+    size: u64,
+}
+
+/// A file whose chunks arrive one by one.
+struct OpenFile {
+    entry: Announced,
+    streamed: bool,
+    builder: FileBuilder,
+    size: u64,
+}
+
+/// The CAR under construction.
+struct Blocks<W> {
+    car: CarWriter<W>,
+    seen: HashSet<(bool, [u8; 32])>,
+}
+
+impl<W: Write> PlainSettled<W> {
+    pub(super) fn new(sink: W, root: &Cid, profile: &Profile, budget: usize) -> io::Result<Self> {
+        let car = CarWriter::new(sink, std::slice::from_ref(root))?;
+        Ok(Self {
+            blocks: Blocks { car, seen: HashSet::new() },
+            problems: Vec::new(),
+            open: HashMap::new(),
+            manifest: Sorter::new(budget),
+            originals: HashMap::new(),
+            profile: profile.clone(),
+            entries: 0,
+            size: 0,
+        })
+    }
+
+    /// Writes the directories, the root last.
+    pub(super) fn finish(mut self, profile: &Profile) -> io::Result<(W, Summary)> {
+        let manifest = std::mem::replace(&mut self.manifest, Sorter::new(0)).finish()?;
+        let root = directories::write(&mut self.blocks, &manifest, profile)?.root;
+        let summary = Summary {
+            root,
+            entries: self.entries,
+            blocks: self.blocks.seen.len() as u64,
+            size: self.size,
+            stream_len: self.blocks.car.position(),
+        };
+        Ok((self.blocks.car.finish()?, summary))
+    }
+
+    fn entry(&mut self, hashed: Hashed) -> io::Result<()> {
+        let entry = hashed.entry;
+        if !is_representable(&entry.path) {
+            self.problem(entry.path, ProblemKind::NotUtf8);
+            return Ok(());
+        }
+        if hashed.changed {
+            self.problem(entry.path.clone(), ProblemKind::Changed);
+        }
+        let blocks = &mut self.blocks;
+        let link = match entry.kind {
+            EntryKind::Directory => None,
+            EntryKind::File => {
+                let cid = entry.root.ok_or(io::ErrorKind::InvalidInput)?;
+                blocks.content(&cid, &hashed.data)?;
+                Some(Link { cid, tsize: hashed.data.len() as u64 })
+            }
+            EntryKind::Symlink => {
+                let target = entry.target.as_deref().unwrap_or_default();
+                Some(symlink(target, &mut |cid, node| blocks.content(cid, node).map(drop))?)
+            }
+            EntryKind::HardLink => {
+                let original = entry.target_id.and_then(|id| self.originals.get(&id).copied());
+                let Some(link) = original.flatten() else {
+                    self.problem(entry.path, ProblemKind::LostOriginal);
+                    return Ok(());
+                };
+                Some(link)
+            }
+        };
+        self.size += hashed.data.len() as u64;
+        self.keep(entry, link)
+    }
+
+    fn leaf(&mut self, id: u64, data: &[u8], cid: Cid) -> io::Result<()> {
+        let file = self.open.get_mut(&id).ok_or(io::ErrorKind::InvalidInput)?;
+        if !is_representable(&file.entry.path) {
+            return Ok(());
+        }
+        let blocks = &mut self.blocks;
+        blocks.content(&cid, data)?;
+        file.size += data.len() as u64;
+        let mut out = |cid: &Cid, node: &[u8]| blocks.content(cid, node).map(drop);
+        file.builder.add_leaf(cid, data.len() as u64, &mut out)
+    }
+
+    fn end(&mut self, id: u64, how: Ending) -> io::Result<()> {
+        let file = self.open.remove(&id).ok_or(io::ErrorKind::InvalidInput)?;
+        if how == Ending::Abandoned {
+            return Ok(());
+        }
+        if !is_representable(&file.entry.path) {
+            self.problem(file.entry.path, ProblemKind::NotUtf8);
+            return Ok(());
+        }
+        if how == Ending::Changed {
+            self.problem(file.entry.path.clone(), ProblemKind::Changed);
+        }
+        let blocks = &mut self.blocks;
+        let mut out = |cid: &Cid, node: &[u8]| blocks.content(cid, node).map(drop);
+        let root = file.builder.finish(&mut out)?;
+        self.size += file.size;
+        self.keep(file.entry, Some(Link::from(root)))
+    }
+
+    /// Keeps what the entry's directory will link to.
+    fn keep(&mut self, entry: Announced, link: Option<Link>) -> io::Result<()> {
+        self.entries += 1;
+        if let (Some(link), Some(original)) = (link, self.originals.get_mut(&entry.id)) {
+            *original = Some(link);
+        }
+        let listed = Listed {
+            path: entry.path,
+            kind: entry.kind,
+            id: None,
+            record: None,
+            mode: None,
+            mtime: None,
+            size: None,
+            root: None,
+            sha256: None,
+            target: None,
+            runs: Vec::new(),
+        };
+        directories::keep(&mut self.manifest, &listed, link)
+    }
+
+    fn problem(&mut self, path: Vec<u8>, kind: ProblemKind) {
+        self.problems.push(Problem { path, kind });
+    }
+}
+
+impl<W: Write> Settle for PlainSettled<W> {
+    fn settle(&mut self, done: Done) -> io::Result<()> {
+        match done {
+            Done::Batch(entries) => entries.into_iter().try_for_each(|entry| match entry {
+                Ok(hashed) => self.entry(hashed),
+                Err(lost) => {
+                    let (entry, error) = *lost;
+                    self.problem(entry.path, ProblemKind::Unreadable(error));
+                    Ok(())
+                }
+            }),
+            Done::Leaf { id, data, cid } => self.leaf(id, &data, cid),
+            Done::End { id, how } => self.end(id, how),
+        }
+    }
+
+    fn position(&self) -> u64 {
+        self.blocks.car.position()
+    }
+
+    fn open_entry(&mut self, entry: Announced) {
+        let builder = FileBuilder::new(&self.profile);
+        self.open.insert(entry.id, OpenFile { entry, streamed: false, builder, size: 0 });
+    }
+
+    fn forget_entry(&mut self, id: u64) -> Option<Announced> {
+        self.open.remove(&id).map(|file| file.entry)
+    }
+
+    fn mark_streamed(&mut self, id: u64) {
+        if let Some(file) = self.open.get_mut(&id) {
+            file.streamed = true;
+        }
+    }
+
+    fn is_streamed(&self, id: u64) -> bool {
+        self.open.get(&id).is_some_and(|file| file.streamed)
+    }
+
+    fn expect_hard_links(&mut self, id: u64) {
+        self.originals.insert(id, None);
+    }
+
+    fn problems(&mut self) -> &mut Vec<Problem> {
+        &mut self.problems
+    }
+}
+
+impl<W: Write> BlockOut for Blocks<W> {
+    /// Nobody asks for positions here; a block that is already there has none to give.
+    fn content(&mut self, cid: &Cid, data: &[u8]) -> io::Result<u64> {
+        match self.seen.insert(block_key(cid)?) {
+            true => Ok(self.car.danger_write_unverified(cid, data)?.offset),
+            false => Ok(0),
+        }
+    }
+}
