@@ -1,0 +1,146 @@
+//! Why an entry could not be restored.
+
+use std::{error, fmt, io};
+
+use carstone_car::Cid;
+
+use crate::error::Error;
+use crate::path::PathFault;
+
+/// A fault in restoring one entry, or in setting up a restoration.
+#[derive(Debug)]
+pub struct RestoreError {
+    kind: RestoreErrorKind,
+}
+
+/// The kinds of fault.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RestoreErrorKind {
+    /// The path cannot stand in a pack, so that it is not brought to a file system.
+    BadPath(PathFault),
+    /// Something on the way to the entry is no directory. Symlinks are never followed.
+    NotADirectory {
+        /// Where, below the target, escaped.
+        at: String,
+    },
+    /// A directory that is not empty stands under the name.
+    Occupied,
+    /// The content cannot be read, or is not what the pack states.
+    Content(Error),
+    /// A block that stands earlier in the stream could not be read back.
+    LostBlock(Box<Cid>),
+    /// The content of the entry that a hard link names is not to be had.
+    LostOriginal {
+        /// Its path, escaped.
+        path: String,
+    },
+    /// The entry is what a pack cannot hold.
+    Unsupported(&'static str),
+    /// The entry is restored, but some of its metadata is not.
+    Metadata {
+        /// What could not be set.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The system refused something.
+    System {
+        /// What was tried.
+        doing: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl RestoreError {
+    pub(in crate::fs) fn new(kind: RestoreErrorKind) -> Self {
+        Self { kind }
+    }
+
+    pub(in crate::fs) fn system(doing: &'static str, source: impl Into<io::Error>) -> Self {
+        Self::new(RestoreErrorKind::System { doing, source: source.into() })
+    }
+
+    pub(in crate::fs) fn metadata(what: &'static str, source: impl Into<io::Error>) -> Self {
+        Self::new(RestoreErrorKind::Metadata { what, source: source.into() })
+    }
+
+    pub(in crate::fs) fn not_a_directory(at: &[u8]) -> Self {
+        Self::new(RestoreErrorKind::NotADirectory { at: at.escape_ascii().to_string() })
+    }
+
+    /// What is wrong.
+    pub fn kind(&self) -> &RestoreErrorKind {
+        &self.kind
+    }
+
+    /// Whether the entry is there all the same, only some metadata is not.
+    pub fn is_metadata(&self) -> bool {
+        matches!(self.kind, RestoreErrorKind::Metadata { .. })
+    }
+
+    /// The restore error inside an [`io::Error`], if there is one.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            RestoreErrorKind::BadPath(fault) => write!(f, "the name {fault}"),
+            RestoreErrorKind::NotADirectory { at } => {
+                write!(f, "{at} is not a directory, and links are not followed")
+            }
+            RestoreErrorKind::Occupied => f.write_str("a directory that is not empty stands there"),
+            RestoreErrorKind::Content(_) => f.write_str("cannot read its content"),
+            RestoreErrorKind::LostBlock(cid) => {
+                write!(f, "block {cid} is gone from where it was written before")
+            }
+            RestoreErrorKind::LostOriginal { path } => {
+                write!(f, "the content of {path}, which it is another name of, is not there")
+            }
+            RestoreErrorKind::Unsupported(what) => f.write_str(what),
+            RestoreErrorKind::Metadata { what, .. } => write!(f, "cannot set its {what}"),
+            RestoreErrorKind::System { doing, .. } => write!(f, "cannot {doing}"),
+        }
+    }
+}
+
+impl error::Error for RestoreError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match &self.kind {
+            RestoreErrorKind::Content(source) => Some(source),
+            RestoreErrorKind::Metadata { source, .. } | RestoreErrorKind::System { source, .. } => {
+                Some(source)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<Error> for RestoreError {
+    fn from(source: Error) -> Self {
+        Self::new(RestoreErrorKind::Content(source))
+    }
+}
+
+impl From<PathFault> for RestoreError {
+    fn from(fault: PathFault) -> Self {
+        Self::new(RestoreErrorKind::BadPath(fault))
+    }
+}
+
+impl From<RestoreError> for io::Error {
+    fn from(error: RestoreError) -> Self {
+        let kind = match &error.kind {
+            RestoreErrorKind::System { source, .. } | RestoreErrorKind::Metadata { source, .. } => {
+                source.kind()
+            }
+            RestoreErrorKind::Unsupported(_) => io::ErrorKind::Unsupported,
+            _ => io::ErrorKind::InvalidData,
+        };
+        Self::new(kind, error)
+    }
+}
