@@ -15,25 +15,31 @@ impl Buffers {
         Self { spare: Mutex::new(Vec::new()), most }
     }
 
-    /// A buffer of `len` bytes, whatever they are. The caller has checked `len` against a limit.
+    /// A buffer of at least `len` bytes, whatever they are, and of not much more, since it may be kept. The caller has checked
+    /// `len` against a limit.
     pub(crate) fn take(&self, len: usize) -> Vec<u8> {
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match spare {
-            // What it holds is overwritten anyway, so that only growth is filled.
-            Some(mut buffer) if buffer.capacity() >= len => {
-                buffer.resize(len, 0);
-                buffer
-            }
+        let most = len.saturating_mul(2).max(SMALL);
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = spare.iter().position(|buffer| (len..=most).contains(&buffer.len()));
+        match fits {
+            Some(found) => spare.swap_remove(found),
             // The system gives zeroed memory without touching it.
-            _ => vec![0; len],
+            None => vec![0; len],
         }
     }
 
-    /// Takes a buffer back.
+    /// Takes a buffer back, at its full length: what is cut off would have to be filled again.
     pub(crate) fn give(&self, buffer: Vec<u8>) {
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        if spare.len() < self.most && buffer.capacity() > 0 {
-            spare.push(buffer);
+        if buffer.is_empty() || self.most == 0 {
+            return;
         }
+        if spare.len() >= self.most {
+            // A buffer of a length that is not wanted any more must not stay for ever.
+            spare.swap_remove(0);
+        }
+        spare.push(buffer);
     }
 }
+
+const SMALL: usize = 4 << 10;

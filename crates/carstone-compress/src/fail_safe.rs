@@ -73,7 +73,7 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
     pub fn new(inner: R, options: ReadOptions) -> Self {
         let limit = options.block_limit();
         let threads = if options.threads == 0 { default_threads() } else { options.threads };
-        let salvage = Arc::new(Salvage::new(limit, threads.saturating_add(1)));
+        let salvage = Arc::new(Salvage::new(limit, threads.saturating_add(2)));
         let worker = Arc::clone(&salvage);
         let pool = Pool::new(threads, move |job| worker.work(job));
         let limits = ScanLimits::new(limit, OTHER_LIMIT as u32);
@@ -164,7 +164,7 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
             }
             Done::Plain(plain) => {
                 self.report_up_to(plain.start);
-                self.next = plain.start.saturating_add(plain.bytes.len() as u64);
+                self.next = plain.start.saturating_add(plain.len as u64);
                 self.ended = plain.last;
                 self.current = Some(plain);
             }
@@ -246,7 +246,10 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
     }
 
     fn unread(&self) -> &[u8] {
-        self.current.as_ref().and_then(|plain| plain.bytes.get(plain.read..)).unwrap_or_default()
+        self.current
+            .as_ref()
+            .and_then(|plain| plain.bytes.get(plain.read..plain.len))
+            .unwrap_or_default()
     }
 }
 

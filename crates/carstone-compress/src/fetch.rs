@@ -1,5 +1,7 @@
 //! Reads one frame at its place and decodes it.
 
+use std::ops::Range;
+
 use carstone_layer::{FRAME_HEADER_LEN, FrameHeader, Kind, ReadAt, read_full};
 
 use crate::buffers::Buffers;
@@ -14,21 +16,21 @@ use crate::{Error, ErrorKind};
 pub(crate) struct Raw {
     pub(crate) header: FrameHeader,
     pub(crate) at: u64,
-    /// Holds the payload from `from` on to its end.
+    /// Holds the payload in `range`.
     pub(crate) buffer: Vec<u8>,
-    pub(crate) from: usize,
+    pub(crate) range: Range<usize>,
 }
 
 /// The plain bytes of a frame.
 #[derive(Debug)]
 pub(crate) struct Block {
     buffer: Vec<u8>,
-    from: usize,
+    range: Range<usize>,
 }
 
 impl Block {
     pub(crate) fn bytes(&self) -> &[u8] {
-        self.buffer.get(self.from..).unwrap_or_default()
+        self.buffer.get(self.range.clone()).unwrap_or_default()
     }
 
     pub(crate) fn into_buffer(self) -> Vec<u8> {
@@ -61,7 +63,7 @@ impl Fetch {
         let longest = FRAME_HEADER_LEN as u64 + plain_len;
         let len = stored_end.saturating_sub(at).min(longest) as usize;
         let mut buffer = self.buffers.take(len);
-        let n = read_full(source, &mut buffer, at).map_err(|error| Error::io(error, at))?;
+        let n = read_full(source, &mut buffer[..len], at).map_err(|error| Error::io(error, at))?;
         let truncated = || Error::new(ErrorKind::Truncated, at.saturating_add(n as u64));
         let header = buffer[..n].first_chunk().ok_or_else(truncated)?;
         let header = self.rules.parse(header, at)?;
@@ -85,33 +87,37 @@ impl Fetch {
         if n < end {
             return Err(truncated());
         }
-        buffer.truncate(end);
-        let raw = Raw { header, at, buffer, from: FRAME_HEADER_LEN };
+        let raw = Raw { header, at, buffer, range: FRAME_HEADER_LEN..end };
         raw.check_readable()?;
         Ok(raw)
     }
 
     /// Checks the payload against its CRC-64 and decompresses it.
     pub(crate) fn decode(&self, raw: Raw) -> Result<Block, Error> {
-        let Raw { header, at, buffer, from } = raw;
-        let frame = header.sequence;
-        let payload = buffer.get(from..).unwrap_or_default();
+        let frame = raw.header.sequence;
+        let payload = raw.payload();
+        let (header, at) = (raw.header, raw.at);
         if !header.payload_matches_crc(payload) {
             return Err(Error::new(ErrorKind::BadChecksum { frame }, at));
         }
         if header.codec == codec::STORED {
-            return Ok(Block { buffer, from });
+            return Ok(Block { buffer: raw.buffer, range: raw.range });
         }
-        let mut plain = self.buffers.take(header.plain_len as usize);
-        if !self.decoder.decode(header.codec, payload, &mut plain) {
+        let len = header.plain_len as usize;
+        let mut plain = self.buffers.take(len);
+        if !self.decoder.decode(header.codec, payload, &mut plain[..len]) {
             return Err(Error::new(ErrorKind::BadPayload { frame }, at));
         }
-        self.buffers.give(buffer);
-        Ok(Block { buffer: plain, from: 0 })
+        self.buffers.give(raw.buffer);
+        Ok(Block { buffer: plain, range: 0..len })
     }
 }
 
 impl Raw {
+    pub(crate) fn payload(&self) -> &[u8] {
+        self.buffer.get(self.range.clone()).unwrap_or_default()
+    }
+
     /// Tells holes and unknown codecs apart from damage.
     pub(crate) fn check_readable(&self) -> Result<(), Error> {
         let header = &self.header;

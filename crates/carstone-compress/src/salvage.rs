@@ -86,7 +86,9 @@ pub(crate) enum Done {
 /// Plain bytes of one frame.
 pub(crate) struct Plain {
     pub(crate) start: u64,
+    /// The first `len` bytes count.
     pub(crate) bytes: Vec<u8>,
+    pub(crate) len: usize,
     pub(crate) read: usize,
     pub(crate) last: bool,
     /// The payload's buffer, where `bytes` is another one.
@@ -164,14 +166,16 @@ impl Salvage {
     fn decode(&self, header: &FrameHeader, frame: Frame) -> Result<Plain, Frame> {
         let (start, last) = (header.plain_offset, header.last);
         if header.codec == codec::STORED {
-            return Ok(Plain { start, bytes: frame.payload, read: 0, last, payload: None });
+            let len = frame.payload.len();
+            return Ok(Plain { start, bytes: frame.payload, len, read: 0, last, payload: None });
         }
-        let mut bytes = self.buffers.take(header.plain_len as usize);
-        if !self.decoder.decode(header.codec, &frame.payload, &mut bytes) {
+        let len = header.plain_len as usize;
+        let mut bytes = self.buffers.take(len);
+        if !self.decoder.decode(header.codec, &frame.payload, &mut bytes[..len]) {
             self.buffers.give(bytes);
             return Err(frame);
         }
-        Ok(Plain { start, bytes, read: 0, last, payload: Some(frame.payload) })
+        Ok(Plain { start, bytes, len, read: 0, last, payload: Some(frame.payload) })
     }
 
     /// Whether the lengths of a data frame or hole are within the limits. Unknown codecs are told apart later.

@@ -37,20 +37,23 @@ fn has_repeats(block: &[u8]) -> bool {
     let step = (block.len() / TABLE).max(64);
     let mut table = vec![0_u32; TABLE];
     let last = block.len() - 8;
-    for at in (0..=last).step_by(step) {
-        // Offset by one, so that 0 is an empty place. Blocks are at most 16 MiB.
-        table[place(word(block, at))] = at as u32 + 1;
+    for (number, at) in (1..).zip((0..=last).step_by(step)) {
+        let (place, tag) = place(word(block, at));
+        // A block has less than 2^17 steps. The tag spares most looks into the block, each of which would miss the caches.
+        table[place] = number << TAG_BITS | tag;
     }
-    let run_every = step * 16;
     let (mut runs, mut repeats) = (0_usize, 0_usize);
-    for run in (0..=last.saturating_sub(step)).step_by(run_every) {
+    for run in (0..=last.saturating_sub(step)).step_by(step * 16) {
         runs += 1;
         let found = (run..run + step).any(|at| {
             let here = word(block, at);
-            match table[place(here)] {
-                0 => false,
-                there => there as usize - 1 != at && word(block, there as usize - 1) == here,
+            let (place, tag) = place(here);
+            let entry = table[place];
+            if entry == 0 || entry & TAG_MASK != tag {
+                return false;
             }
+            let there = ((entry >> TAG_BITS) as usize - 1) * step;
+            there != at && word(block, there) == here
         });
         repeats += usize::from(found);
     }
@@ -72,8 +75,11 @@ fn word(block: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes)
 }
 
-fn place(word: u64) -> usize {
-    (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - TABLE_BITS)) as usize
+/// Where a word belongs in the table, and what tells it from most others there.
+fn place(word: u64) -> (usize, u32) {
+    let mixed = word.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let place = mixed >> (64 - TABLE_BITS);
+    (place as usize, (mixed >> (64 - TABLE_BITS - TAG_BITS)) as u32 & TAG_MASK)
 }
 
 /// Blocks below this are no longer than what would be looked at.
@@ -84,6 +90,8 @@ const UNEVEN: u32 = 8_000;
 const PIECES: usize = 4;
 const PIECE_LEN: usize = 16 << 10;
 const TABLE_BITS: u32 = 16;
+const TAG_BITS: u32 = 15;
+const TAG_MASK: u32 = (1 << TAG_BITS) - 1;
 const TABLE: usize = 1 << TABLE_BITS;
 
 #[cfg(test)]

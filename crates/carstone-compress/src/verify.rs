@@ -49,7 +49,7 @@ pub(crate) fn verify<R: ReadAt>(
         } else if header.kind == Kind::FOOTER {
             footer.check(&raw, &walk)?;
         }
-        let cost = raw.buffer.len().saturating_add(header.plain_len as usize);
+        let cost = raw.payload().len().saturating_add(header.plain_len as usize);
         while !queue.has_room(cost)
             && let Some(verified) = queue.pop()
         {
@@ -64,10 +64,13 @@ pub(crate) fn verify<R: ReadAt>(
 }
 
 fn load<R: ReadAt>(fetch: &Fetch, source: &R, at: u64, header: FrameHeader) -> Result<Raw, Error> {
-    let mut buffer = fetch.buffers.take(header.stored_len as usize);
+    let len = header.stored_len as usize;
+    let mut buffer = fetch.buffers.take(len);
     let payload_at = at.saturating_add(header.frame_len() - u64::from(header.stored_len));
-    source.read_exact_at(&mut buffer, payload_at).map_err(|error| Error::io(error, payload_at))?;
-    Ok(Raw { header, at, buffer, from: 0 })
+    source
+        .read_exact_at(&mut buffer[..len], payload_at)
+        .map_err(|error| Error::io(error, payload_at))?;
+    Ok(Raw { header, at, buffer, range: 0..len })
 }
 
 /// Checks one frame and gives the plain offset behind it.
@@ -76,7 +79,7 @@ fn check(fetch: &Fetch, raw: Raw) -> Result<u64, Error> {
     if is_data(&header) {
         raw.check_readable()?;
     }
-    if !header.payload_is_intact(&raw.buffer) {
+    if !header.payload_is_intact(raw.payload()) {
         return Err(Error::new(ErrorKind::BadChecksum { frame: header.sequence }, at));
     }
     if is_data(&header) {
@@ -112,7 +115,7 @@ impl Footer {
         {
             return wrong("header");
         }
-        let mut expected = Vec::with_capacity(raw.buffer.len());
+        let mut expected = Vec::with_capacity(raw.payload().len());
         if last {
             expected.extend_from_slice(&tail.encode());
         } else {
@@ -120,7 +123,7 @@ impl Footer {
             let rest = self.entries.get(from..).unwrap_or_default();
             rest.iter().take(PAGE_ENTRIES as usize).for_each(|e| e.encode_into(&mut expected));
         }
-        if raw.buffer != expected {
+        if raw.payload() != expected {
             return wrong(if last { "tail" } else { "entry" });
         }
         self.pages += 1;

@@ -190,7 +190,7 @@ fn a_removed_frame_is_missing_and_a_repeated_one_is_dropped() {
     let removed = [&stored[..frame(1).start], &stored[frame(1).end..]].concat();
     assert!(matches!(strict_error(&removed), Some(ErrorKind::Misplaced { frame: 1, .. })));
     let gap = Gap::new(LayerId::COMPRESSION, N as u64, Some(N as u64), Cause::Missing);
-    assert_eq!(check(&removed, &plain), [gap.clone()]);
+    assert_eq!(check(&removed, &plain), std::slice::from_ref(&gap));
 
     let repeated = [&stored[..frame(1).end], &stored[frame(0)], &stored[frame(2).start..]].concat();
     assert_eq!(check(&repeated, &plain), []);

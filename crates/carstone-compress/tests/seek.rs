@@ -139,16 +139,14 @@ fn readers_can_go_to_other_threads() {
 fn only_the_pack_and_the_block_size_asked_for_are_read() {
     let stored = store(&plain(2 * N), options(Codec::Stored));
     let kind = |options| {
-        CompressReader::with_options(&stored[..], options)
-            .map_err(carstone_compress::Error::from)
-            .and_then(|mut reader| {
-                io::copy(&mut reader, &mut io::sink()).map_err(|error| {
-                    match error.downcast::<carstone_compress::Error>() {
-                        Ok(error) => error,
-                        Err(error) => panic!("not typed: {error}"),
-                    }
-                })
+        CompressReader::with_options(&stored[..], options).and_then(|mut reader| {
+            io::copy(&mut reader, &mut io::sink()).map_err(|error| {
+                match error.downcast::<carstone_compress::Error>() {
+                    Ok(error) => error,
+                    Err(error) => panic!("not typed: {error}"),
+                }
             })
+        })
     };
     assert!(kind(ReadOptions::default().pack_id(PACK)).is_ok());
     let other = kind(ReadOptions::default().pack_id(PackId::from_bytes([8; 16])));
