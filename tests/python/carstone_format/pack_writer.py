@@ -211,7 +211,7 @@ class CarWriter:
         index = self._index()
         self.mark = len(self.out)
         total = sum(packed.source.fields["z"] for packed in kept if packed.source.kind == FILE)
-        self.record(TAIL, {"b": len(self.content), "e": len(self.entries), "m": manifest, "r": [tree.root.cid], "s": 0,
+        self.record(TAIL, {"b": len(self.content), "e": len(kept), "m": manifest, "r": [tree.root.cid], "s": 0,
                            "x": index, "z": total})
         return bytes(self.out)
 
