@@ -55,6 +55,13 @@ pub enum ErrorKind {
     },
     /// The caller used a closed or unknown entry.
     NoSuchEntry,
+    /// A pattern is not a glob.
+    BadPattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The caller asked to stop.
     Cancelled,
     /// A size or a number is over the limit.
@@ -105,6 +112,7 @@ impl fmt::Display for Error {
             ErrorKind::NoTail => write!(f, "no tail record at byte {at}"),
             ErrorKind::BadRecord(rule) => write!(f, "record at byte {at}: {rule}"),
             ErrorKind::Newer(what) => write!(f, "{what} at byte {at} needs a newer carstone"),
+            ErrorKind::BadPath { path, fault } if at == 0 => write!(f, "name {path:?} {fault}"),
             ErrorKind::BadPath { path, fault } => write!(f, "name {path:?} at byte {at} {fault}"),
             ErrorKind::Mismatch { path, what } => {
                 write!(f, "{path}: {what} does not match what the pack states at byte {at}")
@@ -119,6 +127,7 @@ impl fmt::Display for Error {
                 write!(f, "{path}: the pack stops at byte {at}, before the end of this entry")
             }
             ErrorKind::NoSuchEntry => f.write_str("the entry is closed or was never opened"),
+            ErrorKind::BadPattern { pattern, why } => write!(f, "pattern {pattern:?}: {why}"),
             ErrorKind::Cancelled => f.write_str("stopped on request"),
             ErrorKind::Limit { what, limit } => {
                 write!(f, "{what} at byte {at} is over the limit of {limit}")
@@ -144,7 +153,7 @@ impl From<Error> for io::Error {
             ErrorKind::Io(source) => source.kind(),
             ErrorKind::Unfinished { .. } | ErrorKind::NoTail => io::ErrorKind::UnexpectedEof,
             ErrorKind::Newer(_) => io::ErrorKind::Unsupported,
-            ErrorKind::NoSuchEntry => io::ErrorKind::InvalidInput,
+            ErrorKind::NoSuchEntry | ErrorKind::BadPattern { .. } => io::ErrorKind::InvalidInput,
             _ => io::ErrorKind::InvalidData,
         };
         Self::new(kind, error)

@@ -110,11 +110,13 @@ impl MetadataReader {
         let mut metadata = Metadata::new(stat.mode, mtime);
         if self.owners {
             let user = |id| uzers::get_user_by_uid(id).map(|user| user.name().as_bytes().to_vec());
-            let group = |id| uzers::get_group_by_gid(id).map(|group| group.name().as_bytes().to_vec());
+            let group =
+                |id| uzers::get_group_by_gid(id).map(|group| group.name().as_bytes().to_vec());
             metadata.uid = Some(stat.uid);
             metadata.gid = Some(stat.gid);
             metadata.user = self.users.entry(stat.uid).or_insert_with_key(|&id| user(id)).clone();
-            metadata.group = self.groups.entry(stat.gid).or_insert_with_key(|&id| group(id)).clone();
+            metadata.group =
+                self.groups.entry(stat.gid).or_insert_with_key(|&id| group(id)).clone();
         }
         metadata
     }

@@ -1,1 +1,16 @@
 //! Trees of the file system: into a pack, and out of one again.
+
+mod add;
+mod extract;
+mod metadata;
+mod restore;
+mod walk;
+
+pub use add::{SkipReason, TreeSummary, WalkEvent, add_tree};
+pub use walk::{FileId, Order, TreeOptions, read_names};
+
+pub use extract::{ExtractOptions, ExtractReport, Selection, extract_reader};
+pub use restore::{
+    NewFile, Overwrite, RestoreError, RestoreErrorKind, RestoreEvent, RestoreObserver,
+    RestoreOptions, Restorer, Skip,
+};

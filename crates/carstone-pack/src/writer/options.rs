@@ -55,6 +55,8 @@ pub enum ProblemKind {
     Changed,
     /// The entry it links to is not in the pack, so it is not either.
     LostOriginal,
+    /// Its extended attributes could not be read; it is in the pack without them.
+    AttributesLost(io::Error),
     /// Its name is not UTF-8, which a plain CAR cannot hold; it is left out.
     NotUtf8,
 }
