@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
-use carstone_layer::{Cause, Correction, FailSafeRead, Gap, LayerId, PackId, Report};
+use carstone_layer::{Cause, Correction, FailSafeRead, Gap, HoldBack, LayerId, PackId, Report};
 
 use crate::footer::{FOOTER_LEN, Footer};
-use crate::hold_back::HoldBack;
 
 /// Passes on what a damaged stream still has, without its position footer.
 ///

@@ -32,7 +32,6 @@
 mod error;
 mod fail_safe;
 mod footer;
-mod hold_back;
 mod reader;
 mod writer;
 

@@ -3,11 +3,10 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 use carstone_layer::{
-    Cause, Correction, FailSafeRead, Gap, LayerId, ReadAt, Report, SeekSource, read_full,
+    Cause, Correction, FailSafeRead, Gap, HoldBack, LayerId, ReadAt, Report, SeekSource, read_full,
 };
 
 use crate::container::MAGIC;
-use crate::hold_back::HoldBack;
 use crate::reader::read_front;
 use crate::search::{self, FoundTrailer};
 use crate::trailer::{TRAILER_LEN, Trailer};

@@ -33,7 +33,6 @@ mod appendix;
 mod container;
 mod error;
 mod fail_safe;
-mod hold_back;
 mod reader;
 mod search;
 mod trailer;

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 ///
 /// Large reads go straight into the caller's buffer; only the `N` bytes are moved.
 #[derive(Debug)]
-pub(crate) struct HoldBack<const N: usize> {
+pub struct HoldBack<const N: usize> {
     bytes: Vec<u8>,
     /// Bytes before this one have been passed on.
     start: usize,
@@ -15,17 +15,21 @@ pub(crate) struct HoldBack<const N: usize> {
 }
 
 impl<const N: usize> HoldBack<N> {
-    pub(crate) fn new(ahead: usize) -> Self {
+    /// Holds nothing yet. For a caller with a small buffer, `ahead` bytes are read at once.
+    pub fn new(ahead: usize) -> Self {
         Self { bytes: Vec::new(), start: 0, ahead }
     }
 
     /// Puts bytes behind those that are held, as if they had been read.
-    pub(crate) fn put(&mut self, bytes: &[u8]) {
+    pub fn put(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
     /// The next bytes that are known not to be the last `N`; 0 when `inner` gave 0 (or `buf` is empty).
-    pub(crate) fn read<R: Read>(&mut self, inner: &mut R, buf: &mut [u8]) -> io::Result<usize> {
+    ///
+    /// # Errors
+    /// Whatever `inner` gives; nothing is lost then.
+    pub fn read<R: Read>(&mut self, inner: &mut R, buf: &mut [u8]) -> io::Result<usize> {
         loop {
             let free = self.held().len().saturating_sub(N).min(buf.len());
             if free > 0 || buf.is_empty() {
@@ -55,18 +59,18 @@ impl<const N: usize> HoldBack<N> {
     }
 
     /// What has been read and not passed on.
-    pub(crate) fn held(&self) -> &[u8] {
+    pub fn held(&self) -> &[u8] {
         &self.bytes[self.start..]
     }
 
     /// Passes on what is held.
-    pub(crate) fn drain(&mut self, buf: &mut [u8]) -> usize {
+    pub fn drain(&mut self, buf: &mut [u8]) -> usize {
         let n = self.held().len().min(buf.len());
         self.pass(buf, n)
     }
 
     /// Drops the last bytes of what is held.
-    pub(crate) fn drop_last(&mut self, n: usize) {
+    pub fn drop_last(&mut self, n: usize) {
         let kept = self.bytes.len().saturating_sub(n).max(self.start);
         self.bytes.truncate(kept);
     }
