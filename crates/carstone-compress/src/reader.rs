@@ -56,7 +56,10 @@ impl<R: ReadAt> CompressReader<R> {
         Self::with_options(inner, ReadOptions::default())
     }
 
-    /// Opens a stream. Where the footer is damaged or missing, the frames are found by their headers.
+    /// Opens a stream. Where the end of the footer is damaged or missing, the frames are found by their headers.
+    ///
+    /// Of a footer of several pages (more than 4,096 frames) each is checked when it is first needed; where one is damaged
+    /// reading gives an error, and [`open_scan`](Self::open_scan) does without it.
     ///
     /// # Errors
     /// [`ErrorKind::Truncated`] for a stream that was not finished, or the fault in the header that ended the search.

@@ -155,3 +155,49 @@ fn only_the_pack_and_the_block_size_asked_for_are_read() {
     let small = kind(ReadOptions::default().max_block(BLOCK - 1)).expect_err("too long");
     assert!(matches!(small.kind(), ErrorKind::TooLong { .. }), "{small}");
 }
+
+#[test]
+fn frames_are_found_by_their_headers_where_the_footer_is_damaged() {
+    let plain = plain(5 * N + 9);
+    let good = store(&plain, options(Codec::Brotli(1)));
+    let footer = good.len() - 136 - 96 - 6 * 16;
+    for at in [footer + 4, footer + 96 + 20, good.len() - 130, good.len() - 20] {
+        let mut stored = good.clone();
+        stored[at] ^= 0xFF;
+        let mut reader = CompressReader::open_at(&stored).expect("opens without its footer");
+        assert!(!reader.has_footer(), "byte {at}");
+        let mut back = Vec::new();
+        reader.read_to_end(&mut back).expect("reads");
+        assert!(back == plain);
+        reader.verify(|_| ()).expect_err("the footer is damaged");
+    }
+    let mut reader =
+        CompressReader::open_scan(&good, ReadOptions::default()).expect("opens by headers");
+    assert!(!reader.has_footer());
+    let mut verified = 0;
+    reader.verify(|end| verified = verified.max(end)).expect("verifies");
+    assert_eq!(verified, plain.len() as u64);
+    reader.seek(SeekFrom::Start(3 * N as u64)).expect("seeks");
+    let mut rest = Vec::new();
+    reader.read_to_end(&mut rest).expect("reads");
+    assert!(rest == plain[3 * N..]);
+}
+
+#[test]
+fn frames_of_kinds_from_128_on_are_skipped() {
+    let plain = plain(2 * N);
+    let good = store(&plain, options(Codec::Stored));
+    let payload = b"something newer";
+    let mut header =
+        carstone_layer::FrameHeader::data(carstone_layer::LayerId::COMPRESSION, PACK, 0, N as u64)
+            .with_lengths(0, payload.len() as u32);
+    header.kind = carstone_layer::Kind(200);
+    let ancillary = [&header.sealed(payload).encode()[..], payload].concat();
+    let mut stored = good;
+    stored.splice(96 + N..96 + N, ancillary);
+    let mut reader =
+        CompressReader::open_scan(&stored, ReadOptions::default()).expect("opens by headers");
+    let mut back = Vec::new();
+    reader.read_to_end(&mut back).expect("reads");
+    assert!(back == plain);
+}
