@@ -10,6 +10,8 @@ mod verify;
 use std::sync::Arc;
 
 use carstone_car::Cid;
+#[cfg(feature = "fs")]
+use carstone_car::Section;
 use carstone_layer::{PackId, ReadAt};
 
 pub use file::PackFile;
@@ -194,6 +196,12 @@ impl<R: ReadAt> PackReader<R> {
     /// An index page is damaged.
     pub fn locate(&self, cid: &Cid) -> Result<Option<u64>, Error> {
         index::locate(&self.sections, self.tail.index, cid)
+    }
+
+    /// The first raw leaf at or behind `position`, verified, and its bytes.
+    #[cfg(feature = "fs")]
+    pub(crate) fn leaf(&self, position: u64, data: &mut Vec<u8>) -> Result<Option<Section>, Error> {
+        self.sections.leaf(position, data)
     }
 
     /// Gives the source back.

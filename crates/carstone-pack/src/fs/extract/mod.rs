@@ -1,5 +1,104 @@
 //! Takes whole packs, or parts of them, to the file system.
 
+mod ids;
+mod output;
+mod random;
 mod selection;
 
+use carstone_layer::default_threads;
+
+pub use random::extract_reader;
 pub use selection::Selection;
+
+use crate::error::Error;
+use crate::fs::restore::{RestoreEvent, RestoreObserver, RestoreOptions};
+
+/// Settings of an extraction.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ExtractOptions {
+    restore: RestoreOptions,
+    threads: usize,
+    budget: usize,
+}
+
+impl Default for ExtractOptions {
+    fn default() -> Self {
+        Self { restore: RestoreOptions::default(), threads: default_threads(), budget: 64 << 20 }
+    }
+}
+
+impl ExtractOptions {
+    /// How entries are restored.
+    #[must_use]
+    pub fn restore(mut self, options: RestoreOptions) -> Self {
+        self.restore = options;
+        self
+    }
+
+    /// Threads that read and write; with 0 or 1 the caller's thread does it.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Bytes of content in flight. Default 64 MiB.
+    #[must_use]
+    pub fn budget(mut self, bytes: usize) -> Self {
+        self.budget = bytes;
+        self
+    }
+}
+
+/// What an extraction came to.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct ExtractReport {
+    /// Entries that are there, complete.
+    pub restored: u64,
+    /// Entries left out because of what is there already.
+    pub skipped: u64,
+    /// How much failed.
+    pub problems: u64,
+    /// Bytes of content restored.
+    pub bytes: u64,
+    /// Patterns that matched nothing.
+    pub unmatched: Vec<Vec<u8>>,
+    /// What ended the extraction before the end of the pack. All that was restored before is good.
+    pub stopped: Option<Error>,
+}
+
+impl ExtractReport {
+    /// Whether all that was selected is restored.
+    pub fn is_complete(&self) -> bool {
+        self.problems == 0 && self.skipped == 0 && self.stopped.is_none()
+    }
+}
+
+/// Counts events on their way to the observer.
+struct Tally<'a> {
+    observer: &'a mut RestoreObserver<'a>,
+    report: ExtractReport,
+}
+
+impl<'a> Tally<'a> {
+    fn new(observer: &'a mut RestoreObserver<'a>) -> Self {
+        Self { observer, report: ExtractReport::default() }
+    }
+
+    fn tell(&mut self, event: RestoreEvent) {
+        match &event {
+            RestoreEvent::Restored { size, .. } => {
+                self.report.restored += 1;
+                self.report.bytes += size;
+            }
+            RestoreEvent::Skipped { why, .. } => {
+                self.report.skipped += u64::from(*why == crate::fs::Skip::Exists);
+            }
+            RestoreEvent::Problem { .. } => self.report.problems += 1,
+            RestoreEvent::Progress { .. } => {}
+        }
+        (self.observer)(event);
+    }
+}

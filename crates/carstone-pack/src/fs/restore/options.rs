@@ -93,6 +93,11 @@ pub enum RestoreEvent {
         /// What failed.
         error: RestoreError,
     },
+    /// Content was written, for entries whose end is still to come too.
+    Progress {
+        /// How many bytes.
+        bytes: u64,
+    },
 }
 
 /// Why an entry was left out.

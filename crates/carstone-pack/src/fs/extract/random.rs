@@ -1,0 +1,441 @@
+//! Extraction from a pack that is read at random.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+
+use carstone_layer::{Ordered, Pool, ReadAt};
+
+use super::ids::Ids;
+use super::output::{Output, Piece};
+use super::{ExtractOptions, ExtractReport, Selection, Tally};
+use crate::entry::{Announced, EntryKind, Listed, Metadata};
+use crate::error::{Error, ErrorKind};
+use crate::fs::restore::{RestoreError, RestoreErrorKind, RestoreEvent, RestoreObserver, Restorer};
+use crate::reader::PackReader;
+use crate::sorter::Sorter;
+
+/// Restores what is selected below `target`. `observer` hears of each entry.
+///
+/// Entries are worked on in the order of the stream, so that each frame of the layers below is decoded once; hard links follow when their
+/// originals are there. A hard link whose original is not restored gets the content. Every block is verified, and long files get
+/// their name only when the SHA-256 of the whole content holds.
+///
+/// # Errors
+/// The target cannot be used, or a temporary file fails. What is wrong with the pack is told to `observer`, or is in
+/// [`ExtractReport::stopped`].
+pub fn extract_reader<R>(
+    reader: &PackReader<R>,
+    target: impl AsRef<Path>,
+    selection: &Selection,
+    options: &ExtractOptions,
+    observer: &mut RestoreObserver,
+) -> Result<ExtractReport, RestoreError>
+where
+    R: ReadAt + Clone + Send + Sync + 'static,
+{
+    let restorer = Arc::new(Restorer::new(target, options.restore.clone())?);
+    let (shared, reading) = (Arc::clone(&restorer), reader.clone());
+    let pool = Pool::new(options.threads, move |job| work(&reading, &shared, job));
+    let mut observer = |event| observer(event);
+    let mut run = Run {
+        reader,
+        restorer,
+        queue: Ordered::new(pool, options.budget),
+        tally: Tally::new(&mut observer),
+        restored: Ids::default(),
+        copies: HashMap::new(),
+    };
+    let spilled = |error| RestoreError::system("sort the entries", error);
+    let mut plan = Plan { files: Sorter::new(SORT_BUDGET), links: Sorter::new(SORT_BUDGET) };
+    if let Err(error) = run.choose(selection, &mut plan).map_err(spilled)? {
+        run.tally.report.stopped = Some(error);
+    }
+    let (files, links) = (plan.files.finish(), plan.links.finish());
+    run.restore_files(files.map_err(spilled)?.iter().map_err(spilled)?).map_err(spilled)?;
+    run.drain();
+    run.restore_links(links.map_err(spilled)?.iter().map_err(spilled)?).map_err(spilled)?;
+    run.drain();
+    run.end(selection)
+}
+
+/// What is to be done, sorted by where it is announced.
+struct Plan {
+    files: Sorter,
+    links: Sorter,
+}
+
+struct Run<'a, R: ReadAt> {
+    reader: &'a PackReader<R>,
+    restorer: Arc<Restorer>,
+    queue: Ordered<Job, Done>,
+    tally: Tally<'a>,
+    /// Entries that are there: hard links may name them.
+    restored: Ids,
+    /// Where the content of an entry that is not restored was put for a hard link; further links to it lead there.
+    copies: HashMap<u64, Vec<u8>>,
+}
+
+/// An entry of a batch.
+struct Item {
+    id: u64,
+    path: Vec<u8>,
+    /// Where its leaf stands, if it is a file that has one.
+    leaf: Option<u64>,
+}
+
+enum Job {
+    /// Entries of the batch at `record`.
+    Batch { record: u64, items: Vec<Item> },
+    /// A part of a long file.
+    Piece { piece: Piece, file: Arc<Listed>, offset: u64, len: usize },
+    /// The end of a long file.
+    End { output: Arc<Output>, id: Option<u64>, size: u64, sha256: [u8; 32] },
+}
+
+/// What came of a job.
+#[derive(Default)]
+struct Done {
+    events: Vec<RestoreEvent>,
+    restored: Vec<u64>,
+}
+
+impl<R: ReadAt + Clone + Send + Sync + 'static> Run<'_, R> {
+    /// Goes through the manifest. The inner error is the pack's.
+    fn choose(&mut self, selection: &Selection, plan: &mut Plan) -> io::Result<Result<(), Error>> {
+        let places = selection.places().unwrap_or_else(|| vec![Vec::new()]);
+        for place in places {
+            for entry in self.reader.entries_within(&place) {
+                match entry {
+                    Ok(entry) if selection.selects(&entry.path) => self.plan(&entry, plan)?,
+                    Ok(_) => {}
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn plan(&mut self, entry: &Listed, plan: &mut Plan) -> io::Result<()> {
+        let (Some(record), Some(id)) = (entry.record, entry.id) else {
+            let mut metadata = Metadata::default();
+            (metadata.mode, metadata.mtime) = (entry.mode, entry.mtime);
+            let tally = &mut self.tally;
+            self.restorer.directory(&entry.path, &metadata, &mut |event| tally.tell(event));
+            return Ok(());
+        };
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&record.to_be_bytes());
+        key[8..].copy_from_slice(&id.to_be_bytes());
+        let long = entry.kind == EntryKind::File && entry.sha256.is_some();
+        let leaf = entry.runs.first().map_or(u64::MAX, |run| run.position);
+        let mut value = Vec::with_capacity(entry.path.len() + 9);
+        value.push(u8::from(long));
+        value.extend_from_slice(&leaf.to_le_bytes());
+        value.extend_from_slice(&entry.path);
+        match entry.kind {
+            EntryKind::HardLink => plan.links.push(&key, &value),
+            _ => plan.files.push(&key, &value),
+        }
+    }
+
+    fn restore_files(&mut self, mut sorted: crate::sorter::SortedIter<'_>) -> io::Result<()> {
+        let (mut record, mut items) = (0, Vec::new());
+        while let Some((key, value)) = sorted.next()? {
+            let Some((at, long, item)) = read_plan(key, value) else { continue };
+            if (at != record || items.len() >= MOST_ITEMS) && !items.is_empty() {
+                let items = std::mem::take(&mut items);
+                self.push(Job::Batch { record, items }, BATCH_COST);
+            }
+            record = at;
+            match long {
+                true => self.long_file(&item.path),
+                false => items.push(item),
+            }
+        }
+        if !items.is_empty() {
+            self.push(Job::Batch { record, items }, BATCH_COST);
+        }
+        Ok(())
+    }
+
+    /// Cuts a long file into pieces for the pool.
+    fn long_file(&mut self, path: &[u8]) {
+        let found = self.reader.find(path).and_then(|entry| {
+            let entry = entry.ok_or_else(|| Error::mismatch(path, "its entry", 0))?;
+            let announced = self.reader.announced(&entry)?;
+            Ok((entry, announced.map(|announced| announced.metadata).unwrap_or_default()))
+        });
+        match found {
+            Ok((entry, metadata)) => {
+                let id = entry.id;
+                self.content(path, &metadata, entry, id);
+            }
+            Err(error) => self.problem(path, error.into()),
+        }
+    }
+
+    /// Restores the content of `source` at `path`.
+    fn content(&mut self, path: &[u8], metadata: &Metadata, source: Listed, id: Option<u64>) {
+        let stated = self.reader.sha256(&source).and_then(|sha256| {
+            let both = sha256.zip(source.size);
+            both.ok_or_else(|| Error::mismatch(path, "what is known of its content", 0))
+        });
+        let (sha256, size) = match stated {
+            Ok(stated) => stated,
+            Err(error) => return self.problem(path, error.into()),
+        };
+        let tally = &mut self.tally;
+        let file = self.restorer.create(path, metadata, &mut |event| tally.tell(event));
+        let Some(file) = file else { return };
+        let output = Arc::new(Output::new(file, metadata.clone()));
+        let source = Arc::new(source);
+        let mut offset = 0;
+        while offset < size {
+            let len = PIECE.min(size - offset);
+            let piece = output.announce();
+            // Pieces are at most a few MiB.
+            let bytes = usize::try_from(len).unwrap_or(usize::MAX);
+            let file = Arc::clone(&source);
+            self.push(Job::Piece { piece, file, offset, len: bytes }, bytes);
+            offset += len;
+        }
+        self.push(Job::End { output, id, size, sha256 }, 0);
+    }
+
+    /// Links to what is restored; to what is not, the content takes the place of the link.
+    fn restore_links(&mut self, mut sorted: crate::sorter::SortedIter<'_>) -> io::Result<()> {
+        let mut batch: Option<(u64, Vec<Announced>)> = None;
+        while let Some((key, value)) = sorted.next()? {
+            let Some((record, _, item)) = read_plan(key, value) else { continue };
+            if batch.as_ref().is_none_or(|(at, _)| *at != record) {
+                match self.reader.batch(record) {
+                    Ok(found) => batch = Some((record, found.entries)),
+                    Err(error) => {
+                        self.problem(&item.path, error.into());
+                        continue;
+                    }
+                }
+            }
+            let entries = batch.as_ref().map_or(&[][..], |(_, entries)| entries);
+            match find(entries, &item, record) {
+                Ok(entry) => self.link(&entry.clone()),
+                Err(error) => self.problem(&item.path, error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, entry: &Announced) {
+        let (Some(target), Some(id)) = (&entry.target, entry.target_id) else { return };
+        let original = match self.restored.contains(id) {
+            true => Some(target.clone()),
+            false => self.copies.get(&id).cloned(),
+        };
+        if let Some(original) = original {
+            // A copy may still be under construction.
+            self.drain();
+            let tally = &mut self.tally;
+            let tell = &mut |event| tally.tell(event);
+            self.restorer.hard_link(&entry.path, &original, &entry.metadata, tell);
+            return;
+        }
+        let lost = || {
+            let path = target.escape_ascii().to_string();
+            RestoreError::new(RestoreErrorKind::LostOriginal { path })
+        };
+        match self.reader.find(target) {
+            Ok(Some(source)) if source.kind == EntryKind::File => {
+                self.copies.insert(id, entry.path.clone());
+                self.content(&entry.path, &entry.metadata, source, None);
+            }
+            Ok(Some(source)) if source.kind == EntryKind::Symlink => {
+                let to = source.target.unwrap_or_default();
+                let tally = &mut self.tally;
+                let tell = &mut |event| tally.tell(event);
+                self.restorer.symlink(&entry.path, &to, &entry.metadata, tell);
+            }
+            Ok(_) => self.problem(&entry.path, lost()),
+            Err(error) => self.problem(&entry.path, error.into()),
+        }
+    }
+
+    fn problem(&mut self, path: &[u8], error: RestoreError) {
+        self.tally.tell(RestoreEvent::Problem { path: path.to_vec(), error });
+    }
+
+    fn push(&mut self, job: Job, cost: usize) {
+        while let Some(done) = self.queue.pop_ready() {
+            self.settle(done);
+        }
+        while !self.queue.has_room(cost) {
+            match self.queue.pop() {
+                Some(done) => self.settle(done),
+                None => break,
+            }
+        }
+        self.queue.push(job, cost);
+    }
+
+    fn drain(&mut self) {
+        while let Some(done) = self.queue.pop() {
+            self.settle(done);
+        }
+    }
+
+    fn settle(&mut self, done: Result<Done, carstone_layer::Error>) {
+        match done {
+            Ok(done) => {
+                done.restored.into_iter().for_each(|id| self.restored.insert(id));
+                done.events.into_iter().for_each(|event| self.tally.tell(event));
+            }
+            Err(error) => {
+                let lost = Error::new(ErrorKind::Io(error.into()), 0);
+                self.problem(b"", lost.into());
+            }
+        }
+    }
+
+    fn end(self, selection: &Selection) -> Result<ExtractReport, RestoreError> {
+        let Self { restorer, queue, mut tally, .. } = self;
+        drop(queue); // With the pool's threads goes their share of the restorer.
+        if let Some(restorer) = Arc::into_inner(restorer) {
+            restorer.finish(&mut |event| tally.tell(event));
+        }
+        tally.report.unmatched = selection.unmatched();
+        Ok(tally.report)
+    }
+}
+
+/// What the pool does.
+fn work<R: ReadAt + Clone>(reader: &PackReader<R>, restorer: &Restorer, job: Job) -> Done {
+    let mut done = Done::default();
+    match job {
+        Job::Batch { record, items } => restore_batch(reader, restorer, record, &items, &mut done),
+        Job::Piece { piece, file, offset, len } => match read_piece(reader, &file, offset, len) {
+            Ok(data) => {
+                if piece.write(Arc::new(data), offset) {
+                    done.events.push(RestoreEvent::Progress { bytes: len as u64 });
+                }
+            }
+            Err(error) => piece.fail(Error::from(error).into()),
+        },
+        Job::End { output, id, size, sha256 } => {
+            let Done { events, restored } = &mut done;
+            if output.finish(restorer, size, &sha256, &mut |event| events.push(event)) {
+                restored.extend(id);
+            }
+        }
+    }
+    done
+}
+
+fn read_piece<R: ReadAt + Clone>(
+    reader: &PackReader<R>,
+    file: &Listed,
+    offset: u64,
+    len: usize,
+) -> io::Result<Vec<u8>> {
+    let mut content = reader.open_file(file)?;
+    content.seek(SeekFrom::Start(offset))?;
+    let mut data = vec![0; len];
+    content.read_exact(&mut data)?;
+    Ok(data)
+}
+
+/// Restores directories, symlinks and whole files that one batch announces.
+fn restore_batch<R: ReadAt>(
+    reader: &PackReader<R>,
+    restorer: &Restorer,
+    record: u64,
+    items: &[Item],
+    done: &mut Done,
+) {
+    let batch = reader.batch(record);
+    let mut data = Vec::new();
+    for item in items {
+        let found = match &batch {
+            Ok(batch) => find(&batch.entries, item, record),
+            Err(_) => Err(Error::new(ErrorKind::BadRecord("its entry batch is damaged"), record)),
+        };
+        let found = found.and_then(|entry| {
+            if entry.kind == EntryKind::File {
+                read_leaf(reader, entry, item.leaf, &mut data)?;
+            }
+            Ok(entry)
+        });
+        let Done { events, restored } = done;
+        let mut told = |event| events.push(event);
+        let there = match found {
+            Err(error) => {
+                let path = item.path.clone();
+                told(RestoreEvent::Problem { path, error: error.into() });
+                false
+            }
+            Ok(entry) => {
+                let (path, metadata) = (entry.path.as_slice(), &entry.metadata);
+                match entry.kind {
+                    EntryKind::File => {
+                        let there = restorer.file(path, metadata, &data, &mut told);
+                        told(RestoreEvent::Progress { bytes: data.len() as u64 });
+                        there
+                    }
+                    EntryKind::Symlink => {
+                        let target = entry.target.as_deref().unwrap_or_default();
+                        restorer.symlink(path, target, metadata, &mut told)
+                    }
+                    EntryKind::Directory => restorer.directory(path, metadata, &mut told),
+                    EntryKind::HardLink => false,
+                }
+            }
+        };
+        if there {
+            restored.push(item.id);
+        }
+    }
+}
+
+/// The content of a whole file: one leaf, which must be its root.
+fn read_leaf<R: ReadAt>(
+    reader: &PackReader<R>,
+    entry: &Announced,
+    position: Option<u64>,
+    data: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let mismatch = |at| Error::mismatch(&entry.path, "its leaf", at);
+    let (Some(root), Some(size)) = (entry.root, entry.size) else {
+        return Err(Error::mismatch(&entry.path, "its root, which the batch lacks,", 0));
+    };
+    let at = position.unwrap_or_default();
+    let found = match position {
+        Some(position) => reader.leaf(position, data)?.map(|section| section.cid),
+        None => None,
+    };
+    match found == Some(root) && data.len() as u64 == size {
+        true => Ok(()),
+        false => Err(mismatch(at)),
+    }
+}
+
+fn find<'a>(entries: &'a [Announced], item: &Item, record: u64) -> Result<&'a Announced, Error> {
+    let found = entries.iter().find(|entry| entry.id == item.id && entry.path == item.path);
+    found.ok_or_else(|| Error::mismatch(&item.path, "its entry in the batch", record))
+}
+
+fn read_plan(key: &[u8], value: &[u8]) -> Option<(u64, bool, Item)> {
+    let (record, id) = key.split_first_chunk::<8>()?;
+    let (long, value) = value.split_first()?;
+    let (leaf, path) = value.split_first_chunk::<8>()?;
+    let leaf = Some(u64::from_le_bytes(*leaf)).filter(|&leaf| leaf != u64::MAX);
+    let id = u64::from_be_bytes(id.try_into().ok()?);
+    Some((u64::from_be_bytes(*record), *long != 0, Item { id, path: path.to_vec(), leaf }))
+}
+
+/// Bytes of a long file that one job takes.
+const PIECE: u64 = 4 << 20;
+/// What a batch job holds in memory: records and one leaf at a time.
+const BATCH_COST: usize = 2 << 20;
+/// Entries in one job; a batch has no more.
+const MOST_ITEMS: usize = 512;
+const SORT_BUDGET: usize = 16 << 20;
