@@ -1,5 +1,6 @@
 //! Chores of the carstone workspace: `cargo xtask <task>`. Each task is a file of its own.
 
+mod consumers;
 mod demo;
 mod process;
 mod vectors;
@@ -20,6 +21,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Build and run the programs in tests/consumers
+    Consumers,
     /// Pack a real tree, list it, read from its middle, restore and compare it
     Demo(demo::Arguments),
     /// Make the test vectors anew with the independent Python implementation
@@ -29,6 +32,7 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     let root = workspace_root()?;
     match Arguments::parse().task {
+        Task::Consumers => consumers::run(&root),
         Task::Demo(arguments) => demo::run(&root, &arguments),
         Task::Vectors(arguments) => vectors::run(&root, &arguments),
     }
