@@ -9,6 +9,7 @@ mod error;
 mod keys;
 mod open;
 mod stream;
+mod verify;
 mod write;
 
 pub use detect::{Format, detect};
@@ -16,4 +17,5 @@ pub use error::{Error, ErrorKind};
 pub use keys::{Protection, envelope_keys};
 pub use open::{OpenOptions, Opened, SharedSource, Stored, inspect, open};
 pub use stream::{FailSafe, Streamed, fail_safe, stream};
+pub use verify::{LayerCheck, StackCheck, verify};
 pub use write::{StackWriter, WriteOptions, write};

@@ -1,0 +1,10 @@
+//! The commands, a file each.
+
+pub(crate) mod cat;
+pub(crate) mod completions;
+pub(crate) mod create;
+pub(crate) mod extract;
+pub(crate) mod info;
+pub(crate) mod keygen;
+pub(crate) mod list;
+pub(crate) mod verify;

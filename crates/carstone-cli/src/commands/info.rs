@@ -1,0 +1,167 @@
+//! `carstone info`: what a pack is made of.
+
+use anyhow::Context;
+use carstone::layer::{LayerId, LayerSlot};
+use carstone::raw::Container;
+use carstone::stack::{self, Format, OpenOptions, Stored};
+use serde_json::{Map, Value, json};
+
+use crate::cli::InfoArgs;
+use crate::exit::Exit;
+use crate::input::{Pack, PlainCar, explained, open_strict};
+use crate::keys::Keys;
+use crate::names::{hex, human};
+use crate::output::Output;
+use crate::source::{Bytes, Source};
+
+/// Tells what is public, and with a key the rest.
+pub(crate) fn run(args: InfoArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let keys = Keys::new(&args.keys)?;
+    let source = Source::open(&args.pack)?.spooled()?;
+    let name = source.name.clone();
+    let Bytes::File(file) = source.bytes else { return Ok(Exit::Failed) };
+    let mut facts = Facts::default();
+    if source.format == Format::Car {
+        let car = PlainCar::open(file).with_context(|| name.clone())?;
+        facts.car(&car);
+        facts.print(output)?;
+        if let Some(fault) = car.fault() {
+            output.problem(name.as_bytes(), &crate::input::chain(fault))?;
+        }
+        return Ok(Exit::found(car.fault().is_some()));
+    }
+    let again = file.try_clone().context("cannot open it again")?;
+    let stored = stack::inspect(file, &OpenOptions::default()).map_err(explained);
+    let stored = stored.with_context(|| name.clone())?;
+    facts.container(&stored.container, stored.stored_len);
+    facts.recipients(&stored).with_context(|| name.clone())?;
+    let locked = stored.encryption.is_some() && keys.is_empty();
+    if !locked {
+        let pack = open_strict(again, &keys, None).map_err(explained).with_context(|| name)?;
+        facts.pack(&pack, stored.stored_len);
+    }
+    facts.print(output)?;
+    if locked {
+        output.note("The rest is encrypted, and needs a key: -i FILE or -p.");
+    }
+    Ok(Exit::Intact)
+}
+
+/// What is told, as lines for people and as fields for programs.
+#[derive(Default)]
+struct Facts {
+    lines: Vec<(&'static str, String)>,
+    fields: Map<String, Value>,
+}
+
+impl Facts {
+    fn container(&mut self, container: &Container, stored_len: u64) {
+        let id = hex(container.pack_id.as_bytes());
+        self.line("format", format!("carstone pack, version 1.{}", container.minor));
+        self.line("pack id", id.clone());
+        self.line("stored", bytes(stored_len));
+        let mut layers = Vec::new();
+        for (number, slot) in container.layers.slots().iter().enumerate() {
+            let (text, value) = layer(slot);
+            self.line(if number == 0 { "layers" } else { "" }, text);
+            layers.push(value);
+        }
+        self.field("format", "pack".into());
+        self.field("version", format!("1.{}", container.minor).into());
+        self.field("pack_id", id.into());
+        self.field("stored", stored_len.into());
+        self.field("layers", layers.into());
+    }
+
+    fn recipients(&mut self, stored: &Stored) -> anyhow::Result<()> {
+        self.field("encrypted", stored.encryption.is_some().into());
+        if stored.encryption.is_none() {
+            return Ok(());
+        }
+        let kinds: Vec<String> =
+            stored.recipients()?.iter().map(ToString::to_string).collect();
+        let text = match kinds.len() {
+            0 => "none: the key is kept elsewhere".to_owned(),
+            n => format!("{n}: {}", kinds.join(", ")),
+        };
+        self.line("recipients", text);
+        self.field("recipients", kinds.into());
+        Ok(())
+    }
+
+    fn pack(&mut self, pack: &Pack, stored_len: u64) {
+        let tail = pack.reader.tail();
+        self.roots(&tail.roots.iter().map(ToString::to_string).collect::<Vec<_>>());
+        self.line("entries", tail.entries.to_string());
+        self.line("blocks", tail.blocks.to_string());
+        self.line("content", bytes(tail.size));
+        self.line("car stream", bytes(pack.layers.len()));
+        let ratio = tail.size as f64 / stored_len.max(1) as f64;
+        self.line("ratio", format!("{ratio:.2} (content to stored)"));
+        self.field("entries", tail.entries.into());
+        self.field("blocks", tail.blocks.into());
+        self.field("content", tail.size.into());
+        self.field("car_stream", pack.layers.len().into());
+        self.field("ratio", ratio.into());
+    }
+
+    fn car(&mut self, car: &PlainCar) {
+        self.line("format", "plain CAR, version 1".to_owned());
+        self.roots(&car.roots().iter().map(ToString::to_string).collect::<Vec<_>>());
+        self.line("blocks", car.blocks().to_string());
+        self.field("format", "car".into());
+        self.field("version", "1".into());
+        self.field("blocks", car.blocks().into());
+        if let Ok(len) = carstone::layer::ReadAt::size(car.file()) {
+            self.line("stored", bytes(len));
+            self.field("stored", len.into());
+        }
+    }
+
+    fn roots(&mut self, roots: &[String]) {
+        for (number, root) in roots.iter().enumerate() {
+            self.line(if number == 0 { "root" } else { "" }, root.clone());
+        }
+        self.field("roots", roots.into());
+    }
+
+    fn line(&mut self, name: &'static str, text: String) {
+        self.lines.push((name, text));
+    }
+
+    fn field(&mut self, name: &str, value: Value) {
+        self.fields.insert(name.to_owned(), value);
+    }
+
+    fn print(&mut self, output: &mut Output) -> anyhow::Result<()> {
+        if output.is_json() {
+            return output.object("info", std::mem::take(&mut self.fields));
+        }
+        for (name, text) in &self.lines {
+            output.line(format!("{name:<11} {text}").as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+fn layer(slot: &LayerSlot) -> (String, Value) {
+    match slot.id {
+        LayerId::ENCRYPTION => (
+            format!("encryption: AES-256-GCM, frames of {}", human(slot.unit.into())),
+            json!({"layer": "encryption", "algorithm": "AES-256-GCM", "frame": slot.unit}),
+        ),
+        LayerId::COMPRESSION => (
+            format!("compression: blocks of {}", human(slot.unit.into())),
+            json!({"layer": "compression", "block": slot.unit}),
+        ),
+        LayerId::POSITION => ("position".to_owned(), json!({"layer": "position"})),
+        other => (other.to_string(), json!({"layer": other.to_string()})),
+    }
+}
+
+fn bytes(count: u64) -> String {
+    match count {
+        0..1024 => format!("{count} bytes"),
+        _ => format!("{count} bytes ({})", human(count)),
+    }
+}

@@ -1,0 +1,51 @@
+//! `carstone keygen`: a new age identity.
+
+use std::fs::OpenOptions;
+use std::io::{IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
+
+use anyhow::Context;
+use carstone::keys::Identity;
+use carstone::keys::secrecy::ExposeSecret;
+use serde_json::Map;
+
+use crate::cli::KeygenArgs;
+use crate::exit::Exit;
+use crate::output::Output;
+
+/// Makes an identity and writes it as `age-keygen` does.
+pub(crate) fn run(args: KeygenArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let identity = Identity::generate()?;
+    let public = identity.to_public().to_string();
+    let text = identity.keygen_text();
+    match &args.output {
+        Some(path) => {
+            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            let name = || path.display().to_string();
+            let mut file = file.context("cannot make a new file").with_context(name)?;
+            let written = file.write_all(text.expose_secret().as_bytes());
+            if let Err(error) = written.and_then(|()| file.sync_all()) {
+                // Half a key is worse than none.
+                let _ = std::fs::remove_file(path);
+                return Err(error).context("cannot write").with_context(name);
+            }
+        }
+        None if output.is_json() => {
+            let mut fields = Map::new();
+            fields.insert("identity".to_owned(), identity.to_secret_text().expose_secret().into());
+            fields.insert("public_key".to_owned(), public.into());
+            output.object("identity", fields)?;
+            return Ok(Exit::Intact);
+        }
+        None => output.bytes(text.expose_secret().as_bytes())?,
+    }
+    if output.is_json() {
+        let mut fields = Map::new();
+        fields.insert("public_key".to_owned(), public.into());
+        output.object("identity", fields)?;
+    } else if args.output.is_some() || !std::io::stdout().is_terminal() {
+        output.flush()?;
+        eprintln!("Public key: {public}");
+    }
+    Ok(Exit::Intact)
+}

@@ -1,0 +1,212 @@
+//! `carstone list`: what a pack holds.
+
+use std::collections::{HashMap, VecDeque};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+
+use anyhow::Context;
+use carstone::pack::fs::Selection;
+use carstone::pack::{Announced, EntryKind, Event, Listed};
+
+use crate::cli::ListArgs;
+use crate::dag;
+use crate::exit::Exit;
+use crate::input::{Input, Pack, PlainCar, Stream, chain};
+use crate::keys::Keys;
+use crate::output::Output;
+use crate::rows::{Row, Style};
+use crate::source::Source;
+
+/// Lists.
+pub(crate) fn run(args: ListArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let keys = Keys::new(&args.keys)?;
+    let source = Source::open(&args.pack)?;
+    let name = source.name.clone();
+    let style = match (args.long, args.null) {
+        (true, _) => Style::Long,
+        (_, true) => Style::Nul,
+        _ => Style::Names,
+    };
+    let selection = selection(&args.patterns);
+    let printer = Printer { style, digests: args.long || output.is_json(), selection: &selection };
+    match Input::open(source, &keys, args.threads)? {
+        Input::Pack(pack) => printer.pack(&pack, output).with_context(|| name)?,
+        Input::Stream(stream, fault) => {
+            printer.stream(*stream, &name, output)?;
+            if let Some(fault) = fault {
+                output.problem(name.as_bytes(), &chain(&fault))?;
+            }
+        }
+        Input::Car(car) => printer.car(&car, &name, output)?,
+    }
+    report_unmatched(&selection, output)
+}
+
+/// Everything, or what the patterns say.
+pub(crate) fn selection(patterns: &[OsString]) -> Selection {
+    match patterns {
+        [] => Selection::all(),
+        patterns => Selection::patterns(patterns.iter().map(|pattern| pattern.as_bytes())),
+    }
+}
+
+/// Says which patterns matched nothing; the exit status that follows from everything said so far.
+pub(crate) fn report_unmatched(
+    selection: &Selection,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let unmatched = selection.unmatched();
+    for pattern in &unmatched {
+        output.problem(pattern, &"matches nothing in the pack")?;
+    }
+    match unmatched.is_empty() {
+        true => Ok(Exit::found(output.problems() > 0)),
+        false => Ok(Exit::Failed),
+    }
+}
+
+struct Printer<'a> {
+    style: Style,
+    /// Whether digests are shown, which may take reading a little more.
+    digests: bool,
+    selection: &'a Selection,
+}
+
+impl Printer<'_> {
+    fn pack(&self, pack: &Pack, output: &mut Output) -> anyhow::Result<()> {
+        for entry in pack.reader.entries() {
+            let entry = entry?;
+            if !self.selection.selects(&entry.path) {
+                continue;
+            }
+            let mut row = row_of(&entry);
+            if self.digests {
+                row.sha256 = pack.reader.sha256(&entry)?;
+                if entry.kind == EntryKind::HardLink {
+                    row.size = pack.reader.original(&entry)?.and_then(|original| original.size);
+                }
+            }
+            row.print(self.style, output)?;
+        }
+        Ok(())
+    }
+
+    /// Entries as they come. A row is shown when its content has come, in the order of announcement.
+    fn stream(&self, mut stream: Stream, name: &str, output: &mut Output) -> anyhow::Result<()> {
+        let mut waiting = Waiting::default();
+        loop {
+            match stream.next() {
+                Ok(Some(Event::Entry(entry))) => waiting.announce(&entry, self.selection),
+                Ok(Some(Event::End { id, size, sha256, .. })) => waiting.end(id, size, sha256),
+                Ok(Some(Event::Abandoned { id })) => waiting.abandon(id),
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(error) => {
+                    waiting.print(true, self.style, output)?;
+                    return output.problem(name.as_bytes(), &chain(&error));
+                }
+            }
+            waiting.print(false, self.style, output)?;
+        }
+        waiting.print(true, self.style, output)
+    }
+
+    fn car(&self, car: &PlainCar, name: &str, output: &mut Output) -> anyhow::Result<()> {
+        let mut problems = Vec::new();
+        dag::visit(car, self.digests, &mut |row| match row {
+            Ok(row) if self.selection.selects(&row.path) => row.print(self.style, output),
+            Ok(_) => Ok(()),
+            Err(problem) => {
+                problems.push(problem);
+                Ok(())
+            }
+        })
+        .with_context(|| name.to_owned())?;
+        for (path, what) in problems {
+            output.problem(&path, &what)?;
+        }
+        match car.fault() {
+            Some(fault) => output.problem(name.as_bytes(), &chain(fault)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn row_of(entry: &Listed) -> Row {
+    Row {
+        path: entry.path.clone(),
+        kind: entry.kind,
+        mode: entry.mode,
+        mtime: entry.mtime,
+        size: entry.size,
+        sha256: None,
+        target: entry.target.clone(),
+        complete: true,
+    }
+}
+
+/// Rows that are announced and not yet shown.
+#[derive(Default)]
+struct Waiting {
+    rows: VecDeque<Option<Row>>,
+    /// Number of the row at the front.
+    first: usize,
+    /// Files whose content is still to come.
+    open: HashMap<u64, usize>,
+}
+
+impl Waiting {
+    fn announce(&mut self, entry: &Announced, selection: &Selection) {
+        if !selection.selects(&entry.path) {
+            return;
+        }
+        let is_file = entry.kind == EntryKind::File;
+        if is_file {
+            self.open.insert(entry.id, self.first + self.rows.len());
+        }
+        self.rows.push_back(Some(Row {
+            path: entry.path.clone(),
+            kind: entry.kind,
+            mode: entry.metadata.mode,
+            mtime: entry.metadata.mtime,
+            size: entry.size,
+            sha256: None,
+            target: entry.target.clone(),
+            complete: !is_file,
+        }));
+    }
+
+    fn end(&mut self, id: u64, size: u64, sha256: [u8; 32]) {
+        if let Some(Some(row)) = self.take(id) {
+            row.size = Some(size);
+            row.sha256 = Some(sha256);
+            row.complete = true;
+        }
+    }
+
+    fn abandon(&mut self, id: u64) {
+        if let Some(row) = self.take(id) {
+            *row = None;
+        }
+    }
+
+    fn take(&mut self, id: u64) -> Option<&mut Option<Row>> {
+        let number = self.open.remove(&id)?;
+        self.rows.get_mut(number.checked_sub(self.first)?)
+    }
+
+    /// Shows the rows at the front that are complete, or all of them.
+    fn print(&mut self, all: bool, style: Style, output: &mut Output) -> anyhow::Result<()> {
+        while let Some(row) = self.rows.front() {
+            if !all && row.as_ref().is_some_and(|row| !row.complete) {
+                break;
+            }
+            if let Some(row) = row {
+                row.print(style, output)?;
+            }
+            self.rows.pop_front();
+            self.first += 1;
+        }
+        Ok(())
+    }
+}

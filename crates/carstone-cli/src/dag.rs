@@ -1,0 +1,132 @@
+//! Files in a plain CAR: a walk over its DAG.
+
+use std::io::Read;
+
+use carstone::car::Cid;
+use carstone::pack::{EntryKind, Timestamp};
+use carstone::unixfs::{self, FileReader, Limits, State, Step, walk};
+use sha2::{Digest, Sha256};
+
+use crate::input::{PlainCar, chain};
+use crate::rows::Row;
+
+/// An entry, or the path of something that cannot be shown, and why.
+pub(crate) type Found = Result<Row, (Vec<u8>, String)>;
+
+/// Visits all entries below all roots. Below several roots each path starts with the root's CID; a root that is a file is
+/// called [`UNNAMED`].
+pub(crate) fn visit(
+    car: &PlainCar,
+    digests: bool,
+    found: &mut dyn FnMut(Found) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    for root in car.roots() {
+        let mut failed = None;
+        let mut visitor = |entry: unixfs::Entry| {
+            let path = path_of(car, root, &entry);
+            match found(row(car, entry, path, digests)) {
+                Ok(()) => Ok(Step::Into),
+                Err(error) => {
+                    failed = Some(error);
+                    Ok(Step::Stop)
+                }
+            }
+        };
+        walk(car, root, &Limits::default(), &mut visitor)?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// The root and the path below it that a path means.
+pub(crate) fn locate<'a>(car: &'a PlainCar, path: &'a [u8]) -> Option<(&'a Cid, &'a [u8])> {
+    match car.roots() {
+        [root] if path == UNNAMED => {
+            let mut is_file = false;
+            let visited = walk(car, root, &Limits::default(), &mut |entry| {
+                is_file = entry.kind == unixfs::EntryKind::File;
+                Ok(Step::Stop)
+            });
+            Some((root, if visited.is_ok() && is_file { b"" } else { path }))
+        }
+        [root] => Some((root, path)),
+        roots => {
+            let cut = path.iter().position(|byte| *byte == b'/').unwrap_or(path.len());
+            let root = roots.iter().find(|root| root.to_string().as_bytes() == &path[..cut])?;
+            Some((root, path.get(cut + 1..).unwrap_or_default()))
+        }
+    }
+}
+
+fn path_of(car: &PlainCar, root: &Cid, entry: &unixfs::Entry) -> Vec<u8> {
+    let mut path = match car.roots() {
+        [_] if entry.path.is_empty() && entry.kind == unixfs::EntryKind::File => UNNAMED.to_vec(),
+        [_] => Vec::new(),
+        _ => root.to_string().into_bytes(),
+    };
+    if !path.is_empty() && !entry.path.is_empty() {
+        path.push(b'/');
+    }
+    path.extend_from_slice(&entry.path);
+    path
+}
+
+fn row(car: &PlainCar, entry: unixfs::Entry, path: Vec<u8>, digests: bool) -> Found {
+    match &entry.state {
+        State::Present => {}
+        State::Missing => return Err((path, format!("block {} is not in the CAR", entry.cid))),
+        State::Damaged(error) => return Err((path, chain(error))),
+        State::BadName(fault) => return Err((path, format!("the name {fault}"))),
+        State::Duplicate => return Err((path, "the name stands twice".to_owned())),
+        _ => return Err((path, "the entry is misplaced".to_owned())),
+    }
+    let (kind, target) = match entry.kind {
+        unixfs::EntryKind::File => (EntryKind::File, None),
+        unixfs::EntryKind::Directory => (EntryKind::Directory, None),
+        unixfs::EntryKind::Symlink { target } => (EntryKind::Symlink, Some(target)),
+        unixfs::EntryKind::Other { codec } => {
+            return Err((path, format!("is not UnixFS, but of the codec {codec:#x}")));
+        }
+        _ => return Err((path, "a part of the directory is missing".to_owned())),
+    };
+    let sha256 = match (kind, digests) {
+        (EntryKind::File, true) => {
+            Some(digest(car, &entry.cid).map_err(|error| (path.clone(), chain(&error)))?)
+        }
+        _ => None,
+    };
+    Ok(Row {
+        path,
+        kind,
+        mode: entry.mode,
+        mtime: entry.mtime.map(|(seconds, nanos)| Timestamp { seconds, nanos }),
+        size: entry.size.filter(|_| kind == EntryKind::File),
+        sha256,
+        target,
+        complete: true,
+    })
+}
+
+/// SHA-256 of a file's content; of a raw leaf its CID tells it.
+fn digest(car: &PlainCar, cid: &Cid) -> Result<[u8; 32], unixfs::Error> {
+    let of_leaf = cid.codec() == RAW && cid.hash().code() == SHA2_256;
+    if of_leaf && let Ok(digest) = cid.hash().digest().try_into() {
+        return Ok(digest);
+    }
+    let mut reader = FileReader::open(car, cid)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok(hasher.finalize().into()),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}
+
+/// What a file without a name is called.
+pub(crate) const UNNAMED: &[u8] = b"unknown";
+const RAW: u64 = 0x55;
+const SHA2_256: u64 = 0x12;

@@ -1,0 +1,183 @@
+//! Opens what is to be read: a pack at random, a pack front to back, or a plain CAR.
+
+mod car;
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+
+use anyhow::Context;
+use carstone::layer::default_threads;
+use carstone::pack::{PackReader, PackStream, StreamOptions};
+use carstone::raw;
+use carstone::stack::{self, ErrorKind, Format, OpenOptions, Opened, SharedSource, Streamed};
+
+pub(crate) use car::PlainCar;
+
+use crate::keys::Keys;
+use crate::source::{Bytes, Source};
+
+/// A pack that is read front to back.
+pub(crate) type Stream = PackStream<Streamed<'static>>;
+
+/// What is to be read.
+pub(crate) enum Input {
+    /// A sound pack, at random.
+    Pack(Box<Pack>),
+    /// A pack from a pipe, or one that lacks its end: `fault` says why it is read front to back.
+    Stream(Box<Stream>, Option<stack::Error>),
+    /// A plain CAR.
+    Car(PlainCar),
+}
+
+/// A pack at random.
+pub(crate) struct Pack {
+    /// The layers.
+    pub layers: Opened,
+    /// The entries.
+    pub reader: PackReader<SharedSource>,
+}
+
+/// Settings of the layers.
+pub(crate) fn options(threads: Option<usize>) -> OpenOptions {
+    OpenOptions::default().threads(threads.unwrap_or_else(default_threads))
+}
+
+impl Input {
+    /// Opens a source. A file that is damaged at its end is read front to back instead.
+    pub(crate) fn open(
+        source: Source,
+        keys: &Keys,
+        threads: Option<usize>,
+    ) -> anyhow::Result<Self> {
+        let name = source.name;
+        let input = match (source.format, source.bytes) {
+            (Format::Car, Bytes::File(file)) => PlainCar::open(file).map(Self::Car),
+            (Format::Car, Bytes::Pipe(pipe)) => {
+                let spooled = Source { name: name.clone(), format: Format::Car, bytes: Bytes::Pipe(pipe) }.spooled()?;
+                return Self::open(spooled, keys, threads);
+            }
+            (_, Bytes::File(file)) => open_file(file, keys, threads),
+            (_, Bytes::Pipe(pipe)) => {
+                stack::stream(pipe, keys.source(), &options(threads))
+                    .map_err(explained)
+                    .and_then(|streamed| stream(streamed, threads))
+                    .map(|stream| Self::Stream(Box::new(stream), None))
+            }
+        };
+        input.with_context(|| name)
+    }
+}
+
+/// Opens a pack in a file at random, and nothing else.
+pub(crate) fn open_strict(
+    file: File,
+    keys: &Keys,
+    threads: Option<usize>,
+) -> Result<Pack, stack::Error> {
+    let layers = stack::open(file, keys.source(), &options(threads))?;
+    let reader = layers.pack()?;
+    Ok(Pack { layers, reader })
+}
+
+/// Starts to read a file front to back.
+pub(crate) fn restart(
+    file: &File,
+    keys: &Keys,
+    threads: Option<usize>,
+) -> anyhow::Result<Stream> {
+    let mut file = file.try_clone().context("cannot open it again")?;
+    file.seek(SeekFrom::Start(0)).context("cannot go back to byte 0")?;
+    let streamed = stack::stream(file, keys.source(), &options(threads)).map_err(explained)?;
+    stream(streamed, threads)
+}
+
+fn open_file(file: File, keys: &Keys, threads: Option<usize>) -> anyhow::Result<Input> {
+    let again = file.try_clone().context("cannot open it again")?;
+    match open_strict(file, keys, threads) {
+        Ok(pack) => Ok(Input::Pack(Box::new(pack))),
+        Err(error) if may_go_forwards(&error) => {
+            let stream = restart(&again, keys, threads)?;
+            Ok(Input::Stream(Box::new(stream), Some(error)))
+        }
+        Err(error) => Err(explained(error)),
+    }
+}
+
+fn stream(streamed: Streamed<'static>, threads: Option<usize>) -> anyhow::Result<Stream> {
+    let pack = streamed.pack_id();
+    let options = StreamOptions::default().threads(threads.unwrap_or_else(default_threads));
+    Ok(PackStream::with_options(streamed, pack, options)?)
+}
+
+/// Whether the fault lies in what only random access needs, so that reading front to back may still give something.
+fn may_go_forwards(error: &stack::Error) -> bool {
+    use raw::ErrorKind as Raw;
+    match error.kind() {
+        ErrorKind::Raw(error) => !matches!(
+            error.kind(),
+            Raw::Io(_)
+                | Raw::Empty
+                | Raw::NotAPack
+                | Raw::ShortHeader { .. }
+                | Raw::Differ { .. }
+                | Raw::BadField(_)
+                | Raw::Unknown { .. }
+        ),
+        ErrorKind::Encrypt(fault) => {
+            use carstone::encrypt::ErrorKind as Encrypt;
+            !error.is_about_keys()
+                && !matches!(fault.kind(), Encrypt::Io(_) | Encrypt::Unknown { .. })
+        }
+        ErrorKind::Compress(error) => {
+            !matches!(error.kind(), carstone::compress::ErrorKind::Io(_))
+        }
+        ErrorKind::Pack(error) => !matches!(error.kind(), carstone::pack::ErrorKind::Newer(_)),
+        ErrorKind::Position(_) => true,
+        _ => false,
+    }
+}
+
+/// Adds what the user can do about it.
+pub(crate) fn explained(error: stack::Error) -> anyhow::Error {
+    use carstone::encrypt::ErrorKind as Encrypt;
+    let no_key = match error.kind() {
+        ErrorKind::NoKey => true,
+        ErrorKind::Encrypt(error) => matches!(error.kind(), Encrypt::NoKey),
+        _ => false,
+    };
+    if no_key {
+        return anyhow::anyhow!("the pack is encrypted, and no key was given: use -i FILE or -p");
+    }
+    // A failing key says all there is to say; the layer around it would only add noise.
+    if let ErrorKind::Encrypt(fault) = error.kind()
+        && let Encrypt::Io(source) = fault.kind()
+        && let Some(key_error) = carstone::keys::Error::of(source)
+    {
+        return anyhow::anyhow!("{}", chain(key_error));
+    }
+    if let ErrorKind::Io(source) = error.kind()
+        && let Some(key_error) = carstone::keys::Error::of(source)
+    {
+        return anyhow::anyhow!("{}", chain(key_error));
+    }
+    error.into()
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    line
+}
+
+/// Finds the layer's own error in an I/O error, for a message that names the place.
+pub(crate) fn io_chain(error: &io::Error) -> String {
+    match error.get_ref() {
+        Some(inner) => chain(inner),
+        None => chain(error),
+    }
+}

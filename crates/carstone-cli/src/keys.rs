@@ -1,0 +1,140 @@
+//! Keys: whom a pack is encrypted to, and what opens it.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+use carstone::encrypt::{ContentKeyBytes, KeySource};
+use carstone::keys::secrecy::{ExposeSecret, SecretString};
+use carstone::keys::{Envelope, Identities, PassphraseFor, Recipient, Recipients};
+use carstone::stack::Protection;
+
+use crate::cli::{CreateArgs, KeyArgs, PassphraseArgs};
+
+/// How a new pack is encrypted; `None` when nothing asks for it.
+pub(crate) fn protection(args: &CreateArgs) -> anyhow::Result<Option<Protection>> {
+    let mut recipients = Recipients::new();
+    for text in &args.recipient {
+        let recipient = Recipient::parse(text).with_context(|| format!("recipient {text:?}"))?;
+        recipients.add(recipient);
+    }
+    for path in &args.recipients_file {
+        match is_stdin(path) {
+            true => recipients.add_reader(io::stdin().lock(), path)?,
+            false => recipients.add_file(path)?,
+        }
+    }
+    if let Some(passphrase) = given_passphrase(&args.passphrase)? {
+        recipients.passphrase(passphrase);
+    } else if args.passphrase.passphrase {
+        recipients.passphrase(new_passphrase()?);
+    }
+    match recipients.is_empty() {
+        true => Ok(None),
+        false => Ok(Some(Protection::seal(&recipients)?)),
+    }
+}
+
+/// What may open a pack.
+pub(crate) struct Keys(Identities);
+
+impl Keys {
+    /// What the options give. Passphrases are asked for only when they are needed.
+    pub(crate) fn new(args: &KeyArgs) -> anyhow::Result<Self> {
+        let mut identities = Identities::new();
+        for path in &args.identity {
+            match is_stdin(path) {
+                true => identities.add_reader(io::stdin().lock(), path)?,
+                false => identities.add_file(path)?,
+            }
+        }
+        if let Some(passphrase) = given_passphrase(&args.passphrase)? {
+            identities.passphrase(passphrase);
+        } else if args.passphrase.passphrase || !args.identity.is_empty() {
+            let for_pack = args.passphrase.passphrase;
+            identities.passphrase_callback(move |what| match what {
+                PassphraseFor::Envelope if !for_pack => {
+                    Err(io::Error::other("the pack is sealed to a passphrase: give -p"))
+                }
+                PassphraseFor::Envelope => ask("Passphrase of the pack: "),
+                PassphraseFor::IdentityFile(path) | PassphraseFor::SshKey(path) => {
+                    ask(&format!("Passphrase of {}: ", path.display()))
+                }
+                _ => ask("Passphrase: "),
+            });
+        }
+        Ok(Self(identities))
+    }
+
+    /// Whether no key was given.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Opens envelopes.
+    pub(crate) fn source(&self) -> impl KeySource + '_ {
+        |envelope: &[u8]| -> io::Result<Option<ContentKeyBytes>> {
+            if envelope.is_empty() || self.0.is_empty() {
+                return Ok(None);
+            }
+            let key = self.0.open(&Envelope::from_bytes(envelope)?)?;
+            Ok(Some(ContentKeyBytes::new(*key.as_bytes())))
+        }
+    }
+}
+
+/// Whether a path means standard input.
+pub(crate) fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// A passphrase from a file or a command.
+fn given_passphrase(args: &PassphraseArgs) -> anyhow::Result<Option<SecretString>> {
+    if let Some(path) = &args.passphrase_file {
+        let file = std::fs::File::open(path);
+        let file = file.with_context(|| format!("{}: cannot open", path.display()))?;
+        return first_line(file).with_context(|| path.display().to_string()).map(Some);
+    }
+    let Some(command) = &args.passphrase_command else { return Ok(None) };
+    let name = || format!("passphrase command {command:?}");
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(command).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = shell.spawn().with_context(name)?;
+    let stdout = child.stdout.take().context("the command has no output")?;
+    let passphrase = first_line(stdout).with_context(name);
+    let status = child.wait().with_context(name)?;
+    if !status.success() {
+        bail!("{}: {status}", name());
+    }
+    passphrase.map(Some)
+}
+
+fn first_line(source: impl Read) -> anyhow::Result<SecretString> {
+    let mut line = String::new();
+    BufReader::new(source.take(MAX_PASSPHRASE)).read_line(&mut line).context("cannot read")?;
+    let passphrase = line.strip_suffix('\n').unwrap_or(&line);
+    let passphrase = passphrase.strip_suffix('\r').unwrap_or(passphrase);
+    if passphrase.is_empty() {
+        bail!("there is no passphrase on its first line");
+    }
+    Ok(passphrase.to_owned().into())
+}
+
+fn new_passphrase() -> anyhow::Result<SecretString> {
+    let first = ask("Passphrase: ").context("cannot ask for a passphrase")?;
+    if first.expose_secret().is_empty() {
+        bail!("the passphrase is empty");
+    }
+    let second = ask("Passphrase again: ").context("cannot ask for a passphrase")?;
+    if first.expose_secret() != second.expose_secret() {
+        bail!("the passphrases differ");
+    }
+    Ok(first)
+}
+
+fn ask(prompt: &str) -> io::Result<SecretString> {
+    rpassword::prompt_password(prompt).map(SecretString::from)
+}
+
+const MAX_PASSPHRASE: u64 = 64 << 10;

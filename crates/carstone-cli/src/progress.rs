@@ -1,0 +1,62 @@
+//! A progress bar on a terminal's standard error.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::output::Output;
+
+/// A bar, or nothing.
+pub(crate) struct Progress(ProgressBar);
+
+impl Progress {
+    /// Counts bytes up to `total`, if that is known.
+    pub(crate) fn new(output: &Output, what: &'static str, total: Option<u64>) -> Self {
+        if !output.shows_progress() {
+            return Self(ProgressBar::hidden());
+        }
+        let (bar, template) = match total {
+            Some(total) => (
+                ProgressBar::new(total),
+                "{prefix} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}",
+            ),
+            None => {
+                (ProgressBar::new_spinner(), "{prefix} {spinner} {bytes} {bytes_per_sec} {msg}")
+            }
+        };
+        let style = ProgressStyle::with_template(template);
+        let bar = bar.with_prefix(what);
+        if let Ok(style) = style {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self(bar)
+    }
+
+    /// So many bytes in all.
+    pub(crate) fn at(&self, bytes: u64) {
+        self.0.set_position(bytes);
+    }
+
+    /// So many bytes more.
+    pub(crate) fn add(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+
+    /// Words behind the bar.
+    pub(crate) fn say(&self, text: impl FnOnce() -> String) {
+        if !self.0.is_hidden() {
+            self.0.set_message(text());
+        }
+    }
+
+    /// Runs `print` without the bar in its way.
+    pub(crate) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.0.suspend(print)
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,106 @@
+//! Output files: complete under their name, or not at all.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use tempfile::NamedTempFile;
+
+use crate::signals;
+
+/// A file that is being written beside its final name.
+pub(crate) struct OutFile {
+    target: PathBuf,
+    place: Place,
+    force: bool,
+}
+
+enum Place {
+    /// Goes under the final name at the end.
+    Temporary(NamedTempFile),
+    /// A device or a fifo, which is written to as it is.
+    Direct(File),
+}
+
+impl OutFile {
+    /// Starts a file that will be `target`.
+    ///
+    /// # Errors
+    /// It exists and `force` is not set, or its directory cannot be written to.
+    pub(crate) fn create(target: &Path, force: bool) -> anyhow::Result<Self> {
+        let name = || target.display().to_string();
+        // With a symlink the file it points to is replaced, not the link.
+        let resolved = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
+        match fs::symlink_metadata(&resolved) {
+            Ok(metadata) if metadata.is_dir() => bail!("{}: is a directory", name()),
+            Ok(metadata) if !metadata.is_file() && !metadata.is_symlink() => {
+                let file = File::options().write(true).open(&resolved);
+                let place = Place::Direct(file.with_context(name)?);
+                return Ok(Self { target: resolved, place, force });
+            }
+            Ok(_) if !force => bail!("{}: exists already; --force replaces it", name()),
+            _ => {}
+        }
+        let directory = parent(&resolved);
+        let mut prefix = std::ffi::OsString::from(".");
+        prefix.push(resolved.file_name().with_context(|| format!("{}: has no name", name()))?);
+        // The whole name is kept within 255 bytes.
+        if prefix.len() > 200 {
+            prefix = ".carstone".into();
+        }
+        let file = tempfile::Builder::new()
+            .prefix(&prefix)
+            .suffix(".part")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))
+            .tempfile_in(directory)
+            .with_context(|| format!("{}: cannot create a file beside it", name()))?;
+        signals::unfinished(file.path());
+        Ok(Self { target: resolved, place: Place::Temporary(file), force })
+    }
+
+    /// Device and inode of what is being written, and of what it will replace.
+    pub(crate) fn identities(&self) -> Vec<(u64, u64)> {
+        let of = |metadata: io::Result<fs::Metadata>| metadata.ok().map(|m| (m.dev(), m.ino()));
+        of(self.file().metadata()).into_iter().chain(of(fs::metadata(&self.target))).collect()
+    }
+
+    /// The file, to write to.
+    pub(crate) fn file(&self) -> &File {
+        match &self.place {
+            Place::Temporary(file) => file.as_file(),
+            Place::Direct(file) => file,
+        }
+    }
+
+    /// Makes it durable and gives it its name.
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
+        let name = self.target.display().to_string();
+        let file = match self.place {
+            Place::Temporary(file) => file,
+            Place::Direct(mut file) => return file.flush().with_context(|| name),
+        };
+        let path = file.path().to_owned();
+        let result = (|| {
+            file.as_file().sync_all().context("cannot write it to disk")?;
+            let kept = match self.force {
+                true => file.persist(&self.target),
+                false => file.persist_noclobber(&self.target),
+            };
+            kept.map_err(|error| error.error).context("cannot give the file its name")?;
+            // The name itself is durable only when the directory is.
+            File::open(parent(&self.target)).and_then(|directory| directory.sync_all()).ok();
+            anyhow::Ok(())
+        })();
+        signals::finished(&path);
+        result.with_context(|| name)
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}

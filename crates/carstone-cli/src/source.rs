@@ -1,0 +1,133 @@
+//! Where a pack is read from: a file, or a pipe. What it is, is told by its first bytes.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use carstone::layer::read_full;
+use carstone::stack::{Format, detect};
+
+use crate::keys::is_stdin;
+
+/// Something to read, and what it is.
+pub(crate) struct Source {
+    /// How messages call it.
+    pub name: String,
+    /// A pack, or a plain CAR.
+    pub format: Format,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+/// The bytes of a source.
+pub(crate) enum Bytes {
+    /// Read at any offset.
+    File(File),
+    /// Read once, front to back.
+    Pipe(Box<dyn Read + Send>),
+}
+
+impl Source {
+    /// Opens `path`; `-` is standard input.
+    ///
+    /// # Errors
+    /// It cannot be read, or is neither a pack nor a plain CAR.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        let name = match is_stdin(path) {
+            true => "standard input".to_owned(),
+            false => path.display().to_string(),
+        };
+        let source = Self::of(path, name.clone());
+        source.with_context(|| name)
+    }
+
+    fn of(path: &Path, name: String) -> anyhow::Result<Self> {
+        if is_stdin(path) {
+            return Self::pipe(io::stdin(), name);
+        }
+        let file = File::open(path).context("cannot open")?;
+        let kind = file.metadata().context("cannot open")?.file_type();
+        if kind.is_dir() {
+            bail!("is a directory, not a pack");
+        }
+        if !kind.is_file() && (&file).stream_position().is_err() {
+            return Self::pipe(file, name);
+        }
+        let mut front = [0; FRONT];
+        let n = read_full(&file, &mut front, 0).context("cannot read at byte 0")?;
+        let format = recognised(&front[..n])?;
+        Ok(Self { name, format, bytes: Bytes::File(file) })
+    }
+
+    fn pipe(mut pipe: impl Read + Send + 'static, name: String) -> anyhow::Result<Self> {
+        let mut front = Vec::with_capacity(FRONT);
+        pipe.by_ref()
+            .take(FRONT as u64)
+            .read_to_end(&mut front)
+            .context("cannot read at byte 0")?;
+        let format = recognised(&front)?;
+        let bytes = Bytes::Pipe(Box::new(Cursor::new(front).chain(pipe)));
+        Ok(Self { name, format, bytes })
+    }
+
+    /// Makes a file of a pipe, in an unnamed temporary file.
+    pub(crate) fn spooled(mut self) -> anyhow::Result<Self> {
+        if let Bytes::Pipe(pipe) = &mut self.bytes {
+            let mut file = tempfile::tempfile().context("cannot make a temporary file")?;
+            io::copy(pipe, &mut file)
+                .with_context(|| format!("{}: cannot keep it in a temporary file", self.name))?;
+            self.bytes = Bytes::File(file);
+        }
+        Ok(self)
+    }
+}
+
+/// Length in bytes, where it is known.
+pub(crate) fn len_of(bytes: &Bytes) -> Option<u64> {
+    match bytes {
+        Bytes::File(file) => (&mut &*file).seek(SeekFrom::End(0)).ok(),
+        Bytes::Pipe(_) => None,
+    }
+}
+
+/// A format that this program reads, or an error that says what else it is.
+fn recognised(front: &[u8]) -> anyhow::Result<Format> {
+    match detect(front) {
+        format @ (Format::Pack | Format::Car) => Ok(format),
+        Format::CarV2 => bail!("is a CARv2, which this version does not read; convert it to CARv1"),
+        Format::Age => bail!("not a pack: it is an age file; decrypt it with age first"),
+        _ if front.is_empty() => bail!("not a pack: it is empty (0 bytes)"),
+        _ => match looks_like(front) {
+            Some(what) => bail!("not a pack: no container header at byte 0; it looks like {what}"),
+            None => bail!("not a pack: no container header at byte 0"),
+        },
+    }
+}
+
+fn looks_like(front: &[u8]) -> Option<&'static str> {
+    const KNOWN: [(&[u8], &str); 12] = [
+        (b"\x1f\x8b", "gzip data"),
+        (b"PK\x03\x04", "a zip archive"),
+        (b"\x28\xb5\x2f\xfd", "zstd data"),
+        (b"\xfd7zXZ\0", "xz data"),
+        (b"BZh", "bzip2 data"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+        (b"\x7fELF", "a program"),
+        (b"MLAFAAAA", "an MLA archive"),
+        (b"-----BEGIN AGE", "an armoured age file"),
+        (b"# created: ", "an age identity"),
+        (b"AGE-SECRET-KEY-", "an age identity"),
+        (b"%PDF-", "a PDF"),
+    ];
+    let known = KNOWN.iter().find(|(magic, _)| front.starts_with(magic)).map(|(_, what)| *what);
+    let text = || {
+        let valid = front.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len());
+        // The last character may be cut.
+        (valid + 3 >= front.len() && !front.contains(&0)).then_some("text")
+    };
+    let zeros = || front.iter().all(|byte| *byte == 0).then_some("nothing but zeros");
+    known.or_else(zeros).or_else(text)
+}
+
+const FRONT: usize = 64;
