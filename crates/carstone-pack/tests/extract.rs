@@ -63,8 +63,10 @@ fn everything_comes_back_as_it_was() {
             let symlink = Thing::Symlink { mtime, target: b"/nowhere/at all".to_vec() };
             assert_eq!(found[&b"dangling"[..]], symlink);
             for name in ["large", "large again"] {
-                assert!(matches!(&found[name.as_bytes()], Thing::File { mode: 0o600, content: is, .. }
-                    if *is == content(9, 11 * MIB + 17)));
+                assert!(
+                    matches!(&found[name.as_bytes()], Thing::File { mode: 0o600, content: is, .. }
+                    if *is == content(9, 11 * MIB + 17))
+                );
             }
             let links = ["original", "another", "dir/third"];
             let inode = |name| fs::metadata(target.path().join(name)).expect("it is there").ino();
@@ -175,10 +177,23 @@ fn what_is_there_is_overwritten_only_on_demand() {
 
             let read = |name: &str| fs::read_to_string(at(name)).expect("a file");
             assert_eq!(read("free"), "packed");
-            assert_eq!((read("directory/inside"), read("directory/mine")), ("packed".into(), "there".into()));
-            assert_eq!(read("older"), if overwrite == Overwrite::Never { "there" } else { "packed" });
-            assert_eq!(read("newer"), if overwrite == Overwrite::Always { "packed" } else { "there" });
-            assert_eq!(fs::read(outside.path()).expect("a file"), b"", "nothing goes through a link");
+            assert_eq!(
+                (read("directory/inside"), read("directory/mine")),
+                ("packed".into(), "there".into())
+            );
+            assert_eq!(
+                read("older"),
+                if overwrite == Overwrite::Never { "there" } else { "packed" }
+            );
+            assert_eq!(
+                read("newer"),
+                if overwrite == Overwrite::Always { "packed" } else { "there" }
+            );
+            assert_eq!(
+                fs::read(outside.path()).expect("a file"),
+                b"",
+                "nothing goes through a link"
+            );
             assert!(at("full/of/things").is_dir());
             let link = fs::read_link(at("to link")).expect("a symlink");
             assert_eq!(link.to_str() == Some("packed"), overwrite != Overwrite::Never);
@@ -191,7 +206,10 @@ fn what_is_there_is_overwritten_only_on_demand() {
                 Overwrite::Always => {
                     assert_eq!((outcome.report.skipped, read("emptied")), (0, "packed".into()));
                     assert_eq!(outcome.problems.len(), 1, "{outcome:?}");
-                    assert_eq!((outcome.problems[0].0.as_str(), read("link")), ("full", "packed".into()));
+                    assert_eq!(
+                        (outcome.problems[0].0.as_str(), read("link")),
+                        ("full", "packed".into())
+                    );
                 }
                 _ => {
                     assert!(outcome.skipped.contains(&("newer".into(), Skip::NotNewer)));
@@ -218,7 +236,11 @@ fn leading_components_are_cut_off() {
         let options = exact().restore(RestoreOptions::default().strip_components(1));
         let outcome = way(&packed, target.path(), &Selection::all(), &options);
         assert_eq!(names(target.path()), ["a", "a/b", "a/d", "c"]);
-        assert_eq!(outcome.skipped.len(), 2 + usize::from(outcome.skipped.contains(&(String::new(), Skip::Stripped))), "{outcome:?}");
+        assert_eq!(
+            outcome.skipped.len(),
+            2 + usize::from(outcome.skipped.contains(&(String::new(), Skip::Stripped))),
+            "{outcome:?}"
+        );
         assert!(outcome.skipped.iter().all(|(_, why)| *why == Skip::Stripped));
     }
 }
@@ -244,7 +266,10 @@ fn modes_follow_the_umask_unless_the_same_are_wanted() {
             let mode = |name: &[u8]| {
                 fs::metadata(below(target.path(), name)).expect("it is there").mode() & 0o7777
             };
-            assert_eq!((mode(b"suid"), mode(b"sticky"), mode(b"unknown")), (file, directory, usual));
+            assert_eq!(
+                (mode(b"suid"), mode(b"sticky"), mode(b"unknown")),
+                (file, directory, usual)
+            );
         }
     }
 }

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 
 use carstone_pack::fs::{
     ExtractOptions, ExtractReport, RestoreEvent, RestoreOptions, Selection, Skip, extract_reader,
+    extract_stream,
 };
-use carstone_pack::{Metadata, Timestamp};
+use carstone_pack::{Metadata, PackStream, Timestamp};
 
 use crate::support::Packed;
 
@@ -56,6 +57,21 @@ pub fn at_random(
 ) -> Outcome {
     let mut outcome = Outcome::default();
     let report = extract_reader(&packed.reader(), target, selection, options, &mut |event| {
+        outcome.hear(event);
+    });
+    outcome.report = report.expect("the target can be used");
+    outcome
+}
+
+pub fn from_stream(
+    packed: &Packed,
+    target: &Path,
+    selection: &Selection,
+    options: &ExtractOptions,
+) -> Outcome {
+    let stream = PackStream::open(packed.bytes.as_slice(), packed.id).expect("a CAR header");
+    let mut outcome = Outcome::default();
+    let report = extract_stream(stream, target, selection, options, &mut |event| {
         outcome.hear(event);
     });
     outcome.report = report.expect("the target can be used");

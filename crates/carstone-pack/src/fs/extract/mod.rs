@@ -1,14 +1,19 @@
 //! Takes whole packs, or parts of them, to the file system.
 
 mod ids;
+mod links;
 mod output;
+mod places;
 mod random;
 mod selection;
+mod stream;
+mod write;
 
 use carstone_layer::default_threads;
 
 pub use random::extract_reader;
 pub use selection::Selection;
+pub use stream::extract_stream;
 
 use crate::error::Error;
 use crate::fs::restore::{RestoreEvent, RestoreObserver, RestoreOptions};

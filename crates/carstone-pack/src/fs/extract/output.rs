@@ -83,14 +83,6 @@ impl Output {
         self.file.write().unwrap_or_else(PoisonError::into_inner).unname();
     }
 
-    pub(super) fn path(&self) -> Vec<u8> {
-        self.file.read().unwrap_or_else(PoisonError::into_inner).path().to_vec()
-    }
-
-    pub(super) fn place(&self) -> Vec<u8> {
-        self.file.read().unwrap_or_else(PoisonError::into_inner).place().to_vec()
-    }
-
     /// Reads back what was written.
     pub(super) fn read_at(&self, buf: &mut [u8], offset: u64) -> std::io::Result<()> {
         self.file.read().unwrap_or_else(PoisonError::into_inner).read_at(buf, offset)
@@ -141,6 +133,21 @@ impl Piece {
     /// Writes the piece and hashes it; gives whether it is written.
     pub(super) fn write(&self, data: Arc<Vec<u8>>, offset: u64) -> bool {
         self.0.write(data, offset)
+    }
+
+    /// Path of the file in the pack.
+    pub(super) fn path(&self) -> Vec<u8> {
+        self.0.file.read().unwrap_or_else(PoisonError::into_inner).path().to_vec()
+    }
+
+    /// Path of the file below the target.
+    pub(super) fn place(&self) -> Vec<u8> {
+        self.0.file.read().unwrap_or_else(PoisonError::into_inner).place().to_vec()
+    }
+
+    /// The mode that the file is to have.
+    pub(super) fn mode(&self) -> Option<u32> {
+        self.0.metadata.mode
     }
 
     /// Spoils the file: the piece cannot be had.

@@ -28,10 +28,6 @@ impl Directories {
         Self { root: Arc::new(root), cache: Mutex::default() }
     }
 
-    pub(in crate::fs) fn root(&self) -> &Arc<File> {
-        &self.root
-    }
-
     /// Opens the directory at `path`, which must be one that [`check_path`](crate::check_path) lets pass.
     pub(in crate::fs) fn open(&self, path: &[u8]) -> Result<Arc<File>, RestoreError> {
         self.descend(path, &mut |_, _, error| {

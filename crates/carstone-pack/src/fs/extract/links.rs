@@ -1,0 +1,101 @@
+//! Hard links in a stream.
+
+use std::sync::Arc;
+
+use super::output::Output;
+use super::places::Digest;
+use super::stream::Flow;
+use crate::entry::Announced;
+use crate::fs::restore::{RestoreError, RestoreErrorKind};
+
+/// What is known of an entry that is not restored, for links to it.
+#[derive(Debug)]
+pub(super) enum LeftOut {
+    Symlink(Vec<u8>),
+    File {
+        /// Digests of its leaves.
+        leaves: Vec<Digest>,
+        /// Size and SHA-256, once they are known.
+        proof: Option<(u64, Digest)>,
+    },
+}
+
+impl LeftOut {
+    pub(super) fn file() -> Self {
+        Self::File { leaves: Vec::new(), proof: None }
+    }
+
+    /// Whether more is to come.
+    pub(super) fn is_due(&self) -> bool {
+        matches!(self, Self::File { proof: None, .. })
+    }
+
+    pub(super) fn add(&mut self, digest: &Digest) {
+        if let Self::File { leaves, .. } = self {
+            leaves.push(*digest);
+        }
+    }
+
+    pub(super) fn end(&mut self, size: u64, sha256: Digest) {
+        if let Self::File { proof, .. } = self {
+            *proof = Some((size, sha256));
+        }
+    }
+}
+
+impl Flow<'_> {
+    /// Restores a hard link; all that stands before it in the stream is there by now.
+    pub(super) fn link(&mut self, entry: &Announced) {
+        let (Some(target), Some(id)) = (&entry.target, entry.target_id) else { return };
+        let original = match self.restored.contains(id) {
+            true => Some(target),
+            false => self.copies.get(&id),
+        };
+        let tally = &mut self.tally;
+        let mut told = |event| tally.tell(event);
+        if let Some(original) = original {
+            let (path, metadata) = (&entry.path, &entry.metadata);
+            self.restorer.hard_link(path, original, metadata, &mut told);
+            return;
+        }
+        match self.left_out.get(&id) {
+            Some(LeftOut::Symlink(to)) => {
+                self.restorer.symlink(&entry.path, to, &entry.metadata, &mut told);
+            }
+            Some(LeftOut::File { leaves, proof: Some((size, sha256)) }) => {
+                let (leaves, size, sha256) = (leaves.clone(), *size, *sha256);
+                self.copy(entry, id, &leaves, size, &sha256);
+            }
+            _ => {
+                let path = target.escape_ascii().to_string();
+                let error = RestoreError::new(RestoreErrorKind::LostOriginal { path });
+                self.problem(&entry.path, error);
+            }
+        }
+    }
+
+    /// Puts the content of an entry that is not restored under the name of a link to it.
+    fn copy(&mut self, entry: &Announced, id: u64, leaves: &[Digest], size: u64, sha256: &Digest) {
+        let tally = &mut self.tally;
+        let told = &mut |event| tally.tell(event);
+        let Some(file) = self.restorer.create(&entry.path, &entry.metadata, told) else { return };
+        let output = Arc::new(Output::new(file, entry.metadata.clone()));
+        let mut offset = 0u64;
+        for digest in leaves {
+            let piece = output.announce();
+            match self.fetch(digest) {
+                Ok(data) => {
+                    let len = data.len() as u64;
+                    piece.write(data, offset);
+                    offset = offset.saturating_add(len);
+                }
+                Err(error) => piece.fail(error),
+            }
+        }
+        let tally = &mut self.tally;
+        let told = &mut |event| tally.tell(event);
+        if output.finish(&self.restorer, size, sha256, told) {
+            self.copies.insert(id, entry.path.clone());
+        }
+    }
+}

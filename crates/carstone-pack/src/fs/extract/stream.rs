@@ -1,0 +1,407 @@
+//! Extraction from a stream that is read once, front to back.
+
+use std::collections::{HashMap, HashSet};
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use carstone_layer::{Ordered, Pool};
+
+use super::ids::Ids;
+use super::links::LeftOut;
+use super::output::Output;
+use super::places::{Digest, Places, Spool};
+use super::write::{Done, Job, Leaf, Part, Source, Writer, lost};
+use super::{ExtractOptions, ExtractReport, Selection, Tally};
+use crate::entry::{Announced, EntryKind};
+use crate::error::{Error, ErrorKind};
+use crate::fs::restore::{RestoreError, RestoreEvent, RestoreObserver, Restorer};
+use crate::stream::{Event, PackStream, Use};
+
+/// Restores what is selected below `target`, as it arrives. `observer` hears of each entry.
+///
+/// Leaves that later entries refer to are read back from where they were written, and hashed again; those that were not written anywhere,
+/// since nothing selected has them, are kept in an unnamed temporary file meanwhile.
+///
+/// When the stream ends early, all entries that were complete stay; the others leave nothing behind and are
+/// told as problems; [`ExtractReport::stopped`] says why.
+///
+/// # Errors
+/// The target cannot be used. All else is in the report.
+pub fn extract_stream<R: Read>(
+    mut stream: PackStream<R>,
+    target: impl AsRef<Path>,
+    selection: &Selection,
+    options: &ExtractOptions,
+    observer: &mut RestoreObserver,
+) -> Result<ExtractReport, RestoreError> {
+    let restorer = Arc::new(Restorer::new(target, options.restore.clone())?);
+    let mut observer = |event| observer(event);
+    let mut flow = Flow::new(restorer, selection, options, Tally::new(&mut observer));
+    let stopped = loop {
+        match stream.next() {
+            Ok(Some(event)) => flow.event(event),
+            Ok(None) => break None,
+            Err(error) => break Some(error),
+        }
+    };
+    Ok(flow.end(stopped))
+}
+
+/// An extraction that is under way.
+pub(super) struct Flow<'a> {
+    pub(super) restorer: Arc<Restorer>,
+    pub(super) writer: Arc<Writer>,
+    selection: &'a Selection,
+    queue: Ordered<Job, Done>,
+    pub(super) tally: Tally<'a>,
+    /// Whole files whose leaf has not come.
+    waiting: HashMap<u64, Announced>,
+    /// Long files under construction, and those given up, whose content may still be wanted.
+    pub(super) open: HashMap<u64, Arc<Output>>,
+    /// Long files whose end has not come.
+    unended: HashMap<u64, Vec<u8>>,
+    /// Files that are not restored: what links to them would need.
+    pub(super) left_out: HashMap<u64, LeftOut>,
+    left_out_leaves: usize,
+    /// Leaves in flight.
+    pub(super) recent: HashMap<Digest, Arc<Vec<u8>>>,
+    pub(super) places: Places,
+    /// Leaves not yet handed to the pool, and their bytes.
+    leaves: Vec<Leaf>,
+    cost: usize,
+    pub(super) restored: Ids,
+    pub(super) copies: HashMap<u64, Vec<u8>>,
+    /// Hard links whose originals are not complete: they may share a batch, which stands before all content.
+    links: HashMap<u64, Vec<Announced>>,
+    /// Entries of a broken pack may have the same id; only the first counts.
+    ids: Ids,
+}
+
+impl<'a> Flow<'a> {
+    fn new(
+        restorer: Arc<Restorer>,
+        selection: &'a Selection,
+        options: &ExtractOptions,
+        tally: Tally<'a>,
+    ) -> Self {
+        let spool = Arc::new(Spool::default());
+        let spool_failed = Mutex::new(None);
+        let writer = Arc::new(Writer { restorer: Arc::clone(&restorer), spool, spool_failed });
+        let shared = Arc::clone(&writer);
+        let pool = Pool::new(options.threads, move |job| shared.work(job));
+        Self {
+            restorer,
+            writer,
+            selection,
+            queue: Ordered::new(pool, options.budget),
+            tally,
+            waiting: HashMap::new(),
+            open: HashMap::new(),
+            unended: HashMap::new(),
+            left_out: HashMap::new(),
+            left_out_leaves: 0,
+            recent: HashMap::new(),
+            places: Places::default(),
+            leaves: Vec::new(),
+            cost: 0,
+            restored: Ids::default(),
+            copies: HashMap::new(),
+            links: HashMap::new(),
+            ids: Ids::default(),
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Entry(entry) => self.entry(entry),
+            Event::Leaf { cid, data, uses } => {
+                // Other hashes than SHA-256 are no content of carstone's; nothing can refer to them.
+                if let Ok(digest) = cid.hash().digest().try_into() {
+                    self.leaf(digest, data, &uses);
+                }
+            }
+            Event::Reuse { id, offset, cid, len } => {
+                if let Ok(digest) = cid.hash().digest().try_into() {
+                    self.reuse(digest, id, offset, len);
+                }
+            }
+            Event::End { id, size, sha256, .. } => {
+                self.unended.remove(&id);
+                if let Some(output) = self.open.get(&id) {
+                    let output = Arc::clone(output);
+                    self.flush();
+                    self.push(Job::End { output, id, size, sha256 }, 0);
+                } else if let Some(left_out) = self.left_out.get_mut(&id) {
+                    left_out.end(size, sha256);
+                }
+                self.release_links(id);
+            }
+            Event::Abandoned { id } => {
+                self.unended.remove(&id);
+                self.left_out.remove(&id);
+                if let Some(output) = self.open.get(&id) {
+                    // Later entries may refer to its leaves.
+                    output.abandon();
+                }
+                self.release_links(id);
+            }
+            Event::Tail(_) => {}
+        }
+    }
+
+    fn entry(&mut self, entry: Announced) {
+        if self.ids.contains(entry.id) {
+            let error = Error::mismatch(&entry.path, "its id, which stands twice,", 0);
+            return self.problem(&entry.path, error.into());
+        }
+        self.ids.insert(entry.id);
+        let selected = self.selection.selects(&entry.path);
+        let tally = &mut self.tally;
+        let mut told = |event| tally.tell(event);
+        let (path, metadata) = (&entry.path, &entry.metadata);
+        match entry.kind {
+            EntryKind::Directory if selected => {
+                self.restorer.directory(path, metadata, &mut told);
+            }
+            EntryKind::Symlink => {
+                let target = entry.target.unwrap_or_default();
+                if selected && self.restorer.symlink(path, &target, metadata, &mut told) {
+                    self.restored.insert(entry.id);
+                } else {
+                    self.leave_out(entry.id, LeftOut::Symlink(target));
+                }
+            }
+            EntryKind::HardLink if selected => match entry.target_id {
+                Some(id) if self.is_due(id) => self.links.entry(id).or_default().push(entry),
+                _ => self.later(entry),
+            },
+            EntryKind::File if entry.is_streamed() => {
+                let file = match selected {
+                    true => self.restorer.create(path, metadata, &mut told),
+                    false => None,
+                };
+                match file {
+                    Some(file) => {
+                        let output = Output::new(file, entry.metadata);
+                        self.open.insert(entry.id, Arc::new(output));
+                        self.unended.insert(entry.id, entry.path);
+                    }
+                    None => self.leave_out(entry.id, LeftOut::file()),
+                }
+            }
+            EntryKind::File if selected => {
+                self.waiting.insert(entry.id, entry);
+            }
+            EntryKind::File => self.leave_out(entry.id, LeftOut::file()),
+            _ => {}
+        }
+    }
+
+    fn leaf(&mut self, digest: Digest, data: Vec<u8>, uses: &[Use]) {
+        let data = Arc::new(data);
+        let len = data.len() as u64;
+        self.recent.insert(digest, Arc::clone(&data));
+        let (mut whole, mut pieces) = (Vec::new(), Vec::new());
+        for place in uses {
+            self.place(&digest, place.id, place.offset, Some(len), &mut whole, &mut pieces);
+        }
+        let cost = data.len();
+        self.add(Leaf { digest, source: Source::New(data), whole, pieces }, cost);
+    }
+
+    fn reuse(&mut self, digest: Digest, id: u64, offset: u64, len: Option<u64>) {
+        let (mut whole, mut pieces) = (Vec::new(), Vec::new());
+        self.place(&digest, id, offset, len, &mut whole, &mut pieces);
+        if whole.is_empty() && pieces.is_empty() {
+            return;
+        }
+        let source = self.source(&digest);
+        let cost = match &source {
+            Source::Back { len, .. } => usize::try_from(*len).unwrap_or(usize::MAX),
+            _ => 0,
+        };
+        self.add(Leaf { digest, source, whole, pieces }, cost);
+    }
+
+    /// Finds out what a leaf is to be written to.
+    fn place(
+        &mut self,
+        digest: &Digest,
+        id: u64,
+        offset: u64,
+        len: Option<u64>,
+        whole: &mut Vec<Announced>,
+        pieces: &mut Vec<Part>,
+    ) {
+        if let Some(entry) = self.waiting.remove(&id) {
+            whole.push(entry);
+        } else if let Some(output) = self.open.get(&id) {
+            pieces.push(Part { id, piece: output.announce(), offset, len });
+        } else if let Some(left_out) = self.left_out.get_mut(&id)
+            && self.left_out_leaves < MOST_LEFT_OUT
+        {
+            left_out.add(digest);
+            self.left_out_leaves += 1;
+        }
+    }
+
+    /// Where the bytes of an earlier leaf are.
+    pub(super) fn source(&self, digest: &Digest) -> Source {
+        if let Some(data) = self.recent.get(digest) {
+            return Source::Known(Arc::clone(data));
+        }
+        match self.places.find(digest) {
+            Ok(Some((len, placed))) => {
+                let output = match &placed {
+                    super::places::Placed::File { id, .. } => self.open.get(id).cloned(),
+                    super::places::Placed::Spool { .. } => None,
+                };
+                Source::Back { len, placed, output }
+            }
+            _ => Source::Lost,
+        }
+    }
+
+    /// Whether content of an entry is still to come.
+    fn is_due(&self, id: u64) -> bool {
+        let left_out = self.left_out.get(&id).is_some_and(LeftOut::is_due);
+        left_out || self.waiting.contains_key(&id) || self.unended.contains_key(&id)
+    }
+
+    /// Has a hard link made when all that came so far is written.
+    fn later(&mut self, link: Announced) {
+        self.flush();
+        self.push(Job::Link(link), 0);
+    }
+
+    fn release_links(&mut self, original: u64) {
+        if self.links.is_empty() {
+            return;
+        }
+        for link in self.links.remove(&original).unwrap_or_default() {
+            self.later(link);
+        }
+    }
+
+    fn leave_out(&mut self, id: u64, left_out: LeftOut) {
+        if self.left_out.len() < MOST_LEFT_OUT {
+            self.left_out.insert(id, left_out);
+        }
+    }
+
+    pub(super) fn problem(&mut self, path: &[u8], error: RestoreError) {
+        self.tally.tell(RestoreEvent::Problem { path: path.to_vec(), error });
+    }
+
+    /// Puts a leaf with others into a job, so that small files do not cost a job each.
+    fn add(&mut self, leaf: Leaf, cost: usize) {
+        self.leaves.push(leaf);
+        self.cost += cost;
+        if self.cost >= JOB_BYTES || self.leaves.len() >= JOB_LEAVES {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        let cost = std::mem::take(&mut self.cost);
+        let leaves = std::mem::take(&mut self.leaves);
+        if !leaves.is_empty() {
+            self.push(Job::Leaves(leaves), cost);
+        }
+    }
+
+    fn push(&mut self, job: Job, cost: usize) {
+        while let Some(done) = self.queue.pop_ready() {
+            self.settle(done);
+        }
+        while !self.queue.has_room(cost) {
+            match self.queue.pop() {
+                Some(done) => self.settle(done),
+                None => break,
+            }
+        }
+        self.queue.push(job, cost);
+    }
+
+    fn settle(&mut self, done: Result<Done, carstone_layer::Error>) {
+        let done = match done {
+            Ok(done) => done,
+            Err(error) => {
+                let error = Error::new(ErrorKind::Io(error.into()), 0);
+                return self.problem(b"", error.into());
+            }
+        };
+        done.events.into_iter().for_each(|event| self.tally.tell(event));
+        done.restored.iter().for_each(|&id| self.restored.insert(id));
+        for (digest, len, placed) in done.placed {
+            // Without a place, whoever refers to the leaf is told that it is lost.
+            if let Some(placed) = placed
+                && let Err(error) = self.places.insert(&digest, len, &placed)
+            {
+                self.problem(b"", RestoreError::system("note where a block is", error));
+            }
+            self.recent.remove(&digest);
+        }
+        for (id, digest, len) in done.left_out {
+            let mut left_out = LeftOut::file();
+            left_out.add(&digest);
+            left_out.end(len, digest);
+            self.leave_out(id, left_out);
+        }
+        if let Some(id) = done.ended
+            && done.restored.contains(&id)
+        {
+            // From now on its content is found under its name.
+            self.open.remove(&id);
+        }
+        if let Some(entry) = done.link {
+            self.link(&entry);
+        }
+    }
+
+    fn end(mut self, stopped: Option<Error>) -> ExtractReport {
+        self.flush();
+        while let Some(done) = self.queue.pop() {
+            self.settle(done);
+        }
+        let unfinished: HashSet<Vec<u8>> = self
+            .waiting
+            .values()
+            .map(|entry| entry.path.clone())
+            .chain(self.unended.values().cloned())
+            .chain(self.links.values().flatten().map(|link| link.path.clone()))
+            .collect();
+        let mut unfinished: Vec<Vec<u8>> = unfinished.into_iter().collect();
+        unfinished.sort_unstable();
+        for path in unfinished {
+            let kind = ErrorKind::Unfinished { path: path.escape_ascii().to_string() };
+            self.problem(&path, Error::new(kind, 0).into());
+        }
+        let failed = self.writer.spool_failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(error) = failed {
+            self.problem(b"", RestoreError::system("keep blocks for later", error));
+        }
+        let Self { restorer, writer, queue, mut tally, open, selection, .. } = self;
+        // Files that were not finished vanish, then the pool's share of the restorer.
+        drop((open, queue, writer));
+        if let Some(restorer) = Arc::into_inner(restorer) {
+            restorer.finish(&mut |event| tally.tell(event));
+        }
+        tally.report.unmatched = selection.unmatched();
+        tally.report.stopped = stopped;
+        tally.report
+    }
+
+    /// Bytes of an earlier leaf, here and now.
+    pub(super) fn fetch(&self, digest: &Digest) -> Result<Arc<Vec<u8>>, RestoreError> {
+        self.writer.fetch(digest, self.source(digest)).ok_or_else(|| lost(digest))
+    }
+}
+
+/// Leaves in one job.
+const JOB_LEAVES: usize = 64;
+/// Bytes in one job.
+const JOB_BYTES: usize = 1 << 20;
+/// Files that are left out, and leaves of such files, that are remembered for hard links: about 100 bytes each.
+const MOST_LEFT_OUT: usize = 1 << 20;
