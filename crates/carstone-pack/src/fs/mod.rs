@@ -9,7 +9,9 @@ mod walk;
 pub use add::{SkipReason, TreeSummary, WalkEvent, add_tree};
 pub use walk::{FileId, Order, TreeOptions, read_names};
 
-pub use extract::{ExtractOptions, ExtractReport, Selection, extract_reader};
+pub use extract::{
+    ExtractOptions, ExtractReport, Selection, extract_dag, extract_reader, extract_stream,
+};
 pub use restore::{
     NewFile, Overwrite, RestoreError, RestoreErrorKind, RestoreEvent, RestoreObserver,
     RestoreOptions, Restorer, Skip,

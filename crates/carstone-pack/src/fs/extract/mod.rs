@@ -1,5 +1,6 @@
 //! Takes whole packs, or parts of them, to the file system.
 
+mod dag;
 mod ids;
 mod links;
 mod output;
@@ -11,6 +12,7 @@ mod write;
 
 use carstone_layer::default_threads;
 
+pub use dag::extract_dag;
 pub use random::extract_reader;
 pub use selection::Selection;
 pub use stream::extract_stream;

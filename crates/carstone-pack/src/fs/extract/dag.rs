@@ -1,0 +1,154 @@
+//! Extraction from blocks alone: plain CARs, stores, whoever made them.
+
+use std::io::Read;
+use std::path::Path;
+
+use carstone_unixfs::{BlockSource, Cid, Entry, EntryKind as Found, FileReader, Limits, State};
+use carstone_unixfs::{Step, walk};
+
+use super::{ExtractOptions, ExtractReport, Selection, Tally};
+use crate::entry::{Metadata, Timestamp};
+use crate::error::{Error, ErrorKind};
+use crate::fs::restore::{RestoreError, RestoreErrorKind, RestoreEvent, RestoreObserver, Restorer};
+
+/// Restores what is selected of the trees under `roots`. `observer` hears of each entry.
+///
+/// The entries of one root that is a directory stand at the top of the target. One root that is a file or symlink is named
+/// `name`, or `unknown`. Several roots stand under the texts of their CIDs. Blocks are believed, as [`BlockSource`] says: the
+/// source must have compared them with their CIDs. Mode and time are restored where the DAG states them.
+///
+/// # Errors
+/// The target cannot be used. Missing and damaged blocks are told to `observer`; a failing source, or a tree over the limits, is in
+/// [`ExtractReport::stopped`].
+pub fn extract_dag<S: BlockSource>(
+    source: &S,
+    roots: &[Cid],
+    name: Option<&[u8]>,
+    target: impl AsRef<Path>,
+    selection: &Selection,
+    options: &ExtractOptions,
+    observer: &mut RestoreObserver,
+) -> Result<ExtractReport, RestoreError> {
+    let restorer = Restorer::new(target, options.restore.clone())?;
+    let mut observer = |event| observer(event);
+    let mut tally = Tally::new(&mut observer);
+    for root in roots {
+        let prefix = match roots {
+            [_] => Vec::new(),
+            _ => root.to_string().into_bytes(),
+        };
+        let names = Names { prefix, single: name.unwrap_or(b"unknown") };
+        let walked = walk(source, root, &Limits::default(), &mut |entry| {
+            let path = names.of(&entry);
+            if selection.selects(&path) {
+                restore(&restorer, source, &entry, &path, &mut tally);
+            }
+            Ok(Step::Into)
+        });
+        if let Err(error) = walked {
+            tally.report.stopped = Some(Error::new(ErrorKind::UnixFs(error), 0));
+            break;
+        }
+    }
+    restorer.finish(&mut |event| tally.tell(event));
+    tally.report.unmatched = selection.unmatched();
+    Ok(tally.report)
+}
+
+/// Where the entries of a DAG stand.
+pub(in crate::fs) struct Names<'a> {
+    /// Name of the root among several.
+    pub(in crate::fs) prefix: Vec<u8>,
+    /// Name of a root that is no directory.
+    pub(in crate::fs) single: &'a [u8],
+}
+
+impl Names<'_> {
+    pub(in crate::fs) fn of(&self, entry: &Entry) -> Vec<u8> {
+        let below = !entry.path.is_empty();
+        match (self.prefix.is_empty(), below) {
+            (true, true) => entry.path.clone(),
+            (true, false) if entry.kind == Found::Directory => Vec::new(),
+            (true, false) => self.single.to_vec(),
+            (false, true) => [&self.prefix, entry.path.as_slice()].join(&b'/'),
+            (false, false) => self.prefix.clone(),
+        }
+    }
+}
+
+fn restore<S: BlockSource>(
+    restorer: &Restorer,
+    source: &S,
+    entry: &Entry,
+    path: &[u8],
+    tally: &mut Tally<'_>,
+) {
+    let mut told = |event| tally.tell(event);
+    let mut problem = |error| told(RestoreEvent::Problem { path: path.to_vec(), error });
+    if let Some(error) = fault(entry, path) {
+        return problem(error);
+    }
+    let mut metadata = Metadata::default();
+    metadata.mode = entry.mode.map(|mode| mode & 0o7777);
+    metadata.mtime = entry.mtime.map(|(seconds, nanos)| Timestamp { seconds, nanos });
+    match &entry.kind {
+        Found::Directory => {
+            restorer.directory(path, &metadata, &mut told);
+        }
+        Found::Symlink { target } => {
+            restorer.symlink(path, target, &metadata, &mut told);
+        }
+        _ => {
+            let Some(file) = restorer.create(path, &metadata, &mut told) else { return };
+            let mut content = match FileReader::open(source, &entry.cid) {
+                Ok(content) => content,
+                Err(error) => return told_problem(&mut told, path, unixfs(error)),
+            };
+            let (mut piece, mut offset) = (vec![0; PIECE], 0);
+            loop {
+                let done = match content.read(&mut piece) {
+                    Ok(0) => break,
+                    Ok(n) => {
+                        let wrote = file.write_at(&piece[..n], offset);
+                        offset += n as u64;
+                        told(RestoreEvent::Progress { bytes: n as u64 });
+                        wrote.map_err(|error| RestoreError::system("write the file", error))
+                    }
+                    Err(error) => Err(Error::from(error).into()),
+                };
+                if let Err(error) = done {
+                    return told_problem(&mut told, path, error);
+                }
+            }
+            restorer.place(file, &metadata, offset, &mut told);
+        }
+    }
+}
+
+fn told_problem(told: &mut RestoreObserver, path: &[u8], error: RestoreError) {
+    told(RestoreEvent::Problem { path: path.to_vec(), error });
+}
+
+/// Why an entry cannot be restored.
+pub(in crate::fs) fn fault(entry: &Entry, path: &[u8]) -> Option<RestoreError> {
+    let unsupported = |what| Some(RestoreError::new(RestoreErrorKind::Unsupported(what)));
+    let missing = |cid: &Cid| {
+        let path = path.escape_ascii().to_string();
+        Error::new(ErrorKind::MissingBlock { path, cid: Box::new(*cid) }, 0)
+    };
+    match (&entry.state, &entry.kind) {
+        (State::Present, Found::File | Found::Directory | Found::Symlink { .. }) => None,
+        (State::Present, _) => unsupported("the block is neither file nor directory nor symlink"),
+        (State::Missing, _) => Some(missing(&entry.cid).into()),
+        (State::Damaged(_), _) => unsupported("its root block is damaged"),
+        (State::BadName(_), _) => unsupported("the name must not reach a file system"),
+        (State::Duplicate, _) => unsupported("another entry of the directory has the same name"),
+        _ => unsupported("it stands where nobody would find it by its name"),
+    }
+}
+
+fn unixfs(error: carstone_unixfs::Error) -> RestoreError {
+    Error::new(ErrorKind::UnixFs(error), 0).into()
+}
+
+const PIECE: usize = 1 << 20;
