@@ -66,12 +66,13 @@ pub(crate) struct CreateArgs {
     #[arg(long)]
     pub force: bool,
 
-    /// How to compress: none, brotli[:0-11] or zstd[:1-22].
-    #[arg(long, value_name = "CODEC", default_value = "brotli:5", help_heading = "Stored form")]
-    pub compress: Codec,
-    /// Bytes that are compressed together, 64K to 16M: larger compresses better, smaller reads faster in the middle.
-    #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = block_size, help_heading = "Stored form")]
-    pub block_size: u32,
+    /// How to compress: none, brotli[:0-11] or zstd[:1-22] [default: brotli:5].
+    #[arg(long, value_name = "CODEC", help_heading = "Stored form")]
+    pub compress: Option<Codec>,
+    /// Bytes that are compressed together, 64K to 16M: larger compresses better, smaller reads faster in the middle
+    /// [default: 4M].
+    #[arg(long, value_name = "SIZE", value_parser = block_size, help_heading = "Stored form")]
+    pub block_size: Option<u32>,
     /// Write a plain CARv1, which every IPLD tool opens; so does an output that ends in `.car`. Mode, times, owner and
     /// extended attributes are lost, and names that are not UTF-8 are left out.
     #[arg(long, help_heading = "Stored form")]
@@ -103,6 +104,9 @@ pub(crate) struct CreateArgs {
     /// Paths in the list end with a NUL byte instead of a line end.
     #[arg(long, requires = "files_from", help_heading = "Choosing files")]
     pub null: bool,
+    /// Do not enter directories: pack only what is named.
+    #[arg(long, help_heading = "Choosing files")]
+    pub no_recursion: bool,
     /// Do not enter other file systems.
     #[arg(short = 'x', long, help_heading = "Choosing files")]
     pub one_file_system: bool,

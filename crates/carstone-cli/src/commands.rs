@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+mod against;
 pub(crate) mod cat;
 pub(crate) mod completions;
 pub(crate) mod create;

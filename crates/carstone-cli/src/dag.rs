@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 use crate::input::{PlainCar, chain};
 use crate::rows::Row;
 
-/// An entry, or the path of something that cannot be shown, and why.
-pub(crate) type Found = Result<Row, (Vec<u8>, String)>;
+/// An entry and its root block, or the path of something that cannot be used, and why.
+pub(crate) type Found = Result<(Row, Cid), (Vec<u8>, String)>;
 
 /// Visits all entries below all roots. Below several roots each path starts with the root's CID; a root that is a file is
 /// called [`UNNAMED`].
@@ -97,7 +97,7 @@ fn row(car: &PlainCar, entry: unixfs::Entry, path: Vec<u8>, digests: bool) -> Fo
         }
         _ => None,
     };
-    Ok(Row {
+    let row = Row {
         path,
         kind,
         mode: entry.mode,
@@ -106,7 +106,8 @@ fn row(car: &PlainCar, entry: unixfs::Entry, path: Vec<u8>, digests: bool) -> Fo
         sha256,
         target,
         complete: true,
-    })
+    };
+    Ok((row, entry.cid))
 }
 
 /// SHA-256 of a file's content; of a raw leaf its CID tells it.

@@ -14,7 +14,7 @@ use carstone::stack::{self, ErrorKind, Format, OpenOptions, Opened, SharedSource
 pub(crate) use car::PlainCar;
 
 use crate::keys::Keys;
-use crate::source::{Bytes, Source};
+use crate::source::{Bytes, Source, Watched};
 
 /// A pack that is read front to back.
 pub(crate) type Stream = PackStream<Streamed<'static>>;
@@ -74,7 +74,7 @@ pub(crate) fn open_strict(
     keys: &Keys,
     threads: Option<usize>,
 ) -> Result<Pack, stack::Error> {
-    let layers = stack::open(file, keys.source(), &options(threads))?;
+    let layers = stack::open(Watched(file), keys.source(), &options(threads))?;
     let reader = layers.pack()?;
     Ok(Pack { layers, reader })
 }
@@ -87,7 +87,7 @@ pub(crate) fn restart(
 ) -> anyhow::Result<Stream> {
     let mut file = file.try_clone().context("cannot open it again")?;
     file.seek(SeekFrom::Start(0)).context("cannot go back to byte 0")?;
-    let streamed = stack::stream(file, keys.source(), &options(threads)).map_err(explained)?;
+    let streamed = stack::stream(Watched(file), keys.source(), &options(threads)).map_err(explained)?;
     stream(streamed, threads)
 }
 
@@ -95,7 +95,7 @@ fn open_file(file: File, keys: &Keys, threads: Option<usize>) -> anyhow::Result<
     let again = file.try_clone().context("cannot open it again")?;
     match open_strict(file, keys, threads) {
         Ok(pack) => Ok(Input::Pack(Box::new(pack))),
-        Err(error) if may_go_forwards(&error) => {
+        Err(error) if is_damage(&error) => {
             let stream = restart(&again, keys, threads)?;
             Ok(Input::Stream(Box::new(stream), Some(error)))
         }
@@ -110,7 +110,7 @@ fn stream(streamed: Streamed<'static>, threads: Option<usize>) -> anyhow::Result
 }
 
 /// Whether the fault lies in what only random access needs, so that reading front to back may still give something.
-fn may_go_forwards(error: &stack::Error) -> bool {
+pub(crate) fn is_damage(error: &stack::Error) -> bool {
     use raw::ErrorKind as Raw;
     match error.kind() {
         ErrorKind::Raw(error) => !matches!(

@@ -18,7 +18,7 @@ impl Progress {
         let (bar, template) = match total {
             Some(total) => (
                 ProgressBar::new(total),
-                "{prefix} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}",
+                WITH_TOTAL,
             ),
             None => {
                 (ProgressBar::new_spinner(), "{prefix} {spinner} {bytes} {bytes_per_sec} {msg}")
@@ -33,7 +33,17 @@ impl Progress {
         Self(bar)
     }
 
-    /// So many bytes in all.
+    /// It is known now how many bytes there will be.
+    pub(crate) fn total(&self, bytes: u64) {
+        self.0.set_length(bytes);
+        if !self.0.is_hidden()
+            && let Ok(style) = ProgressStyle::with_template(WITH_TOTAL)
+        {
+            self.0.set_style(style.progress_chars("=> "));
+        }
+    }
+
+    /// So many bytes done.
     pub(crate) fn at(&self, bytes: u64) {
         self.0.set_position(bytes);
     }
@@ -60,3 +70,5 @@ impl Progress {
         self.0.finish_and_clear();
     }
 }
+
+const WITH_TOTAL: &str = "{prefix} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}";

@@ -1,5 +1,6 @@
 //! Interruption: a signal asks for an orderly end, and forces one when that takes too long.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -31,6 +32,15 @@ pub(crate) fn flag() -> Arc<AtomicBool> {
 /// Whether a signal came.
 pub(crate) fn stopped() -> bool {
     FLAG.load(Ordering::Relaxed)
+}
+
+/// Fails once a signal came.
+pub(crate) fn check() -> io::Result<()> {
+    match stopped() {
+        // Not `ErrorKind::Interrupted`, after which readers try again.
+        true => Err(io::Error::other("interrupted")),
+        false => Ok(()),
+    }
 }
 
 /// Notes a file that must not outlive an interruption.

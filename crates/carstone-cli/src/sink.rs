@@ -1,11 +1,11 @@
 //! Output files: complete under their name, or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use carstone::pack::fs::FileId;
 use tempfile::NamedTempFile;
 
 use crate::signals;
@@ -60,10 +60,15 @@ impl OutFile {
         Ok(Self { target: resolved, place: Place::Temporary(file), force })
     }
 
-    /// Device and inode of what is being written, and of what it will replace.
-    pub(crate) fn identities(&self) -> Vec<(u64, u64)> {
-        let of = |metadata: io::Result<fs::Metadata>| metadata.ok().map(|m| (m.dev(), m.ino()));
-        of(self.file().metadata()).into_iter().chain(of(fs::metadata(&self.target))).collect()
+    /// Which files must not be packed: this one, and the one it will replace.
+    pub(crate) fn identities(&self) -> Vec<FileId> {
+        let replaced = fs::metadata(&self.target).ok().map(|metadata| FileId::from(&metadata));
+        FileId::of(self.file()).ok().into_iter().chain(replaced).collect()
+    }
+
+    /// Whether it is a file of its own, which can seek, and not a device.
+    pub(crate) fn is_temporary(&self) -> bool {
+        matches!(self.place, Place::Temporary(_))
     }
 
     /// The file, to write to.

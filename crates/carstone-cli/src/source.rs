@@ -5,10 +5,11 @@ use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use carstone::layer::read_full;
+use carstone::layer::{ReadAt, read_full};
 use carstone::stack::{Format, detect};
 
 use crate::keys::is_stdin;
+use crate::signals;
 
 /// Something to read, and what it is.
 pub(crate) struct Source {
@@ -67,7 +68,7 @@ impl Source {
             .read_to_end(&mut front)
             .context("cannot read at byte 0")?;
         let format = recognised(&front)?;
-        let bytes = Bytes::Pipe(Box::new(Cursor::new(front).chain(pipe)));
+        let bytes = Bytes::Pipe(Box::new(Watched(Cursor::new(front).chain(pipe))));
         Ok(Self { name, format, bytes })
     }
 
@@ -80,6 +81,27 @@ impl Source {
             self.bytes = Bytes::File(file);
         }
         Ok(self)
+    }
+}
+
+/// A file or pipe whose reads fail once a signal has come, so that long work ends in order.
+pub(crate) struct Watched<T>(pub T);
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        signals::check()?;
+        self.0.read(buf)
+    }
+}
+
+impl<R: ReadAt> ReadAt for Watched<R> {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        signals::check()?;
+        self.0.read_at(buf, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.0.size()
     }
 }
 

@@ -1,9 +1,264 @@
-//! `carstone extract`.
+//! `carstone extract`: restores files from a pack.
 
-use crate::cli::ExtractArgs;
+use std::io::Read;
+
+use anyhow::Context;
+use carstone::car::Cid;
+use carstone::layer::default_threads;
+use carstone::pack::fs::{
+    ExtractOptions, ExtractReport, Overwrite, RestoreEvent, RestoreOptions, Restorer, Selection,
+    Skip, extract_reader, extract_stream,
+};
+use carstone::pack::{EntryKind, Metadata};
+use carstone::unixfs::FileReader;
+use serde_json::Map;
+
+use super::list::{report_unmatched, selection};
+use crate::cli::{ExtractArgs, OverwriteArg};
+use crate::dag;
 use crate::exit::Exit;
+use crate::input::{Input, PlainCar, chain};
+use crate::keys::Keys;
+use crate::names::{self, human};
 use crate::output::Output;
+use crate::progress::Progress;
+use crate::rows::Row;
+use crate::signals;
+use crate::source::Source;
 
-pub(crate) fn run(_args: ExtractArgs, _output: &mut Output) -> anyhow::Result<Exit> {
-    anyhow::bail!("not yet")
+/// Restores.
+pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let keys = Keys::new(&args.keys)?;
+    let source = Source::open(&args.pack)?;
+    let name = source.name.clone();
+    let selection = selection(&args.patterns);
+    let restore = RestoreOptions::default()
+        .overwrite(match args.overwrite {
+            OverwriteArg::Never => Overwrite::Never,
+            OverwriteArg::Always => Overwrite::Always,
+            OverwriteArg::IfNewer => Overwrite::IfNewer,
+        })
+        .strip_components(args.strip_components)
+        .same_permissions(args.same_permissions)
+        .same_owner(args.same_owner);
+    let options = ExtractOptions::default()
+        .restore(restore.clone())
+        .threads(args.threads.unwrap_or_else(default_threads));
+    let input = Input::open(source, &keys, args.threads)?;
+    let total = match &input {
+        Input::Pack(pack) if selection.is_all() => Some(pack.reader.tail().size),
+        _ => None,
+    };
+    let mut teller = Teller {
+        progress: Progress::new(output, "extracting", total),
+        output,
+        failed: None,
+        done: Totals::default(),
+    };
+    let target = &args.directory;
+    let place = || target.display().to_string();
+    let mut told = |event| teller.tell(event);
+    let report = match input {
+        Input::Pack(pack) => {
+            extract_reader(&pack.reader, target, &selection, &options, &mut told)
+                .with_context(place)?
+        }
+        Input::Stream(stream, fault) => {
+            let report = extract_stream(*stream, target, &selection, &options, &mut told)
+                .with_context(place)?;
+            if let Some(fault) = fault.filter(|_| report.stopped.is_none()) {
+                teller.output.problem(name.as_bytes(), &chain(&fault))?;
+            }
+            report
+        }
+        Input::Car(car) => {
+            let restorer = Restorer::new(target, restore).with_context(place)?;
+            extract_car(&car, restorer, &selection, &mut teller).with_context(|| name.clone())?;
+            if let Some(fault) = car.fault() {
+                teller.output.problem(name.as_bytes(), &chain(fault))?;
+            }
+            ExtractReport::default()
+        }
+    };
+    teller.finish(&name, &report, &selection)
 }
+
+#[derive(Default)]
+struct Totals {
+    entries: u64,
+    bytes: u64,
+}
+
+/// Passes on what happens to entries.
+struct Teller<'a> {
+    output: &'a mut Output,
+    progress: Progress,
+    failed: Option<anyhow::Error>,
+    done: Totals,
+}
+
+impl Teller<'_> {
+    fn tell(&mut self, event: RestoreEvent) {
+        // After a signal everything fails, which says nothing about the entries.
+        if signals::stopped() {
+            return;
+        }
+        if let Err(error) = self.try_tell(event) {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    fn try_tell(&mut self, event: RestoreEvent) -> anyhow::Result<()> {
+        let Self { output, progress, done, .. } = self;
+        match event {
+            RestoreEvent::Restored { path, kind, size } => {
+                done.entries += 1;
+                done.bytes += size;
+                if output.is_json() {
+                    let mut fields = Map::new();
+                    fields.insert("kind".to_owned(), kind.to_string().into());
+                    fields.insert("size".to_owned(), size.into());
+                    names::put(&mut fields, "path", &path);
+                    output.object("restored", fields)?;
+                }
+                Ok(())
+            }
+            RestoreEvent::Skipped { path, why: Skip::Exists } => {
+                let what = "exists already; --overwrite always replaces it";
+                progress.suspend(|| output.problem(&path, &what))
+            }
+            RestoreEvent::Skipped { path, why } => {
+                if output.is_json() {
+                    let why = match why {
+                        Skip::NotNewer => "what is there is as new",
+                        _ => "nothing of its path is left",
+                    };
+                    let mut fields = Map::new();
+                    names::put(&mut fields, "path", &path);
+                    fields.insert("message".to_owned(), why.into());
+                    output.object("skipped", fields)?;
+                }
+                Ok(())
+            }
+            RestoreEvent::Problem { path, error } => {
+                progress.suspend(|| output.problem(&path, &chain(&error)))
+            }
+            RestoreEvent::Progress { bytes } => {
+                progress.add(bytes);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(
+        self,
+        name: &str,
+        report: &ExtractReport,
+        selection: &Selection,
+    ) -> anyhow::Result<Exit> {
+        let Self { output, progress, failed, done } = self;
+        progress.finish();
+        if signals::stopped() {
+            anyhow::bail!("interrupted");
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if let Some(fault) = &report.stopped {
+            output.problem(name.as_bytes(), &chain(fault))?;
+        }
+        let exit = report_unmatched(selection, output)?;
+        if output.is_json() {
+            let mut fields = Map::new();
+            fields.insert("entries".to_owned(), done.entries.into());
+            fields.insert("bytes".to_owned(), done.bytes.into());
+            fields.insert("problems".to_owned(), output.problems().into());
+            output.object("summary", fields)?;
+        } else {
+            output.note(&format!("{} entries, {}", done.entries, human(done.bytes)));
+        }
+        // A stream that gave nothing at all could not be extracted.
+        match (&report.stopped, done.entries) {
+            (Some(_), 0) => Ok(Exit::Failed),
+            _ => Ok(exit),
+        }
+    }
+}
+
+/// Restores the files of a plain CAR.
+fn extract_car(
+    car: &PlainCar,
+    restorer: Restorer,
+    selection: &Selection,
+    teller: &mut Teller<'_>,
+) -> anyhow::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    dag::visit(car, false, &mut |found| {
+        signals::check()?;
+        match found {
+            Ok((row, cid)) if selection.selects(&row.path) => {
+                extract_row(car, &restorer, &row, &cid, &mut buffer, teller)
+            }
+            Ok(_) => Ok(()),
+            Err((path, what)) => {
+                let Teller { output, progress, .. } = &mut *teller;
+                progress.suspend(|| output.problem(&path, &what))
+            }
+        }
+    })?;
+    restorer.finish(&mut |event| teller.tell(event));
+    Ok(())
+}
+
+fn extract_row(
+    car: &PlainCar,
+    restorer: &Restorer,
+    row: &Row,
+    cid: &Cid,
+    buffer: &mut [u8],
+    teller: &mut Teller<'_>,
+) -> anyhow::Result<()> {
+    let mut metadata = Metadata::default();
+    (metadata.mode, metadata.mtime) = (row.mode.map(|mode| mode & 0o7777), row.mtime);
+    let path = row.path.as_slice();
+    match row.kind {
+        EntryKind::Directory => {
+            restorer.directory(path, &metadata, &mut |event| teller.tell(event));
+        }
+        EntryKind::Symlink => {
+            let to = row.target.as_deref().unwrap_or_default();
+            restorer.symlink(path, to, &metadata, &mut |event| teller.tell(event));
+        }
+        _ => {
+            let file = restorer.create(path, &metadata, &mut |event| teller.tell(event));
+            let Some(file) = file else { return Ok(()) };
+            let written = (|| {
+                let mut reader = FileReader::open(car, cid).map_err(std::io::Error::from)?;
+                let mut offset = 0;
+                loop {
+                    let n = reader.read(buffer)?;
+                    if n == 0 {
+                        return Ok::<u64, std::io::Error>(offset);
+                    }
+                    file.write_at(&buffer[..n], offset)?;
+                    offset += n as u64;
+                    teller.progress.add(n as u64);
+                }
+            })();
+            match written {
+                Ok(size) => {
+                    restorer.place(file, &metadata, size, &mut |event| teller.tell(event));
+                }
+                Err(error) => {
+                    let Teller { output, progress, .. } = &mut *teller;
+                    let what = crate::input::io_chain(&error);
+                    progress.suspend(|| output.problem(path, &what))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+const BUFFER: usize = 256 << 10;

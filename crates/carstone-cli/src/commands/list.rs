@@ -114,7 +114,7 @@ impl Printer<'_> {
     fn car(&self, car: &PlainCar, name: &str, output: &mut Output) -> anyhow::Result<()> {
         let mut problems = Vec::new();
         dag::visit(car, self.digests, &mut |row| match row {
-            Ok(row) if self.selection.selects(&row.path) => row.print(self.style, output),
+            Ok((row, _)) if self.selection.selects(&row.path) => row.print(self.style, output),
             Ok(_) => Ok(()),
             Err(problem) => {
                 problems.push(problem);

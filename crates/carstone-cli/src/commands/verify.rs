@@ -1,9 +1,265 @@
-//! `carstone verify`.
+//! `carstone verify`: checks every byte of a pack.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::fmt;
+
+use anyhow::Context;
+use carstone::car::CarReader;
+use carstone::layer::LayerId;
+use carstone::stack::{self, Format, StackCheck};
+use carstone::unixfs::FileReader;
+use serde_json::{Map, Value};
 
 use crate::cli::VerifyArgs;
+use crate::dag;
 use crate::exit::Exit;
+use crate::input::{PlainCar, chain, explained, io_chain, is_damage, open_strict, options};
+use crate::keys::Keys;
+use crate::names;
 use crate::output::Output;
+use crate::progress::Progress;
+use crate::signals;
+use crate::source::{Bytes, Source, Watched};
 
-pub(crate) fn run(_args: VerifyArgs, _output: &mut Output) -> anyhow::Result<Exit> {
-    anyhow::bail!("not yet")
+/// Checks.
+pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let keys = Keys::new(&args.keys)?;
+    let source = Source::open(&args.pack)?.spooled()?;
+    let (name, format) = (source.name.clone(), source.format);
+    let Bytes::File(file) = source.bytes else { return Ok(Exit::Failed) };
+    if let Some(directory) = &args.against {
+        let against = super::against::run(file, format, &name, &keys, directory, &args, output);
+        return against;
+    }
+    let mut findings = Findings { name: &name, output, count: 0 };
+    let checked = match format {
+        Format::Car => car(file, &mut findings),
+        _ => pack(file, &keys, args.threads, &mut findings),
+    };
+    let totals = checked.with_context(|| name.clone())?;
+    let sound = findings.count == 0;
+    if output.is_json() {
+        let mut fields = totals.fields;
+        fields.insert("sound".to_owned(), sound.into());
+        output.object("summary", fields)?;
+    } else if sound {
+        output.line(format!("{}: {}", names::escaped(name.as_bytes()), totals.text).as_bytes())?;
+    }
+    Ok(Exit::found(!sound))
+}
+
+/// What was looked at.
+struct Totals {
+    text: String,
+    fields: Map<String, Value>,
+}
+
+/// Tells what does not hold, a line each.
+struct Findings<'a> {
+    name: &'a str,
+    output: &'a mut Output,
+    count: u64,
+}
+
+impl Findings<'_> {
+    fn add(
+        &mut self,
+        place: &str,
+        path: Option<&[u8]>,
+        offset: Option<u64>,
+        what: &dyn fmt::Display,
+    ) -> anyhow::Result<()> {
+        self.count += 1;
+        if self.output.is_json() {
+            let mut fields = Map::new();
+            fields.insert("layer".to_owned(), place.into());
+            if let Some(offset) = offset {
+                fields.insert("offset".to_owned(), offset.into());
+            }
+            if let Some(path) = path {
+                names::put(&mut fields, "path", path);
+            }
+            fields.insert("message".to_owned(), what.to_string().into());
+            return self.output.object("finding", fields);
+        }
+        let line = format!("{}: {what}", names::escaped(self.name.as_bytes()));
+        self.output.line(line.as_bytes())
+    }
+
+    fn stack(&mut self, error: &stack::Error) -> anyhow::Result<()> {
+        let place = match error.kind() {
+            stack::ErrorKind::Raw(_) => "raw",
+            stack::ErrorKind::Encrypt(_) => "encryption",
+            stack::ErrorKind::Compress(_) => "compression",
+            stack::ErrorKind::Position(_) => "position",
+            _ => "pack",
+        };
+        self.add(place, None, error.offset(), &chain(error))
+    }
+}
+
+fn pack(
+    file: File,
+    keys: &Keys,
+    threads: Option<usize>,
+    findings: &mut Findings<'_>,
+) -> anyhow::Result<Totals> {
+    let again = file.try_clone().context("cannot open it again")?;
+    let progress = Progress::new(findings.output, "checking frames", None);
+    let mut hear = |layer: LayerId, at| {
+        if layer == LayerId::COMPRESSION {
+            progress.at(at);
+        }
+    };
+    let checked = stack::verify(Watched(file), keys.source(), &options(threads), &mut hear);
+    progress.finish();
+    signals::check()?;
+    let check = match checked {
+        Ok(check) => check,
+        Err(error) if is_damage(&error) => {
+            findings.stack(&error)?;
+            return Ok(Totals::new("damaged", false));
+        }
+        Err(error) => return Err(explained(error)),
+    };
+    for fault in check.layers.iter().filter_map(|layer| layer.fault.as_ref()) {
+        findings.stack(fault)?;
+    }
+    if check.frames_only {
+        let text = "all frames are sound; without a key (-i FILE or -p) nothing else was checked";
+        return Ok(Totals::new(text, true));
+    }
+    content(again, keys, threads, &check, findings)
+}
+
+fn content(
+    file: File,
+    keys: &Keys,
+    threads: Option<usize>,
+    check: &StackCheck,
+    findings: &mut Findings<'_>,
+) -> anyhow::Result<Totals> {
+    let pack = match open_strict(file, keys, threads) {
+        Ok(pack) => pack,
+        // The layers have told it already.
+        Err(_) if !check.is_sound() => return Ok(Totals::new("damaged", false)),
+        Err(error) => {
+            findings.stack(&error)?;
+            return Ok(Totals::new("damaged", false));
+        }
+    };
+    let progress = Progress::new(findings.output, "checking blocks", Some(pack.layers.len()));
+    let mut failed = None;
+    let report = pack.reader.verify(&mut |at| progress.at(at), &mut |finding| {
+        let (path, error) = (finding.path.as_deref(), &finding.error);
+        let told = progress.suspend(|| {
+            findings.add("pack", path, Some(error.offset()), &chain(error))
+        });
+        if let Err(error) = told {
+            failed.get_or_insert(error);
+        }
+    });
+    progress.finish();
+    signals::check()?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let report = match report {
+        Ok(report) => report,
+        // What stops the check is damage too, unless the file cannot be read at all.
+        Err(error) if !is_damage_of_pack(&error) => return Err(error.into()),
+        Err(error) => {
+            findings.add("pack", None, Some(error.offset()), &chain(&error))?;
+            return Ok(Totals::new("damaged", false));
+        }
+    };
+    let text = format!(
+        "intact: {} entries, {} blocks, {} records, {} of content",
+        report.entries,
+        report.blocks,
+        report.records,
+        names::human(report.bytes)
+    );
+    let mut totals = Totals::new(&text, false);
+    for (key, value) in [
+        ("entries", report.entries),
+        ("blocks", report.blocks),
+        ("records", report.records),
+        ("bytes", report.bytes),
+    ] {
+        totals.fields.insert(key.to_owned(), value.into());
+    }
+    Ok(totals)
+}
+
+fn is_damage_of_pack(error: &carstone::pack::Error) -> bool {
+    match error.kind() {
+        // Layers tell damage through I/O errors; what the system says has no error inside, or a number.
+        carstone::pack::ErrorKind::Io(source) => source.get_ref().is_some(),
+        _ => true,
+    }
+}
+
+/// Every block of a plain CAR, and every file of its DAG.
+fn car(mut file: File, findings: &mut Findings<'_>) -> anyhow::Result<Totals> {
+    file.seek(SeekFrom::Start(0)).context("cannot go back to byte 0")?;
+    let again = file.try_clone().context("cannot open it again")?;
+    let total = file.metadata().ok().map(|metadata| metadata.len());
+    let progress = Progress::new(findings.output, "checking blocks", total);
+    let mut reader = CarReader::open(BufReader::with_capacity(1 << 20, Watched(file)))?;
+    let (mut blocks, mut data) = (0_u64, Vec::new());
+    loop {
+        progress.at(reader.position());
+        match reader.read_block(&mut data) {
+            Ok(Some(_)) => blocks += 1,
+            Ok(None) => break,
+            Err(error) => {
+                signals::check()?;
+                findings.add("car", None, error.offset(), &chain(&error))?;
+                if !error.is_block_error() {
+                    break;
+                }
+            }
+        }
+    }
+    progress.finish();
+    let car = PlainCar::open(again)?;
+    let (mut entries, mut buffer) = (0_u64, vec![0; 256 << 10]);
+    dag::visit(&car, false, &mut |found| {
+        signals::check()?;
+        entries += 1;
+        let (path, what) = match found {
+            Err(problem) => problem,
+            Ok((row, cid)) => {
+                if row.kind != carstone::pack::EntryKind::File {
+                    return Ok(());
+                }
+                let read = FileReader::open(&car, &cid).map_err(std::io::Error::from);
+                let read = read.and_then(|mut reader| {
+                    while reader.read(&mut buffer)? > 0 {}
+                    Ok(())
+                });
+                match read {
+                    Ok(()) => return Ok(()),
+                    Err(error) => (row.path, io_chain(&error)),
+                }
+            }
+        };
+        let line = format!("{}: {what}", names::escaped(&path));
+        findings.add("dag", Some(&path), None, &line)
+    })?;
+    let mut totals =
+        Totals::new(&format!("intact: {entries} entries, {blocks} blocks of a plain CAR"), false);
+    totals.fields.insert("entries".to_owned(), entries.into());
+    totals.fields.insert("blocks".to_owned(), blocks.into());
+    Ok(totals)
+}
+
+impl Totals {
+    fn new(text: &str, frames_only: bool) -> Self {
+        let mut fields = Map::new();
+        fields.insert("frames_only".to_owned(), frames_only.into());
+        Self { text: text.to_owned(), fields }
+    }
 }
