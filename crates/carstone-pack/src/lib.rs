@@ -24,6 +24,9 @@
 //! `carstone_layer::ReadAt`, [`PackStream`] over any `Read`. The stream inside is a CARv1 that every CAR reader understands; names, metadata, manifest and
 //! index are blocks of their own in it. For compressed and encrypted packs in files take the `carstone` facade, which puts the layers together.
 //!
+//! [`PlainWriter`] takes the same entries and writes the same DAG as a plain CAR, for other tools; with the feature `fs`, `fs::add_tree`
+//! feeds either from the file system.
+//!
 //! # Guarantees
 //!
 //! - A block is given out only if its bytes hash to its CID. The SHA-256 of every file's whole content is in the pack.

@@ -102,6 +102,17 @@ fn the_root_is_that_of_a_pack() {
 }
 
 #[test]
+fn sinks_can_be_chosen_at_run_time_and_sent() {
+    fn is_send<T: Send>(_: &T) {}
+    let mut writer = PlainWriter::new(Cursor::new(Vec::new())).expect("memory");
+    is_send(&writer);
+    let sink: &mut dyn EntrySink = &mut writer;
+    sink.add_directory(b"d", Metadata::default()).expect("memory");
+    let (_, summary) = writer.finish().expect("memory");
+    assert_eq!((summary.entries, summary.blocks), (1, 2));
+}
+
+#[test]
 fn a_spool_gives_the_same_bytes() {
     let (car, summary) = plain(fill);
     let mut writer = PlainWriter::spooled(PackOptions::default().threads(1)).expect("a file");

@@ -34,17 +34,18 @@ fn after_walk<'a>(mut change: impl FnMut() + 'a) -> impl FnMut(&WalkEvent<'_>) +
     }
 }
 
-#[test]
-fn files_that_vanish_are_told_and_left_out() {
+#[track_caller]
+fn check_vanishing(options: &TreeOptions, small_is: &str) {
     let tree = Tree::new();
     let small = tree.file("small", b"x");
     let large = tree.file("large", content(1, 2 << 20));
     let (linked, other) = (tree.file("linked", b"y"), tree.path("linked-too"));
-    fs::hard_link(&linked, other).expect("a link");
+    fs::hard_link(&linked, &other).expect("a link");
+    fs::hard_link(&linked, tree.path("linked-three")).expect("a link");
     symlink("x", tree.path("link")).expect("a link");
     tree.file("stays", b"stays");
     let told = tree.pack_while(
-        &default(),
+        options,
         after_walk(|| {
             for path in [&small, &large, &linked, &tree.path("link")] {
                 fs::remove_file(path).expect("it was there");
@@ -52,10 +53,19 @@ fn files_that_vanish_are_told_and_left_out() {
         }),
     );
     assert!(!told.summary.is_complete());
-    assert_eq!(told.paths(), ["linked-too", "stays"]);
+    assert_eq!((told.summary.files, told.summary.hard_links), (2, 1));
+    assert_eq!(told.paths(), ["linked-three", "linked-too", "stays"]);
     let mut lines = told.lines;
     lines.sort();
-    assert_eq!(lines, ["large: NotFound", "link: NotFound", "linked: NotFound", "small: NotFound"]);
+    let small = format!("small: {small_is}");
+    assert_eq!(lines, ["large: NotFound", "link: NotFound", "linked: NotFound", &small]);
+}
+
+#[test]
+fn files_that_vanish_are_told_and_left_out() {
+    // Looking for attributes finds out first; without, a worker does.
+    check_vanishing(&default(), "NotFound");
+    check_vanishing(&default().xattrs(false), "Unreadable");
 }
 
 #[test]

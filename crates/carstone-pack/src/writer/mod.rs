@@ -155,7 +155,7 @@ impl<W: LayerWrite> PackWriter<W> {
     /// Appends to an open file.
     ///
     /// # Errors
-    /// [`ErrorKind::NoSuchEntry`] when it is not open, or whatever the pipe gives.
+    /// [`ErrorKind::NoSuchEntry`](crate::ErrorKind::NoSuchEntry) when it is not open, or whatever the pipe gives.
     pub fn append(&mut self, id: EntryId, bytes: &[u8]) -> io::Result<()> {
         self.front.append(id, bytes)
     }

@@ -14,7 +14,7 @@ pub use event::{SkipReason, TreeSummary, WalkEvent};
 use super::metadata::MetadataReader;
 use super::walk::{Found, TreeOptions, What, reach, walk};
 use crate::entry::{EntryKind, Metadata};
-use crate::sink::EntrySink;
+use crate::sink::{EntrySink, SmallFile};
 use crate::writer::{EntryId, Problem, ProblemKind};
 use source::LargeFile;
 
@@ -166,12 +166,20 @@ impl<S: EntrySink + ?Sized> Adder<'_, S> {
         Ok(Some(id))
     }
 
-    /// A worker opens and reads the file.
+    /// A worker opens and reads the file, unless it has more names.
     fn small(&mut self, found: &Found, disk: PathBuf) -> io::Result<Option<EntryId>> {
         let Some(metadata) = self.full_metadata(found, &disk) else { return Ok(None) };
         let (expected, most) = (found.stat, self.sink.chunk_size());
         let size = usize::try_from(expected.size).unwrap_or(most);
-        let open = Box::new(move || source::read_small(&disk, &expected, most));
+        let open: SmallFile = if expected.links > 1 {
+            // Read here and now: where this name fails, the next one of the same file takes its place.
+            match source::read_small(&disk, &expected, most) {
+                Ok(content) => Box::new(move || Ok(content)),
+                Err(error) => return Ok(self.unreadable(&disk, error)),
+            }
+        } else {
+            Box::new(move || source::read_small(&disk, &expected, most))
+        };
         let id = self.sink.add_small_file(&found.path, metadata, size, open)?;
         if found.stat.links > 1 {
             self.expect_links(id, found.clone());
@@ -262,6 +270,12 @@ impl<S: EntrySink + ?Sized> Adder<'_, S> {
 
     fn problem(&mut self, problem: Problem) {
         self.summary.problems += 1;
+        let lost = match problem.kind {
+            ProblemKind::Unreadable(_) => &mut self.summary.files,
+            ProblemKind::LostOriginal => &mut self.summary.hard_links,
+            _ => &mut 0,
+        };
+        *lost = lost.saturating_sub(1);
         (self.observer)(WalkEvent::Problem(problem));
     }
 }
