@@ -13,6 +13,7 @@ mod write;
 use carstone_layer::default_threads;
 
 pub use dag::extract_dag;
+pub(super) use dag::{Names, fault};
 pub use random::extract_reader;
 pub use selection::Selection;
 pub use stream::extract_stream;
