@@ -13,7 +13,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 /// input, and a plain CARv1 is understood too.
 #[derive(Debug, Parser)]
 #[command(name = "carstone", version, max_term_width = 100, after_long_help = EXAMPLES)]
-#[command(disable_help_subcommand = false, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    disable_help_subcommand = false,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 pub(crate) struct Cli {
     /// Print JSON Lines: objects with a `type`, one a line.
     #[arg(long, global = true, display_order = 900)]
@@ -139,7 +143,12 @@ pub(crate) struct PassphraseArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Encryption")]
     pub passphrase_file: Option<PathBuf>,
     /// Use the passphrase on the first line that this shell command prints.
-    #[arg(long, value_name = "COMMAND", conflicts_with = "passphrase_file", help_heading = "Encryption")]
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        conflicts_with = "passphrase_file",
+        help_heading = "Encryption"
+    )]
     pub passphrase_command: Option<OsString>,
 }
 

@@ -2,13 +2,14 @@
 
 mod car;
 
+use std::error::Error;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 
 use anyhow::Context;
-use carstone::layer::default_threads;
+use carstone::layer::{Cause, Gap, LayerId, default_threads};
 use carstone::pack::{PackReader, PackStream, StreamOptions};
-use carstone::raw;
+use carstone::raw::{self, Container};
 use carstone::stack::{self, ErrorKind, Format, OpenOptions, Opened, SharedSource, Streamed};
 
 pub(crate) use car::PlainCar;
@@ -53,16 +54,16 @@ impl Input {
         let input = match (source.format, source.bytes) {
             (Format::Car, Bytes::File(file)) => PlainCar::open(file).map(Self::Car),
             (Format::Car, Bytes::Pipe(pipe)) => {
-                let spooled = Source { name: name.clone(), format: Format::Car, bytes: Bytes::Pipe(pipe) }.spooled()?;
+                let spooled =
+                    Source { name: name.clone(), format: Format::Car, bytes: Bytes::Pipe(pipe) }
+                        .spooled()?;
                 return Self::open(spooled, keys, threads);
             }
             (_, Bytes::File(file)) => open_file(file, keys, threads),
-            (_, Bytes::Pipe(pipe)) => {
-                stack::stream(pipe, keys.source(), &options(threads))
-                    .map_err(explained)
-                    .and_then(|streamed| stream(streamed, threads))
-                    .map(|stream| Self::Stream(Box::new(stream), None))
-            }
+            (_, Bytes::Pipe(pipe)) => stack::stream(pipe, keys.source(), &options(threads))
+                .map_err(explained)
+                .and_then(|streamed| stream(streamed, threads))
+                .map(|stream| Self::Stream(Box::new(stream), None)),
         };
         input.with_context(|| name)
     }
@@ -80,14 +81,11 @@ pub(crate) fn open_strict(
 }
 
 /// Starts to read a file front to back.
-pub(crate) fn restart(
-    file: &File,
-    keys: &Keys,
-    threads: Option<usize>,
-) -> anyhow::Result<Stream> {
+pub(crate) fn restart(file: &File, keys: &Keys, threads: Option<usize>) -> anyhow::Result<Stream> {
     let mut file = file.try_clone().context("cannot open it again")?;
     file.seek(SeekFrom::Start(0)).context("cannot go back to byte 0")?;
-    let streamed = stack::stream(Watched(file), keys.source(), &options(threads)).map_err(explained)?;
+    let streamed =
+        stack::stream(Watched(file), keys.source(), &options(threads)).map_err(explained)?;
     stream(streamed, threads)
 }
 
@@ -128,9 +126,7 @@ pub(crate) fn is_damage(error: &stack::Error) -> bool {
             !error.is_about_keys()
                 && !matches!(fault.kind(), Encrypt::Io(_) | Encrypt::Unknown { .. })
         }
-        ErrorKind::Compress(error) => {
-            !matches!(error.kind(), carstone::compress::ErrorKind::Io(_))
-        }
+        ErrorKind::Compress(error) => !matches!(error.kind(), carstone::compress::ErrorKind::Io(_)),
         ErrorKind::Pack(error) => !matches!(error.kind(), carstone::pack::ErrorKind::Newer(_)),
         ErrorKind::Position(_) => true,
         _ => false,
@@ -163,21 +159,58 @@ pub(crate) fn explained(error: stack::Error) -> anyhow::Error {
     error.into()
 }
 
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        line.push_str(&format!(": {cause}"));
-        source = cause.source();
+/// An error and its causes in one line. Damage that a forward reader met is told by its innermost place.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut line = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(gap) = gap_in(error) {
+            return damage(gap);
+        }
+        if !line.is_empty() {
+            line.push_str(": ");
+        }
+        line.push_str(&error.to_string());
+        next = error.source();
     }
     line
 }
 
-/// Finds the layer's own error in an I/O error, for a message that names the place.
+/// The same for an I/O error, which often only carries a layer's own error.
 pub(crate) fn io_chain(error: &io::Error) -> String {
     match error.get_ref() {
         Some(inner) => chain(inner),
         None => chain(error),
+    }
+}
+
+fn gap_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Gap> {
+    let inner: Option<&'a (dyn Error + 'static)> = match error.downcast_ref::<io::Error>() {
+        Some(error) => error.get_ref().map(|inner| inner as _),
+        None => Some(error),
+    };
+    match inner?.downcast_ref::<stack::Error>()?.kind() {
+        ErrorKind::Gap(gap) => Some(gap),
+        _ => None,
+    }
+}
+
+/// Where the pack is damaged, in bytes of the file where that can be told.
+fn damage(mut gap: &Gap) -> String {
+    while let Cause::Below(below) = &gap.cause {
+        gap = below;
+    }
+    let header = Container::LEN as u64;
+    let at = match (&gap.stored, gap.layer) {
+        (Some(stored), LayerId::RAW) => stored.start,
+        (Some(stored), _) => stored.start.saturating_add(header),
+        (None, LayerId::RAW) => gap.at.saturating_add(header),
+        (None, layer) => {
+            return format!("the pack is {} at byte {} of the {layer} layer", gap.cause, gap.at);
+        }
+    };
+    match gap.cause {
+        Cause::Truncated => format!("the pack is cut off at byte {at}"),
+        _ => format!("the pack is {} at byte {at} ({} layer)", gap.cause, gap.layer),
     }
 }

@@ -16,13 +16,8 @@ impl Progress {
             return Self(ProgressBar::hidden());
         }
         let (bar, template) = match total {
-            Some(total) => (
-                ProgressBar::new(total),
-                WITH_TOTAL,
-            ),
-            None => {
-                (ProgressBar::new_spinner(), "{prefix} {spinner} {bytes} {bytes_per_sec} {msg}")
-            }
+            Some(total) => (ProgressBar::new(total), WITH_TOTAL),
+            None => (ProgressBar::new_spinner(), "{prefix} {spinner} {bytes} {bytes_per_sec}"),
         };
         let style = ProgressStyle::with_template(template);
         let bar = bar.with_prefix(what);
@@ -53,13 +48,6 @@ impl Progress {
         self.0.inc(bytes);
     }
 
-    /// Words behind the bar.
-    pub(crate) fn say(&self, text: impl FnOnce() -> String) {
-        if !self.0.is_hidden() {
-            self.0.set_message(text());
-        }
-    }
-
     /// Runs `print` without the bar in its way.
     pub(crate) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
         self.0.suspend(print)
@@ -71,4 +59,4 @@ impl Progress {
     }
 }
 
-const WITH_TOTAL: &str = "{prefix} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}";
+const WITH_TOTAL: &str = "{prefix} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";

@@ -89,8 +89,7 @@ impl Row {
             put("mode", format!("{mode:04o}").into());
         }
         if let Some(mtime) = self.mtime {
-            let time = format!("{}.{:09}Z", civil(mtime.seconds).replace(' ', "T"), mtime.nanos);
-            put("mtime", time.into());
+            put("mtime", time(mtime).into());
         }
         if let Some(size) = self.size {
             put("size", size.into());
@@ -134,6 +133,11 @@ fn mode_text(kind: EntryKind, mode: Option<u32>) -> String {
         });
     }
     text
+}
+
+/// A point in time as RFC 3339 has it, with nanoseconds.
+pub(crate) fn time(time: Timestamp) -> String {
+    format!("{}.{:09}Z", civil(time.seconds).replace(' ', "T"), time.nanos)
 }
 
 /// A point in time in UTC: `2026-01-02 03:04:05`.

@@ -1,7 +1,7 @@
 //! Where a pack is read from: a file, or a pipe. What it is, is told by its first bytes.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::io::{self, Cursor, Read, Seek};
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -102,14 +102,6 @@ impl<R: ReadAt> ReadAt for Watched<R> {
 
     fn size(&self) -> io::Result<u64> {
         self.0.size()
-    }
-}
-
-/// Length in bytes, where it is known.
-pub(crate) fn len_of(bytes: &Bytes) -> Option<u64> {
-    match bytes {
-        Bytes::File(file) => (&mut &*file).seek(SeekFrom::End(0)).ok(),
-        Bytes::Pipe(_) => None,
     }
 }
 

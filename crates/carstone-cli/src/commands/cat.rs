@@ -151,8 +151,7 @@ fn plan(file: &File, keys: &Keys, path: &[u8]) -> anyhow::Result<Planned> {
                     Some(_) => "its end is missing",
                     None => "not found before the damage",
                 };
-                return Err(anyhow::Error::from(error)
-                    .context(format!("{}: {what}", escaped(path))));
+                return Err(anyhow!("{}: {what}: {}", escaped(path), chain(&error)));
             }
         };
         match event {
@@ -188,7 +187,11 @@ fn check_kind(kind: EntryKind, path: &[u8], target: Option<&[u8]>) -> anyhow::Re
     match (kind, target) {
         (EntryKind::File | EntryKind::HardLink, _) => Ok(()),
         (EntryKind::Symlink, Some(target)) => {
-            bail!("{}: is a symlink to {}, which cat does not follow", escaped(path), escaped(target))
+            bail!(
+                "{}: is a symlink to {}, which cat does not follow",
+                escaped(path),
+                escaped(target)
+            )
         }
         _ => bail!("{}: is a {kind}, not a file", escaped(path)),
     }

@@ -51,9 +51,8 @@ pub(crate) fn run(args: CreateArgs, output: &mut Output) -> anyhow::Result<Exit>
         job.output.note(PLAIN_LOSES);
         job.plain(&target, packing)?
     } else {
-        let mut options = WriteOptions::default()
-            .codec(args.compress.unwrap_or_default())
-            .threads(threads);
+        let mut options =
+            WriteOptions::default().codec(args.compress.unwrap_or_default()).threads(threads);
         if let Some(bytes) = args.block_size {
             options = options.block_size(bytes);
         }
@@ -111,8 +110,9 @@ impl Tree {
             let name = || list.display().to_string();
             let names = match is_stdin(list) {
                 true => read_names(io::stdin().lock(), separator),
-                false => File::open(list)
-                    .and_then(|file| read_names(BufReader::new(file), separator)),
+                false => {
+                    File::open(list).and_then(|file| read_names(BufReader::new(file), separator))
+                }
             };
             inputs.extend(names.context("cannot read the list").with_context(name)?);
         }
@@ -301,18 +301,16 @@ impl Job<'_> {
     }
 }
 
-fn tell(
-    event: WalkEvent<'_>,
-    output: &mut Output,
-    progress: &Progress,
-) -> anyhow::Result<()> {
+fn tell(event: WalkEvent<'_>, output: &mut Output, progress: &Progress) -> anyhow::Result<()> {
     let bytes = |path: &Path| path.as_os_str().as_bytes().to_vec();
     match event {
         WalkEvent::Total { bytes, .. } => progress.total(bytes),
         WalkEvent::Content { bytes } => progress.add(bytes),
         WalkEvent::Stripped { given, .. } => {
             let given = given.display();
-            progress.suspend(|| output.note(&format!("carstone: {given}: packed without its leading /")));
+            progress.suspend(|| {
+                output.note(&format!("carstone: {given}: packed without its leading /"))
+            });
         }
         WalkEvent::Skipped { path, reason } => match reason {
             SkipReason::Special => {
@@ -321,7 +319,9 @@ fn tell(
             }
             SkipReason::OwnOutput => {
                 let path = path.display();
-                progress.suspend(|| output.note(&format!("carstone: {path}: is the output, which is not packed")));
+                progress.suspend(|| {
+                    output.note(&format!("carstone: {path}: is the output, which is not packed"))
+                });
             }
             _ => {}
         },
@@ -341,7 +341,9 @@ fn tell(
 fn describe(problem: &Problem) -> String {
     match &problem.kind {
         ProblemKind::Unreadable(error) => format!("cannot read: {error}; it is not in the pack"),
-        ProblemKind::Changed => "changed while it was read; the pack holds what was read".to_owned(),
+        ProblemKind::Changed => {
+            "changed while it was read; the pack holds what was read".to_owned()
+        }
         ProblemKind::AttributesLost(error) => {
             format!("its extended attributes cannot be read: {error}")
         }

@@ -1,28 +1,22 @@
 //! `carstone extract`: restores files from a pack.
 
-use std::io::Read;
-
 use anyhow::Context;
-use carstone::car::Cid;
 use carstone::layer::default_threads;
+use carstone::pack::ErrorKind;
 use carstone::pack::fs::{
-    ExtractOptions, ExtractReport, Overwrite, RestoreEvent, RestoreOptions, Restorer, Selection,
-    Skip, extract_reader, extract_stream,
+    ExtractOptions, ExtractReport, Overwrite, RestoreError, RestoreErrorKind, RestoreEvent,
+    RestoreOptions, Selection, Skip, extract_dag, extract_reader, extract_stream,
 };
-use carstone::pack::{EntryKind, Metadata};
-use carstone::unixfs::FileReader;
 use serde_json::Map;
 
 use super::list::{report_unmatched, selection};
 use crate::cli::{ExtractArgs, OverwriteArg};
-use crate::dag;
 use crate::exit::Exit;
-use crate::input::{Input, PlainCar, chain};
+use crate::input::{Input, chain};
 use crate::keys::Keys;
 use crate::names::{self, human};
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::rows::Row;
 use crate::signals;
 use crate::source::Source;
 
@@ -42,7 +36,7 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
         .same_permissions(args.same_permissions)
         .same_owner(args.same_owner);
     let options = ExtractOptions::default()
-        .restore(restore.clone())
+        .restore(restore)
         .threads(args.threads.unwrap_or_else(default_threads));
     let input = Input::open(source, &keys, args.threads)?;
     let total = match &input {
@@ -59,10 +53,8 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
     let place = || target.display().to_string();
     let mut told = |event| teller.tell(event);
     let report = match input {
-        Input::Pack(pack) => {
-            extract_reader(&pack.reader, target, &selection, &options, &mut told)
-                .with_context(place)?
-        }
+        Input::Pack(pack) => extract_reader(&pack.reader, target, &selection, &options, &mut told)
+            .with_context(place)?,
         Input::Stream(stream, fault) => {
             let report = extract_stream(*stream, target, &selection, &options, &mut told)
                 .with_context(place)?;
@@ -72,12 +64,13 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
             report
         }
         Input::Car(car) => {
-            let restorer = Restorer::new(target, restore).with_context(place)?;
-            extract_car(&car, restorer, &selection, &mut teller).with_context(|| name.clone())?;
+            let report =
+                extract_dag(&car, car.roots(), None, target, &selection, &options, &mut told)
+                    .with_context(place)?;
             if let Some(fault) = car.fault() {
                 teller.output.problem(name.as_bytes(), &chain(fault))?;
             }
-            ExtractReport::default()
+            report
         }
     };
     teller.finish(&name, &report, &selection)
@@ -141,7 +134,7 @@ impl Teller<'_> {
                 Ok(())
             }
             RestoreEvent::Problem { path, error } => {
-                progress.suspend(|| output.problem(&path, &chain(&error)))
+                progress.suspend(|| output.problem(&path, &explain(&error)))
             }
             RestoreEvent::Progress { bytes } => {
                 progress.add(bytes);
@@ -186,79 +179,14 @@ impl Teller<'_> {
     }
 }
 
-/// Restores the files of a plain CAR.
-fn extract_car(
-    car: &PlainCar,
-    restorer: Restorer,
-    selection: &Selection,
-    teller: &mut Teller<'_>,
-) -> anyhow::Result<()> {
-    let mut buffer = vec![0; BUFFER];
-    dag::visit(car, false, &mut |found| {
-        signals::check()?;
-        match found {
-            Ok((row, cid)) if selection.selects(&row.path) => {
-                extract_row(car, &restorer, &row, &cid, &mut buffer, teller)
-            }
-            Ok(_) => Ok(()),
-            Err((path, what)) => {
-                let Teller { output, progress, .. } = &mut *teller;
-                progress.suspend(|| output.problem(&path, &what))
-            }
+/// What failed. The entry's name and place in the stream stand in the line already, or in that of the pack.
+fn explain(error: &RestoreError) -> String {
+    match error.kind() {
+        RestoreErrorKind::Content(content)
+            if matches!(content.kind(), ErrorKind::Unfinished { .. }) =>
+        {
+            "not restored: the pack stops before the end of it".to_owned()
         }
-    })?;
-    restorer.finish(&mut |event| teller.tell(event));
-    Ok(())
-}
-
-fn extract_row(
-    car: &PlainCar,
-    restorer: &Restorer,
-    row: &Row,
-    cid: &Cid,
-    buffer: &mut [u8],
-    teller: &mut Teller<'_>,
-) -> anyhow::Result<()> {
-    let mut metadata = Metadata::default();
-    (metadata.mode, metadata.mtime) = (row.mode.map(|mode| mode & 0o7777), row.mtime);
-    let path = row.path.as_slice();
-    match row.kind {
-        EntryKind::Directory => {
-            restorer.directory(path, &metadata, &mut |event| teller.tell(event));
-        }
-        EntryKind::Symlink => {
-            let to = row.target.as_deref().unwrap_or_default();
-            restorer.symlink(path, to, &metadata, &mut |event| teller.tell(event));
-        }
-        _ => {
-            let file = restorer.create(path, &metadata, &mut |event| teller.tell(event));
-            let Some(file) = file else { return Ok(()) };
-            let written = (|| {
-                let mut reader = FileReader::open(car, cid).map_err(std::io::Error::from)?;
-                let mut offset = 0;
-                loop {
-                    let n = reader.read(buffer)?;
-                    if n == 0 {
-                        return Ok::<u64, std::io::Error>(offset);
-                    }
-                    file.write_at(&buffer[..n], offset)?;
-                    offset += n as u64;
-                    teller.progress.add(n as u64);
-                }
-            })();
-            match written {
-                Ok(size) => {
-                    restorer.place(file, &metadata, size, &mut |event| teller.tell(event));
-                }
-                Err(error) => {
-                    let Teller { output, progress, .. } = &mut *teller;
-                    let what = crate::input::io_chain(&error);
-                    progress.suspend(|| output.problem(path, &what))?;
-                }
-            }
-        }
+        _ => chain(error),
     }
-    Ok(())
 }
-
-const BUFFER: usize = 256 << 10;

@@ -78,8 +78,7 @@ impl Facts {
         if stored.encryption.is_none() {
             return Ok(());
         }
-        let kinds: Vec<String> =
-            stored.recipients()?.iter().map(ToString::to_string).collect();
+        let kinds: Vec<String> = stored.recipients()?.iter().map(ToString::to_string).collect();
         let text = match kinds.len() {
             0 => "none: the key is kept elsewhere".to_owned(),
             n => format!("{n}: {}", kinds.join(", ")),

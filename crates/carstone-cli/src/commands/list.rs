@@ -32,8 +32,8 @@ pub(crate) fn run(args: ListArgs, output: &mut Output) -> anyhow::Result<Exit> {
     match Input::open(source, &keys, args.threads)? {
         Input::Pack(pack) => printer.pack(&pack, output).with_context(|| name)?,
         Input::Stream(stream, fault) => {
-            printer.stream(*stream, &name, output)?;
-            if let Some(fault) = fault {
+            let stopped = printer.stream(*stream, &name, output)?;
+            if let Some(fault) = fault.filter(|_| !stopped) {
                 output.problem(name.as_bytes(), &chain(&fault))?;
             }
         }
@@ -51,10 +51,7 @@ pub(crate) fn selection(patterns: &[OsString]) -> Selection {
 }
 
 /// Says which patterns matched nothing; the exit status that follows from everything said so far.
-pub(crate) fn report_unmatched(
-    selection: &Selection,
-    output: &mut Output,
-) -> anyhow::Result<Exit> {
+pub(crate) fn report_unmatched(selection: &Selection, output: &mut Output) -> anyhow::Result<Exit> {
     let unmatched = selection.unmatched();
     for pattern in &unmatched {
         output.problem(pattern, &"matches nothing in the pack")?;
@@ -92,7 +89,8 @@ impl Printer<'_> {
     }
 
     /// Entries as they come. A row is shown when its content has come, in the order of announcement.
-    fn stream(&self, mut stream: Stream, name: &str, output: &mut Output) -> anyhow::Result<()> {
+    /// Gives whether damage stopped it.
+    fn stream(&self, mut stream: Stream, name: &str, output: &mut Output) -> anyhow::Result<bool> {
         let mut waiting = Waiting::default();
         loop {
             match stream.next() {
@@ -103,12 +101,14 @@ impl Printer<'_> {
                 Ok(None) => break,
                 Err(error) => {
                     waiting.print(true, self.style, output)?;
-                    return output.problem(name.as_bytes(), &chain(&error));
+                    output.problem(name.as_bytes(), &chain(&error))?;
+                    return Ok(true);
                 }
             }
             waiting.print(false, self.style, output)?;
         }
-        waiting.print(true, self.style, output)
+        waiting.print(true, self.style, output)?;
+        Ok(false)
     }
 
     fn car(&self, car: &PlainCar, name: &str, output: &mut Output) -> anyhow::Result<()> {

@@ -1,8 +1,8 @@
 //! `carstone verify`: checks every byte of a pack.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
-use std::fmt;
 
 use anyhow::Context;
 use carstone::car::CarReader;
@@ -29,8 +29,8 @@ pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit>
     let (name, format) = (source.name.clone(), source.format);
     let Bytes::File(file) = source.bytes else { return Ok(Exit::Failed) };
     if let Some(directory) = &args.against {
-        let against = super::against::run(file, format, &name, &keys, directory, &args, output);
-        return against;
+        let exit = super::against::run(file, format, &keys, directory, args.threads, output);
+        return exit.with_context(|| name);
     }
     let mut findings = Findings { name: &name, output, count: 0 };
     let checked = match format {
@@ -153,9 +153,8 @@ fn content(
     let mut failed = None;
     let report = pack.reader.verify(&mut |at| progress.at(at), &mut |finding| {
         let (path, error) = (finding.path.as_deref(), &finding.error);
-        let told = progress.suspend(|| {
-            findings.add("pack", path, Some(error.offset()), &chain(error))
-        });
+        let told =
+            progress.suspend(|| findings.add("pack", path, Some(error.offset()), &chain(error)));
         if let Err(error) = told {
             failed.get_or_insert(error);
         }

@@ -9,6 +9,8 @@ use carstone::car::{self, CarReader, Cid, Limits, parse_section, verify};
 use carstone::layer::{ReadAt, read_full};
 use carstone::unixfs::BlockSource;
 
+use crate::signals;
+
 /// The blocks of a CAR, found by one pass over its section heads. Sixteen bytes a block are in memory.
 #[derive(Clone)]
 pub(crate) struct PlainCar {
@@ -84,6 +86,7 @@ impl PlainCar {
 
 impl BlockSource for PlainCar {
     fn block(&self, cid: &Cid) -> io::Result<Option<Vec<u8>>> {
+        signals::check()?;
         let Some((at, len)) = self.locate(cid)? else { return Ok(None) };
         // `len` is at most the limit of a section, 8 MiB.
         let mut data = vec![0; len];
