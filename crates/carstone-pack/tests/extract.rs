@@ -285,7 +285,7 @@ fn extended_attributes_of_users_come_back() {
     for way in WAYS {
         let target = tempfile::tempdir().expect("a directory");
         if xattr::set(target.path(), "user.probe", b"").is_err() {
-            println!("skipped: no extended attributes here");
+            eprintln!("skipped: no extended attributes here");
             return;
         }
         way(&packed, target.path(), &Selection::all(), &exact()).is_clean();
@@ -293,6 +293,38 @@ fn extended_attributes_of_users_come_back() {
             let at = target.path().join(name);
             assert_eq!(xattr::get(&at, "user.x").expect("attributes"), Some(vec![0, 1]));
             assert_eq!(xattr::get(&at, "trusted.x").ok().flatten(), None);
+        }
+    }
+}
+
+#[test]
+fn damaged_blocks_cost_only_the_files_they_belong_to() {
+    let packed = pack(|writer| {
+        for n in 0..10 {
+            let path = format!("small {n}");
+            writer.add_file(path.as_bytes(), meta(0o600, 1), content(n, 2000).as_slice())?;
+        }
+        writer.add_file(b"long", meta(0o600, 2), content(50, 9 * MIB).as_slice()).map(drop)
+    });
+    let whole = tempfile::tempdir().expect("a directory");
+    at_random(&packed, whole.path(), &Selection::all(), &exact()).is_clean();
+    let whole = tree(whole.path());
+    for (needle, lost) in [(content(3, 2000), "small 3"), (content(50, 9 * MIB), "long")] {
+        let mut bytes = packed.bytes.clone();
+        // The last bytes of the first block of the content.
+        let part = &needle[..needle.len().min(64)];
+        let at = bytes.windows(part.len()).position(|window| window == part).expect("it is packed");
+        bytes[at + 1000] ^= 1;
+        let damaged = Packed { bytes, id: packed.id, tail: packed.tail };
+        for threads in [1, 4] {
+            let target = tempfile::tempdir().expect("a directory");
+            let options = exact().threads(threads);
+            let outcome = at_random(&damaged, target.path(), &Selection::all(), &options);
+            assert_eq!((outcome.problems.len(), outcome.restored.len()), (1, 11), "{outcome:?}");
+            assert_eq!(outcome.problems[0].0, lost);
+            let found = tree(target.path());
+            assert_eq!(found.len(), 11, "nothing is left of what failed");
+            assert!(found.iter().all(|(path, thing)| path.is_empty() || whole[path] == *thing));
         }
     }
 }

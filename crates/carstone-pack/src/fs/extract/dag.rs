@@ -88,9 +88,11 @@ fn restore<S: BlockSource>(
     if let Some(error) = fault(entry, path) {
         return problem(error);
     }
-    let mut metadata = Metadata::default();
-    metadata.mode = entry.mode.map(|mode| mode & 0o7777);
-    metadata.mtime = entry.mtime.map(|(seconds, nanos)| Timestamp { seconds, nanos });
+    let metadata = Metadata {
+        mode: entry.mode.map(|mode| mode & 0o7777),
+        mtime: entry.mtime.map(|(seconds, nanos)| Timestamp { seconds, nanos }),
+        ..Metadata::default()
+    };
     match &entry.kind {
         Found::Directory => {
             restorer.directory(path, &metadata, &mut told);

@@ -6,7 +6,9 @@ mod links;
 mod output;
 mod places;
 mod random;
+mod read;
 mod selection;
+mod settle;
 mod stream;
 mod write;
 

@@ -38,10 +38,16 @@ pub fn extract_stream<R: Read>(
     let restorer = Arc::new(Restorer::new(target, options.restore.clone())?);
     let mut observer = |event| observer(event);
     let mut flow = Flow::new(restorer, selection, options, Tally::new(&mut observer));
+    let mut ended = false;
     let stopped = loop {
         match stream.next() {
-            Ok(Some(event)) => flow.event(event),
-            Ok(None) => break None,
+            Ok(Some(event)) => {
+                ended |= matches!(event, Event::Tail(_));
+                flow.event(event);
+            }
+            Ok(None) if ended => break None,
+            // A cut between two sections looks like an end.
+            Ok(None) => break Some(Error::new(ErrorKind::NoTail, stream.position())),
             Err(error) => break Some(error),
         }
     };
@@ -53,7 +59,7 @@ pub(super) struct Flow<'a> {
     pub(super) restorer: Arc<Restorer>,
     pub(super) writer: Arc<Writer>,
     selection: &'a Selection,
-    queue: Ordered<Job, Done>,
+    pub(super) queue: Ordered<Job, Done>,
     pub(super) tally: Tally<'a>,
     /// Whole files whose leaf has not come.
     waiting: HashMap<u64, Announced>,
@@ -68,8 +74,8 @@ pub(super) struct Flow<'a> {
     pub(super) recent: HashMap<Digest, Arc<Vec<u8>>>,
     pub(super) places: Places,
     /// Leaves not yet handed to the pool, and their bytes.
-    leaves: Vec<Leaf>,
-    cost: usize,
+    pub(super) leaves: Vec<Leaf>,
+    pub(super) cost: usize,
     pub(super) restored: Ids,
     pub(super) copies: HashMap<u64, Vec<u8>>,
     /// Hard links whose originals are not complete: they may share a batch, which stands before all content.
@@ -272,7 +278,7 @@ impl<'a> Flow<'a> {
     /// Has a hard link made when all that came so far is written.
     fn later(&mut self, link: Announced) {
         self.flush();
-        self.push(Job::Link(link), 0);
+        self.push(Job::Link(Box::new(link)), 0);
     }
 
     fn release_links(&mut self, original: u64) {
@@ -284,7 +290,7 @@ impl<'a> Flow<'a> {
         }
     }
 
-    fn leave_out(&mut self, id: u64, left_out: LeftOut) {
+    pub(super) fn leave_out(&mut self, id: u64, left_out: LeftOut) {
         if self.left_out.len() < MOST_LEFT_OUT {
             self.left_out.insert(id, left_out);
         }
@@ -292,72 +298,6 @@ impl<'a> Flow<'a> {
 
     pub(super) fn problem(&mut self, path: &[u8], error: RestoreError) {
         self.tally.tell(RestoreEvent::Problem { path: path.to_vec(), error });
-    }
-
-    /// Puts a leaf with others into a job, so that small files do not cost a job each.
-    fn add(&mut self, leaf: Leaf, cost: usize) {
-        self.leaves.push(leaf);
-        self.cost += cost;
-        if self.cost >= JOB_BYTES || self.leaves.len() >= JOB_LEAVES {
-            self.flush();
-        }
-    }
-
-    fn flush(&mut self) {
-        let cost = std::mem::take(&mut self.cost);
-        let leaves = std::mem::take(&mut self.leaves);
-        if !leaves.is_empty() {
-            self.push(Job::Leaves(leaves), cost);
-        }
-    }
-
-    fn push(&mut self, job: Job, cost: usize) {
-        while let Some(done) = self.queue.pop_ready() {
-            self.settle(done);
-        }
-        while !self.queue.has_room(cost) {
-            match self.queue.pop() {
-                Some(done) => self.settle(done),
-                None => break,
-            }
-        }
-        self.queue.push(job, cost);
-    }
-
-    fn settle(&mut self, done: Result<Done, carstone_layer::Error>) {
-        let done = match done {
-            Ok(done) => done,
-            Err(error) => {
-                let error = Error::new(ErrorKind::Io(error.into()), 0);
-                return self.problem(b"", error.into());
-            }
-        };
-        done.events.into_iter().for_each(|event| self.tally.tell(event));
-        done.restored.iter().for_each(|&id| self.restored.insert(id));
-        for (digest, len, placed) in done.placed {
-            // Without a place, whoever refers to the leaf is told that it is lost.
-            if let Some(placed) = placed
-                && let Err(error) = self.places.insert(&digest, len, &placed)
-            {
-                self.problem(b"", RestoreError::system("note where a block is", error));
-            }
-            self.recent.remove(&digest);
-        }
-        for (id, digest, len) in done.left_out {
-            let mut left_out = LeftOut::file();
-            left_out.add(&digest);
-            left_out.end(len, digest);
-            self.leave_out(id, left_out);
-        }
-        if let Some(id) = done.ended
-            && done.restored.contains(&id)
-        {
-            // From now on its content is found under its name.
-            self.open.remove(&id);
-        }
-        if let Some(entry) = done.link {
-            self.link(&entry);
-        }
     }
 
     fn end(mut self, stopped: Option<Error>) -> ExtractReport {
@@ -399,9 +339,5 @@ impl<'a> Flow<'a> {
     }
 }
 
-/// Leaves in one job.
-const JOB_LEAVES: usize = 64;
-/// Bytes in one job.
-const JOB_BYTES: usize = 1 << 20;
 /// Files that are left out, and leaves of such files, that are remembered for hard links: about 100 bytes each.
 const MOST_LEFT_OUT: usize = 1 << 20;

@@ -21,7 +21,7 @@ pub(super) enum Job {
         sha256: Digest,
     },
     /// Waits for its turn only: all that stands before it is then there.
-    Link(Announced),
+    Link(Box<Announced>),
 }
 
 /// Bytes that are content of something.
@@ -89,7 +89,7 @@ impl Writer {
                 }
                 done.ended = Some(id);
             }
-            Job::Link(entry) => done.link = Some(entry),
+            Job::Link(entry) => done.link = Some(*entry),
         }
         done
     }

@@ -56,11 +56,7 @@ impl Directories {
     }
 
     /// Walks down. Where a directory cannot be opened, `missing` may make it.
-    fn descend(
-        &self,
-        path: &[u8],
-        missing: &mut dyn FnMut(&File, &[u8], Errno) -> Result<(), RestoreError>,
-    ) -> Result<Arc<File>, RestoreError> {
+    fn descend(&self, path: &[u8], missing: &mut Missing<'_>) -> Result<Arc<File>, RestoreError> {
         let (mut at, mut here) = self.nearest(path);
         while at < path.len() {
             let start = if at == 0 { 0 } else { at + 1 };
@@ -121,6 +117,9 @@ impl Directories {
         cache.open.retain(|open, _| !is_within(open, path));
     }
 }
+
+/// Gets the parent, the path, and why the directory there cannot be opened.
+type Missing<'a> = dyn FnMut(&File, &[u8], Errno) -> Result<(), RestoreError> + 'a;
 
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
