@@ -6,7 +6,7 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use carstone::layer::{Cause, Gap, LayerId, default_threads};
 use carstone::pack::{PackReader, PackStream, StreamOptions};
 use carstone::raw::{self, Container};
@@ -104,7 +104,7 @@ fn open_file(file: File, keys: &Keys, threads: Option<usize>) -> anyhow::Result<
 fn stream(streamed: Streamed<'static>, threads: Option<usize>) -> anyhow::Result<Stream> {
     let pack = streamed.pack_id();
     let options = StreamOptions::default().threads(threads.unwrap_or_else(default_threads));
-    Ok(PackStream::with_options(streamed, pack, options)?)
+    PackStream::with_options(streamed, pack, options).map_err(|error| anyhow!("{}", chain(&error)))
 }
 
 /// Whether the fault lies in what only random access needs, so that reading front to back may still give something.
@@ -142,19 +142,19 @@ pub(crate) fn explained(error: stack::Error) -> anyhow::Error {
         _ => false,
     };
     if no_key {
-        return anyhow::anyhow!("the pack is encrypted, and no key was given: use -i FILE or -p");
+        return anyhow!("the pack is encrypted, and no key was given: use -i FILE or -p");
     }
     // A failing key says all there is to say; the layer around it would only add noise.
     if let ErrorKind::Encrypt(fault) = error.kind()
         && let Encrypt::Io(source) = fault.kind()
         && let Some(key_error) = carstone::keys::Error::of(source)
     {
-        return anyhow::anyhow!("{}", chain(key_error));
+        return anyhow!("{}", chain(key_error));
     }
     if let ErrorKind::Io(source) = error.kind()
         && let Some(key_error) = carstone::keys::Error::of(source)
     {
-        return anyhow::anyhow!("{}", chain(key_error));
+        return anyhow!("{}", chain(key_error));
     }
     error.into()
 }

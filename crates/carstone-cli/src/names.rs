@@ -27,6 +27,11 @@ pub(crate) fn escaped(name: &[u8]) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A path for a message; the root directory has no name of its own.
+pub(crate) fn shown(path: &[u8]) -> Cow<'_, str> {
+    escaped(if path.is_empty() { b"." } else { path })
+}
+
 /// Puts a name under `key`, as text; where it is not UTF-8, its bytes stand under `key_base64` too.
 pub(crate) fn put(map: &mut Map<String, Value>, key: &str, name: &[u8]) {
     map.insert(key.to_owned(), String::from_utf8_lossy(name).into());

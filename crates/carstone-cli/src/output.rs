@@ -119,7 +119,7 @@ impl Output {
             fields.insert("message".to_owned(), what.to_string().into());
             self.object("problem", fields)?;
         }
-        self.complain(&format!("{}: {what}", names::escaped(path)));
+        self.complain(&format!("{}: {what}", names::shown(path)));
         Ok(())
     }
 

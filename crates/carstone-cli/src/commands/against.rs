@@ -80,8 +80,7 @@ fn print(difference: &Difference, output: &mut Output) -> anyhow::Result<()> {
         fields.insert("message".to_owned(), text.into());
         return output.object("difference", fields);
     }
-    let path: &[u8] = if difference.path.is_empty() { b"." } else { &difference.path };
-    output.line(format!("{}: {text}", names::escaped(path)).as_bytes())
+    output.line(format!("{}: {text}", names::shown(&difference.path)).as_bytes())
 }
 
 /// One word for programs, and a text for people.

@@ -111,7 +111,7 @@ fn from_front(file: &File, keys: &Keys, path: &[u8]) -> anyhow::Result<Found> {
     let mut stream = restart(file, keys, None)?;
     let mut missing = plan.places.len();
     while missing > 0 {
-        match stream.next()? {
+        match stream.next().map_err(|error| anyhow!("{}", chain(&error)))? {
             Some(Event::Leaf { cid, data, .. }) => {
                 for offset in plan.places.get(&cid).into_iter().flatten() {
                     content.write_all_at(&data, *offset).context("cannot keep the file's parts")?;

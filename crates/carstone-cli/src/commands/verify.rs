@@ -124,7 +124,10 @@ fn pack(
         Err(error) => return Err(explained(error)),
     };
     for fault in check.layers.iter().filter_map(|layer| layer.fault.as_ref()) {
-        findings.stack(fault)?;
+        // What a layer cannot read because of the layer below is told by that layer.
+        if findings.count == 0 || !is_from_below(fault) {
+            findings.stack(fault)?;
+        }
     }
     if check.frames_only {
         let text = "all frames are sound; without a key (-i FILE or -p) nothing else was checked";
@@ -169,7 +172,10 @@ fn content(
         // What stops the check is damage too, unless the file cannot be read at all.
         Err(error) if !is_damage_of_pack(&error) => return Err(error.into()),
         Err(error) => {
-            findings.add("pack", None, Some(error.offset()), &chain(&error))?;
+            let known = matches!(error.kind(), carstone::pack::ErrorKind::Io(_));
+            if !known || check.is_sound() {
+                findings.add("pack", None, Some(error.offset()), &chain(&error))?;
+            }
             return Ok(Totals::new("damaged", false));
         }
     };
@@ -190,6 +196,18 @@ fn content(
         totals.fields.insert(key.to_owned(), value.into());
     }
     Ok(totals)
+}
+
+fn is_from_below(error: &stack::Error) -> bool {
+    match error.kind() {
+        stack::ErrorKind::Compress(error) => {
+            matches!(error.kind(), carstone::compress::ErrorKind::Io(_))
+        }
+        stack::ErrorKind::Position(error) => {
+            matches!(error.kind(), carstone::position::ErrorKind::Io(_))
+        }
+        _ => false,
+    }
 }
 
 fn is_damage_of_pack(error: &carstone::pack::Error) -> bool {
@@ -245,7 +263,7 @@ fn car(mut file: File, findings: &mut Findings<'_>) -> anyhow::Result<Totals> {
                 }
             }
         };
-        let line = format!("{}: {what}", names::escaped(&path));
+        let line = format!("{}: {what}", names::shown(&path));
         findings.add("dag", Some(&path), None, &line)
     })?;
     let mut totals =
