@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use carstone_pack::Metadata;
-use carstone_pack::fs::{Overwrite, RestoreOptions, Selection, Skip};
+use carstone_pack::fs::{ExtractOptions, Overwrite, RestoreOptions, Selection, Skip};
 use support::{Packed, content, pack};
 use trees::{Thing, Way, at_random, below, exact, from_stream, meta, names, tree};
 
@@ -327,4 +327,44 @@ fn damaged_blocks_cost_only_the_files_they_belong_to() {
             assert!(found.iter().all(|(path, thing)| path.is_empty() || whole[path] == *thing));
         }
     }
+}
+
+#[test]
+fn a_cancelled_extraction_leaves_only_complete_files() {
+    use carstone_pack::ErrorKind;
+    use carstone_pack::fs::{ExtractReport, RestoreEvent, extract_reader, extract_stream};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let packed = pack(|writer| {
+        writer.add_file(b"small", meta(0o600, 1), &b"x"[..])?;
+        writer.add_file(b"long", meta(0o600, 2), content(1, 40 * MIB).as_slice()).map(drop)
+    });
+    let check =
+        |extract: &dyn Fn(&std::path::Path, &ExtractOptions, Arc<AtomicBool>) -> ExtractReport| {
+            let target = tempfile::tempdir().expect("a directory");
+            let flag = Arc::new(AtomicBool::new(false));
+            let options = exact().threads(1).cancel(Arc::clone(&flag));
+            let report = extract(target.path(), &options, flag);
+            let stopped = report.stopped.expect("it was cancelled");
+            assert!(matches!(stopped.kind(), ErrorKind::Cancelled), "{stopped:?}");
+            assert_eq!(names(target.path()), ["small"]);
+        };
+    // The flag is set when some of the long file is written.
+    let hear = |event: &RestoreEvent, flag: &AtomicBool| {
+        if matches!(event, RestoreEvent::Progress { bytes } if *bytes > 1) {
+            flag.store(true, Ordering::Relaxed);
+        }
+    };
+    let all = Selection::all();
+    check(&|target, options, flag| {
+        extract_reader(&packed.reader(), target, &all, options, &mut |event| hear(&event, &flag))
+            .expect("the target can be used")
+    });
+    check(&|target, options, flag| {
+        let stream = carstone_pack::PackStream::open(packed.bytes.as_slice(), packed.id);
+        let stream = stream.expect("a CAR header");
+        extract_stream(stream, target, &all, options, &mut |event| hear(&event, &flag))
+            .expect("the target can be used")
+    });
 }

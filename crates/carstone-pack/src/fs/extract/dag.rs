@@ -6,7 +6,7 @@ use std::path::Path;
 use carstone_unixfs::{BlockSource, Cid, Entry, EntryKind as Found, FileReader, Limits, State};
 use carstone_unixfs::{Step, walk};
 
-use super::{ExtractOptions, ExtractReport, Selection, Tally};
+use super::{ExtractOptions, ExtractReport, Selection, Tally, cancelled};
 use crate::entry::{Metadata, Timestamp};
 use crate::error::{Error, ErrorKind};
 use crate::fs::restore::{RestoreError, RestoreErrorKind, RestoreEvent, RestoreObserver, Restorer};
@@ -39,9 +39,12 @@ pub fn extract_dag<S: BlockSource>(
         };
         let names = Names { prefix, single: name.unwrap_or(b"unknown") };
         let walked = walk(source, root, &Limits::default(), &mut |entry| {
+            if options.is_cancelled() {
+                return Ok(Step::Stop);
+            }
             let path = names.of(&entry);
             if selection.selects(&path) {
-                restore(&restorer, source, &entry, &path, &mut tally);
+                restore(&restorer, source, &entry, &path, options, &mut tally);
             }
             Ok(Step::Into)
         });
@@ -49,6 +52,9 @@ pub fn extract_dag<S: BlockSource>(
             tally.report.stopped = Some(Error::new(ErrorKind::UnixFs(error), 0));
             break;
         }
+    }
+    if options.is_cancelled() {
+        tally.report.stopped = Some(cancelled());
     }
     restorer.finish(&mut |event| tally.tell(event));
     tally.report.unmatched = selection.unmatched();
@@ -81,6 +87,7 @@ fn restore<S: BlockSource>(
     source: &S,
     entry: &Entry,
     path: &[u8],
+    options: &ExtractOptions,
     tally: &mut Tally<'_>,
 ) {
     let mut told = |event| tally.tell(event);
@@ -108,6 +115,9 @@ fn restore<S: BlockSource>(
             };
             let (mut piece, mut offset) = (vec![0; PIECE], 0);
             loop {
+                if options.is_cancelled() {
+                    return;
+                }
                 let done = match content.read(&mut piece) {
                     Ok(0) => break,
                     Ok(n) => {

@@ -12,6 +12,9 @@ mod settle;
 mod stream;
 mod write;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use carstone_layer::default_threads;
 
 pub use dag::extract_dag;
@@ -20,7 +23,7 @@ pub use random::extract_reader;
 pub use selection::Selection;
 pub use stream::extract_stream;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::fs::restore::{RestoreEvent, RestoreObserver, RestoreOptions};
 
 /// Settings of an extraction.
@@ -30,11 +33,13 @@ pub struct ExtractOptions {
     restore: RestoreOptions,
     threads: usize,
     budget: usize,
+    cancel: Option<Arc<AtomicBool>>,
 }
 
 impl Default for ExtractOptions {
     fn default() -> Self {
-        Self { restore: RestoreOptions::default(), threads: default_threads(), budget: 64 << 20 }
+        let (restore, threads) = (RestoreOptions::default(), default_threads());
+        Self { restore, threads, budget: 64 << 20, cancel: None }
     }
 }
 
@@ -58,6 +63,18 @@ impl ExtractOptions {
     pub fn budget(mut self, bytes: usize) -> Self {
         self.budget = bytes;
         self
+    }
+
+    /// A flag that stops the extraction once it is set. What was complete by then stays, nothing else does;
+    /// [`ExtractReport::stopped`] is then [`ErrorKind::Cancelled`].
+    #[must_use]
+    pub fn cancel(mut self, flag: Arc<AtomicBool>) -> Self {
+        self.cancel = Some(flag);
+        self
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
     }
 }
 
@@ -111,4 +128,8 @@ impl<'a> Tally<'a> {
         }
         (self.observer)(event);
     }
+}
+
+fn cancelled() -> Error {
+    Error::new(ErrorKind::Cancelled, 0)
 }

@@ -10,7 +10,7 @@ use carstone_layer::{Ordered, Pool, ReadAt};
 use super::ids::Ids;
 use super::output::Output;
 use super::read::{Done, Item, Job, find, work};
-use super::{ExtractOptions, ExtractReport, Selection, Tally};
+use super::{ExtractOptions, ExtractReport, Selection, Tally, cancelled};
 use crate::entry::{Announced, EntryKind, Listed, Metadata};
 use crate::error::{Error, ErrorKind};
 use crate::fs::restore::{RestoreError, RestoreErrorKind, RestoreEvent, RestoreObserver, Restorer};
@@ -22,6 +22,32 @@ use crate::sorter::Sorter;
 /// Entries are worked on in the order of the stream, so that each frame of the layers below is decoded once; hard links follow when their
 /// originals are there. A hard link whose original is not restored gets the content. Every block is verified, and long files get
 /// their name only when the SHA-256 of the whole content holds.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # use std::sync::Arc;
+/// # use carstone_layer::PackId;
+/// # use carstone_pack::{Metadata, PackReader, PackWriter, PlainPipe};
+/// use carstone_pack::fs::{ExtractOptions, Selection, extract_reader};
+///
+/// # let id = PackId::from_bytes([7; 16]);
+/// # let mut writer = PackWriter::new(PlainPipe::new(Vec::new()), id)?;
+/// # writer.add_file(b"walls/stone", Metadata::default(), &b"sand"[..])?;
+/// # writer.add_file(b"roof", Metadata::default(), &b"slate"[..])?;
+/// # let (pipe, _) = writer.finish()?;
+/// # let tail = pipe.mark().expect("a finished pack has a tail");
+/// # let reader = PackReader::open(Arc::new(pipe.into_inner()), id, tail)?;
+/// # let target = tempfile::tempdir()?;
+/// # let target = target.path();
+/// let selection = Selection::patterns(["walls", "doors"]);
+/// let options = ExtractOptions::default();
+/// let report = extract_reader(&reader, target, &selection, &options, &mut |_| {})?;
+/// assert!(report.is_complete() && target.join("walls/stone").exists());
+/// assert!(!target.join("roof").exists());
+/// assert_eq!(report.unmatched, [b"doors"]);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// The target cannot be used, or a temporary file fails. What is wrong with the pack is told to `observer`, or is in
@@ -42,6 +68,7 @@ where
     let mut observer = |event| observer(event);
     let mut run = Run {
         reader,
+        options,
         restorer,
         queue: Ordered::new(pool, options.budget),
         tally: Tally::new(&mut observer),
@@ -69,6 +96,7 @@ struct Plan {
 
 struct Run<'a, R: ReadAt> {
     reader: &'a PackReader<R>,
+    options: &'a ExtractOptions,
     restorer: Arc<Restorer>,
     queue: Ordered<Job, Done>,
     tally: Tally<'a>,
@@ -84,6 +112,9 @@ impl<R: ReadAt + Clone + Send + Sync + 'static> Run<'_, R> {
         let places = selection.places().unwrap_or_else(|| vec![Vec::new()]);
         for place in places {
             for entry in self.reader.entries_within(&place) {
+                if self.options.is_cancelled() {
+                    return Ok(Ok(()));
+                }
                 match entry {
                     Ok(entry) if selection.selects(&entry.path) => self.plan(&entry, plan)?,
                     Ok(_) => {}
@@ -120,6 +151,9 @@ impl<R: ReadAt + Clone + Send + Sync + 'static> Run<'_, R> {
     fn restore_files(&mut self, mut sorted: crate::sorter::SortedIter<'_>) -> io::Result<()> {
         let (mut record, mut items) = (0, Vec::new());
         while let Some((key, value)) = sorted.next()? {
+            if self.options.is_cancelled() {
+                return Ok(());
+            }
             let Some((at, long, item)) = read_plan(key, value) else { continue };
             if (at != record || items.len() >= MOST_ITEMS) && !items.is_empty() {
                 let items = std::mem::take(&mut items);
@@ -170,6 +204,9 @@ impl<R: ReadAt + Clone + Send + Sync + 'static> Run<'_, R> {
         let source = Arc::new(source);
         let mut offset = 0;
         while offset < size {
+            if self.options.is_cancelled() {
+                return; // Without its end the file never gets its name.
+            }
             let len = PIECE.min(size - offset);
             let piece = output.announce();
             // Pieces are at most a few MiB.
@@ -185,6 +222,9 @@ impl<R: ReadAt + Clone + Send + Sync + 'static> Run<'_, R> {
     fn restore_links(&mut self, mut sorted: crate::sorter::SortedIter<'_>) -> io::Result<()> {
         let mut batch: Option<(u64, Vec<Announced>)> = None;
         while let Some((key, value)) = sorted.next()? {
+            if self.options.is_cancelled() {
+                return Ok(());
+            }
             let Some((record, _, item)) = read_plan(key, value) else { continue };
             if batch.as_ref().is_none_or(|(at, _)| *at != record) {
                 match self.reader.batch(record) {
@@ -275,7 +315,10 @@ impl<R: ReadAt + Clone + Send + Sync + 'static> Run<'_, R> {
     }
 
     fn end(self, selection: &Selection) -> Result<ExtractReport, RestoreError> {
-        let Self { restorer, queue, mut tally, .. } = self;
+        let Self { restorer, queue, mut tally, options, .. } = self;
+        if options.is_cancelled() {
+            tally.report.stopped = Some(cancelled());
+        }
         drop(queue); // With the pool's threads goes their share of the restorer.
         if let Some(restorer) = Arc::into_inner(restorer) {
             restorer.finish(&mut |event| tally.tell(event));

@@ -12,7 +12,7 @@ use super::links::LeftOut;
 use super::output::Output;
 use super::places::{Digest, Places, Spool};
 use super::write::{Done, Job, Leaf, Part, Source, Writer, lost};
-use super::{ExtractOptions, ExtractReport, Selection, Tally};
+use super::{ExtractOptions, ExtractReport, Selection, Tally, cancelled};
 use crate::entry::{Announced, EntryKind};
 use crate::error::{Error, ErrorKind};
 use crate::fs::restore::{RestoreError, RestoreEvent, RestoreObserver, Restorer};
@@ -40,6 +40,9 @@ pub fn extract_stream<R: Read>(
     let mut flow = Flow::new(restorer, selection, options, Tally::new(&mut observer));
     let mut ended = false;
     let stopped = loop {
+        if options.is_cancelled() {
+            break Some(cancelled());
+        }
         match stream.next() {
             Ok(Some(event)) => {
                 ended |= matches!(event, Event::Tail(_));

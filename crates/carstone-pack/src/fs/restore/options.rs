@@ -5,7 +5,8 @@ use crate::entry::EntryKind;
 
 /// What happens to what stands under an entry's name already.
 ///
-/// A directory is always kept where a directory is to be, and one that is not empty is never replaced.
+/// A directory is always kept where a directory is to be, and gets the metadata of the entry; one that is not empty is never replaced by
+/// something else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overwrite {
@@ -93,7 +94,7 @@ pub enum RestoreEvent {
         /// What failed.
         error: RestoreError,
     },
-    /// Content was written, for entries whose end is still to come too.
+    /// Content was worked through, of entries whose end is still to come too.
     Progress {
         /// How many bytes.
         bytes: u64,
