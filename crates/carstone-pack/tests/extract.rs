@@ -276,7 +276,7 @@ fn modes_follow_the_umask_unless_the_same_are_wanted() {
 
 #[test]
 fn extended_attributes_of_users_come_back() {
-    let mut with = meta(0o644, 1);
+    let mut with = meta(0o755, 1);
     with.xattrs = vec![(b"trusted.x".to_vec(), b"no".to_vec()), (b"user.x".to_vec(), vec![0, 1])];
     let packed = pack(|writer| {
         writer.add_directory(b"d", with.clone())?;
