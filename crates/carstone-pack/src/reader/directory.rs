@@ -1,11 +1,12 @@
 //! Links of directory nodes, for digests that the manifest leaves out.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use carstone_car::Cid;
 use carstone_layer::ReadAt;
-use carstone_unixfs::{Limits, directory_links};
+use carstone_unixfs::{BlockSource, Limits, directory_links};
 
 use super::PackReader;
 use crate::entry::{EntryKind, Listed};
@@ -15,8 +16,29 @@ use crate::path::split_path;
 /// Root CIDs under their names.
 type Links = HashMap<Vec<u8>, Cid>;
 
-/// The links of the directory that was asked for last: listings come directory by directory.
-pub(super) type DirectoryCache = Mutex<Option<(Vec<u8>, Arc<Links>)>>;
+/// Links of the directories that were asked for last, the latest behind. A listing comes back to a directory after each of those below it.
+#[derive(Default)]
+pub(super) struct DirectoryCache(Mutex<Vec<(Vec<u8>, Arc<Links>)>>);
+
+impl DirectoryCache {
+    fn get(&self, path: &[u8]) -> Option<Arc<Links>> {
+        let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = cached.iter().rposition(|(known, _)| known == path)?;
+        let hit = cached.remove(at);
+        let links = Arc::clone(&hit.1);
+        cached.push(hit);
+        Some(links)
+    }
+
+    fn put(&self, path: &[u8], links: &Arc<Links>) {
+        let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held: usize = cached.iter().map(|(_, links)| links.len()).sum();
+        while !cached.is_empty() && (cached.len() >= MAX_CACHED || held + links.len() > MAX_LINKS) {
+            held -= cached.remove(0).1.len();
+        }
+        cached.push((path.to_vec(), Arc::clone(links)));
+    }
+}
 
 impl<R: ReadAt> PackReader<R> {
     /// The root CID of an entry as its directory's node links to it; `None` where no node does.
@@ -27,17 +49,12 @@ impl<R: ReadAt> PackReader<R> {
         let Some((parent, name)) = split_path(&entry.path) else {
             return Ok(self.tail().roots.first().copied());
         };
-        let cached = self.directories.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((path, links)) = cached
-            && path == parent
-        {
+        if let Some(links) = self.directories.get(parent) {
             return Ok(links.get(name).copied());
         }
         let links = Arc::new(self.links_of(parent)?);
-        let found = links.get(name).copied();
-        let mut cache = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
-        *cache = Some((parent.to_vec(), links));
-        Ok(found)
+        self.directories.put(parent, &links);
+        Ok(links.get(name).copied())
     }
 
     fn links_of(&self, path: &[u8]) -> Result<Links, Error> {
@@ -48,9 +65,29 @@ impl<R: ReadAt> PackReader<R> {
             (EntryKind::Directory, None) => return Ok(Links::new()),
             _ => return Err(missing()),
         };
-        let section = self.sections.head(node)?.ok_or_else(missing)?;
-        let links = directory_links(self, &section.cid, &Limits::default())
+        let (section, data) = self.sections.read(node)?.ok_or_else(missing)?;
+        let from_root = FromRoot { reader: self, root: (section.cid, data) };
+        let links = directory_links(&from_root, &section.cid, &Limits::default())
             .map_err(|error| Error::new(ErrorKind::UnixFs(error), node))?;
         Ok(links.into_iter().map(|(name, link)| (name, link.cid)).collect())
     }
 }
+
+/// A directory's node whose position is known, and what else the pack holds.
+struct FromRoot<'a, R> {
+    reader: &'a PackReader<R>,
+    root: (Cid, Vec<u8>),
+}
+
+impl<R: ReadAt> BlockSource for FromRoot<'_, R> {
+    fn block(&self, cid: &Cid) -> io::Result<Option<Vec<u8>>> {
+        match self.root.0 == *cid {
+            true => Ok(Some(self.root.1.clone())),
+            false => Ok(self.reader.get(cid)?),
+        }
+    }
+}
+
+/// Directories that are kept, and the most links in them together.
+const MAX_CACHED: usize = 64;
+const MAX_LINKS: usize = 1 << 17;

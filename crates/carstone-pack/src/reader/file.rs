@@ -40,6 +40,19 @@ struct Runs<R> {
 
 impl<R: ReadAt + Clone> PackFile<R> {
     pub(super) fn open(reader: PackReader<R>, entry: &Listed) -> Result<Self, Error> {
+        let announced = match &entry.root {
+            None => reader.announced(entry)?,
+            Some(_) => None,
+        };
+        Self::of_announced(reader, entry, announced.and_then(|announced| announced.root))
+    }
+
+    /// Opens a file whose batch gives `whole` as its root.
+    pub(super) fn of_announced(
+        reader: PackReader<R>,
+        entry: &Listed,
+        whole: Option<Cid>,
+    ) -> Result<Self, Error> {
         let size = entry.size.ok_or_else(|| Error::mismatch(&entry.path, "its size", 0))?;
         if let Some(root) = &entry.root {
             let nodes = FileReader::open(reader, root)
@@ -49,8 +62,6 @@ impl<R: ReadAt + Clone> PackFile<R> {
             }
             return Ok(Self { source: Source::Nodes(Box::new(nodes)), size, position: 0 });
         }
-        let announced = reader.announced(entry)?;
-        let whole = announced.and_then(|announced| announced.root);
         let source = Source::Runs(Box::new(Runs {
             reader,
             path: entry.path.clone(),

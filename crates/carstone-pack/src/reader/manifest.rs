@@ -1,5 +1,8 @@
 //! Walks the manifest's tree of pages.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use carstone_layer::ReadAt;
 
 use super::section::SectionReader;
@@ -7,6 +10,60 @@ use crate::entry::Listed;
 use crate::error::{Error, ErrorKind};
 use crate::path::{compare_paths, is_within};
 use crate::record::ManifestPage;
+
+/// Pages that were looked at last, for single paths: those that are asked for together stand together.
+#[derive(Default)]
+pub(super) struct PageCache(Mutex<VecDeque<(u64, Arc<ManifestPage>)>>);
+
+impl PageCache {
+    /// The entry at `path`, found from the root page down.
+    pub(super) fn find<R: ReadAt>(
+        &self,
+        sections: &SectionReader<R>,
+        root: u64,
+        path: &[u8],
+    ) -> Result<Option<Listed>, Error> {
+        let mut position = root;
+        loop {
+            let page = self.page(sections, position)?;
+            let children = match &*page {
+                ManifestPage::Leaf(entries) => {
+                    let at = entries.binary_search_by(|entry| compare_paths(&entry.path, path));
+                    return Ok(at.ok().map(|at| entries[at].clone()));
+                }
+                ManifestPage::Parent { children, .. } => children,
+            };
+            let after = children.partition_point(|(first, _)| compare_paths(first, path).is_le());
+            let Some((_, child)) = after.checked_sub(1).and_then(|at| children.get(at)) else {
+                return Ok(None);
+            };
+            // A page stands behind its children, so this ends.
+            if *child >= position {
+                let rule = "a page stands before its child";
+                return Err(Error::new(ErrorKind::BadRecord(rule), position));
+            }
+            position = *child;
+        }
+    }
+
+    fn page<R: ReadAt>(
+        &self,
+        sections: &SectionReader<R>,
+        position: u64,
+    ) -> Result<Arc<ManifestPage>, Error> {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, page)) = lock().iter().find(|(at, _)| *at == position) {
+            return Ok(Arc::clone(page));
+        }
+        let page = Arc::new(read_page(sections, position)?);
+        let mut pages = lock();
+        if pages.len() == CACHED_PAGES {
+            pages.pop_front();
+        }
+        pages.push_back((position, Arc::clone(&page)));
+        Ok(page)
+    }
+}
 
 /// The entries of a subtree, sorted by path. One page of each level is in memory.
 pub struct Entries<'a, R> {
@@ -56,7 +113,7 @@ impl<'a, R: ReadAt> Entries<'a, R> {
                 self.pending.pop();
                 continue;
             };
-            match self.read_page(position)? {
+            match read_page(self.sections, position)? {
                 ManifestPage::Leaf(entries) => return Ok(Some(entries)),
                 ManifestPage::Parent { level, children } => {
                     let bad = |rule| Error::new(ErrorKind::BadRecord(rule), position);
@@ -87,15 +144,6 @@ impl<'a, R: ReadAt> Entries<'a, R> {
         children.drain(..before.saturating_sub(1));
         children
     }
-
-    fn read_page(&self, position: u64) -> Result<ManifestPage, Error> {
-        let wrong = || Error::new(ErrorKind::BadRecord("a manifest page is due"), position);
-        let (section, data) = self.sections.read(position)?.ok_or_else(wrong)?;
-        match self.sections.is_record(&section.cid, &data) {
-            true => ManifestPage::decode(&data, position),
-            false => Err(wrong()),
-        }
-    }
 }
 
 impl<R: ReadAt> Iterator for Entries<'_, R> {
@@ -111,4 +159,15 @@ impl<R: ReadAt> Iterator for Entries<'_, R> {
     }
 }
 
+fn read_page<R: ReadAt>(sections: &SectionReader<R>, position: u64) -> Result<ManifestPage, Error> {
+    let wrong = || Error::new(ErrorKind::BadRecord("a manifest page is due"), position);
+    let (section, data) = sections.read(position)?.ok_or_else(wrong)?;
+    match sections.is_record(&section.cid, &data) {
+        true => ManifestPage::decode(&data, position),
+        false => Err(wrong()),
+    }
+}
+
 const MAX_DEPTH: usize = 16;
+/// Pages of 64 KiB that are kept decoded.
+const CACHED_PAGES: usize = 16;

@@ -16,6 +16,7 @@ use carstone_layer::{PackId, ReadAt};
 
 pub use file::PackFile;
 pub use manifest::Entries;
+use manifest::PageCache;
 pub use verify::{Finding, VerifyReport};
 
 use crate::entry::{Announced, EntryKind, Listed};
@@ -35,6 +36,7 @@ pub struct PackReader<R> {
     tail: Tail,
     tail_position: u64,
     directories: Arc<DirectoryCache>,
+    pages: Arc<PageCache>,
 }
 
 impl<R: ReadAt> PackReader<R> {
@@ -55,8 +57,8 @@ impl<R: ReadAt> PackReader<R> {
         }
         match decode(&data, tail)? {
             Record::Tail(record) => {
-                let directories = Arc::default();
-                Ok(Self { sections, tail: record, tail_position: tail, directories })
+                let (directories, pages) = (Arc::default(), Arc::default());
+                Ok(Self { sections, tail: record, tail_position: tail, directories, pages })
             }
             _ => Err(Error::new(ErrorKind::NoTail, tail)),
         }
@@ -87,10 +89,7 @@ impl<R: ReadAt> PackReader<R> {
     /// # Errors
     /// A manifest page that is damaged or breaks the format.
     pub fn find(&self, path: &[u8]) -> Result<Option<Listed>, Error> {
-        match self.entries_within(path).next() {
-            Some(entry) => Ok(Some(entry?).filter(|entry| entry.path == path)),
-            None => Ok(None),
-        }
+        self.pages.find(&self.sections, self.tail.manifest, path)
     }
 
     /// The SHA-256 of a file's content, from the manifest or from the node of its directory. `None` for what is no file. A hard link has

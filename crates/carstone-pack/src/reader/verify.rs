@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::io;
 
 use carstone_layer::ReadAt;
+use carstone_unixfs::Link;
 use sha2::{Digest, Sha256};
 
-use super::{PackReader, index};
-use crate::entry::EntryKind;
+use super::{PackFile, PackReader, index};
+use crate::entry::{EntryKind, Listed};
 use crate::error::{Error, ErrorKind};
-use crate::record::{Record, decode};
+use crate::record::{Batch, Record, decode, decode_kept, encode_kept};
 use crate::sorter::{Sorted, Sorter};
 
 /// Something that does not hold.
@@ -141,9 +142,13 @@ impl<R: ReadAt + Clone> PackReader<R> {
         Ok(())
     }
 
-    /// Reads every file through the manifest, and compares it with its digest and its record.
+    /// Compares every entry of the manifest with its record, its directory and its content.
+    ///
+    /// Digests stand in directories, in the order of paths; content stands in the order of the stream. Each is visited in its own order, so
+    /// that no frame is decoded again and again.
     fn check_entries(&self, check: &mut Check<'_>) -> Result<(), Error> {
         let mut announced = 0;
+        let mut by_record = Sorter::new(SORT_BUDGET);
         for entry in self.entries() {
             let entry = match entry {
                 Ok(entry) => entry,
@@ -154,8 +159,11 @@ impl<R: ReadAt + Clone> PackReader<R> {
                 }
             };
             announced += u64::from(entry.id.is_some());
-            match self.check_entry(&entry) {
-                Ok(()) => check.report.entries += 1,
+            match self.expect(entry.clone()) {
+                Ok((entry, link)) => {
+                    let key = entry.record.unwrap_or_default().to_be_bytes();
+                    by_record.push(&key, &encode_kept(&entry, link.as_ref()))?;
+                }
                 Err(error) if is_environment(&error) => return Err(error),
                 Err(error) => check.fault(Some(entry.path), error),
             }
@@ -164,46 +172,84 @@ impl<R: ReadAt + Clone> PackReader<R> {
             let error = Error::mismatch(b"pack", "the number of entries", self.tail_position());
             check.fault(None, error);
         }
+        let by_record = by_record.finish()?;
+        let mut entries = by_record.iter()?;
+        let mut batch: Option<(u64, Result<Batch, ()>)> = None;
+        while let Some((_, value)) = entries.next()? {
+            let (entry, link) = decode_kept(value)?;
+            match self.check_entry(&entry, link, &mut batch) {
+                Ok(()) => check.report.entries += 1,
+                Err(error) if is_environment(&error) => return Err(error),
+                Err(error) => check.fault(Some(entry.path), error),
+            }
+        }
         Ok(())
     }
 
-    fn check_entry(&self, entry: &crate::entry::Listed) -> Result<(), Error> {
-        let at = entry.record.unwrap_or_default();
-        if let Some(record) = self.announced(entry)? {
-            let same = record.metadata.mode == entry.mode
-                && record.metadata.mtime == entry.mtime
-                && record.target == entry.target
-                && (record.size.is_none() || record.size == entry.size);
-            if !same {
-                return Err(Error::mismatch(&entry.path, "metadata in the manifest", at));
+    /// Completes an entry by what other parts of the manifest and the directories say of it.
+    fn expect(&self, mut entry: Listed) -> Result<(Listed, Option<Link>), Error> {
+        match entry.kind {
+            EntryKind::File => {
+                entry.sha256 = self.sha256(&entry)?;
+                Ok((entry, None))
             }
+            EntryKind::HardLink if self.original(&entry)?.is_none() => {
+                Err(Error::mismatch(&entry.path, "the entry it links to", 0))
+            }
+            EntryKind::HardLink => Ok((entry, None)),
+            EntryKind::Directory | EntryKind::Symlink => {
+                let link = self.link(&entry)?.map(|cid| Link { cid, tsize: 0 });
+                Ok((entry, link))
+            }
+        }
+    }
+
+    fn check_entry(
+        &self,
+        entry: &Listed,
+        link: Option<Link>,
+        batch: &mut Option<(u64, Result<Batch, ()>)>,
+    ) -> Result<(), Error> {
+        let at = entry.record.unwrap_or_default();
+        let mut root = None;
+        if let (Some(position), Some(id)) = (entry.record, entry.id) {
+            if batch.as_ref().is_none_or(|(loaded, _)| *loaded != position) {
+                *batch = Some((position, self.batch(position).map_err(drop)));
+            }
+            let loaded = batch.as_ref().and_then(|(_, batch)| batch.as_ref().ok());
+            let record = loaded.and_then(|batch| batch.entries.iter().find(|e| e.id == id));
+            let same = record.is_some_and(|record| {
+                record.path == entry.path
+                    && record.kind == entry.kind
+                    && record.metadata.mode == entry.mode
+                    && record.metadata.mtime == entry.mtime
+                    && record.target == entry.target
+                    && (record.size.is_none() || record.size == entry.size)
+            });
+            if !same {
+                return Err(Error::mismatch(&entry.path, "its entry in the batch", position));
+            }
+            root = record.and_then(|record| record.root);
         }
         match entry.kind {
             EntryKind::File => {}
-            EntryKind::HardLink => {
-                let original = self.original(entry)?;
-                return match original {
-                    Some(_) => Ok(()),
-                    None => Err(Error::mismatch(&entry.path, "the entry it links to", at)),
-                };
-            }
+            EntryKind::HardLink => return Ok(()),
             EntryKind::Directory | EntryKind::Symlink => {
                 // The node itself was hashed with all other sections; here its link must fit.
                 let Some(run) = entry.runs.first() else { return Ok(()) };
                 let here = self.sections.head(run.position)?.map(|section| section.cid);
-                return match self.link(entry)? {
-                    Some(cid) if Some(cid) != here => {
+                return match link {
+                    Some(link) if Some(link.cid) != here => {
                         Err(Error::mismatch(&entry.path, "the link in its directory", at))
                     }
                     _ => Ok(()),
                 };
             }
         }
-        let stated = self.sha256(entry)?;
-        let mut file = self.open_file(entry)?;
+        let mut file = PackFile::of_announced(self.clone(), entry, root)?;
         let mut hasher = Sha256::new();
         io::copy(&mut file, &mut Hash(&mut hasher))?;
-        match Some(<[u8; 32]>::from(hasher.finalize())) == stated {
+        match Some(<[u8; 32]>::from(hasher.finalize())) == entry.sha256 {
             true => Ok(()),
             false => Err(Error::mismatch(&entry.path, "the SHA-256 of its content", at)),
         }

@@ -158,7 +158,14 @@ impl<'b> In<'b> {
 
     /// Passes over a value.
     pub(crate) fn skip(&mut self) -> Result<(), Error> {
-        self.decoder.skip().map_err(|_| self.fail("a value is cut off"))
+        self.decoder.skip().map_err(|_| self.fail(CUT))
+    }
+
+    /// Passes over a value, and gives its encoded bytes.
+    pub(crate) fn raw(&mut self) -> Result<&'b [u8], Error> {
+        let start = self.decoder.position();
+        self.skip()?;
+        self.decoder.input().get(start..self.decoder.position()).ok_or_else(|| self.fail(CUT))
     }
 
     /// Refuses what is left behind the value.
@@ -171,4 +178,5 @@ impl<'b> In<'b> {
 }
 
 const LINK_TAG: u64 = 42;
+const CUT: &str = "a value is cut off";
 const MEMORY: &str = "memory takes every byte";

@@ -5,8 +5,8 @@ use std::num::NonZeroU8;
 use carstone_car::Cid;
 use carstone_layer::PackId;
 
-use super::page::{expect_type, page_level};
-use super::{VERSION, begin, kind, read};
+use super::page::Page;
+use super::{In, VERSION, begin, kind, read};
 use crate::error::{Error, ErrorKind};
 
 /// The last section: where everything is.
@@ -86,21 +86,12 @@ pub(crate) struct IndexPage {
 
 impl IndexPage {
     pub(crate) fn decode(data: &[u8], at: u64) -> Result<Self, Error> {
-        expect_type(data, at, kind::INDEX, "an index page is due")?;
-        let level = page_level(data, at)?;
-        let (mut prefix, mut width, mut entries) = (None, None, None);
-        read(data, at, |input, key| {
-            match key {
-                "d" => entries = Some(input.bytes()?.to_vec()),
-                "n" => prefix = width_of(input.uint()?),
-                "w" => width = width_of(input.uint()?),
-                _ => return Ok(false),
-            }
-            Ok(true)
-        })?;
+        let Page { level, body, prefix, width } = Page::open(data, at, kind::INDEX, "d")?;
+        let data = In::new(body, at).bytes()?.to_vec();
         let bad = |rule| Error::new(ErrorKind::BadRecord(rule), at);
-        let (Some(prefix), Some(width), Some(data)) = (prefix, width, entries) else {
-            return Err(bad("an index page lacks a key"));
+        let (prefix, width) = (prefix.and_then(width_of), width.and_then(width_of));
+        let (Some(prefix), Some(width)) = (prefix, width) else {
+            return Err(bad("an index page lacks its widths"));
         };
         let width = if level == 0 { usize::from(width.get()) } else { 8 };
         let prefix = usize::from(prefix.get());

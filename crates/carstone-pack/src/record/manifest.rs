@@ -3,8 +3,8 @@
 use carstone_layer::PackId;
 
 use super::content::read_mtime;
-use super::page::{expect_type, page_level};
-use super::{In, Out, VERSION, begin, kind, read};
+use super::page::Page;
+use super::{In, Out, VERSION, begin, kind};
 use crate::entry::{EntryKind, Listed, Run};
 use crate::error::{Error, ErrorKind};
 use crate::path::check_path;
@@ -21,35 +21,14 @@ pub(crate) enum ManifestPage {
 
 impl ManifestPage {
     pub(crate) fn decode(data: &[u8], at: u64) -> Result<Self, Error> {
-        expect_type(data, at, kind::MANIFEST, "a manifest page is due")?;
-        let level = page_level(data, at)?;
+        let Page { level, body, .. } = Page::open(data, at, kind::MANIFEST, "e")?;
         let (mut leaf, mut children) = (Vec::new(), Vec::new());
-        read(data, at, |input, key| {
-            match (key, level) {
-                ("l", _) => return Ok(false),
-                ("e", 0) => input.array(MAX_PAGE, |input| {
-                    leaf.push(decode_listed(input, at)?);
-                    Ok(())
-                })?,
-                ("e", _) => input.array(MAX_PAGE, |input| {
-                    let (mut first, mut position, mut part) = (None, 0, 0);
-                    input.array(2, |input| {
-                        match part {
-                            0 => first = Some(input.bytes()?.to_vec()),
-                            _ => position = input.uint()?,
-                        }
-                        part += 1;
-                        Ok(())
-                    })?;
-                    match (first, part) {
-                        (Some(first), 2) => children.push((first, position)),
-                        _ => return Err(input.fail("a child of a page is not a pair")),
-                    }
-                    Ok(())
-                })?,
-                _ => return Ok(false),
+        In::new(body, at).array(MAX_PAGE, |input| {
+            match level {
+                0 => leaf.push(decode_listed(input, at)?),
+                _ => children.push(decode_child(input)?),
             }
-            Ok(true)
+            Ok(())
         })?;
         match level {
             0 => Ok(Self::Leaf(leaf)),
@@ -58,6 +37,22 @@ impl ManifestPage {
             }
             level => Ok(Self::Parent { level, children }),
         }
+    }
+}
+
+fn decode_child(input: &mut In<'_>) -> Result<(Vec<u8>, u64), Error> {
+    let (mut first, mut position, mut part) = (None, 0, 0);
+    input.array(2, |input| {
+        match part {
+            0 => first = Some(input.bytes()?.to_vec()),
+            _ => position = input.uint()?,
+        }
+        part += 1;
+        Ok(())
+    })?;
+    match (first, part) {
+        (Some(first), 2) => Ok((first, position)),
+        _ => Err(input.fail("a child of a page is not a pair")),
     }
 }
 
