@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use carstone_compress::{CompressFailSafe, ReadOptions};
 use carstone_encrypt::{EncryptFailSafe, FailSafeOptions, KeySource};
-use carstone_layer::{BoxFailSafe, FailSafeRead, Gap, LayerId, PackId};
+use carstone_layer::{BoxFailSafe, FailSafeRead, Gap, LayerId, PackId, Report};
 use carstone_position::PositionFailSafe;
 use carstone_raw::{Container, RawFailSafe};
 
@@ -31,12 +32,24 @@ pub fn fail_safe<'a, R: Read + Send + 'a>(
     keys: impl KeySource,
     options: &OpenOptions,
 ) -> Result<FailSafe<'a>, Error> {
+    let (container, raw) = bottom(source)?;
+    layers(container, raw, keys, options)
+}
+
+fn bottom<'a, R: Read + Send + 'a>(source: R) -> Result<(Container, BoxFailSafe<'a>), Error> {
     let raw = RawFailSafe::new(source)?;
-    let container = match raw.container() {
-        Some(container) => container.clone(),
-        None => return Err(Error::new(ErrorKind::NoContainer)),
-    };
-    let mut reader: BoxFailSafe<'a> = Box::new(raw);
+    match raw.container() {
+        Some(container) => Ok((container.clone(), Box::new(raw))),
+        None => Err(Error::new(ErrorKind::NoContainer)),
+    }
+}
+
+fn layers<'a>(
+    container: Container,
+    mut reader: BoxFailSafe<'a>,
+    keys: impl KeySource,
+    options: &OpenOptions,
+) -> Result<FailSafe<'a>, Error> {
     let mut keys = Some(keys);
     for slot in container.layers.slots() {
         reader = match slot.id {
@@ -70,10 +83,13 @@ pub struct Streamed<'a> {
     /// What the container header states.
     pub container: Container,
     reader: BoxFailSafe<'a>,
+    raw: Shared<'a>,
+    ended: bool,
     stopped: Option<Gap>,
 }
 
 /// Puts a forward stack over `source`, such as a pipe. It needs no footer; at the first gap it gives an error, and what came before is good.
+/// It reads `source` to its end, so that nobody who writes a pipe is cut off, and a pack without its trailer is an error too.
 ///
 /// # Errors
 /// As [`fail_safe`]; no key for an encrypted pack.
@@ -88,9 +104,11 @@ pub fn stream<'a, R: Read + Send + 'a>(
         has_key = key.is_some();
         Ok(key)
     };
-    let FailSafe { container, reader } = fail_safe(source, keys, options)?;
+    let (container, raw) = bottom(source)?;
+    let raw = Shared(Arc::new(Mutex::new(raw)));
+    let FailSafe { container, reader } = layers(container, Box::new(raw.clone()), keys, options)?;
     match has_key {
-        true => Ok(Streamed { container, reader, stopped: None }),
+        true => Ok(Streamed { container, reader, raw, ended: false, stopped: None }),
         false => Err(Error::new(ErrorKind::NoKey)),
     }
 }
@@ -104,9 +122,16 @@ impl Streamed<'_> {
 
 impl Read for Streamed<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.stopped.is_none() {
+        if self.stopped.is_none() && !self.ended {
             match self.reader.read(buf)? {
-                0 if !buf.is_empty() => self.stopped = self.reader.next_gap()?,
+                0 if !buf.is_empty() => {
+                    self.stopped = match self.reader.next_gap()? {
+                        Some(gap) => Some(gap),
+                        // A layer ends with its last frame; footers and trailer are still to come.
+                        None => self.raw.pass_over()?,
+                    };
+                    self.ended = true;
+                }
                 n => return Ok(n),
             }
         }
@@ -114,6 +139,51 @@ impl Read for Streamed<'_> {
             Some(gap) => Err(Error::new(ErrorKind::Gap(Box::new(gap.clone()))).into()),
             None => Ok(0),
         }
+    }
+}
+
+/// The bottom of the stack, which [`Streamed`] reads to its end when all layers have what they need.
+#[derive(Clone)]
+struct Shared<'a>(Arc<Mutex<BoxFailSafe<'a>>>);
+
+impl Shared<'_> {
+    fn get(&self) -> MutexGuard<'_, BoxFailSafe<'a>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads on to the end, or to what is missing before it.
+    fn pass_over(&self) -> io::Result<Option<Gap>> {
+        let mut raw = self.get();
+        io::copy(&mut *raw, &mut io::sink())?;
+        raw.next_gap()
+    }
+}
+
+impl Read for Shared<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.get().read(buf)
+    }
+}
+
+impl FailSafeRead for Shared<'_> {
+    fn position(&self) -> u64 {
+        self.get().position()
+    }
+
+    fn next_gap(&mut self) -> io::Result<Option<Gap>> {
+        self.get().next_gap()
+    }
+
+    fn next_boundary(&mut self) -> Option<u64> {
+        self.get().next_boundary()
+    }
+
+    fn read_unchecked(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.get().read_unchecked(buf)
+    }
+
+    fn drain_report(&mut self, report: &mut Report) {
+        self.get().drain_report(report);
     }
 }
 
