@@ -146,7 +146,7 @@ impl Read for Streamed<'_> {
 #[derive(Clone)]
 struct Shared<'a>(Arc<Mutex<BoxFailSafe<'a>>>);
 
-impl Shared<'_> {
+impl<'a> Shared<'a> {
     fn get(&self) -> MutexGuard<'_, BoxFailSafe<'a>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
