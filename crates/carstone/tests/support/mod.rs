@@ -213,7 +213,9 @@ impl Streamed {
                 Event::Reuse { id, offset, cid, .. } => put(id, offset, &leaves[&cid]),
                 Event::End { id, size, sha256: stated, .. } => {
                     let (entry, body) = files.remove(&id).expect("an end comes after its entry");
-                    assert_eq!((body.len() as u64, sha256(&body)), (size, stated));
+                    if (body.len() as u64, sha256(&body)) != (size, stated) {
+                        return Err("the content does not match its end record".into());
+                    }
                     self.complete(entry, body, pack.position());
                 }
                 Event::Tail(_) => self.tail = true,
