@@ -147,13 +147,10 @@ impl Tree {
         let base = args.directory.clone().unwrap_or_default();
         let missing = |input: &PathBuf| base.join(input).symlink_metadata().is_err();
         if stdin.is_none() && inputs.iter().all(missing) {
-            match inputs.first() {
-                // With the reason, which is the same for most mistakes of this kind.
-                Some(input) => match base.join(input).symlink_metadata() {
-                    Err(error) => bail!("{}: {error}; nothing is packed", input.display()),
-                    Ok(_) => {}
-                },
-                None => bail!("the list names nothing to pack"),
+            let Some(first) = inputs.first() else { bail!("the list names nothing to pack") };
+            // With the reason, which is the same for most mistakes of this kind.
+            if let Err(error) = base.join(first).symlink_metadata() {
+                bail!("{}: {error}; nothing is packed", first.display());
             }
         }
         Ok(Self { inputs, options, stdin })

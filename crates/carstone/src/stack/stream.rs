@@ -105,7 +105,7 @@ pub fn stream<'a, R: Read + Send + 'a>(
         Ok(key)
     };
     let (container, raw) = bottom(source)?;
-    let raw = Shared(Arc::new(Mutex::new(raw)));
+    let raw = Shared(Arc::new(Mutex::new(Bottom { reader: raw, gap: None })));
     let FailSafe { container, reader } = layers(container, Box::new(raw.clone()), keys, options)?;
     match has_key {
         true => Ok(Streamed { container, reader, raw, ended: false, stopped: None }),
@@ -144,30 +144,47 @@ impl Read for Streamed<'_> {
 
 /// The bottom of the stack, which [`Streamed`] reads to its end when all layers have what they need.
 #[derive(Clone)]
-struct Shared<'a>(Arc<Mutex<BoxFailSafe<'a>>>);
+struct Shared<'a>(Arc<Mutex<Bottom<'a>>>);
+
+struct Bottom<'a> {
+    reader: BoxFailSafe<'a>,
+    /// The last gap that was told: a layer that needs nothing more keeps it to itself.
+    gap: Option<Gap>,
+}
+
+impl Bottom<'_> {
+    fn next_gap(&mut self) -> io::Result<Option<Gap>> {
+        let gap = self.reader.next_gap()?;
+        if gap.is_some() {
+            self.gap.clone_from(&gap);
+        }
+        Ok(gap)
+    }
+}
 
 impl<'a> Shared<'a> {
-    fn get(&self) -> MutexGuard<'_, BoxFailSafe<'a>> {
+    fn get(&self) -> MutexGuard<'_, Bottom<'a>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads on to the end, or to what is missing before it.
     fn pass_over(&self) -> io::Result<Option<Gap>> {
         let mut raw = self.get();
-        io::copy(&mut *raw, &mut io::sink())?;
-        raw.next_gap()
+        io::copy(&mut raw.reader, &mut io::sink())?;
+        raw.next_gap()?;
+        Ok(raw.gap.clone())
     }
 }
 
 impl Read for Shared<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.get().read(buf)
+        self.get().reader.read(buf)
     }
 }
 
 impl FailSafeRead for Shared<'_> {
     fn position(&self) -> u64 {
-        self.get().position()
+        self.get().reader.position()
     }
 
     fn next_gap(&mut self) -> io::Result<Option<Gap>> {
@@ -175,15 +192,15 @@ impl FailSafeRead for Shared<'_> {
     }
 
     fn next_boundary(&mut self) -> Option<u64> {
-        self.get().next_boundary()
+        self.get().reader.next_boundary()
     }
 
     fn read_unchecked(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.get().read_unchecked(buf)
+        self.get().reader.read_unchecked(buf)
     }
 
     fn drain_report(&mut self, report: &mut Report) {
-        self.get().drain_report(report);
+        self.get().reader.drain_report(report);
     }
 }
 
