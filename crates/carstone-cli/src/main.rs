@@ -13,6 +13,7 @@ mod rows;
 mod signals;
 mod sink;
 mod source;
+mod target;
 
 use std::process::ExitCode;
 

@@ -1,8 +1,7 @@
 //! `carstone create`: packs files and directories.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Write};
-use std::os::fd::AsFd;
+use std::io::{self, BufReader, BufWriter};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -10,7 +9,7 @@ use std::time::SystemTime;
 use anyhow::{Context, anyhow, bail};
 use carstone::layer::default_threads;
 use carstone::pack::fs::{
-    FileId, Order, SkipReason, TreeOptions, TreeSummary, WalkEvent, add_tree, read_names,
+    Order, SkipReason, TreeOptions, TreeSummary, WalkEvent, add_tree, read_names,
 };
 use carstone::pack::{
     EntrySink, ErrorKind, Metadata, PackOptions, PackWriter, PlainWriter, Problem, ProblemKind,
@@ -26,8 +25,8 @@ use crate::names::human;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::signals;
-use crate::sink::OutFile;
 use crate::source::Watched;
+use crate::target::{Counted, Target};
 
 /// Packs.
 pub(crate) fn run(args: CreateArgs, output: &mut Output) -> anyhow::Result<Exit> {
@@ -39,7 +38,7 @@ pub(crate) fn run(args: CreateArgs, output: &mut Output) -> anyhow::Result<Exit>
         true => "standard output".to_owned(),
         false => args.output.display().to_string(),
     };
-    let target = Target::create(&args, output)?;
+    let target = Target::create(&args.output, args.force, output)?;
     for own in target.identities() {
         tree.options = tree.options.own_output(own);
     }
@@ -179,49 +178,6 @@ impl Tree {
         sink.settle()?;
         (summary.files, summary.bytes) = (1, bytes);
         Ok(summary)
-    }
-}
-
-/// Where the pack goes.
-enum Target {
-    File(OutFile),
-    Stdout(File),
-}
-
-impl Target {
-    fn create(args: &CreateArgs, output: &mut Output) -> anyhow::Result<Self> {
-        if !is_stdin(&args.output) {
-            return OutFile::create(&args.output, args.force).map(Self::File);
-        }
-        output.gives_stdout_away()?;
-        let stdout = io::stdout().as_fd().try_clone_to_owned();
-        Ok(Self::Stdout(stdout.context("cannot open standard output")?.into()))
-    }
-
-    fn file(&self) -> &File {
-        match self {
-            Self::File(file) => file.file(),
-            Self::Stdout(file) => file,
-        }
-    }
-
-    fn is_seekable(&self) -> bool {
-        matches!(self, Self::File(file) if file.is_temporary())
-    }
-
-    /// What must not be packed.
-    fn identities(&self) -> Vec<FileId> {
-        match self {
-            Self::File(file) => file.identities(),
-            Self::Stdout(file) => FileId::of(file).into_iter().collect(),
-        }
-    }
-
-    fn finish(self) -> anyhow::Result<()> {
-        match self {
-            Self::File(file) => file.finish(),
-            Self::Stdout(_) => Ok(()),
-        }
     }
 }
 
@@ -385,24 +341,6 @@ fn report(
         human(stored),
     ));
     Ok(())
-}
-
-/// Counts what goes through.
-struct Counted<'a> {
-    inner: &'a File,
-    count: u64,
-}
-
-impl Write for Counted<'_> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let n = (&mut &*self.inner).write(buf)?;
-        self.count += n as u64;
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 const PLAIN_LOSES: &str = "carstone: a plain CAR keeps names and contents; mode, times, owner and extended \

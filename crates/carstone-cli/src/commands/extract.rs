@@ -37,6 +37,7 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
         .same_owner(args.same_owner);
     let options = ExtractOptions::default()
         .restore(restore)
+        .cancel(signals::flag())
         .threads(args.threads.unwrap_or_else(default_threads));
     let input = Input::open(source, &keys, args.threads)?;
     let total = match &input {
