@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::io::{self, Read, Write};
-use std::sync::Arc;
 
 use carstone::car::{cid_of, codec};
 use carstone::compress::Codec;
@@ -161,7 +160,7 @@ pub fn read_all(opened: &Opened) -> Result<Tree, Box<dyn Error + Send + Sync>> {
 }
 
 /// What a forward reader got before the stream ended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Streamed {
     /// Entries that were complete, each file checked against its SHA-256.
     pub tree: Tree,
@@ -178,12 +177,6 @@ pub fn stream(source: impl Read + Send) -> Streamed {
     let mut got = Streamed::default();
     got.error = got.read(source).err();
     got
-}
-
-impl Default for Streamed {
-    fn default() -> Self {
-        Self { tree: Tree::new(), ends: BTreeMap::new(), error: None, tail: false }
-    }
 }
 
 impl Streamed {
@@ -317,9 +310,4 @@ pub fn frames(stored: &[u8]) -> Vec<StoredFrame> {
     }
     assert_eq!(at, stored.len(), "frames fill the stream");
     frames
-}
-
-/// Shares a source between readers.
-pub fn shared(stored: &[u8]) -> SharedSource {
-    Arc::new(stored.to_vec())
 }
