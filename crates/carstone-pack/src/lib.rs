@@ -46,6 +46,7 @@ mod entry;
 mod error;
 #[cfg(feature = "fs")]
 pub mod fs;
+mod ids;
 mod path;
 mod pipe;
 mod plain;

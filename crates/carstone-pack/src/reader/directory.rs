@@ -49,12 +49,21 @@ impl<R: ReadAt> PackReader<R> {
         let Some((parent, name)) = split_path(&entry.path) else {
             return Ok(self.tail().roots.first().copied());
         };
-        if let Some(links) = self.directories.get(parent) {
-            return Ok(links.get(name).copied());
+        Ok(self.cached_links(parent)?.get(name).copied())
+    }
+
+    /// How many links a directory's node holds.
+    pub(super) fn links_in(&self, path: &[u8]) -> Result<u64, Error> {
+        Ok(self.cached_links(path)?.len() as u64)
+    }
+
+    fn cached_links(&self, path: &[u8]) -> Result<Arc<Links>, Error> {
+        if let Some(links) = self.directories.get(path) {
+            return Ok(links);
         }
-        let links = Arc::new(self.links_of(parent)?);
-        self.directories.put(parent, &links);
-        Ok(links.get(name).copied())
+        let links = Arc::new(self.links_of(path)?);
+        self.directories.put(path, &links);
+        Ok(links)
     }
 
     fn links_of(&self, path: &[u8]) -> Result<Links, Error> {

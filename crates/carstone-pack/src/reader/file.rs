@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use carstone_car::Cid;
 use carstone_layer::ReadAt;
 use carstone_unixfs::FileReader;
+use sha2::{Digest, Sha256};
 
 use super::PackReader;
 use crate::entry::{Listed, Run};
@@ -34,6 +35,9 @@ struct Runs<R> {
     /// Root of a file that is one leaf.
     whole: Option<Cid>,
     leaf: Vec<u8>,
+    last_len: u32,
+    /// CIDs of the leaves that were read, while they were read in order.
+    sequence: Option<Sha256>,
     /// File offset of the leaf, and where the section behind it starts; `None` before the first.
     at: Option<(u64, u64)>,
 }
@@ -68,6 +72,8 @@ impl<R: ReadAt + Clone> PackFile<R> {
             runs: entry.runs.clone(),
             whole,
             leaf: Vec::new(),
+            last_len: 0,
+            sequence: Some(Sha256::new()),
             at: None,
         }));
         Ok(Self { source, size, position: 0 })
@@ -83,6 +89,16 @@ impl<R> PackFile<R> {
     /// Whether there is no content.
     pub fn is_empty(&self) -> bool {
         self.size == 0
+    }
+}
+
+impl<R> PackFile<R> {
+    /// A digest of the CIDs of the leaves, if all so far were read in order.
+    pub(super) fn leaf_sequence(self) -> Option<[u8; 32]> {
+        match self.source {
+            Source::Runs(runs) => runs.sequence.map(|sequence| sequence.finalize().into()),
+            Source::Nodes(_) => None,
+        }
     }
 }
 
@@ -104,6 +120,12 @@ impl<R: ReadAt> Runs<R> {
                 // A file with content has no empty leaves; without this the walk might never end.
                 return Err(Error::mismatch(&self.path, "an empty leaf", found.offset));
             }
+            let due = self.at.map_or(0, |(before, _)| before + u64::from(self.last_len));
+            match &mut self.sequence {
+                Some(sequence) if offset == due => sequence.update(found.cid.to_bytes()),
+                sequence => *sequence = None,
+            }
+            self.last_len = u32::try_from(self.leaf.len()).unwrap_or(u32::MAX);
             self.at = Some((offset, found.end()));
         }
         let start = self.at.map_or(0, |(offset, _)| offset);

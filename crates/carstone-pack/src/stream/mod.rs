@@ -13,6 +13,7 @@ pub use event::{Event, Use};
 
 use crate::entry::{Announced, EntryKind};
 use crate::error::{Error, ErrorKind};
+use crate::ids::Ids;
 use crate::record::{Batch, End, RAW, Record, Resume, decode, is_record};
 use ahead::Ahead;
 
@@ -59,6 +60,8 @@ pub struct PackStream<R> {
     /// Whole files whose leaf has not come yet.
     awaited: HashMap<[u8; 32], Vec<Awaited>>,
     open: HashMap<u64, Open>,
+    /// Entries announced so far.
+    ids: Ids,
     /// To whom the next leaf belongs.
     current: Option<u64>,
     done: bool,
@@ -98,6 +101,7 @@ impl<R: Read> PackStream<R> {
             seen: HashSet::new(),
             awaited: HashMap::new(),
             open: HashMap::new(),
+            ids: Ids::default(),
             current: None,
             done: false,
         })
@@ -158,6 +162,9 @@ impl<R: Read> PackStream<R> {
     fn batch(&mut self, batch: Batch, at: u64) -> Result<(), Error> {
         self.current = None;
         for entry in batch.entries {
+            if !self.ids.insert(entry.id) {
+                return Err(Error::new(ErrorKind::BadRecord("an id stands twice"), at));
+            }
             if entry.kind != EntryKind::File {
                 self.events.push_back(Event::Entry(entry));
                 continue;
@@ -167,9 +174,7 @@ impl<R: Read> PackStream<R> {
                 None => {
                     self.current = Some(entry.id);
                     let open = Open { path: entry.path.clone(), offset: 0 };
-                    if self.open.insert(entry.id, open).is_some() {
-                        return Err(Error::new(ErrorKind::BadRecord("an id stands twice"), at));
-                    }
+                    self.open.insert(entry.id, open);
                     self.events.push_back(Event::Entry(entry));
                 }
             }

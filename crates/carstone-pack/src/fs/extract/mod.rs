@@ -1,7 +1,6 @@
 //! Takes whole packs, or parts of them, to the file system.
 
 mod dag;
-mod ids;
 mod links;
 mod output;
 mod places;

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use carstone_layer::{Ordered, Pool, ReadAt};
 
-use super::ids::Ids;
 use super::output::Output;
 use super::read::{Done, Item, Job, find, work};
 use super::{ExtractOptions, ExtractReport, Selection, Tally, cancelled};
 use crate::entry::{Announced, EntryKind, Listed, Metadata};
 use crate::error::{Error, ErrorKind};
 use crate::fs::restore::{RestoreError, RestoreErrorKind, RestoreEvent, RestoreObserver, Restorer};
+use crate::ids::Ids;
 use crate::reader::PackReader;
 use crate::sorter::Sorter;
 
@@ -304,7 +304,9 @@ impl<R: ReadAt + Clone + Send + Sync + 'static> Run<'_, R> {
     fn settle(&mut self, done: Result<Done, carstone_layer::Error>) {
         match done {
             Ok(done) => {
-                done.restored.into_iter().for_each(|id| self.restored.insert(id));
+                for id in done.restored {
+                    self.restored.insert(id);
+                }
                 done.events.into_iter().for_each(|event| self.tally.tell(event));
             }
             Err(error) => {

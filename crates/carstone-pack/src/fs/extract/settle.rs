@@ -46,7 +46,9 @@ impl Flow<'_> {
             }
         };
         done.events.into_iter().for_each(|event| self.tally.tell(event));
-        done.restored.iter().for_each(|&id| self.restored.insert(id));
+        for &id in &done.restored {
+            self.restored.insert(id);
+        }
         for (digest, len, placed) in done.placed {
             // Without a place, whoever refers to the leaf is told that it is lost.
             if let Some(placed) = placed

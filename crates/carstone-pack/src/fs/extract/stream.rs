@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use carstone_layer::{Ordered, Pool};
 
-use super::ids::Ids;
 use super::links::LeftOut;
 use super::output::Output;
 use super::places::{Digest, Places, Spool};
@@ -16,6 +15,7 @@ use super::{ExtractOptions, ExtractReport, Selection, Tally, cancelled};
 use crate::entry::{Announced, EntryKind};
 use crate::error::{Error, ErrorKind};
 use crate::fs::restore::{RestoreError, RestoreEvent, RestoreObserver, Restorer};
+use crate::ids::Ids;
 use crate::stream::{Event, PackStream, Use};
 
 /// Restores what is selected below `target`, as it arrives. `observer` hears of each entry.

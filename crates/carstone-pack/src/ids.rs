@@ -4,14 +4,18 @@ use std::collections::HashMap;
 
 /// A set of numbers that mostly lie close together: a bit for each, and nothing for far stretches without any.
 #[derive(Debug, Default)]
-pub(super) struct Ids(HashMap<u64, u64>);
+pub(crate) struct Ids(HashMap<u64, u64>);
 
 impl Ids {
-    pub(super) fn insert(&mut self, id: u64) {
-        *self.0.entry(id / 64).or_default() |= 1 << (id % 64);
+    /// Puts `id` in, and says whether it is new.
+    pub(crate) fn insert(&mut self, id: u64) -> bool {
+        let bits = self.0.entry(id / 64).or_default();
+        let before = *bits;
+        *bits |= 1 << (id % 64);
+        *bits != before
     }
 
-    pub(super) fn contains(&self, id: u64) -> bool {
+    pub(crate) fn contains(&self, id: u64) -> bool {
         self.0.get(&(id / 64)).is_some_and(|bits| bits & (1 << (id % 64)) != 0)
     }
 }
@@ -25,7 +29,7 @@ mod tests {
         let mut ids = Ids::default();
         for id in [0, 63, 64, 1 << 40, u64::MAX] {
             assert!(!ids.contains(id));
-            ids.insert(id);
+            assert!(ids.insert(id) && !ids.insert(id));
             assert!(ids.contains(id));
         }
         assert!(!ids.contains(1) && !ids.contains(65) && !ids.contains(u64::MAX - 1));
