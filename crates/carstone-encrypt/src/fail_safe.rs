@@ -144,12 +144,13 @@ impl<R: FailSafeRead> EncryptFailSafe<R> {
         while !self.scan_ended && self.failure.is_none() && self.opening.has_room(STORED_FRAME) {
             match self.scan.next() {
                 Ok(Some(Scanned::Frame(frame))) => {
-                    let cost = frame.payload.len();
+                    // Frames without a payload are small, but there may be many.
+                    let cost = frame.payload.len().saturating_add(STATEMENT);
                     self.opening.push(Job::of_frame(frame), cost);
                 }
                 Ok(Some(Scanned::Lost { stored, cause, broken, .. })) => {
                     let end = broken.and_then(|frame| stated_end(&frame.header));
-                    self.opening.push(Job::Lost { stored, cause, end }, 0);
+                    self.opening.push(Job::Lost { stored, cause, end }, STATEMENT);
                 }
                 // Later versions of the scan may find other things; they are not ours.
                 Ok(Some(_)) => {}
@@ -267,6 +268,10 @@ impl<R: FailSafeRead> FailSafeRead for EncryptFailSafe<R> {
     }
 
     fn next_boundary(&mut self) -> Option<u64> {
+        // The next frame names its boundary before a large read can pass it.
+        if let Err(error) = self.advance() {
+            self.failure.get_or_insert(error);
+        }
         let opened = self.current.as_ref()?;
         let at = opened.start + u64::from(opened.boundary?);
         (at >= self.position).then_some(at)
@@ -338,3 +343,6 @@ impl Held {
         }
     }
 }
+
+/// What a frame or a loss costs in the queue besides its payload.
+const STATEMENT: usize = 1 << 10;
