@@ -273,7 +273,10 @@ impl<W: Write> Write for CompressWriter<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.usable()?;
-        self.inner.flush()
+        self.broken = true;
+        self.inner.flush()?;
+        self.broken = false;
+        Ok(())
     }
 }
 

@@ -233,6 +233,24 @@ fn a_failing_sink_breaks_the_writer_for_good_and_the_rest_reads_as_truncated() {
     }
 }
 
+#[test]
+fn a_failed_flush_breaks_the_writer_too() {
+    struct NoFlush;
+    impl Write for NoFlush {
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            Ok(buf.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+    let mut writer = CompressWriter::new(NoFlush).expect("opens");
+    assert!(writer.flush().is_err());
+    assert!(writer.write(b"x").is_err());
+    let error = writer.finish().map(drop).expect_err("broken");
+    assert_eq!(error.kind(), io::ErrorKind::Other);
+}
+
 struct Capped<'a> {
     taken: &'a mut Vec<u8>,
     left: usize,

@@ -80,7 +80,10 @@ impl<W: Write> Write for PositionWriter<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.usable()?;
-        self.inner.flush()
+        self.broken = true;
+        self.inner.flush()?;
+        self.broken = false;
+        Ok(())
     }
 }
 

@@ -180,6 +180,24 @@ fn a_failing_sink_is_never_taken_for_success() {
     }
 }
 
+#[test]
+fn a_failed_flush_breaks_the_writer_too() {
+    struct NoFlush;
+    impl Write for NoFlush {
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            Ok(buf.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Err(IoKind::BrokenPipe.into())
+        }
+    }
+    let mut writer = PositionWriter::new(NoFlush, pack_id());
+    assert!(writer.flush().is_err());
+    assert!(writer.write(b"x").is_err());
+    let error = writer.finish().map(drop).expect_err("broken");
+    assert_eq!(error.kind(), IoKind::Other);
+}
+
 /// A layer that notes what it is told, and fails on request.
 #[derive(Default)]
 struct Below {

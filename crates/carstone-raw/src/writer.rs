@@ -113,7 +113,10 @@ impl<W: Write> Write for RawWriter<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.usable()?;
-        self.inner.flush()
+        self.broken = true;
+        self.inner.flush()?;
+        self.broken = false;
+        Ok(())
     }
 }
 

@@ -279,6 +279,16 @@ fn a_failing_sink_is_never_taken_for_success() {
 }
 
 #[test]
+fn a_failed_flush_breaks_the_writer_too() {
+    let mut sink = Narrow::new(usize::MAX);
+    sink.fails_flush = true;
+    let mut raw = writer(sink).unwrap();
+    assert!(raw.flush().is_err());
+    assert!(raw.write(b"x").is_err());
+    assert!(raw.hint(Hint::Mark).is_err());
+}
+
+#[test]
 fn an_interrupted_write_is_tried_again() {
     struct Interrupted(Vec<u8>, bool);
     impl Write for Interrupted {
