@@ -51,6 +51,9 @@ impl Rules {
                 return misplaced("plain length");
             }
         }
+        if let Some(what) = beyond_kind(&header) {
+            return misplaced(what);
+        }
         let (len, limit) = (header.stored_len.into(), stored_limit(header.kind, self.limit));
         if len > limit {
             let what = "stored length of a frame";
@@ -63,6 +66,28 @@ impl Rules {
 /// Whether the frame has a place in the plain stream.
 pub(crate) fn is_data(header: &FrameHeader) -> bool {
     header.kind == Kind::DATA || header.kind == Kind::HOLE
+}
+
+/// A field that frames of this kind do not have, and that is set all the same.
+fn beyond_kind(header: &FrameHeader) -> Option<&'static str> {
+    if header.kind == Kind::DATA || !header.kind.is_known() {
+        return None;
+    }
+    if header.kind == Kind::LAYER_HEADER {
+        Some("kind")
+    } else if header.codec != 0 {
+        Some("codec")
+    } else if header.first_boundary.is_some() {
+        Some("first boundary")
+    } else if header.kind == Kind::HOLE {
+        None
+    } else if header.plain_len != 0 {
+        Some("plain length")
+    } else if header.last && header.kind == Kind::ANCHOR {
+        Some("last flag")
+    } else {
+        None
+    }
 }
 
 /// A place between two frames.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use carstone_compress::{Codec, CompressReader, ErrorKind, ReadOptions};
-use carstone_layer::{PackId, ReadAt};
+use carstone_layer::{FrameHeader, Kind, LayerId, PackId, ReadAt};
 use streams::{BLOCK, N, PACK, codecs, options, plain, store};
 
 #[test]
@@ -188,10 +188,9 @@ fn frames_of_kinds_from_128_on_are_skipped() {
     let plain = plain(2 * N);
     let good = store(&plain, options(Codec::Stored));
     let payload = b"something newer";
-    let mut header =
-        carstone_layer::FrameHeader::data(carstone_layer::LayerId::COMPRESSION, PACK, 0, N as u64)
-            .with_lengths(0, payload.len() as u32);
-    header.kind = carstone_layer::Kind(200);
+    let mut header = FrameHeader::data(LayerId::COMPRESSION, PACK, 0, N as u64)
+        .with_lengths(0, payload.len() as u32);
+    header.kind = Kind(200);
     let ancillary = [&header.sealed(payload).encode()[..], payload].concat();
     let mut stored = good;
     stored.splice(96 + N..96 + N, ancillary);
@@ -200,4 +199,29 @@ fn frames_of_kinds_from_128_on_are_skipped() {
     let mut back = Vec::new();
     reader.read_to_end(&mut back).expect("reads");
     assert!(back == plain);
+}
+
+#[test]
+fn fields_that_a_kind_does_not_have_are_refused() {
+    let good = store(&plain(2 * N), options(Codec::Stored));
+    let opens = |kind, change: fn(&mut FrameHeader)| {
+        let mut header = FrameHeader::data(LayerId::COMPRESSION, PACK, 0, N as u64);
+        header.kind = kind;
+        change(&mut header);
+        let mut stored = good.clone();
+        stored.splice(96 + N..96 + N, header.sealed(&[]).encode());
+        CompressReader::open_scan(&stored, ReadOptions::default()).map(drop)
+    };
+    opens(Kind::ANCHOR, |_| ()).expect("an anchor may stand between data frames");
+    let changes: [fn(&mut FrameHeader); 4] = [
+        |header| header.last = true,
+        |header| header.codec = 1,
+        |header| header.plain_len = 1,
+        |header| header.first_boundary = Some(0),
+    ];
+    for change in changes {
+        let error = opens(Kind::ANCHOR, change).expect_err("refused");
+        assert!(matches!(error.kind(), ErrorKind::Misplaced { .. }), "{error}");
+    }
+    assert!(opens(Kind::LAYER_HEADER, |_| ()).is_err(), "this layer has no header frame");
 }
