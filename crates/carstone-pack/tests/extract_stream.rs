@@ -146,6 +146,23 @@ fn check_damaged(
 }
 
 #[test]
+fn entries_of_a_cut_stream_say_where_it_stops() {
+    let packed = sample();
+    let cut = packed.bytes.len() / 3;
+    let target = tempfile::tempdir().expect("a directory");
+    let bytes = packed.bytes[..cut].to_vec();
+    let damaged = Packed { bytes, id: packed.id, tail: packed.tail };
+    let outcome = from_stream(&damaged, target.path(), &Selection::all(), &exact());
+    let stated = |text: &str| {
+        let (_, rest) = text.split_once("the pack stops at byte ")?;
+        rest.split(',').next()?.parse::<usize>().ok()
+    };
+    let places: Vec<usize> = outcome.problems.iter().filter_map(|(_, e)| stated(e)).collect();
+    assert!(!places.is_empty(), "{outcome:?}");
+    assert!(places.iter().all(|&at| at == cut), "cut at {cut}: {places:?}");
+}
+
+#[test]
 fn a_cut_stream_leaves_complete_files_and_nothing_else() {
     let packed = sample();
     let target = tempfile::tempdir().expect("a directory");

@@ -36,7 +36,10 @@ impl Outcome {
             RestoreEvent::Restored { path, .. } => self.restored.push(text(&path)),
             RestoreEvent::Skipped { path, why } => self.skipped.push((text(&path), why)),
             RestoreEvent::Problem { path, error } => {
-                self.problems.push((text(&path), error.to_string()));
+                let causes =
+                    std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source());
+                let causes: Vec<String> = causes.map(ToString::to_string).collect();
+                self.problems.push((text(&path), causes.join(": ")));
             }
             _ => {}
         }

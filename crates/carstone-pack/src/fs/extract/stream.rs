@@ -54,7 +54,7 @@ pub fn extract_stream<R: Read>(
             Err(error) => break Some(error),
         }
     };
-    Ok(flow.end(stopped))
+    Ok(flow.end(stopped, stream.position()))
 }
 
 /// An extraction that is under way.
@@ -303,7 +303,9 @@ impl<'a> Flow<'a> {
         self.tally.tell(RestoreEvent::Problem { path: path.to_vec(), error });
     }
 
-    fn end(mut self, stopped: Option<Error>) -> ExtractReport {
+    /// Tells what did not come. What came ends at byte `position` of the stream, or where reading stopped behind it.
+    fn end(mut self, stopped: Option<Error>, position: u64) -> ExtractReport {
+        let at = stopped.as_ref().map_or(position, |error| error.offset().max(position));
         self.flush();
         while let Some(done) = self.queue.pop() {
             self.settle(done);
@@ -319,7 +321,7 @@ impl<'a> Flow<'a> {
         unfinished.sort_unstable();
         for path in unfinished {
             let kind = ErrorKind::Unfinished { path: path.escape_ascii().to_string() };
-            self.problem(&path, Error::new(kind, 0).into());
+            self.problem(&path, Error::new(kind, at).into());
         }
         let failed = self.writer.spool_failed.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(error) = failed {
