@@ -79,7 +79,7 @@ impl Output {
         let comma = if rest == "}" { "" } else { "," };
         let line = format!("{{\"type\":{}{comma}{rest}", Value::from(kind));
         if self.content {
-            eprintln!("{line}");
+            say(&line);
             return Ok(());
         }
         self.line(line.as_bytes())
@@ -106,7 +106,7 @@ impl Output {
     pub(crate) fn note(&mut self, text: &str) {
         if !self.quiet && !self.json {
             let _ = self.stdout.flush();
-            eprintln!("{text}");
+            say(text);
         }
     }
 
@@ -127,13 +127,19 @@ impl Output {
     pub(crate) fn complain(&mut self, what: &str) {
         // What was printed before came before.
         let _ = self.stdout.flush();
-        eprintln!("carstone: {}", what.replace('\n', "\\n"));
+        say(&format!("carstone: {}", what.replace('\n', "\\n")));
     }
 
     /// Sends out what is buffered.
     pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
         self.stdout.flush().map_err(stdout_error)
     }
+}
+
+/// One line on standard error. `eprintln!` would panic where nobody reads it any more, or its disk is full; the work
+/// goes on then, and the exit status tells how it ended.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// Standard output as a sink of bytes.

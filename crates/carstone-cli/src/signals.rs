@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::exit::Exit;
+use crate::output::say;
 
 /// Sets the flag on SIGINT, SIGTERM and SIGHUP. A second signal, or two seconds of waiting (a read from a pipe may
 /// never return), removes the unfinished output and ends the process.
@@ -57,7 +58,7 @@ fn end() {
     for path in UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
         let _ = std::fs::remove_file(path);
     }
-    eprintln!("carstone: interrupted");
+    say("carstone: interrupted");
     std::process::exit(Exit::Interrupted.code().into());
 }
 

@@ -119,3 +119,28 @@ fn an_interrupted_extract_leaves_no_temporary_files() {
     let left: Vec<_> = fs::read_dir(place.path("out")).map(Iterator::collect).unwrap_or_default();
     assert!(left.is_empty(), "{left:?}");
 }
+
+/// `2>&1 | head` closes standard error early, and a full disk behind it takes no line: neither stops the work.
+#[test]
+fn nobody_has_to_read_standard_error() {
+    let place = Place::new();
+    for number in 0..9 {
+        place.write(&format!("tree/{number}"), b"content");
+        place.write(&format!("out/{number}"), b"in the way");
+    }
+    run!("create", "-o", place.path("x.cstone"), place.path("tree")).exits(0);
+    let full = || fs::File::options().write(true).open("/dev/full").expect("a device");
+    let code = |args: &[std::ffi::OsString], stderr: Stdio| {
+        let mut command = support::command(args);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+        command.status().expect("it runs").code()
+    };
+    let extract = ["extract".into(), "-C".into(), place.path("out").into()];
+    let extract = [&extract[..], &[place.path("x.cstone").into()]].concat();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    assert_eq!(code(&extract, writer.into()), Some(1));
+    assert_eq!(code(&extract, full().into()), Some(1));
+    assert_eq!(code(&["list".into(), "missing".into()], full().into()), Some(2));
+    assert_eq!(code(&["keygen".into()], full().into()), Some(0));
+}

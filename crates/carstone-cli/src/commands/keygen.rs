@@ -11,7 +11,7 @@ use serde_json::Map;
 
 use crate::cli::KeygenArgs;
 use crate::exit::Exit;
-use crate::output::Output;
+use crate::output::{Output, say};
 
 /// Makes an identity and writes it as `age-keygen` does.
 pub(crate) fn run(args: KeygenArgs, output: &mut Output) -> anyhow::Result<Exit> {
@@ -45,7 +45,7 @@ pub(crate) fn run(args: KeygenArgs, output: &mut Output) -> anyhow::Result<Exit>
         output.object("identity", fields)?;
     } else if args.output.is_some() || !std::io::stdout().is_terminal() {
         output.flush()?;
-        eprintln!("Public key: {public}");
+        say(&format!("Public key: {public}"));
     }
     Ok(Exit::Intact)
 }
