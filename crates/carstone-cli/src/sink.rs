@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -31,18 +32,24 @@ impl OutFile {
     /// It exists and `force` is not set, or its directory cannot be written to.
     pub(crate) fn create(target: &Path, force: bool) -> anyhow::Result<Self> {
         let name = || target.display().to_string();
-        // With a symlink the file it points to is replaced, not the link.
-        let resolved = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
-        match fs::symlink_metadata(&resolved) {
+        if target.as_os_str().as_bytes().ends_with(b"/") {
+            bail!("{}: names a directory, not a file", name());
+        }
+        // Behind links like /dev/stdout stands a pipe without a path: what they lead to decides, and is never replaced.
+        match fs::metadata(target) {
             Ok(metadata) if metadata.is_dir() => bail!("{}: is a directory", name()),
-            Ok(metadata) if !metadata.is_file() && !metadata.is_symlink() => {
-                let file = File::options().write(true).open(&resolved);
+            Ok(metadata) if !metadata.is_file() => {
+                let file = File::options().write(true).open(target);
                 let place = Place::Direct(file.with_context(name)?);
-                return Ok(Self { target: resolved, place, force });
+                return Ok(Self { target: target.to_owned(), place, force });
             }
-            Ok(_) if !force => bail!("{}: exists already; --force replaces it", name()),
             _ => {}
         }
+        if !force && target.symlink_metadata().is_ok() {
+            bail!("{}: exists already; --force replaces it", name());
+        }
+        // With a symlink the file it points to is replaced, not the link.
+        let resolved = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
         let directory = parent(&resolved);
         let mut prefix = std::ffi::OsString::from(".");
         prefix.push(resolved.file_name().with_context(|| format!("{}: has no name", name()))?);

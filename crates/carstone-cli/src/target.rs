@@ -26,12 +26,19 @@ impl Target {
     /// # Errors
     /// It exists and `force` is not set, it cannot be written to, or it is a terminal.
     pub(crate) fn create(path: &Path, force: bool, output: &mut Output) -> anyhow::Result<Self> {
-        if !is_stdin(path) {
-            return OutFile::create(path, force).map(Self::File);
-        }
-        output.gives_stdout_away()?;
         let stdout = io::stdout().as_fd().try_clone_to_owned();
-        Ok(Self::Stdout(stdout.context("cannot open standard output")?.into()))
+        let stdout = stdout.map(File::from).context("cannot open standard output");
+        if is_stdin(path) {
+            output.gives_stdout_away()?;
+            return Ok(Self::Stdout(stdout?));
+        }
+        let file = OutFile::create(path, force)?;
+        let is_stdout = |stdout: &File| FileId::of(stdout).ok() == FileId::of(file.file()).ok();
+        // Another name of it, such as /dev/stdout.
+        if !file.is_temporary() && stdout.is_ok_and(|stdout| is_stdout(&stdout)) {
+            output.gives_stdout_away()?;
+        }
+        Ok(Self::File(file))
     }
 
     /// The file, to write to.

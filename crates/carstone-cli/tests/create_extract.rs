@@ -5,6 +5,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 
 use support::{Place, look, noise, odd_tree, same_trees, small_tree};
 
@@ -302,4 +303,23 @@ fn json_tells_a_summary() {
     // Content and JSON never mix on standard output.
     let piped = run!("create", "--json", "-o", "-", place.path("tree")).exits(0);
     assert!(piped.stdout.starts_with(b"\x89CSTN") && piped.stderr.starts_with('{'));
+}
+
+#[test]
+fn a_pipe_behind_a_link_is_written_to_and_never_replaced() {
+    let place = Place::new();
+    place.write("tree/file", b"content");
+    let link = place.path("link");
+    symlink("/dev/stdout", &link).expect("made");
+    for name in
+        ["/dev/stdout", "/proc/self/fd/1"].map(PathBuf::from).into_iter().chain([link.clone()])
+    {
+        let run = run!("create", "-q", "--plain", "-o", name, place.path("tree")).exits(0);
+        // Nothing but the CAR, which ends with the directory's node.
+        let listed = pipe!(&run.stdout, "list", "-").exits(0);
+        assert_eq!(listed.lines(), [".", "file"]);
+    }
+    assert!(fs::symlink_metadata(&link).expect("still there").is_symlink());
+    run!("create", "-o", place.path("new/"), place.path("tree")).exits(2).one_line().says("new/");
+    assert_eq!(place.names(), ["link", "tree"]);
 }

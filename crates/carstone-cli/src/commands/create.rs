@@ -65,9 +65,10 @@ pub(crate) fn run(args: CreateArgs, output: &mut Output) -> anyhow::Result<Exit>
     if signals::stopped() {
         bail!("interrupted");
     }
-    let is_file = matches!(target, Target::File(_));
+    // Behind a pack in a pipe the root would be taken for a part of it.
+    let shows_root = target.is_seekable();
     target.finish()?;
-    report(&told, &summary, stored, is_file, output)?;
+    report(&told, &summary, stored, shows_root, output)?;
     Ok(Exit::found(output.problems() > 0))
 }
 
@@ -312,7 +313,7 @@ fn report(
     told: &TreeSummary,
     summary: &Summary,
     stored: u64,
-    is_file: bool,
+    shows_root: bool,
     output: &mut Output,
 ) -> anyhow::Result<()> {
     let ratio = summary.size as f64 / stored.max(1) as f64;
@@ -330,7 +331,7 @@ fn report(
         put("problems", output.problems().into());
         return output.object("summary", fields);
     }
-    if is_file {
+    if shows_root {
         output.line(format!("root {}", summary.root).as_bytes())?;
         output.flush()?;
     }
