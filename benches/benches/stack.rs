@@ -24,8 +24,8 @@ fn tree() -> Tree {
     let bytes = mixed(24 << 20);
     let small = (16 << 20) / 1_000;
     let first = 8 << 20;
-    let mut files = vec![0..first];
-    files.extend((0..1_000).map(|i| first + i * small..first + (i + 1) * small));
+    let small_files = (0..1_000).map(|i| first + i * small..first + (i + 1) * small);
+    let files = std::iter::once(0..first).chain(small_files).collect();
     Tree { bytes, files }
 }
 
