@@ -136,7 +136,7 @@ fn frames(c: &mut Criterion) {
     group.bench_function("correct/in vain", |b| {
         b.iter(|| assert!(correct_payload(&header, &mut junk.clone()).is_none()));
     });
-    group.bench_function("seal", |b| b.iter(|| header.clone().sealed(black_box(&payload))));
+    group.bench_function("seal", |b| b.iter(|| header.sealed(black_box(&payload))));
     let head: &[u8; FRAME_HEADER_LEN] = frame.first_chunk().expect("a header");
     group.bench_function("check", |b| {
         b.iter(|| FrameHeader::decode(black_box(head)).expect("sound").payload_is_intact(&payload));
