@@ -143,8 +143,7 @@ def decrypt(stored: bytes, content_key: bytes, pack_id: bytes, layers: bytes, he
     anchors = 0
     while not (data and data[-1].last):
         frame, at = frames.decode(stored, at, pack_id)
-        if frame.kind >= frames.FIRST_ANCILLARY:
-            continue
+        require(frame.kind < frames.FIRST_ANCILLARY, "kind", "3.1", f"ancillary frame of kind {frame.kind}")
         require(frame.layer == ENCRYPTION, "layer", "4", f"frame of layer {frame.layer} in the encryption layer")
         require(frame.kind != frames.HOLE, "missing", "3.4", f"plain bytes from {frame.plain_offset} are a hole")
         if frame.kind == ANCHOR:
@@ -160,18 +159,11 @@ def decrypt(stored: bytes, content_key: bytes, pack_id: bytes, layers: bytes, he
         plain += open_frame(frame, keys.payload_key)
         data.append(replace(frame, payload=b""))
     frames.data_order(data)
-    closing, at = _next_critical(stored, at, pack_id)
+    closing, at = frames.decode(stored, at, pack_id)
     _check_layer_header(closing, 1, len(plain))
     require(closing.payload == first.payload, "mismatch", "4.2", "the two layer headers differ")
     require(at == len(stored), "trailing", "4", "bytes behind the closing layer header")
     return Opened(bytes(plain), data, envelope, anchors)
-
-
-def _next_critical(stored: bytes, at: int, pack_id: bytes) -> tuple[Frame, int]:
-    while True:
-        frame, at = frames.decode(stored, at, pack_id)
-        if frame.kind < frames.FIRST_ANCILLARY:
-            return frame, at
 
 
 def _check_layer_header(frame: Frame, sequence: int, plain_offset: int) -> None:
