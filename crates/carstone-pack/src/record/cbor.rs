@@ -89,9 +89,11 @@ impl<'b> In<'b> {
         &mut self,
         mut field: impl FnMut(&mut Self, &'b str) -> Result<bool, Error>,
     ) -> Result<(), Error> {
+        self.shortest()?;
         let len = self.decoder.map().ok().flatten().ok_or_else(|| self.fail("a map is due"))?;
         let mut before = "";
         for _ in 0..len {
+            self.shortest()?;
             let key = self.decoder.str().map_err(|_| self.fail("a text key is due"))?;
             if (key.len(), key) <= (before.len(), before) {
                 return Err(self.fail("keys are not in canonical order"));
@@ -113,6 +115,7 @@ impl<'b> In<'b> {
         most: usize,
         mut item: impl FnMut(&mut Self) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        self.shortest()?;
         let len =
             self.decoder.array().ok().flatten().ok_or_else(|| self.fail("an array is due"))?;
         if len > most as u64 {
@@ -122,18 +125,22 @@ impl<'b> In<'b> {
     }
 
     pub(crate) fn uint(&mut self) -> Result<u64, Error> {
+        self.shortest()?;
         self.decoder.u64().map_err(|_| self.fail("an unsigned integer is due"))
     }
 
     pub(crate) fn u32(&mut self) -> Result<u32, Error> {
+        self.shortest()?;
         self.decoder.u32().map_err(|_| self.fail("an unsigned 32-bit integer is due"))
     }
 
     pub(crate) fn int(&mut self) -> Result<i64, Error> {
+        self.shortest()?;
         self.decoder.i64().map_err(|_| self.fail("an integer is due"))
     }
 
     pub(crate) fn bytes(&mut self) -> Result<&'b [u8], Error> {
+        self.shortest()?;
         // Indefinite lengths have a type of their own, and are not canonical.
         match self.decoder.datatype() {
             Ok(Type::Bytes) => self.decoder.bytes().map_err(|_| self.fail("bytes are cut off")),
@@ -146,6 +153,7 @@ impl<'b> In<'b> {
     }
 
     pub(crate) fn link(&mut self) -> Result<Cid, Error> {
+        self.shortest()?;
         match self.decoder.tag() {
             Ok(tag) if tag.as_u64() == LINK_TAG => {}
             _ => return Err(self.fail("a link is due")),
@@ -166,6 +174,22 @@ impl<'b> In<'b> {
         let start = self.decoder.position();
         self.skip()?;
         self.decoder.input().get(start..self.decoder.position()).ok_or_else(|| self.fail(CUT))
+    }
+
+    /// Refuses a number or length that is next and not in its shortest form.
+    fn shortest(&self) -> Result<(), Error> {
+        let rest = self.decoder.input().get(self.decoder.position()..).unwrap_or_default();
+        let is_long = match *rest {
+            [head, a, ..] if head & 0x1f == 24 => a < 24,
+            [head, 0, _, ..] if head & 0x1f == 25 => true,
+            [head, 0, 0, _, _, ..] if head & 0x1f == 26 => true,
+            [head, 0, 0, 0, 0, ..] if head & 0x1f == 27 => true,
+            _ => false,
+        };
+        match is_long {
+            true => Err(self.fail("a number or length is not in its shortest form")),
+            false => Ok(()),
+        }
     }
 
     /// Refuses what is left behind the value.

@@ -252,8 +252,10 @@ fn encode_entry(out: &mut Out, entry: &Announced) {
         out.key("u").uint(uid.into());
     }
     if !metadata.xattrs.is_empty() {
-        out.key("x").array(metadata.xattrs.len());
-        for (name, value) in &metadata.xattrs {
+        let mut sorted: Vec<_> = metadata.xattrs.iter().collect();
+        sorted.sort();
+        out.key("x").array(sorted.len());
+        for (name, value) in sorted {
             out.array(2).bytes(name).bytes(value);
         }
     }
@@ -276,7 +278,7 @@ fn decode_entry(input: &mut In<'_>, at: u64) -> Result<Announced, Error> {
             "k" => kind = EntryKind::from_code(input.uint()?),
             "l" => entry.target = Some(input.bytes()?.to_vec()),
             "m" => entry.metadata.mode = Some(input.u32()?),
-            "n" => nanos = input.u32()?,
+            "n" => nanos = read_nanos(input)?,
             "p" => path = Some(input.bytes()?),
             "s" => seconds = Some(input.int()?),
             "u" => entry.metadata.uid = Some(input.u32()?),
@@ -290,29 +292,29 @@ fn decode_entry(input: &mut In<'_>, at: u64) -> Result<Announced, Error> {
     let path = path.ok_or_else(|| input.fail("an entry has no path"))?;
     check_path(path).map_err(|fault| Error::bad_path(path, fault, at))?;
     entry.path = path.to_vec();
-    entry.metadata.mtime = read_mtime(input, seconds, nanos)?;
+    entry.metadata.mtime = seconds.map(|seconds| Timestamp { seconds, nanos });
     if entry.metadata.mode.is_some_and(|mode| mode > 0o7777) {
         return Err(input.fail("a mode is more than permission bits"));
     }
     let is_link = matches!(entry.kind, EntryKind::Symlink | EntryKind::HardLink);
     let is_file = entry.kind == EntryKind::File;
+    let is_hard_link = entry.kind == EntryKind::HardLink;
     if is_link != entry.target.is_some()
+        || is_hard_link != entry.target_id.is_some()
         || (entry.root.is_some() && !is_file)
-        || (entry.root.is_some() && entry.size.is_none())
+        || entry.root.is_some() != entry.size.is_some()
     {
         return Err(input.fail("an entry's keys do not fit its kind"));
     }
     Ok(entry)
 }
 
-pub(super) fn read_mtime(
-    input: &In<'_>,
-    seconds: Option<i64>,
-    nanos: u32,
-) -> Result<Option<Timestamp>, Error> {
-    match nanos < 1_000_000_000 {
-        true => Ok(seconds.map(|seconds| Timestamp { seconds, nanos })),
-        false => Err(input.fail("nanoseconds are a second or more")),
+/// The value of a key `n`.
+pub(super) fn read_nanos(input: &mut In<'_>) -> Result<u32, Error> {
+    match input.u32()? {
+        0 => Err(input.fail("nanoseconds are absent where they are 0")),
+        nanos @ 1..1_000_000_000 => Ok(nanos),
+        _ => Err(input.fail("nanoseconds are a second or more")),
     }
 }
 
@@ -331,7 +333,10 @@ fn decode_xattrs(input: &mut In<'_>) -> Result<Vec<Xattr>, Error> {
         }
         Ok(())
     })?;
-    Ok(xattrs)
+    match xattrs.is_sorted_by_key(|(name, _)| name) {
+        true => Ok(xattrs),
+        false => Err(input.fail("extended attributes are not sorted by name")),
+    }
 }
 
 /// Name and value.
@@ -340,3 +345,38 @@ type Xattr = (Vec<u8>, Vec<u8>);
 const FLAG_CHANGED: u64 = 1;
 const FLAG_ABANDONED: u64 = 2;
 const MAX_XATTRS: usize = 65_536;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a batch of this one entry is taken.
+    fn is_taken(kind: EntryKind, change: impl FnOnce(&mut Announced)) -> bool {
+        let mut entry = Announced::new(0, b"name".to_vec(), kind, Metadata::default());
+        change(&mut entry);
+        Batch::decode(&Batch::encode(&PackId::from_bytes([7; 16]), &[entry]), 0).is_ok()
+    }
+
+    #[test]
+    fn entries_with_keys_of_another_kind_are_refused() {
+        let leaf = carstone_car::cid_of(super::super::RAW, b"leaf");
+        let target = |entry: &mut Announced| entry.target = Some(b"target".to_vec());
+        for kind in [EntryKind::File, EntryKind::Directory] {
+            assert!(is_taken(kind, |_| ()));
+            assert!(!is_taken(kind, target));
+            assert!(!is_taken(kind, |entry| entry.size = Some(4)), "a size without a root");
+            assert!(!is_taken(kind, |entry| entry.target_id = Some(1)));
+            assert!(!is_taken(kind, |entry| entry.root = Some(leaf)), "a root without a size");
+            let whole = |entry: &mut Announced| (entry.root, entry.size) = (Some(leaf), Some(4));
+            assert_eq!(is_taken(kind, whole), kind == EntryKind::File);
+        }
+        assert!(is_taken(EntryKind::Symlink, target));
+        assert!(!is_taken(EntryKind::Symlink, |_| ()));
+        let both = |entry: &mut Announced| {
+            (entry.target, entry.target_id) = (Some(b"target".to_vec()), Some(1));
+        };
+        assert!(!is_taken(EntryKind::Symlink, both));
+        assert!(is_taken(EntryKind::HardLink, both));
+        assert!(!is_taken(EntryKind::HardLink, target), "a hard link without an id");
+    }
+}

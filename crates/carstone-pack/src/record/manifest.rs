@@ -2,9 +2,10 @@
 
 use carstone_layer::PackId;
 
-use super::content::read_mtime;
+use super::content::read_nanos;
 use super::page::Page;
 use super::{In, Out, VERSION, begin, kind};
+use crate::entry::Timestamp;
 use crate::entry::{EntryKind, Listed, Run};
 use crate::error::{Error, ErrorKind};
 use crate::path::check_path;
@@ -199,7 +200,7 @@ pub(super) fn decode_listed(input: &mut In<'_>, at: u64) -> Result<Listed, Error
             "k" => kind = EntryKind::from_code(input.uint()?),
             "l" => entry.target = Some(input.bytes()?.to_vec()),
             "m" => entry.mode = Some(input.u32()?),
-            "n" => nanos = input.u32()?,
+            "n" => nanos = read_nanos(input)?,
             "p" => path = Some(input.bytes()?),
             "r" => input.array(MAX_PAGE, |input| {
                 numbers.push(input.uint()?);
@@ -215,7 +216,7 @@ pub(super) fn decode_listed(input: &mut In<'_>, at: u64) -> Result<Listed, Error
     let path = path.ok_or_else(|| input.fail("an entry has no path"))?;
     check_path(path).map_err(|fault| Error::bad_path(path, fault, at))?;
     entry.path = path.to_vec();
-    entry.mtime = read_mtime(input, seconds, nanos)?;
+    entry.mtime = seconds.map(|seconds| Timestamp { seconds, nanos });
     if numbers.len() % 2 != 0 {
         return Err(input.fail("runs are not pairs"));
     }

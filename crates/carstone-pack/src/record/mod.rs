@@ -6,6 +6,8 @@ mod far;
 mod kept;
 mod manifest;
 mod page;
+#[cfg(test)]
+mod vectors;
 
 use carstone_car::Cid;
 use carstone_layer::PackId;
