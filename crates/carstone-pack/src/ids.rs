@@ -15,6 +15,7 @@ impl Ids {
         *bits != before
     }
 
+    #[cfg(any(feature = "fs", test))]
     pub(crate) fn contains(&self, id: u64) -> bool {
         self.0.get(&(id / 64)).is_some_and(|bits| bits & (1 << (id % 64)) != 0)
     }
