@@ -292,6 +292,22 @@ fn damage_in_the_middle_is_told_and_the_rest_is_restored() {
 }
 
 #[test]
+fn damage_to_the_entries_themselves_is_told_with_its_cause() {
+    let place = Place::new();
+    let pack = place.pack("x.cstone");
+    let mut bytes = fs::read(&pack).expect("read");
+    // All of it is one frame.
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    let pack = place.write("hurt.cstone", &bytes);
+    let run = run!("extract", "-C", place.path("out"), &pack).exits(1);
+    assert!(run.stderr.contains("record at byte "), "{}", run.stderr);
+    // Once for the large file, and once for each of two batches, however many entries they hold.
+    assert_eq!(run.stderr.matches("does not match its checksum").count(), 3, "{}", run.stderr);
+    assert!(!run.stderr.contains("content at byte 0"), "{}", run.stderr);
+}
+
+#[test]
 fn a_bomb_is_bounded_by_what_its_frames_state() {
     let place = Place::new();
     place.write("tree/zeros", &vec![0; 4_000_000]);

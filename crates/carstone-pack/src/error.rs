@@ -86,6 +86,14 @@ impl Error {
         Self::new(ErrorKind::BadPath { path: path.escape_ascii().to_string(), fault }, at)
     }
 
+    /// A failure to read the CAR stream at `at`.
+    pub(crate) fn io(source: io::Error, at: u64) -> Self {
+        match source.downcast::<Self>() {
+            Ok(error) => error,
+            Err(source) => Self::new(ErrorKind::Io(source), at),
+        }
+    }
+
     /// What is wrong.
     pub fn kind(&self) -> &ErrorKind {
         &self.kind
@@ -162,10 +170,7 @@ impl From<Error> for io::Error {
 
 impl From<io::Error> for Error {
     fn from(source: io::Error) -> Self {
-        match source.downcast::<Self>() {
-            Ok(error) => error,
-            Err(source) => Self::new(ErrorKind::Io(source), 0),
-        }
+        Self::io(source, 0)
     }
 }
 

@@ -58,7 +58,8 @@ impl<R: ReadAt> SectionReader<R> {
         data.extend_from_slice(known);
         data.resize(section.data_len, 0);
         let have = known.len();
-        let n = read_full(&self.source, &mut data[have..], section.data_offset + have as u64)?;
+        let from = section.data_offset + have as u64;
+        let n = self.fill(&mut data[have..], from)?;
         if have + n < section.data_len {
             let at = section.data_offset + (have + n) as u64;
             return Err(Error::new(ErrorKind::Io(std::io::ErrorKind::UnexpectedEof.into()), at));
@@ -87,6 +88,11 @@ impl<R: ReadAt> SectionReader<R> {
         Ok(None)
     }
 
+    /// Reads as much as there is. What fails below says where it failed there; this adds where in the CAR stream.
+    fn fill(&self, buffer: &mut [u8], position: u64) -> Result<usize, Error> {
+        read_full(&self.source, buffer, position).map_err(|error| Error::io(error, position))
+    }
+
     /// Gives the section and the length of its head; `head` then holds the first bytes of the section.
     fn head_into(
         &self,
@@ -96,14 +102,14 @@ impl<R: ReadAt> SectionReader<R> {
         if position >= self.len {
             return Ok(None);
         }
-        let n = read_full(&self.source, head, position)?;
+        let n = self.fill(head, position)?;
         let parsed = parse_section(&head[..n], &self.limits);
         let SectionHead { head_len, cid, data_len, .. } = match parsed {
             Ok(parsed) => parsed,
             // A CID may be longer than what was read at first.
             Err(_) if n == HEAD => {
                 let mut more = vec![0; HEAD + self.limits.cid];
-                let n = read_full(&self.source, &mut more, position)?;
+                let n = self.fill(&mut more, position)?;
                 let parsed = parse_section(&more[..n], &self.limits);
                 parsed.map_err(|error| Error::from(error.with_offset(position)))?
             }

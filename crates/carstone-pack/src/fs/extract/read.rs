@@ -83,12 +83,18 @@ fn restore_batch<R: ReadAt>(
     items: &[Item],
     done: &mut Done,
 ) {
-    let batch = reader.batch(record);
+    let (batch, mut fault) = match reader.batch(record) {
+        Ok(batch) => (Some(batch), None),
+        Err(fault) => (None, Some(fault)),
+    };
     let mut data = Vec::new();
     for item in items {
         let found = match &batch {
-            Ok(batch) => find(&batch.entries, item, record),
-            Err(_) => Err(Error::new(ErrorKind::BadRecord("its entry batch is damaged"), record)),
+            Some(batch) => find(&batch.entries, item, record),
+            // The first entry tells what is wrong with the batch, and where.
+            None => Err(fault.take().unwrap_or_else(|| {
+                Error::new(ErrorKind::BadRecord("its entry batch is damaged"), record)
+            })),
         };
         let found = found.and_then(|entry| {
             if entry.kind == EntryKind::File {
