@@ -1,7 +1,7 @@
 //! Keys: whom a pack is encrypted to, and what opens it.
 
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
@@ -40,8 +40,9 @@ pub(crate) fn protection(args: &CreateArgs) -> anyhow::Result<Option<Protection>
 pub(crate) struct Keys(Identities);
 
 impl Keys {
-    /// What the options give. Passphrases are asked for only when they are needed.
-    pub(crate) fn new(args: &KeyArgs) -> anyhow::Result<Self> {
+    /// What the options give for `pack`. Passphrases are asked for only when they are needed.
+    pub(crate) fn new(args: &KeyArgs, pack: &Path) -> anyhow::Result<Self> {
+        once(args.identity.iter().map(PathBuf::as_path).chain([pack]))?;
         let mut identities = Identities::new();
         for path in &args.identity {
             match is_stdin(path) {
@@ -87,6 +88,14 @@ impl Keys {
 /// Whether a path means standard input.
 pub(crate) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
+}
+
+/// Standard input can be read for one purpose only.
+pub(crate) fn once<'a>(paths: impl IntoIterator<Item = &'a Path>) -> anyhow::Result<()> {
+    match paths.into_iter().filter(|path| is_stdin(path)).count() {
+        0 | 1 => Ok(()),
+        _ => bail!("standard input (-) can be given once only"),
+    }
 }
 
 /// A passphrase from a file or a command.

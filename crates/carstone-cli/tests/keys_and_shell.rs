@@ -47,6 +47,25 @@ fn keys_can_come_through_standard_input() {
 }
 
 #[test]
+fn standard_input_serves_one_purpose() {
+    let place = Place::new();
+    place.write("tree/file", b"content");
+    place.write("tree/left.o", b"out");
+    let (public, pack) = (place.key("key") + "\n", place.path("x.cstone"));
+    let both = "standard input (-) can be given once only";
+    let tree = place.path("tree");
+    pipe!(public.as_bytes(), "create", "-o", &pack, "-R", "-", "--stdin-name", "a")
+        .exits(2)
+        .says(both);
+    pipe!(public.as_bytes(), "create", "-o", &pack, "-R", "-", "-T", "-").exits(2).says(both);
+    assert_eq!(place.names(), ["key", "tree"]);
+    pipe!(b"*.o\n", "create", "-q", "-o", &pack, "--exclude-from", "-", tree).exits(0);
+    assert_eq!(run!("list", &pack).exits(0).lines(), [".", "file"]);
+    let made = fs::read(pack).expect("read");
+    pipe!(&made, "list", "-i", "-", "-").exits(2).one_line().says(both);
+}
+
+#[test]
 fn there_are_completions_and_help_for_everything() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(run!("completions", shell).exits(0).text().contains("carstone"));

@@ -23,7 +23,7 @@ use crate::source::{Bytes, Source};
 
 /// Writes the file to standard output.
 pub(crate) fn run(args: CatArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let keys = Keys::new(&args.keys)?;
+    let keys = Keys::new(&args.keys, &args.pack)?;
     // A hard link or a repeated block may need what came before, so a pipe is kept in a temporary file.
     let source = Source::open(&args.pack)?.spooled()?;
     let name = source.name.clone();

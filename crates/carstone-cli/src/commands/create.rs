@@ -20,7 +20,7 @@ use serde_json::Map;
 
 use crate::cli::{CreateArgs, OrderArg};
 use crate::exit::Exit;
-use crate::keys::{is_stdin, protection};
+use crate::keys::{is_stdin, once, protection};
 use crate::names::human;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -76,6 +76,9 @@ fn check_usage(args: &CreateArgs, plain: bool) -> anyhow::Result<()> {
     if args.paths.is_empty() && args.files_from.is_none() && args.stdin_name.is_none() {
         bail!("nothing to pack: give PATHs, -T FILE or --stdin-name NAME");
     }
+    let content = args.stdin_name.as_ref().map(|_| Path::new("-"));
+    let files = args.recipients_file.iter().chain(&args.files_from).chain(&args.exclude_from);
+    once(files.map(PathBuf::as_path).chain(content))?;
     if !plain {
         return Ok(());
     }
@@ -138,7 +141,11 @@ impl Tree {
         }
         for path in &args.exclude_from {
             let name = || path.display().to_string();
-            let text = std::fs::read_to_string(path).context("cannot read").with_context(name)?;
+            let text = match is_stdin(path) {
+                true => io::read_to_string(io::stdin().lock()),
+                false => std::fs::read_to_string(path),
+            };
+            let text = text.context("cannot read").with_context(name)?;
             for glob in text.lines().filter(|line| !line.is_empty()) {
                 options = options.exclude(glob).with_context(name)?;
             }
@@ -271,6 +278,8 @@ fn tell(event: WalkEvent<'_>, output: &mut Output, progress: &Progress) -> anyho
                 let what = "skipped: it is a socket, a fifo or a device";
                 return progress.suspend(|| output.problem(&bytes(path), &what));
             }
+            // The temporary file goes by itself; nobody asked for it to be packed.
+            SkipReason::OwnOutput if path.extension().is_some_and(|end| end == "part") => {}
             SkipReason::OwnOutput => {
                 let path = path.display();
                 progress.suspend(|| {

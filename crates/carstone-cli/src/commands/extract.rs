@@ -22,7 +22,7 @@ use crate::source::Source;
 
 /// Restores.
 pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let keys = Keys::new(&args.keys)?;
+    let keys = Keys::new(&args.keys, &args.pack)?;
     let source = Source::open(&args.pack)?;
     let name = source.name.clone();
     let selection = selection(&args.patterns);

@@ -16,7 +16,7 @@ use crate::source::{Bytes, Source};
 
 /// Tells what is public, and with a key the rest.
 pub(crate) fn run(args: InfoArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let keys = Keys::new(&args.keys)?;
+    let keys = Keys::new(&args.keys, &args.pack)?;
     let source = Source::open(&args.pack)?.spooled()?;
     let name = source.name.clone();
     let Bytes::File(file) = source.bytes else { return Ok(Exit::Failed) };

@@ -19,7 +19,7 @@ use crate::source::Source;
 
 /// Lists.
 pub(crate) fn run(args: ListArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let keys = Keys::new(&args.keys)?;
+    let keys = Keys::new(&args.keys, &args.pack)?;
     let source = Source::open(&args.pack)?;
     let name = source.name.clone();
     let style = match (args.long, args.null) {

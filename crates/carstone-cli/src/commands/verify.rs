@@ -24,7 +24,7 @@ use crate::source::{Bytes, Source, Watched};
 
 /// Checks.
 pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let keys = Keys::new(&args.keys)?;
+    let keys = Keys::new(&args.keys, &args.pack)?;
     let source = Source::open(&args.pack)?.spooled()?;
     let (name, format) = (source.name.clone(), source.format);
     let Bytes::File(file) = source.bytes else { return Ok(Exit::Failed) };
