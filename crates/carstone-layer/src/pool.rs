@@ -21,12 +21,12 @@ pub struct Pool<J, T> {
 impl<J: Send + 'static, T: Send + 'static> Pool<J, T> {
     /// Starts `threads` threads that do `work`. With one thread or none, [`submit`](Self::submit) does the work itself.
     ///
-    /// Where the system gives fewer threads, the pool has fewer.
+    /// No more than 256 threads are started, and where the system gives fewer, the pool has fewer.
     pub fn new(threads: usize, work: impl Fn(J) -> T + Send + Sync + 'static) -> Self {
         let work: Arc<Work<J, T>> = Arc::new(work);
         let (sender, receiver) = mpsc::channel();
         let receiver = Arc::new(Mutex::new(receiver));
-        let wanted = if threads > 1 { threads } else { 0 };
+        let wanted = if threads > 1 { threads.min(MAX_THREADS) } else { 0 };
         let workers: Vec<_> = (0..wanted)
             .map_while(|_| {
                 let (receiver, work) = (Arc::clone(&receiver), Arc::clone(&work));
@@ -255,3 +255,6 @@ fn run<J, T>(jobs: &Mutex<mpsc::Receiver<Job<J, T>>>, work: &Work<J, T>) {
         }
     }
 }
+
+/// More threads than this only cost memory.
+const MAX_THREADS: usize = 256;

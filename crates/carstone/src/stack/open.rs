@@ -156,18 +156,23 @@ where
             LayerId::POSITION => {
                 let position = PositionReader::open_at(source)?;
                 let (mark, len) = (position.mark(), position.len());
-                if position.pack_id() != pack_id {
-                    let what = "the pack id in the position footer";
-                    let error =
-                        carstone_layer::Error::new(carstone_layer::ErrorKind::BadField(what), len);
-                    return Err(io::Error::from(error).into());
-                }
+                same_pack(&position, pack_id)?;
                 return Ok(Opened { stored, source: Arc::new(position), mark, len });
             }
             other => return Err(Error::new(ErrorKind::UnknownLayer(other))),
         };
     }
     Err(Error::new(ErrorKind::NoContainer))
+}
+
+/// The position footer must name the pack that the container names.
+pub(super) fn same_pack<R>(position: &PositionReader<R>, pack_id: PackId) -> Result<(), Error> {
+    if position.pack_id() == pack_id {
+        return Ok(());
+    }
+    let what = "the pack id in the position footer";
+    let kind = carstone_layer::ErrorKind::BadField(what);
+    Err(io::Error::from(carstone_layer::Error::new(kind, position.len())).into())
 }
 
 impl Opened {

@@ -9,7 +9,7 @@ use carstone_layer::{LayerId, ReadAt};
 use carstone_position::PositionReader;
 
 use super::error::{Error, ErrorKind};
-use super::open::{OpenOptions, SharedSource, inspect};
+use super::open::{OpenOptions, SharedSource, inspect, same_pack};
 
 /// What the check of one layer came to.
 #[derive(Debug)]
@@ -108,7 +108,10 @@ where
                 }
             }
             LayerId::POSITION => match PositionReader::open_at(Arc::clone(&source)) {
-                Ok(reader) => (None, Some(Arc::new(reader))),
+                Ok(reader) => {
+                    let fault = same_pack(&reader, pack_id).err();
+                    (fault, Some(Arc::new(reader)))
+                }
                 Err(error) => (Some(error.into()), None),
             },
             other => return Err(Error::new(ErrorKind::UnknownLayer(other))),
