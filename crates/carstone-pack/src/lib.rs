@@ -62,7 +62,7 @@ pub use error::{Error, ErrorKind};
 pub use path::{MAX_PATH, PathFault, check_path, compare_paths, is_within, split_path};
 pub use pipe::PlainPipe;
 pub use plain::PlainWriter;
-pub use reader::{Entries, Finding, PackFile, PackReader, VerifyReport};
+pub use reader::{Blocks, Entries, Finding, PackFile, PackReader, VerifyReport};
 pub use record::{Batch, End, Record, Reference, Resume, Tail};
 pub use sink::{EntrySink, SmallFile};
 pub use stream::{Event, PackStream, StreamOptions, Use};

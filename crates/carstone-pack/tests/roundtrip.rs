@@ -40,6 +40,24 @@ fn files_of_all_sizes_come_back() {
 }
 
 #[test]
+fn blocks_are_all_content_and_can_be_got_by_cid() {
+    let packed = pack(|writer| {
+        writer.add_file(b"a", Metadata::default(), &b"same"[..])?;
+        writer.add_file(b"b", Metadata::default(), &b"same"[..])?;
+        writer.add_file(b"c", Metadata::default(), content(1, 3 << 20).as_slice()).map(drop)
+    });
+    let reader = packed.reader();
+    let blocks: Vec<_> = reader.blocks().map(|block| block.expect("sound")).collect();
+    assert_eq!(blocks.len() as u64, reader.tail().blocks); // 4 leaves, a file node, a directory.
+    assert_eq!(blocks.len(), 6);
+    for (cid, data) in blocks {
+        carstone_car::verify(&cid, &data).expect("a block hashes to its CID");
+        assert_eq!(reader.get(&cid).expect("sound"), Some(data));
+    }
+    assert_eq!(reader.get(&carstone_car::cid_of(0x55, b"absent")).expect("sound"), None);
+}
+
+#[test]
 fn bytes_do_not_depend_on_threads() {
     let build = |threads| {
         pack_with_threads(threads, |writer| {

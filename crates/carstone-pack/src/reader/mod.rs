@@ -1,5 +1,6 @@
 //! Reads a pack at random: list, open by path, get by CID, verify.
 
+mod blocks;
 mod directory;
 mod file;
 mod index;
@@ -14,6 +15,7 @@ use carstone_car::Cid;
 use carstone_car::Section;
 use carstone_layer::{PackId, ReadAt};
 
+pub use blocks::Blocks;
 pub use file::PackFile;
 pub use manifest::Entries;
 use manifest::PageCache;
@@ -82,6 +84,11 @@ impl<R: ReadAt> PackReader<R> {
     /// The entry `path` and all entries below it.
     pub fn entries_within(&self, path: &[u8]) -> Entries<'_, R> {
         Entries::new(&self.sections, self.tail.manifest, path.to_vec())
+    }
+
+    /// All content blocks, in the order of the stream.
+    pub fn blocks(&self) -> Blocks<'_, R> {
+        Blocks::new(self)
     }
 
     /// The entry at `path`, if there is one.
@@ -218,3 +225,6 @@ impl<R: ReadAt> carstone_unixfs::BlockSource for PackReader<R> {
         Ok(self.get(cid)?)
     }
 }
+
+/// Length of a CAR header without roots, in bytes.
+const CAR_HEADER: u64 = 18;

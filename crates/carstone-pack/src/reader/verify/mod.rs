@@ -8,7 +8,7 @@ use std::io;
 
 use carstone_layer::ReadAt;
 
-use super::PackReader;
+use super::{CAR_HEADER, PackReader};
 use crate::error::{Error, ErrorKind};
 use crate::ids::Ids;
 use crate::record::{Record, decode};
@@ -150,5 +150,3 @@ fn index_key(digest: &[u8], position: u64) -> [u8; 16] {
 }
 
 const SORT_BUDGET: usize = 32 << 20;
-/// Length of a CAR header without roots.
-const CAR_HEADER: u64 = 18;
