@@ -302,7 +302,8 @@ fn decode_entry(input: &mut In<'_>, at: u64) -> Result<Announced, Error> {
     if is_link != entry.target.is_some()
         || is_hard_link != entry.target_id.is_some()
         || (entry.root.is_some() && !is_file)
-        || entry.root.is_some() != entry.size.is_some()
+        || (entry.size.is_some() && !is_file)
+        || (entry.root.is_some() && entry.size.is_none())
     {
         return Err(input.fail("an entry's keys do not fit its kind"));
     }
@@ -364,7 +365,8 @@ mod tests {
         for kind in [EntryKind::File, EntryKind::Directory] {
             assert!(is_taken(kind, |_| ()));
             assert!(!is_taken(kind, target));
-            assert!(!is_taken(kind, |entry| entry.size = Some(4)), "a size without a root");
+            let expected_size = is_taken(kind, |entry| entry.size = Some(4));
+            assert_eq!(expected_size, kind == EntryKind::File, "a size without a root");
             assert!(!is_taken(kind, |entry| entry.target_id = Some(1)));
             assert!(!is_taken(kind, |entry| entry.root = Some(leaf)), "a root without a size");
             let whole = |entry: &mut Announced| (entry.root, entry.size) = (Some(leaf), Some(4));

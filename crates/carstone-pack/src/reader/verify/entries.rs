@@ -119,7 +119,7 @@ impl<R: ReadAt + Clone> PackReader<R> {
                 && record.metadata.mode == entry.mode
                 && record.metadata.mtime == entry.mtime
                 && record.target == entry.target
-                && (record.size.is_none() || record.size == entry.size)
+                && (record.root.is_none() || record.size == entry.size)
         });
         match same {
             Some(record) => Ok(Some(record.clone())),
