@@ -31,7 +31,8 @@
 //!
 //! - A block is given out only if its bytes hash to its CID. The SHA-256 of every file's whole content is in the pack.
 //! - Each block stands in a pack once. The bytes of a pack do not depend on the number of threads.
-//! - Memory is bounded by budgets; sorted state spills to unnamed temporary files.
+//! - Content in flight keeps to a budget, and sorted state spills to unnamed temporary files. What grows with a pack: some 60 bytes for each
+//!   distinct block while writing and streaming, and the entries of one directory at a time.
 //! - Names that would lead outside a directory are refused when written and when read.
 //!
 //! # Format

@@ -4,9 +4,8 @@ mod support;
 
 use std::io::{Read, Seek, SeekFrom};
 
-use carstone_layer::PackId;
 use carstone_pack::{EntryKind, Event, Metadata, PackReader, PackStream, PackWriter, Timestamp};
-use support::{Packed, content, pack, pack_with_threads, stream_contents};
+use support::{content, pack, pack_with_threads, stream_contents};
 
 const SIZES: [usize; 8] =
     [0, 1, 1000, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 2 << 20, (9 << 20) + 17];
@@ -293,5 +292,4 @@ fn readers_and_writers_cross_threads() {
     send::<PackReader<std::sync::Arc<std::fs::File>>>();
     sync::<PackReader<std::sync::Arc<std::fs::File>>>();
     send::<PackStream<std::fs::File>>();
-    let _: Option<(PackId, Packed)> = None;
 }

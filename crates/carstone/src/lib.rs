@@ -33,7 +33,8 @@
 //!
 //! - Nothing is believed: a block is given only if it hashes to its CID, an encrypted frame only if its tag holds.
 //! - Everything can be read front to back without any footer; footers and indexes only make it fast.
-//! - Memory is bounded by stated budgets, never by the size of a pack.
+//! - Content in flight keeps to stated budgets, whatever the size of a pack or a file. Besides, some 60 bytes are held for each distinct
+//!   block while a pack is written or streamed.
 //!
 //! # Format
 //!
