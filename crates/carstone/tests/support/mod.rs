@@ -30,6 +30,7 @@ pub struct Layers {
 impl Layers {
     /// Every legal combination.
     pub fn all() -> Vec<Self> {
+        #[cfg_attr(not(feature = "zstd"), expect(unused_mut, reason = "nothing is added"))]
         let mut codecs = vec![None, Some(Codec::Stored), Some(Codec::Brotli(1))];
         #[cfg(feature = "zstd")]
         codecs.push(Some(Codec::Zstd(1)));
