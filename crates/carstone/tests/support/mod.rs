@@ -30,10 +30,13 @@ pub struct Layers {
 impl Layers {
     /// Every legal combination.
     pub fn all() -> Vec<Self> {
-        #[cfg_attr(not(feature = "zstd"), expect(unused_mut, reason = "nothing is added"))]
-        let mut codecs = vec![None, Some(Codec::Stored), Some(Codec::Brotli(1))];
-        #[cfg(feature = "zstd")]
-        codecs.push(Some(Codec::Zstd(1)));
+        let codecs = [
+            None,
+            Some(Codec::Stored),
+            Some(Codec::Brotli(1)),
+            #[cfg(feature = "zstd")]
+            Some(Codec::Zstd(1)),
+        ];
         let with = |encrypted| codecs.iter().map(move |&codec| Self { encrypted, codec });
         with(false).chain(with(true)).collect()
     }
