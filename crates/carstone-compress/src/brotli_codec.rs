@@ -1,19 +1,40 @@
 //! Brotli (RFC 7932) with windows up to 2^24.
 
-use brotli::enc::StandardAlloc;
 use brotli::enc::encode::{
     BrotliEncoderDestroyInstance, BrotliEncoderOperation, BrotliEncoderParameter,
     BrotliEncoderStateStruct,
 };
 use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
 
-/// Compresses `plain` into at most `limit` bytes; `None` where that is not enough.
-pub(crate) fn encode(plain: &[u8], quality: u32, limit: usize) -> Option<Vec<u8>> {
-    let mut state = BrotliEncoderStateStruct::new(StandardAlloc::default());
+use crate::recycle::{Recycler, Shelves};
+
+/// Memory of blocks that are done.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(Shelves);
+
+impl Memory {
+    /// Compresses `plain` into at most `limit` bytes; `None` where that is not enough.
+    pub(crate) fn encode(&self, plain: &[u8], quality: u32, limit: usize) -> Option<Vec<u8>> {
+        self.0.with(|recycler| encode(recycler, plain, quality, limit))
+    }
+
+    /// Fills `plain` from exactly one stream.
+    pub(crate) fn decode(&self, payload: &[u8], plain: &mut [u8]) -> bool {
+        self.0.with(|recycler| {
+            let mut stream = Stream::new(recycler);
+            let result = stream.feed(payload, plain);
+            matches!(result, BrotliResult::ResultSuccess)
+                && stream.filled == plain.len()
+                && stream.taken == payload.len()
+        })
+    }
+}
+
+fn encode(recycler: Recycler, plain: &[u8], quality: u32, limit: usize) -> Option<Vec<u8>> {
+    let mut state = BrotliEncoderStateStruct::new(recycler);
     state.set_parameter(BrotliEncoderParameter::BROTLI_PARAM_QUALITY, quality);
     state.set_parameter(BrotliEncoderParameter::BROTLI_PARAM_LGWIN, window_bits(plain.len()));
-    let hint = u32::try_from(plain.len()).unwrap_or(u32::MAX);
-    state.set_parameter(BrotliEncoderParameter::BROTLI_PARAM_SIZE_HINT, hint);
+    state.set_parameter(BrotliEncoderParameter::BROTLI_PARAM_SIZE_HINT, size_hint(plain.len()));
 
     let mut payload = vec![0; limit];
     let (mut left, mut taken) = (plain.len(), 0);
@@ -33,44 +54,38 @@ pub(crate) fn encode(plain: &[u8], quality: u32, limit: usize) -> Option<Vec<u8>
     let whole = sound && state.is_finished();
     BrotliEncoderDestroyInstance(&mut state);
     payload.truncate(filled);
+    payload.shrink_to_fit();
     whole.then_some(payload)
-}
-
-/// Fills `plain` from exactly one stream.
-pub(crate) fn decode(payload: &[u8], plain: &mut [u8]) -> bool {
-    let mut stream = Stream::new();
-    let result = stream.feed(payload, plain);
-    matches!(result, BrotliResult::ResultSuccess)
-        && stream.filled == plain.len()
-        && stream.taken == payload.len()
 }
 
 /// The plain bytes up to the first fault that shows, at most `len`.
 pub(crate) fn decode_prefix(payload: &[u8], len: usize) -> Vec<u8> {
     let mut plain = vec![0; len];
-    let mut stream = Stream::new();
-    // What is decoded when a fault shows is lost; so the payload is given in small pieces.
-    for end in (STEP..payload.len()).step_by(STEP).chain([payload.len()]) {
-        match stream.feed(&payload[..end], &mut plain) {
-            BrotliResult::NeedsMoreInput => {}
-            _ => break,
+    Shelves::default().with(|recycler| {
+        let mut stream = Stream::new(recycler);
+        // What is decoded when a fault shows is lost; so the payload is given in small pieces.
+        for end in (STEP..payload.len()).step_by(STEP).chain([payload.len()]) {
+            match stream.feed(&payload[..end], &mut plain) {
+                BrotliResult::NeedsMoreInput => {}
+                _ => break,
+            }
         }
-    }
-    plain.truncate(stream.filled);
+        plain.truncate(stream.filled);
+    });
     plain
 }
 
 struct Stream {
-    state: BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
+    state: BrotliState<Recycler, Recycler, Recycler>,
     taken: usize,
     filled: usize,
 }
 
 impl Stream {
-    fn new() -> Self {
-        let alloc = StandardAlloc::default();
+    fn new(recycler: Recycler) -> Self {
+        let state = BrotliState::new_strict(recycler.clone(), recycler.clone(), recycler);
         // Strict: large windows, which RFC 7932 does not have, are refused.
-        Self { state: BrotliState::new_strict(alloc, alloc, alloc), taken: 0, filled: 0 }
+        Self { state, taken: 0, filled: 0 }
     }
 
     /// Decodes what `payload` holds behind the bytes taken so far.
@@ -93,6 +108,15 @@ impl Stream {
 /// The smallest window that spans the block.
 fn window_bits(len: usize) -> u32 {
     len.max(1).next_power_of_two().ilog2().clamp(10, 24)
+}
+
+/// What the encoder is told about the length, from which it takes nothing but the kind of its hash table.
+///
+/// Above 4 MiB it hashes five bytes instead of four and looks at fewer false matches. For blocks of 1 MiB and more that takes
+/// four fifths of the time, and the output grows by 0.2 %.
+fn size_hint(len: usize) -> u32 {
+    let hint = if len >= 1 << 20 { len.max((4 << 20) + 1) } else { len };
+    u32::try_from(hint).unwrap_or(u32::MAX)
 }
 
 const STEP: usize = 256;

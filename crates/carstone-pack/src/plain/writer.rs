@@ -56,7 +56,7 @@ impl<W: Write + Seek> PlainWriter<W> {
     pub fn with_options(mut sink: W, options: PackOptions) -> io::Result<Self> {
         let profile = Profile::unixfs_v1_2025();
         let start = sink.stream_position()?;
-        let settled = PlainSettled::new(sink, &placeholder(), &profile, options.budget)?;
+        let settled = PlainSettled::new(sink, &placeholder(), &profile, options.manifest_budget())?;
         Ok(Self { front: Front::new(settled, &profile, &options), profile, start })
     }
 

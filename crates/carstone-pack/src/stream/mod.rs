@@ -22,12 +22,12 @@ use ahead::Ahead;
 #[non_exhaustive]
 pub struct StreamOptions {
     threads: usize,
-    budget: usize,
+    budget: Option<usize>,
 }
 
 impl Default for StreamOptions {
     fn default() -> Self {
-        Self { threads: default_threads(), budget: 32 << 20 }
+        Self { threads: default_threads(), budget: None }
     }
 }
 
@@ -39,11 +39,15 @@ impl StreamOptions {
         self
     }
 
-    /// Bytes of blocks read ahead. Default 32 MiB.
+    /// Bytes of blocks read ahead. Default 8 MiB a thread, at least 16 MiB.
     #[must_use]
     pub fn budget(mut self, bytes: usize) -> Self {
-        self.budget = bytes;
+        self.budget = Some(bytes);
         self
+    }
+
+    fn bytes_ahead(&self) -> usize {
+        self.budget.unwrap_or_else(|| self.threads.clamp(2, 256) * (8 << 20))
     }
 }
 
@@ -95,7 +99,7 @@ impl<R: Read> PackStream<R> {
     /// As [`open`](Self::open).
     pub fn with_options(reader: R, pack: PackId, options: StreamOptions) -> Result<Self, Error> {
         Ok(Self {
-            ahead: Ahead::open(reader, options.threads, options.budget)?,
+            ahead: Ahead::open(reader, options.threads, options.bytes_ahead())?,
             pack,
             events: VecDeque::new(),
             seen: HashSet::new(),

@@ -58,10 +58,10 @@ impl<S: Settle> Front<S> {
         let chunk = profile.chunk_size();
         Self {
             settled,
-            queue: Ordered::new(Pool::new(options.threads, jobs::work), options.budget),
+            queue: Ordered::new(Pool::new(options.threads, jobs::work), options.content_budget()),
             pending: Vec::new(),
             pending_size: 0,
-            buffers: Buffers::new(chunk, options.budget),
+            buffers: Buffers::new(chunk, options.chunk_budget()),
             chunk,
             next_id: 0,
             broken: false,

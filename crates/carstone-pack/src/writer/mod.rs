@@ -54,7 +54,7 @@ impl<W: LayerWrite> PackWriter<W> {
     /// Whatever the pipe gives.
     pub fn with_options(pipe: W, pack: PackId, options: PackOptions) -> io::Result<Self> {
         let profile = Profile::unixfs_v1_2025();
-        let settled = Settled::new(pipe, pack, &profile, options.budget)?;
+        let settled = Settled::new(pipe, pack, &profile, &options)?;
         Ok(Self { front: Front::new(settled, &profile, &options), profile })
     }
 

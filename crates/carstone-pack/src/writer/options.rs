@@ -10,12 +10,12 @@ use carstone_layer::default_threads;
 #[non_exhaustive]
 pub struct PackOptions {
     pub(crate) threads: usize,
-    pub(crate) budget: usize,
+    budget: usize,
 }
 
 impl Default for PackOptions {
     fn default() -> Self {
-        Self { threads: default_threads(), budget: 64 << 20 }
+        Self { threads: default_threads(), budget: 48 << 20 }
     }
 }
 
@@ -27,11 +27,31 @@ impl PackOptions {
         self
     }
 
-    /// Bytes of content in flight, and of state before it spills to a temporary file. Default 64 MiB.
+    /// Bytes of content in flight, and of state before it spills to a temporary file. Default 48 MiB, of which a quarter is content.
     #[must_use]
     pub fn budget(mut self, bytes: usize) -> Self {
         self.budget = bytes;
         self
+    }
+
+    /// Bytes of content that is read and hashed ahead.
+    pub(crate) fn content_budget(&self) -> usize {
+        self.budget / 4
+    }
+
+    /// Bytes of unfinished chunks of open entries.
+    pub(crate) fn chunk_budget(&self) -> usize {
+        self.budget / 4
+    }
+
+    /// Bytes of entries that wait for the manifest.
+    pub(crate) fn manifest_budget(&self) -> usize {
+        self.budget / 4
+    }
+
+    /// Bytes of positions that wait for the index.
+    pub(crate) fn index_budget(&self) -> usize {
+        self.budget / 8
     }
 }
 
