@@ -356,4 +356,4 @@ fn random_pack_id() -> io::Result<PackId> {
 }
 
 const GROW_UP_TO: usize = 64 << 10;
-const MAX_SPARE: usize = 2;
+const MAX_SPARE: usize = 1;

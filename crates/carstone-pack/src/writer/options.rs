@@ -15,7 +15,7 @@ pub struct PackOptions {
 
 impl Default for PackOptions {
     fn default() -> Self {
-        Self { threads: default_threads(), budget: 48 << 20 }
+        Self { threads: default_threads(), budget: 40 << 20 }
     }
 }
 
@@ -27,7 +27,7 @@ impl PackOptions {
         self
     }
 
-    /// Bytes of content in flight, and of state before it spills to a temporary file. Default 48 MiB, of which a quarter is content.
+    /// Bytes of content in flight, and of state before it spills to a temporary file. Default 40 MiB, of which a fifth is content.
     #[must_use]
     pub fn budget(mut self, bytes: usize) -> Self {
         self.budget = bytes;
@@ -36,22 +36,22 @@ impl PackOptions {
 
     /// Bytes of content that is read and hashed ahead.
     pub(crate) fn content_budget(&self) -> usize {
-        self.budget / 4
+        self.budget / 5
     }
 
     /// Bytes of unfinished chunks of open entries.
     pub(crate) fn chunk_budget(&self) -> usize {
-        self.budget / 4
+        self.budget / 5
     }
 
     /// Bytes of entries that wait for the manifest.
     pub(crate) fn manifest_budget(&self) -> usize {
-        self.budget / 4
+        self.budget / 5
     }
 
     /// Bytes of positions that wait for the index.
     pub(crate) fn index_budget(&self) -> usize {
-        self.budget / 8
+        self.budget / 10
     }
 }
 

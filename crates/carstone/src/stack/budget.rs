@@ -5,9 +5,9 @@
 pub(super) struct Budget(pub(super) Option<usize>);
 
 impl Budget {
-    /// For the compression layer. By default two blocks of `unit` bytes for each thread, and two more.
+    /// For the compression layer. By default a block of `unit` bytes for each thread, and two more.
     pub(super) fn compression(self, threads: usize, unit: u32) -> usize {
-        let blocks = threads.clamp(1, MAX_THREADS) * 2 + 2;
+        let blocks = threads.clamp(1, MAX_THREADS) + 2;
         self.0.map_or(blocks.saturating_mul(unit as usize), |all| all / 4 * 3)
     }
 

@@ -42,7 +42,7 @@ impl OpenOptions {
         self
     }
 
-    /// Bytes that decoded frames may take, in all layers together. By default two blocks for each thread and two more, and 2 MiB
+    /// Bytes that decoded frames may take, in all layers together. By default a block for each thread and two more, and 2 MiB
     /// a thread where the pack is encrypted.
     #[must_use]
     pub fn budget(mut self, bytes: usize) -> Self {

@@ -74,7 +74,7 @@ impl WriteOptions {
         self
     }
 
-    /// Bytes that the frames in flight may take, in all layers together. By default two blocks for each thread and two more, and 2 MiB
+    /// Bytes that the frames in flight may take, in all layers together. By default a block for each thread and two more, and 2 MiB
     /// a thread where the pack is encrypted.
     #[must_use]
     pub fn budget(mut self, bytes: usize) -> Self {
