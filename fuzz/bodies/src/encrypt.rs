@@ -13,6 +13,7 @@ use crate::damage;
 use crate::input::{Input, noise};
 use crate::laws;
 use crate::sources::{Gappy, Stutter};
+use crate::vectors;
 
 const KEY: [u8; 32] = [42; 32];
 const PACK: PackId = PackId::from_bytes([0xA5; 16]);
@@ -29,14 +30,15 @@ pub fn header(data: &[u8]) {
     let _ = verify_stored(data, None);
 }
 
-/// The parts of a sound stream.
+/// The parts of a sound stream, and the shared vectors.
 pub fn header_seeds() -> Vec<Vec<u8>> {
     let stored = &samples()[1].1;
     let frame = stored[..140].to_vec();
     let header = frame[96..].to_vec();
     let part = |bytes: &[u8]| [&(bytes.len() as u32).to_le_bytes()[..], bytes].concat();
     let anchor = |container: &[u8]| [part(container), part(&header)].concat();
-    vec![frame, header.clone(), anchor(&[]), anchor(&[5; 256]), stored.clone()]
+    let parts = vec![frame, header.clone(), anchor(&[]), anchor(&[5; 256]), stored.clone()];
+    [parts, vectors::values(vectors::ENCRYPTION, "stored")].concat()
 }
 
 /// No change makes a strict reader give a wrong byte.

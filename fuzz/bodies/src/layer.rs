@@ -9,6 +9,7 @@ use carstone::layer::{
 use crate::damage;
 use crate::input::{Input, choices, noise};
 use crate::sources::{Gappy, Stutter};
+use crate::vectors;
 
 const PACK: PackId = PackId::from_bytes(*b"sandstone & co. ");
 const LAYER: LayerId = LayerId::COMPRESSION;
@@ -35,12 +36,11 @@ pub fn frame(data: &[u8]) {
     }
 }
 
-/// Headers with and without fields that are in order.
+/// The shared vectors, as they are and with their sums to be put right.
 pub fn frame_seeds() -> Vec<Vec<u8>> {
-    let header = sample(40, Kind::DATA).0;
-    let whole = [&[0][..], &header.encode()].concat();
-    let to_seal = [&[1][..], &header.encode()].concat();
-    [choices(), vec![whole, to_seal]].concat()
+    let frames = vectors::values(vectors::FRAMES, "bytes");
+    let flagged = |flags| frames.iter().map(move |frame| [&[flags], &frame[..]].concat());
+    choices().into_iter().chain(flagged(0)).chain(flagged(1)).collect()
 }
 
 /// A burst of at most 32 bits in a payload, a header or a block is put right, and larger damage never is made into something else.

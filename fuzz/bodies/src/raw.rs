@@ -9,6 +9,7 @@ use crate::damage;
 use crate::input::{Input, choices, noise};
 use crate::laws;
 use crate::sources::Stutter;
+use crate::vectors;
 
 const PACK: PackId = PackId::from_bytes(*b"sixteen bytes id");
 
@@ -42,10 +43,11 @@ pub fn container(data: &[u8]) {
     }
 }
 
-/// Headers as they are, and with sums to be put right.
+/// The shared vectors, as they are and with their sums to be put right.
 pub fn container_seeds() -> Vec<Vec<u8>> {
-    let whole = |flags| [&[flags][..], &sample_container()].concat();
-    [choices(), vec![whole(0), whole(1)]].concat()
+    let headers = vectors::values(vectors::CONTAINER, "bytes");
+    let flagged = |flags| headers.iter().map(move |header| [&[flags], &header[..]].concat());
+    choices().into_iter().chain(flagged(0)).chain(flagged(1)).collect()
 }
 
 /// A pack that starts anywhere in a larger file, with appendices: it opens only if header and trailer are right.

@@ -1,6 +1,5 @@
 //! The shared test vectors, as inputs to start from.
 
-pub(crate) const COMPRESSION: &str = include_str!("../../../tests/vectors/compression.toml");
 pub(crate) const CONTAINER: &str = include_str!("../../../tests/vectors/container.toml");
 pub(crate) const ENCRYPTION: &str = include_str!("../../../tests/vectors/encryption.toml");
 pub(crate) const ENVELOPE: &str = include_str!("../../../tests/vectors/envelope.toml");

@@ -31,7 +31,15 @@ impl Builder<'_, '_> {
             let position = self.record(4, vec![("e", Value::Array(children)), ("l", level)]);
             self.pages.push(position);
         }
-        let manifest = self.pages.last().copied().unwrap_or_default();
+        let mut manifest = self.pages.last().copied().unwrap_or_default();
+        // Pages that share their children.
+        for level in 2..2 + if self.input.one_in(12) { self.input.below(20) as u64 } else { 0 } {
+            let child = |first: &[u8]| {
+                Value::Array(vec![Value::Bytes(first.to_vec()), Value::Uint(manifest)])
+            };
+            let list = vec![child(b""), child(b"d"), child(b"f")];
+            manifest = self.record(4, vec![("e", Value::Array(list)), ("l", Value::Uint(level))]);
+        }
         let index = self.index();
         let fields = vec![
             ("b", self.perhaps(self.blocks.len() as u64)),
@@ -96,7 +104,14 @@ impl Builder<'_, '_> {
         let data = Value::Bytes(entries.concat());
         let (prefix, width) = (self.perhaps(prefix as u64), self.perhaps(width as u64));
         let fields = vec![("d", data), ("l", Value::Uint(0)), ("n", prefix), ("w", width)];
-        self.record(5, fields)
+        let mut root = self.record(5, fields);
+        for level in 1..1 + if self.input.one_in(12) { self.input.below(20) as u64 } else { 0 } {
+            let child = |first| [&[first][..], &root.to_le_bytes()].concat();
+            let data = Value::Bytes([child(0), child(1), child(200)].concat());
+            let (level, one) = (Value::Uint(level), Value::Uint(1));
+            root = self.record(5, vec![("d", data), ("l", level), ("n", one.clone()), ("w", one)]);
+        }
+        root
     }
 }
 
