@@ -159,7 +159,7 @@ impl Fuzz {
             .arg(format!("-max_total_time={}", arguments.seconds))
             .arg(format!("-rss_limit_mb={}", arguments.rss_limit_mb))
             .arg(format!("-artifact_prefix={}/", self.artifacts(target).display()))
-            .args(["-max_len=4096", "-timeout=10", "-print_final_stats=1", "-reload=0"])
+            .args(["-max_len=8192", "-timeout=10", "-print_final_stats=1", "-reload=0"])
             .arg(&corpus)
             .stdout(Stdio::null())
             .stderr(File::create(&log).context("cannot write the fuzzer's log")?)
