@@ -3,10 +3,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use carstone::pack::fs::{
-    ExtractOptions, Overwrite, RestoreOptions, Selection, extract_dag, extract_reader,
-    extract_stream,
+    ExtractOptions, Overwrite, RestoreEvent, RestoreOptions, Selection, extract_dag,
+    extract_reader, extract_stream,
 };
 use carstone::pack::{PackReader, PackStream, StreamOptions};
 use carstone::unixfs::{Cid, Profile, symlink, write_file};
@@ -20,7 +22,7 @@ use crate::unixfs::hostile;
 pub fn packs(data: &[u8]) {
     let mut input = Input::new(data);
     let cell = Cell::new(&mut input);
-    let options = options(&mut input);
+    let (options, mut told) = options(&mut input);
     let selection = match input.one_in(4) {
         true => Selection::patterns([input.text(9), b"d/*"]),
         false => Selection::all(),
@@ -28,13 +30,13 @@ pub fn packs(data: &[u8]) {
     let is_random = input.flag();
     let pack = built::build(&mut input);
     if is_random {
-        if let Ok(reader) = PackReader::open(std::sync::Arc::new(pack.bytes), PACK, pack.tail) {
-            let _ = extract_reader(&reader, cell.target(), &selection, &options, &mut |_| {});
+        if let Ok(reader) = PackReader::open(Arc::new(pack.bytes), PACK, pack.tail) {
+            let _ = extract_reader(&reader, cell.target(), &selection, &options, &mut told);
         }
     } else {
         let threads = StreamOptions::default().threads(1);
         if let Ok(stream) = PackStream::with_options(&pack.bytes[..], PACK, threads) {
-            let _ = extract_stream(stream, cell.target(), &selection, &options, &mut |_| {});
+            let _ = extract_stream(stream, cell.target(), &selection, &options, &mut told);
         }
     }
     cell.check();
@@ -44,7 +46,7 @@ pub fn packs(data: &[u8]) {
 pub fn dags(data: &[u8]) {
     let mut input = Input::new(data);
     let cell = Cell::new(&mut input);
-    let options = options(&mut input);
+    let (options, mut told) = options(&mut input);
     let name = input.flag().then(|| input.pick(&[&b"x"[..], b"..", b"/etc", b"a/b"]));
     let (root, mut blocks) = hostile(&mut input);
     let mut keep = |cid: &Cid, data: &[u8]| {
@@ -56,17 +58,26 @@ pub fn dags(data: &[u8]) {
     let file = write_file(&Profile::unixfs_v1_2025(), &b"x"[..], &mut keep).expect("memory").cid;
     let roots = [root, link, file];
     let roots = &roots[..1 + input.below(3)];
-    let (all, told) = (Selection::all(), &mut |_| {});
-    let _ = extract_dag(&blocks, roots, name, cell.target(), &all, &options, told);
+    let all = Selection::all();
+    let _ = extract_dag(&blocks, roots, name, cell.target(), &all, &options, &mut told);
     cell.check();
 }
 
-fn options(input: &mut Input<'_>) -> ExtractOptions {
+/// Options, and an observer that ends it after some entries: a few blocks make trees that no disk holds.
+fn options(input: &mut Input<'_>) -> (ExtractOptions, impl FnMut(RestoreEvent)) {
     let overwrite = input.pick(&[Overwrite::Never, Overwrite::Always, Overwrite::IfNewer]);
     let restore = RestoreOptions::default().overwrite(overwrite);
     let restore = restore.strip_components(input.pick(&[0, 0, 1]));
     let restore = restore.same_permissions(input.flag());
-    ExtractOptions::default().restore(restore).threads(1).budget(1 << 20)
+    let stop = Arc::new(AtomicBool::new(false));
+    let options = ExtractOptions::default().restore(restore).threads(1).budget(1 << 20);
+    let options = options.cancel(Arc::clone(&stop));
+    let mut left = 50_u32;
+    let told = move |_| {
+        left = left.saturating_sub(1);
+        stop.store(left == 0, Ordering::Relaxed);
+    };
+    (options, told)
 }
 
 /// A directory four levels deep, in memory where there is such a file system, in which nothing but the innermost may change.

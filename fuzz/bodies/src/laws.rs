@@ -1,6 +1,6 @@
 //! What must hold for every reader, whatever it reads.
 
-use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
 use carstone::layer::{FailSafeRead, Gap, ReadAt, Report, read_full};
 
@@ -122,6 +122,19 @@ impl Salvaged {
     }
 }
 
+/// What a fail-safe reader gives. The only errors are those of the environment, and memory does not fail; but a reader says once, before
+/// it goes on, that something needs a newer one.
+fn taken<T>(result: io::Result<T>) -> Option<T> {
+    match result {
+        Err(error) => {
+            let kinds = [io::ErrorKind::Interrupted, io::ErrorKind::Unsupported];
+            assert!(kinds.contains(&error.kind()), "the source does not fail: {error}");
+            None
+        }
+        Ok(value) => Some(value),
+    }
+}
+
 /// Reads a fail-safe reader to its end: positions go on without a jump that no gap explains.
 pub(crate) fn salvage(mut reader: impl FailSafeRead, input: &mut Input<'_>) -> Salvaged {
     salvage_from(&mut reader, input)
@@ -136,11 +149,7 @@ pub(crate) fn salvage_from(reader: &mut impl FailSafeRead, input: &mut Input<'_>
         if let Some(at) = reader.next_boundary() {
             assert!(at >= got.end, "a boundary at {at} was passed before {}", got.end);
         }
-        // Only the environment is an error, and memory does not fail.
-        let n = match reader.read(&mut buf[..sizes.next()]) {
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            result => result.expect("the source does not fail"),
-        };
+        let Some(n) = taken(reader.read(&mut buf[..sizes.next()])) else { continue };
         stretch.extend_from_slice(&buf[..n]);
         got.end += n as u64;
         if n > 0 {
@@ -151,7 +160,8 @@ pub(crate) fn salvage_from(reader: &mut impl FailSafeRead, input: &mut Input<'_>
             let at = got.end - stretch.len() as u64;
             got.stretches.push((at, std::mem::take(&mut stretch)));
         }
-        let Some(gap) = reader.next_gap().expect("the source does not fail") else { break };
+        let Some(next) = taken(reader.next_gap()) else { continue };
+        let Some(gap) = next else { break };
         assert!(!got.is_open, "a gap behind a gap up to the end: {gap:?}");
         assert_eq!(gap.at, got.end, "{gap:?}");
         while input.flag() && reader.read_unchecked(&mut buf[..4096]).is_ok_and(|n| n > 0) {}

@@ -160,7 +160,8 @@ pub fn paths_seeds() -> Vec<Vec<u8>> {
 /// What is written is read both ways, whatever its order.
 pub fn round_trip(data: &[u8]) {
     let mut input = Input::new(data);
-    let options = PackOptions::default().threads(1).budget(input.pick(&[0, 2000, 64 << 20]));
+    let options =
+        PackOptions::default().threads(1).budget(input.pick(&[64 << 20, 64 << 20, 64 << 20, 5000]));
     let mut writer = PackWriter::with_options(PlainPipe::new(Vec::new()), PACK, options)
         .expect("a Vec takes all");
     let mut tree = Tree::new();

@@ -143,14 +143,14 @@ pub fn build(data: &[u8]) {
         blocks.insert(*cid, data.to_vec());
         Ok(())
     };
-    let content = noise(u64::from(input.byte()), input.below(600));
+    let content = noise(u64::from(input.byte()), input.below(200));
     let file = write_file(&profile, &content[..], &mut sink).expect("memory");
     assert_eq!(file.size, content.len() as u64);
     let target = input.text(20);
     let link = symlink(target, &mut sink).expect("memory");
     let mut directory = DirectoryBuilder::new(&profile);
     let mut names = HashMap::new();
-    for n in 0..input.below(40) {
+    for n in 0..input.below(20) {
         let name = match input.one_in(4) {
             true => String::from_utf8_lossy(input.text(12)).into_owned(),
             false => format!("n{n}"),
