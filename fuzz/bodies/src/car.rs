@@ -51,9 +51,7 @@ pub fn section(data: &[u8]) {
             if let ErrorKind::NeedMore { at_least, .. } = error.kind() {
                 assert!(*at_least > data.len(), "more than there is");
                 let longer = [data, &[0; 80]].concat();
-                let again = parse_section(&longer, &limits);
-                let needs = |kind: &ErrorKind| matches!(kind, ErrorKind::NeedMore { .. });
-                let _ = again.is_err_and(|error| needs(error.kind()));
+                let _ = parse_section(&longer, &limits);
             }
         }
     }

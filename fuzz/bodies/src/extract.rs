@@ -64,7 +64,7 @@ pub fn dags(data: &[u8]) {
 }
 
 /// Options, and an observer that ends it after some entries: a few blocks make trees that no disk holds.
-fn options(input: &mut Input<'_>) -> (ExtractOptions, impl FnMut(RestoreEvent)) {
+fn options(input: &mut Input<'_>) -> (ExtractOptions, impl FnMut(RestoreEvent) + use<>) {
     let overwrite = input.pick(&[Overwrite::Never, Overwrite::Always, Overwrite::IfNewer]);
     let restore = RestoreOptions::default().overwrite(overwrite);
     let restore = restore.strip_components(input.pick(&[0, 0, 1]));

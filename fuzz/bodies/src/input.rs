@@ -10,10 +10,6 @@ impl<'a> Input<'a> {
         Self(Unstructured::new(bytes))
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(crate) fn byte(&mut self) -> u8 {
         self.0.arbitrary().unwrap_or_default()
     }

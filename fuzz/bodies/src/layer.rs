@@ -53,10 +53,9 @@ pub fn correct(data: &[u8]) {
 
     if !payload.is_empty() {
         let mut hit = payload.clone();
-        let is_whole = burst(&mut hit, bit, bits);
+        burst(&mut hit, bit, bits);
         let fixed = correct_payload(&header, &mut hit);
-        assert!(!is_whole || hit == payload, "a burst is put right");
-        assert_eq!(fixed.is_some(), hit == payload);
+        assert!(hit == payload && fixed.is_some(), "a burst is put right");
     }
 
     let mut hit = whole.clone();
@@ -90,18 +89,14 @@ pub fn correct(data: &[u8]) {
     assert!(hit == block && fixed.is_some(), "a burst in a block is put right");
 }
 
-/// Flips the bits of `pattern` from `bit` on, as far as the bytes go.
-fn burst(bytes: &mut [u8], bit: usize, pattern: u32) -> bool {
+/// Flips the bits of `pattern` from `bit` on. A burst that the end cuts off is a shorter one.
+fn burst(bytes: &mut [u8], bit: usize, pattern: u32) {
     let bit = bit % (8 * bytes.len());
-    let mut all = true;
     for n in (0..32).filter(|n| pattern >> n & 1 == 1) {
-        match bytes.get_mut((bit + n) / 8) {
-            Some(byte) => *byte ^= 1 << ((bit + n) % 8),
-            None => all = false,
+        if let Some(byte) = bytes.get_mut((bit + n) / 8) {
+            *byte ^= 1 << ((bit + n) % 8);
         }
     }
-    // A burst that is cut off at the end is a shorter one.
-    all || bit < 8 * bytes.len()
 }
 
 /// A stream of frames and junk, hit by accidents: the items tile it, frames are those that were written, and pieces do not matter.
