@@ -68,6 +68,7 @@ pub struct PackStream<R> {
     ids: Ids,
     /// To whom the next leaf belongs.
     current: Option<u64>,
+    has_tail: bool,
     done: bool,
 }
 
@@ -107,6 +108,7 @@ impl<R: Read> PackStream<R> {
             open: HashMap::new(),
             ids: Ids::default(),
             current: None,
+            has_tail: false,
             done: false,
         })
     }
@@ -145,12 +147,16 @@ impl<R: Read> PackStream<R> {
     }
 
     fn section(&mut self, cid: &Cid, at: u64, data: Vec<u8>) -> Result<(), Error> {
+        if self.has_tail {
+            return Err(Error::new(ErrorKind::BadRecord("sections follow the tail record"), at));
+        }
         if is_record(cid, &data, &self.pack) {
             return match decode(&data, at)? {
                 Record::Batch(batch) => self.batch(batch, at),
                 Record::Resume(resume) => self.resume(resume, at),
                 Record::End(end) => self.end(end, at),
                 Record::Tail(tail) => {
+                    self.has_tail = true;
                     self.events.push_back(Event::Tail(tail));
                     Ok(())
                 }
