@@ -1,8 +1,13 @@
 //! Chores of the carstone workspace: `cargo xtask <task>`. Each task is a file of its own.
 
+mod compare;
 mod consumers;
 mod demo;
+mod measure;
 mod process;
+mod seeded;
+mod snapshot;
+mod sources;
 mod vectors;
 
 use std::path::{Path, PathBuf};
@@ -21,10 +26,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Measure carstone beside programs that do a similar job
+    Compare(compare::Arguments),
     /// Build and run the programs in tests/consumers
     Consumers,
     /// Pack a real tree, list it, read from its middle, restore and compare it
     Demo(demo::Arguments),
+    /// Run a program and tell what it used
+    #[command(hide = true)]
+    Measured(measure::Arguments),
     /// Make the test vectors anew with the independent Python implementation
     Vectors(vectors::Arguments),
 }
@@ -32,8 +42,10 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     let root = workspace_root()?;
     match Arguments::parse().task {
+        Task::Compare(arguments) => compare::run(&root, &arguments),
         Task::Consumers => consumers::run(&root),
         Task::Demo(arguments) => demo::run(&root, &arguments),
+        Task::Measured(arguments) => measure::run(&arguments),
         Task::Vectors(arguments) => vectors::run(&root, &arguments),
     }
 }
