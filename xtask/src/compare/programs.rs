@@ -96,7 +96,7 @@ impl Program {
         let first_line = |program: &str, argument: &str| -> Option<String> {
             let output = Command::new(program).arg(argument).stderr(Stdio::null()).output().ok()?;
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            Some(text.lines().next().unwrap_or_default().trim().to_owned())
+            Some(text.lines().next().unwrap_or_default().trim_matches(['*', ' ']).to_owned())
         };
         let own = match self {
             Self::Carstone(_) => Some(&place.carstone),
