@@ -3,8 +3,13 @@
 mod compare;
 mod consumers;
 mod demo;
+mod interop;
+mod made;
 mod measure;
+mod memory;
 mod process;
+mod rig;
+mod scale;
 mod seeded;
 mod snapshot;
 mod sources;
@@ -32,9 +37,15 @@ enum Task {
     Consumers,
     /// Pack a real tree, list it, read from its middle, restore and compare it
     Demo(demo::Arguments),
+    /// Try carstone with programs of others, both ways
+    Interop(interop::Arguments),
     /// Run a program and tell what it used
     #[command(hide = true)]
     Measured(measure::Arguments),
+    /// Measure the most memory that carstone takes
+    Memory(memory::Arguments),
+    /// Measure how time and memory grow with entries and bytes
+    Scale(scale::Arguments),
     /// Make the test vectors anew with the independent Python implementation
     Vectors(vectors::Arguments),
 }
@@ -45,7 +56,10 @@ fn main() -> anyhow::Result<()> {
         Task::Compare(arguments) => compare::run(&root, &arguments),
         Task::Consumers => consumers::run(&root),
         Task::Demo(arguments) => demo::run(&root, &arguments),
+        Task::Interop(arguments) => interop::run(&root, &arguments),
         Task::Measured(arguments) => measure::run(&arguments),
+        Task::Memory(arguments) => memory::run(&root, &arguments),
+        Task::Scale(arguments) => scale::run(&root, &arguments),
         Task::Vectors(arguments) => vectors::run(&root, &arguments),
     }
 }
