@@ -16,6 +16,7 @@ use self::report::Results;
 use self::tree::Goal;
 use crate::measure::Usage;
 use crate::process::build_carstone;
+use crate::shm;
 use crate::snapshot::{Compare, Tree, compare, snapshot};
 
 /// The flags of the task.
@@ -64,13 +65,14 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     );
     println!("{title}\n");
 
-    let memory = Memory::new(bytes)?;
+    // For what six programs make of the tree, and for one tree that is restored.
+    let memory = shm::folder(5 * bytes)?;
     let mut place = Place {
         carstone,
         mlar,
         tree: folder,
         file: middle_file(&before)?,
-        work: memory.0.clone(),
+        work: memory.path().to_owned(),
         recipient: String::new(),
     };
     place.make_keys()?;
@@ -190,33 +192,4 @@ fn size_of(path: &Path) -> anyhow::Result<u64> {
         return Ok(metadata.len());
     }
     fs::read_dir(path)?.map(|item| size_of(&item?.path())).sum()
-}
-
-/// A folder in a file system that lies in memory, which goes away with the value.
-struct Memory(PathBuf);
-
-impl Memory {
-    /// Makes sure that there is room for the tree and for what six programs make of it.
-    fn new(bytes: u64) -> anyhow::Result<Self> {
-        let base = Path::new("/dev/shm");
-        let room = free_bytes(base).context("there is no file system in memory at /dev/shm")?;
-        let needs = 5 * bytes;
-        ensure!(room > needs, "/dev/shm has {room} bytes free, and {needs} are needed");
-        let folder = base.join(format!("carstone-compare-{}", std::process::id()));
-        fs::create_dir(&folder)?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            eprintln!("compare: {} is left behind: {error}", self.0.display());
-        }
-    }
-}
-
-fn free_bytes(path: &Path) -> anyhow::Result<u64> {
-    let status = nix::sys::statvfs::statvfs(path)?;
-    Ok(u64::from(status.blocks_available()) * u64::from(status.fragment_size()))
 }

@@ -4,6 +4,7 @@ mod age;
 mod cars;
 mod checks;
 mod container;
+mod fixtures;
 mod tools;
 mod tree;
 
@@ -26,6 +27,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     let work = tempfile::Builder::new().prefix("carstone-interop-").tempdir()?;
     let mut checks = Checks::default();
     cars::run_all(&tools, work.path(), arguments.quick, &mut checks)?;
+    fixtures::run_all(&tools, root, work.path(), &mut checks);
     age::run_all(&tools, work.path(), &work.path().join("tree/many"), &mut checks)?;
     checks.close()
 }

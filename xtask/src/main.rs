@@ -11,6 +11,7 @@ mod process;
 mod rig;
 mod scale;
 mod seeded;
+mod shm;
 mod snapshot;
 mod sources;
 mod vectors;

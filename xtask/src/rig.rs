@@ -24,7 +24,7 @@ impl Rig {
     pub fn new(root: &Path, base: &Path, compress: &str, threads: usize) -> anyhow::Result<Self> {
         let carstone = build_carstone(root)?;
         fs::create_dir_all(base)?;
-        let folder = tempfile::Builder::new().prefix("rig-").tempdir_in(base)?;
+        let folder = tempfile::Builder::new().prefix("carstone-").tempdir_in(base)?;
         let folder_path = folder.path().canonicalize()?;
         let identity = folder_path.join("identity.txt");
         let keygen = Command::new(&carstone).arg("keygen").arg("-o").arg(&identity).output()?;
@@ -93,6 +93,14 @@ impl Rig {
     fn reading(&self, command: &str) -> Job {
         let identity = self.folder.path().join("identity.txt");
         Job::new(&self.carstone).arg(command).arg(OsStr::new("-i")).arg(identity)
+    }
+
+    /// Where it all lies, for titles.
+    pub fn place(&self) -> &'static str {
+        match self.folder.path().starts_with("/dev/shm") {
+            true => "in memory",
+            false => "on disk",
+        }
     }
 
     /// Makes room for another tree.

@@ -8,6 +8,7 @@ use std::thread::available_parallelism;
 use crate::made;
 use crate::measure::Usage;
 use crate::rig::{Rig, mib};
+use crate::shm;
 
 /// The flags of the task.
 #[derive(clap::Args)]
@@ -21,7 +22,8 @@ pub struct Arguments {
     /// How packs are compressed
     #[arg(long, value_name = "CODEC", default_value = "brotli:5")]
     compress: String,
-    /// A folder with room for three times the most bytes [default: target/scale]
+    /// A folder with room for three times the most bytes [default: /dev/shm, or target/scale for a series that does
+    /// not fit there]
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
 }
@@ -37,28 +39,36 @@ struct Point {
 
 /// Runs the task.
 pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
-    let folder = arguments.folder.clone().unwrap_or_else(|| root.join("target/scale"));
     let threads = available_parallelism()?.get();
-    let rig = Rig::new(root, &folder, &arguments.compress, threads)?;
     println!("carstone with {}, encrypted, {threads} threads.\n", arguments.compress);
+    let disk = root.join("target/scale");
+    let rig = |needs: u64| -> anyhow::Result<Rig> {
+        let base = arguments.folder.as_deref().unwrap_or_else(|| shm::or_else(needs, &disk));
+        Rig::new(root, base, &arguments.compress, threads)
+    };
 
+    // In memory a file of 100 bytes takes a page and its inode, before and after.
+    let entries = rig(arguments.max_entries.saturating_mul(12_000))?;
     let mut points = Vec::new();
     for files in sizes(1000, arguments.max_entries) {
         eprintln!("scale: {files} entries");
-        made::small_files(&rig.tree(), files)?;
-        points.push(measure(&rig, files, files, &made::small_file(files / 2))?);
-        rig.clear()?;
+        made::small_files(&entries.tree(), files)?;
+        points.push(measure(&entries, files, files, &made::small_file(files / 2))?);
+        entries.clear()?;
     }
-    println!("### Files of about 100 bytes\n\n{}", tables("entries", &points));
+    println!("### Files of about 100 bytes, {}\n\n{}", entries.place(), tables("entries", &points));
+    drop(entries);
 
+    let bytes = rig(arguments.max_bytes.saturating_mul(3))?;
     points.clear();
-    for bytes in sizes(10_000_000, arguments.max_bytes) {
-        eprintln!("scale: {bytes} bytes");
-        let files = made::large_files(&rig.tree(), bytes)?;
-        points.push(measure(&rig, bytes, files, &made::megabyte_file(files / 2))?);
-        rig.clear()?;
+    for size in sizes(10_000_000, arguments.max_bytes) {
+        eprintln!("scale: {size} bytes");
+        let files = made::large_files(&bytes.tree(), size)?;
+        points.push(measure(&bytes, size, files, &made::megabyte_file(files / 2))?);
+        bytes.clear()?;
     }
-    println!("### Files of about a megabyte, and one of a quarter\n\n{}", tables("bytes", &points));
+    let title = "Files of about a megabyte, and one with a quarter of all bytes";
+    println!("### {title}, {}\n\n{}", bytes.place(), tables("bytes", &points));
     Ok(())
 }
 
@@ -81,15 +91,15 @@ fn median(run: impl Fn() -> anyhow::Result<Usage>) -> anyhow::Result<Usage> {
     Ok(Usage::median(&runs).unwrap_or(runs[0]))
 }
 
+/// One kind of number.
+type Number = fn(&Usage) -> f64;
+
 /// One table for each kind of number. The last line is the exponent that the three largest sizes fit.
 fn tables(unit: &str, points: &[Point]) -> String {
-    let wall = |usage: &Usage| usage.wall.as_secs_f64();
-    let cpu = |usage: &Usage| usage.cpu.as_secs_f64();
-    let memory = |usage: &Usage| mib(usage.memory);
-    let kinds: [(&str, usize, &dyn Fn(&Usage) -> f64); 3] = [
-        ("wall time, s", 3, &wall),
-        ("processor time, s", 3, &cpu),
-        ("peak memory, MiB", 1, &memory),
+    let kinds: [(&str, usize, Number); 3] = [
+        ("wall time, s", 3, |usage| usage.wall.as_secs_f64()),
+        ("processor time, s", 3, |usage| usage.cpu.as_secs_f64()),
+        ("peak memory, MiB", 1, |usage| mib(usage.memory)),
     ];
     let mut text = String::new();
     for (title, digits, number) in kinds {
@@ -136,7 +146,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

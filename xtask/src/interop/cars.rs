@@ -88,6 +88,10 @@ impl Cars<'_> {
             self.create(&car, version, &self.wide)?;
             self.unpacked(&car, &self.wide)
         });
+        // A CARv2 states lengths in front, so it cannot be written to a pipe as it comes.
+        if version == Some("2") {
+            return;
+        }
         checks.check(&format!("carstone create to a pipe: {name} that @ipld/car reads"), || {
             let mut create = self.tools.carstone("create");
             create.args(["-q", "--plain", "-o", "-"]).arg(&self.source);
@@ -96,7 +100,7 @@ impl Cars<'_> {
             }
             let car = self.work.join(format!("piped-{name}.car"));
             fs::write(&car, run(&mut create)?)?;
-            self.judged(&car, version.map_or(Ok(0), str::parse)?)
+            self.judged(&car, 1)
         });
     }
 
@@ -157,12 +161,7 @@ impl Cars<'_> {
     /// A CAR of others, read by carstone.
     fn theirs(&self, checks: &mut Checks, name: &str, car: &Path) {
         checks.check(&format!("carstone list: {name}"), || {
-            let listed = run(self.tools.carstone("list").arg("-0").arg(car))?;
-            // The directory itself is listed as a dot.
-            let listed =
-                listed.split(|byte| *byte == 0).filter(|name| !matches!(*name, b"" | b"."));
-            let listed = listed.map(|name| Ok(String::from_utf8(name.to_vec())?));
-            let listed = listed.collect::<anyhow::Result<BTreeSet<_>>>()?;
+            let listed = paths(&run(self.tools.carstone("list").arg("-0").arg(car))?)?;
             let right = self.names()?;
             ensure!(listed == right, "{}", difference(&listed, &right));
             Ok(())
@@ -213,8 +212,14 @@ fn root_of(told: &str) -> String {
     told.strip_prefix("root ").unwrap_or(told).trim().to_owned()
 }
 
+/// The paths that `carstone list -0` prints, without the directory itself, which is a dot.
+pub fn paths(listed: &[u8]) -> anyhow::Result<BTreeSet<String>> {
+    let paths = listed.split(|byte| *byte == 0).filter(|path| !matches!(*path, b"" | b"."));
+    paths.map(|path| Ok(String::from_utf8(path.to_vec())?)).collect()
+}
+
 /// The lines of ipfs-car, which begin with `./`; its line for the root is `.`.
-fn names(listed: &[u8]) -> anyhow::Result<BTreeSet<String>> {
+pub fn names(listed: &[u8]) -> anyhow::Result<BTreeSet<String>> {
     let lines = std::str::from_utf8(listed)?.lines().filter(|line| *line != ".");
     Ok(lines.map(|line| line.strip_prefix("./").unwrap_or(line).to_owned()).collect())
 }
