@@ -121,7 +121,7 @@ impl<W: Write + Seek> PlainWriter<W> {
         self.front.add_file(path, Metadata::default(), reader)
     }
 
-    /// Adds a file of at most one chunk that a worker opens and reads.
+    /// Adds a file of at most [`chunk_size`](Self::chunk_size) bytes that a worker opens and reads.
     ///
     /// # Errors
     /// As [`add_directory`](Self::add_directory). What `open` gives becomes a [`Problem`].
