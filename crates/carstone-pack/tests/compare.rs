@@ -199,7 +199,7 @@ fn dag() -> (Blocks, Cid, Link) {
     };
     let small: Link = write_file(&profile, &b"small"[..], &mut sink).expect("memory").into();
     let large = write_file(&profile, content(4, 3 * MIB).as_slice(), &mut sink).expect("memory");
-    let link = symlink(b"small", &mut sink).expect("memory");
+    let link = symlink(&profile, b"small", &mut sink).expect("memory");
     let mut inner = DirectoryBuilder::new(&profile);
     inner.add("large", large.into()).expect("a name");
     let inner = inner.finish(&mut sink).expect("memory");

@@ -2,8 +2,6 @@
 
 use std::io::{self, Read};
 
-use crate::profile::Profile;
-
 /// Cuts a stream into chunks.
 ///
 /// The caller owns the chunk, so that it can hand it to another thread, and gives back an old one to
@@ -37,11 +35,6 @@ impl<R: Read> FixedChunker<R> {
     /// Cuts `inner` into chunks of `size` bytes (at least 1).
     pub fn new(inner: R, size: usize) -> Self {
         Self { inner, size: size.max(1) }
-    }
-
-    /// Cuts `inner` as `profile` says.
-    pub fn with_profile(inner: R, profile: &Profile) -> Self {
-        Self::new(inner, profile.chunk_size())
     }
 
     /// The stream, which stands after the last chunk.

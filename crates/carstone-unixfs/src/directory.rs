@@ -4,33 +4,68 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
 
-use carstone_car::cid_of;
-
 use crate::dag_pb::{link_len, put_data, put_link};
-use crate::decode::{DAG_PB, TYPE_DIRECTORY, TYPE_SYMLINK};
+use crate::decode::{TYPE_DIRECTORY, TYPE_SYMLINK};
 use crate::error::{Error, ErrorKind};
-use crate::hamt;
 use crate::name::check_name;
-use crate::profile::Profile;
+use crate::profile::{Profile, ShardThreshold};
 use crate::proto::{put_bytes, put_number};
+use crate::sharded::{ShardedBuilder, shard_hash};
 use crate::{BlockSink, Link};
 
-/// Collects the entries of one directory and writes it: one node, or shards where the node would be larger
-/// than the profile's threshold.
+/// How large a directory is, without its entries: tells whether it is to be sharded.
+#[derive(Debug, Clone)]
+pub struct DirectorySize {
+    threshold: ShardThreshold,
+    entries: usize,
+    link_bytes: usize,
+    node_bytes: usize,
+}
+
+impl DirectorySize {
+    /// The size of a directory without entries.
+    pub fn new(profile: &Profile) -> Self {
+        let (threshold, node_bytes) = (profile.shard_threshold(), DATA.len() + 2);
+        Self { threshold, entries: 0, link_bytes: 0, node_bytes }
+    }
+
+    /// Counts an entry.
+    pub fn add(&mut self, name: &str, link: &Link) {
+        let link_bytes = name.len() + link.cid.encoded_len();
+        let node_bytes = link_len(&link.cid, name.len(), link.tsize);
+        self.entries = self.entries.saturating_add(1);
+        self.link_bytes = self.link_bytes.saturating_add(link_bytes);
+        self.node_bytes = self.node_bytes.saturating_add(node_bytes);
+    }
+
+    /// Whether the directory is sharded. Once it is, more entries do not change that.
+    pub fn is_sharded(&self) -> bool {
+        let over = match self.threshold {
+            ShardThreshold::NodeBytes(limit) => self.node_bytes > limit,
+            ShardThreshold::LinkBytes(limit) => self.link_bytes > limit,
+            ShardThreshold::Entries(limit) => self.entries > limit,
+        };
+        over || self.node_bytes > MAX_NODE
+    }
+}
+
+/// Collects the entries of one directory and writes it: one node, or shards where it passes the profile's threshold.
 ///
-/// Entries may be added in any order; the result does not depend on it.
+/// Entries may be added in any order; the result does not depend on it. All of them are held, some 170 bytes each: for
+/// directories of millions there is [`ShardedBuilder`].
 #[derive(Debug)]
 #[must_use = "the directory has no root until `finish` has returned it"]
 pub struct DirectoryBuilder {
     profile: Profile,
     entries: BTreeMap<Box<str>, Link>,
-    encoded_len: usize,
+    size: DirectorySize,
 }
 
 impl DirectoryBuilder {
     /// An empty directory.
     pub fn new(profile: &Profile) -> Self {
-        Self { profile: profile.clone(), entries: BTreeMap::new(), encoded_len: DATA.len() + 2 }
+        let size = DirectorySize::new(profile);
+        Self { profile: profile.clone(), entries: BTreeMap::new(), size }
     }
 
     /// Adds an entry. Refused, without effect: a name that [`check_name`] refuses, and one that is there.
@@ -40,7 +75,7 @@ impl DirectoryBuilder {
             Entry::Occupied(_) => Err(Error::new(ErrorKind::DuplicateName)),
             Entry::Vacant(vacant) => {
                 vacant.insert(link);
-                self.encoded_len += link_len(&link.cid, name.len(), link.tsize);
+                self.size.add(name, &link);
                 Ok(())
             }
         }
@@ -58,7 +93,7 @@ impl DirectoryBuilder {
 
     /// Whether `finish` would write shards.
     pub fn is_sharded(&self) -> bool {
-        self.encoded_len > self.profile.shard_threshold()
+        self.size.is_sharded()
     }
 
     /// Writes the directory and returns the link to it.
@@ -67,31 +102,36 @@ impl DirectoryBuilder {
     /// a directory that must be sharded.
     pub fn finish(self, sink: &mut BlockSink<'_>) -> io::Result<Link> {
         if self.is_sharded() {
-            let entries = self.entries.iter().map(|(name, link)| (&**name, link));
-            return Ok(hamt::build(self.profile.shard_fanout(), entries, sink)?);
+            let mut entries = self.entries.into_iter().collect::<Vec<_>>();
+            entries.sort_by_cached_key(|(name, _)| shard_hash(name));
+            let mut shards = ShardedBuilder::new(&self.profile);
+            for (name, link) in entries {
+                shards.add(&name, link, sink)?;
+            }
+            return shards.finish(sink);
         }
-        let (mut block, mut total) = (Vec::with_capacity(self.encoded_len), 0_u64);
+        let (mut block, mut total) = (Vec::with_capacity(self.size.node_bytes), 0_u64);
         for (name, link) in &self.entries {
             put_link(&mut block, &link.cid, &[name.as_bytes()], link.tsize);
             total = total.checked_add(link.tsize).ok_or_else(|| Error::new(ErrorKind::TooLarge))?;
         }
         put_data(&mut block, &DATA);
-        debug_assert_eq!(block.len(), self.encoded_len, "the threshold is compared with this");
-        emit(&block, total, sink)
+        debug_assert_eq!(block.len(), self.size.node_bytes, "the threshold is compared with this");
+        emit(&self.profile, &block, total, sink)
     }
 }
 
 /// Writes a symlink that points to `target` and returns the link to it.
-pub fn symlink(target: &[u8], sink: &mut BlockSink<'_>) -> io::Result<Link> {
+pub fn symlink(profile: &Profile, target: &[u8], sink: &mut BlockSink<'_>) -> io::Result<Link> {
     let (mut data, mut block) = (Vec::new(), Vec::new());
     put_number(&mut data, 1, TYPE_SYMLINK);
     put_bytes(&mut data, 2, target);
     put_data(&mut block, &data);
-    emit(&block, 0, sink)
+    emit(profile, &block, 0, sink)
 }
 
-fn emit(block: &[u8], below: u64, sink: &mut BlockSink<'_>) -> io::Result<Link> {
-    let cid = cid_of(DAG_PB, block);
+fn emit(profile: &Profile, block: &[u8], below: u64, sink: &mut BlockSink<'_>) -> io::Result<Link> {
+    let cid = profile.node_cid(block);
     let tsize =
         below.checked_add(block.len() as u64).ok_or_else(|| Error::new(ErrorKind::TooLarge))?;
     sink(&cid, block)?;
@@ -100,3 +140,5 @@ fn emit(block: &[u8], below: u64, sink: &mut BlockSink<'_>) -> io::Result<Link> 
 
 /// The UnixFS data of a directory: its type and nothing else.
 const DATA: [u8; 2] = [8, TYPE_DIRECTORY as u8];
+/// No plain node has more bytes, whatever the threshold: readers take blocks of at most 8 MiB.
+const MAX_NODE: usize = 4 << 20;

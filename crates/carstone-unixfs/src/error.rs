@@ -6,6 +6,7 @@ use std::{fmt, io};
 use carstone_car::Cid;
 
 use crate::name::NameFault;
+use crate::profile::Profile;
 
 /// A failure to build or read a DAG. [`kind`](Self::kind) tells what, [`cid`](Self::cid) and
 /// [`offset`](Self::offset) tell where.
@@ -33,6 +34,21 @@ pub enum ErrorKind {
     BadFanout(u64),
     /// Two names of one directory share all bits of their hash: a sharded directory cannot hold both.
     HashCollision,
+    /// Entries of a sharded directory did not come in the order of their hashes.
+    OutOfOrder,
+    /// No published profile has this name.
+    UnknownProfile(String),
+    /// The text names no chunker.
+    BadChunker(String),
+    /// A setting of a profile has a value that it cannot have.
+    BadSetting {
+        /// Which setting.
+        what: &'static str,
+        /// The value.
+        value: u64,
+        /// What it must be.
+        rule: &'static str,
+    },
     /// A name cannot stand in a directory.
     BadName(NameFault),
     /// The directory has this name already.
@@ -64,6 +80,11 @@ impl Error {
     pub(crate) fn malformed(rule: &'static str, at: usize) -> Self {
         let at = u64::try_from(at).unwrap_or(u64::MAX);
         Self(Box::new(Inner { kind: ErrorKind::Malformed(rule), cid: None, at }))
+    }
+
+    pub(crate) fn setting(what: &'static str, value: usize, rule: &'static str) -> Self {
+        let value = u64::try_from(value).unwrap_or(u64::MAX);
+        Self::new(ErrorKind::BadSetting { what, value, rule })
     }
 
     /// Names the block, unless a deeper place has named its own.
@@ -111,6 +132,16 @@ impl fmt::Display for Error {
             ErrorKind::HashCollision => {
                 f.write_str("two names have the same hash and cannot be sharded")
             }
+            ErrorKind::OutOfOrder => {
+                f.write_str("entries of a sharded directory must come in the order of their hashes")
+            }
+            ErrorKind::UnknownProfile(name) => {
+                write!(f, "no profile is called {name:?}; there are {}", Profile::NAMES.join(", "))
+            }
+            ErrorKind::BadChunker(text) => {
+                write!(f, "{text:?} names no chunker; there are fixed:SIZE and fastcdc:SIZE")
+            }
+            ErrorKind::BadSetting { what, value, rule } => write!(f, "{what} {value} {rule}"),
             ErrorKind::BadName(fault) => {
                 write!(f, "a directory entry cannot have this name: {fault}")
             }
@@ -155,7 +186,11 @@ impl From<Error> for io::Error {
                 io::ErrorKind::InvalidInput
             }
             ErrorKind::NotADirectory => io::ErrorKind::NotADirectory,
-            ErrorKind::NotAFile => io::ErrorKind::InvalidInput,
+            ErrorKind::NotAFile
+            | ErrorKind::OutOfOrder
+            | ErrorKind::UnknownProfile(_)
+            | ErrorKind::BadChunker(_)
+            | ErrorKind::BadSetting { .. } => io::ErrorKind::InvalidInput,
             ErrorKind::Broken => io::ErrorKind::Other,
             _ => io::ErrorKind::InvalidData,
         };

@@ -2,11 +2,11 @@
 
 use std::io::{self, Read};
 
-use carstone_car::{Cid, cid_of};
+use carstone_car::Cid;
 
-use crate::chunk::{Chunker, FixedChunker};
+use crate::chunk::Chunker;
 use crate::dag_pb::{put_data, put_link};
-use crate::decode::{DAG_PB, RAW, TYPE_FILE};
+use crate::decode::TYPE_FILE;
 use crate::error::{Error, ErrorKind};
 use crate::profile::Profile;
 use crate::proto::put_number;
@@ -32,19 +32,20 @@ impl From<FileRoot> for Link {
 /// Builds a balanced tree while the leaves arrive, in order, and holds only its right edge.
 ///
 /// ```
-/// use carstone_unixfs::{FileBuilder, Profile, leaf_cid};
+/// use carstone_unixfs::{FileBuilder, Profile};
 /// let mut sink = |_cid: &_, _data: &[u8]| Ok(()); // Leaves do not pass through here, only inner nodes.
-/// let mut builder = FileBuilder::new(&Profile::unixfs_v1_2025());
-/// let leaf = leaf_cid(b"keystone");
-/// builder.add_leaf(leaf, 8, &mut sink)?;
+/// let profile = Profile::unixfs_v1_2025();
+/// let mut builder = FileBuilder::new(&profile);
+/// let leaf = profile.leaf(b"keystone".to_vec());
+/// builder.add_leaf(leaf.cid, leaf.size, &mut sink)?;
 /// let root = builder.finish(&mut sink)?;
-/// assert_eq!((root.cid, root.size), (leaf, 8)); // A single leaf is the file.
+/// assert_eq!((root.cid, root.size), (leaf.cid, 8)); // A single leaf is the file.
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
 #[must_use = "the file has no root until `finish` has returned it"]
 pub struct FileBuilder {
-    width: usize,
+    profile: Profile,
     levels: Vec<Level>,
     broken: bool,
 }
@@ -52,27 +53,28 @@ pub struct FileBuilder {
 impl FileBuilder {
     /// A file without leaves.
     pub fn new(profile: &Profile) -> Self {
-        Self { width: profile.width(), levels: Vec::new(), broken: false }
+        Self { profile: profile.clone(), levels: Vec::new(), broken: false }
     }
 
-    /// Adds the next leaf, of `len` bytes. The leaf's block is the caller's to store; an inner node goes to
-    /// `sink` as soon as its last child is complete.
+    /// Adds the next leaf, of `len` bytes of content, which [`Profile::leaf`] made. Its block is the caller's to store; an
+    /// inner node goes to `sink` as soon as its last child is complete.
     pub fn add_leaf(&mut self, cid: Cid, len: u64, sink: &mut BlockSink<'_>) -> io::Result<()> {
         self.usable()?;
         self.broken = true; // Until the whole edge has been updated.
-        self.push(0, FileRoot { cid, size: len, tsize: len }, sink)?;
+        let tsize = self.profile.leaf_block_len(len);
+        self.push(0, FileRoot { cid, size: len, tsize }, sink)?;
         self.broken = false;
         Ok(())
     }
 
-    /// Emits the nodes that are not full, and returns the root. A file without leaves is the empty raw
-    /// leaf, which goes to `sink`.
+    /// Emits the nodes that are not full, and returns the root. A file without leaves is an empty leaf, which goes to
+    /// `sink`.
     pub fn finish(mut self, sink: &mut BlockSink<'_>) -> io::Result<FileRoot> {
         self.usable()?;
         if self.levels.is_empty() {
-            let cid = leaf_cid(b"");
-            sink(&cid, b"")?;
-            return Ok(FileRoot { cid, size: 0, tsize: 0 });
+            let leaf = self.profile.leaf(Vec::new());
+            sink(&leaf.cid, &leaf.block)?;
+            return Ok(FileRoot { cid: leaf.cid, size: 0, tsize: leaf.block.len() as u64 });
         }
         let mut level = 0;
         loop {
@@ -82,7 +84,7 @@ impl FileBuilder {
                 return Ok(root);
             }
             if self.levels[level].count > 0 {
-                let node = self.levels[level].emit(sink)?;
+                let node = self.levels[level].emit(&self.profile, sink)?;
                 self.push(level + 1, node, sink)?;
             }
             level += 1;
@@ -100,10 +102,10 @@ impl FileBuilder {
                 self.levels.push(Level::default());
             }
             self.levels[level].add(child)?;
-            if self.levels[level].count < self.width {
+            if self.levels[level].count < self.profile.width() {
                 return Ok(());
             }
-            child = self.levels[level].emit(sink)?;
+            child = self.levels[level].emit(&self.profile, sink)?;
             level += 1;
         }
     }
@@ -113,23 +115,19 @@ impl FileBuilder {
     }
 }
 
-/// The CID of a leaf: a raw block whose bytes are content.
-pub fn leaf_cid(data: &[u8]) -> Cid {
-    cid_of(RAW, data)
-}
-
 /// Writes a whole file, leaves included, from `reader`.
 pub fn write_file(
     profile: &Profile,
     reader: impl Read,
     sink: &mut BlockSink<'_>,
 ) -> io::Result<FileRoot> {
-    let mut chunker = FixedChunker::with_profile(reader, profile);
+    let mut chunker = profile.chunker().over(reader);
     let (mut builder, mut chunk) = (FileBuilder::new(profile), Vec::new());
     while chunker.next_chunk(&mut chunk)? {
-        let cid = leaf_cid(&chunk);
-        sink(&cid, &chunk)?;
-        builder.add_leaf(cid, chunk.len() as u64, sink)?;
+        let leaf = profile.leaf(std::mem::take(&mut chunk));
+        sink(&leaf.cid, &leaf.block)?;
+        builder.add_leaf(leaf.cid, leaf.size, sink)?;
+        chunk = leaf.block; // Its allocation serves the next chunk.
     }
     builder.finish(sink)
 }
@@ -164,13 +162,13 @@ impl Level {
     }
 
     /// Writes the node and leaves the level empty.
-    fn emit(&mut self, sink: &mut BlockSink<'_>) -> io::Result<FileRoot> {
+    fn emit(&mut self, profile: &Profile, sink: &mut BlockSink<'_>) -> io::Result<FileRoot> {
         let mut data = Vec::with_capacity(self.blocksizes.len() + 16);
         put_number(&mut data, 1, TYPE_FILE);
         put_number(&mut data, 3, self.size);
         data.extend_from_slice(&self.blocksizes);
         put_data(&mut self.links, &data);
-        let (block, cid) = (&self.links, cid_of(DAG_PB, &self.links));
+        let (block, cid) = (&self.links, profile.node_cid(&self.links));
         sink(&cid, block)?;
         let tsize = self.tsize.checked_add(block.len() as u64);
         let tsize = tsize.ok_or_else(|| Error::new(ErrorKind::TooLarge))?;

@@ -1,12 +1,4 @@
-//! Sharded directories: where a name belongs, and how shards are built.
-
-use carstone_car::{Cid, cid_of};
-
-use crate::dag_pb::{put_data, put_link};
-use crate::decode::{DAG_PB, TYPE_SHARD};
-use crate::error::{Error, ErrorKind};
-use crate::proto::{put_bytes, put_number};
-use crate::{BlockSink, Link};
+//! Sharded directories: where a name belongs.
 
 /// Slots in a shard: a power of two from 8 to 1024.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +48,7 @@ impl Fanout {
         (slot < self.slots()).then_some(slot)
     }
 
-    fn digits(self, slot: usize) -> [u8; 3] {
+    pub(crate) fn digits(self, slot: usize) -> [u8; 3] {
         // `[u8; 3]` holds the widest slot; shorter ones stand at the end.
         let digit = |shift: u32| b"0123456789ABCDEF"[slot >> shift & 15];
         [digit(8), digit(4), digit(0)]
@@ -104,65 +96,6 @@ pub(crate) fn hash_name(name: &[u8]) -> u64 {
     let mut rest = name;
     let hash = murmur3::murmur3_x64_128(&mut rest, 0).expect("reading from memory does not fail");
     hash as u64 // The first of its two halves.
-}
-
-/// Writes the shards of a directory, children first, and returns the link to the top one.
-pub(crate) fn build<'a>(
-    fanout: Fanout,
-    entries: impl Iterator<Item = (&'a str, &'a Link)>,
-    sink: &mut BlockSink<'_>,
-) -> Result<Link, Error> {
-    let mut placed =
-        entries.map(|(name, link)| (hash_name(name.as_bytes()), name, link)).collect::<Vec<_>>();
-    // Slots are taken from the highest bits on, so that in this order each shard is a run of entries.
-    placed.sort_unstable_by_key(|(hash, ..)| *hash);
-    write_shard(fanout, 0, &placed, sink)
-}
-
-/// Recursion is at most 64 bits / 3 bits deep.
-fn write_shard(
-    fanout: Fanout,
-    used: u32,
-    entries: &[(u64, &str, &Link)],
-    sink: &mut BlockSink<'_>,
-) -> Result<Link, Error> {
-    let mut bitmap = vec![0; fanout.slots() / 8];
-    let (mut block, mut total) = (Vec::new(), 0_u64);
-    let mut rest = entries;
-    while let Some((hash, name, link)) = rest.first() {
-        let slot = fanout.slot(*hash, used).ok_or_else(|| Error::new(ErrorKind::HashCollision))?;
-        let same = rest.partition_point(|(hash, ..)| fanout.slot(*hash, used) == Some(slot));
-        let (here, after) = rest.split_at(same);
-        let digits = fanout.digits(slot);
-        let prefix = &digits[3 - fanout.width()..];
-        let child = match here {
-            [_] => {
-                put_link(&mut block, &link.cid, &[prefix, name.as_bytes()], link.tsize);
-                link.tsize
-            }
-            _ => {
-                let shard = write_shard(fanout, used + fanout.bits(), here, sink)?;
-                put_link(&mut block, &shard.cid, &[prefix], shard.tsize);
-                shard.tsize
-            }
-        };
-        total = total.checked_add(child).ok_or_else(|| Error::new(ErrorKind::TooLarge))?;
-        let last = bitmap.len() - 1; // The bitmap is one large number, its lowest byte last.
-        bitmap[last - slot / 8] |= 1 << (slot % 8);
-        rest = after;
-    }
-    let leading = bitmap.iter().take_while(|byte| **byte == 0).count();
-    let mut data = Vec::new();
-    put_number(&mut data, 1, TYPE_SHARD);
-    put_bytes(&mut data, 2, &bitmap[leading..]);
-    put_number(&mut data, 5, MURMUR3_X64_64);
-    put_number(&mut data, 6, fanout.slots() as u64);
-    put_data(&mut block, &data);
-    let cid: Cid = cid_of(DAG_PB, &block);
-    sink(&cid, &block)?;
-    let tsize =
-        total.checked_add(block.len() as u64).ok_or_else(|| Error::new(ErrorKind::TooLarge))?;
-    Ok(Link { cid, tsize })
 }
 
 /// Multihash code of the hash that places names.

@@ -1,33 +1,130 @@
 //! What decides the shape of a DAG, and so its root CID.
 
+use std::str::FromStr;
+
+use carstone_car::{Cid, cid_of};
+
+use crate::decode::{DAG_PB, RAW};
 use crate::error::{Error, ErrorKind};
 use crate::hamt::Fanout;
+use crate::leaf::{self, Leaf};
+use crate::spec::ChunkerSpec;
 
 /// How files are cut and directories laid out: equal content under an equal profile has an equal CID.
 ///
+/// Start from a published profile. Once a setting is changed it is none any more, and has no [`name`](Self::name).
+///
 /// ```
-/// let profile = carstone_unixfs::Profile::unixfs_v1_2025();
+/// use carstone_unixfs::{ChunkerSpec, Profile};
+/// let profile: Profile = "unixfs-v1-2025".parse()?;
 /// assert_eq!((profile.chunk_size(), profile.width()), (1 << 20, 1024));
+/// let profile = profile.with_chunker(ChunkerSpec::fastcdc(64 << 10)?).with_width(174)?;
+/// assert_eq!(profile.name(), None);
+/// # Ok::<(), carstone_unixfs::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Profile {
-    chunk_size: usize,
+    chunker: ChunkerSpec,
+    leaves: Leaves,
     width: usize,
-    shard_threshold: usize,
+    cid_version: CidVersion,
+    shard_threshold: ShardThreshold,
     fanout: Fanout,
 }
 
+/// What the leaves of files are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Leaves {
+    /// Blocks of codec raw: the content and nothing else. They always have CIDs of version 1.
+    Raw,
+    /// dag-pb nodes of UnixFS type File with the content inside.
+    DagPb,
+}
+
+/// The version of the CIDs of dag-pb nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CidVersion {
+    /// 34 bytes, shown as `Qm…`.
+    V0,
+    /// 36 bytes, shown as `bafybei…`.
+    V1,
+}
+
+/// When a directory is sharded: as soon as it has more than the given number, of whatever is counted.
+///
+/// A directory whose plain node would have more than 4 MiB is sharded in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ShardThreshold {
+    /// Bytes of its plain node.
+    NodeBytes(usize),
+    /// Bytes of the names and CIDs of its links, which is less than its node takes.
+    LinkBytes(usize),
+    /// Entries.
+    Entries(usize),
+}
+
 impl Profile {
+    /// The names of the published profiles, which [`by_name`](Self::by_name) takes.
+    pub const NAMES: &'static [&'static str] = &[V1_2025, V0_2015];
+
     /// The published profile `unixfs-v1-2025`: chunks of 1 MiB, raw leaves, balanced trees of width 1024,
     /// CIDv1 with SHA-256, directories sharded 256 ways once their node passes 256 KiB.
     pub fn unixfs_v1_2025() -> Self {
-        Self { chunk_size: 1 << 20, width: 1024, shard_threshold: 256 << 10, fanout: Fanout::F256 }
+        Self {
+            chunker: ChunkerSpec::MIB,
+            leaves: Leaves::Raw,
+            width: 1024,
+            cid_version: CidVersion::V1,
+            shard_threshold: ShardThreshold::NodeBytes(256 << 10),
+            fanout: Fanout::F256,
+        }
     }
 
-    /// Bytes in a leaf; only the last leaf of a file may be shorter.
+    /// The published profile `unixfs-v0-2015`, what Kubo has always done by default: chunks of 256 KiB in dag-pb leaves,
+    /// balanced trees of width 174, CIDv0, directories sharded 256 ways once names and CIDs of their links pass 256 KiB.
+    pub fn unixfs_v0_2015() -> Self {
+        Self {
+            chunker: ChunkerSpec::KIB_256,
+            leaves: Leaves::DagPb,
+            width: 174,
+            cid_version: CidVersion::V0,
+            shard_threshold: ShardThreshold::LinkBytes(256 << 10),
+            fanout: Fanout::F256,
+        }
+    }
+
+    /// The published profile of this name, else [`ErrorKind::UnknownProfile`].
+    pub fn by_name(name: &str) -> Result<Self, Error> {
+        match name {
+            V1_2025 => Ok(Self::unixfs_v1_2025()),
+            V0_2015 => Ok(Self::unixfs_v0_2015()),
+            _ => Err(Error::new(ErrorKind::UnknownProfile(name.to_owned()))),
+        }
+    }
+
+    /// The name of the published profile that this is.
+    pub fn name(&self) -> Option<&'static str> {
+        let is_this = |name: &&&str| Self::by_name(name).as_ref().ok() == Some(self);
+        Self::NAMES.iter().find(is_this).copied()
+    }
+
+    /// How files are cut.
+    pub fn chunker(&self) -> ChunkerSpec {
+        self.chunker
+    }
+
+    /// Bytes of content in the longest leaf.
     pub fn chunk_size(&self) -> usize {
-        self.chunk_size
+        self.chunker.max()
+    }
+
+    /// What the leaves of files are.
+    pub fn leaves(&self) -> Leaves {
+        self.leaves
     }
 
     /// Links in a full inner node of a file.
@@ -35,8 +132,13 @@ impl Profile {
         self.width
     }
 
-    /// A directory is sharded when its plain node would have more bytes than this.
-    pub fn shard_threshold(&self) -> usize {
+    /// The version of the CIDs of nodes.
+    pub fn cid_version(&self) -> CidVersion {
+        self.cid_version
+    }
+
+    /// When a directory is sharded.
+    pub fn shard_threshold(&self) -> ShardThreshold {
         self.shard_threshold
     }
 
@@ -45,21 +147,45 @@ impl Profile {
         self.fanout.slots()
     }
 
-    /// Another chunk size, at least 1. The result is no longer a published profile.
-    pub fn with_chunk_size(mut self, bytes: usize) -> Self {
-        self.chunk_size = bytes.max(1);
+    /// Another chunker.
+    #[must_use]
+    pub fn with_chunker(mut self, chunker: ChunkerSpec) -> Self {
+        self.chunker = chunker;
         self
     }
 
-    /// Another width, at least 2. The result is no longer a published profile.
-    pub fn with_width(mut self, links: usize) -> Self {
-        self.width = links.max(2);
+    /// Chunks of equal size: short for [`ChunkerSpec::fixed`], whose error it gives.
+    pub fn with_chunk_size(self, bytes: usize) -> Result<Self, Error> {
+        Ok(self.with_chunker(ChunkerSpec::fixed(bytes)?))
+    }
+
+    /// Other leaves.
+    #[must_use]
+    pub fn with_leaves(mut self, leaves: Leaves) -> Self {
+        self.leaves = leaves;
         self
     }
 
-    /// Another threshold in bytes. The result is no longer a published profile.
-    pub fn with_shard_threshold(mut self, bytes: usize) -> Self {
-        self.shard_threshold = bytes;
+    /// Another width: from 2 to 65,536, else [`ErrorKind::BadSetting`].
+    pub fn with_width(mut self, links: usize) -> Result<Self, Error> {
+        if !(2..=MAX_WIDTH).contains(&links) {
+            return Err(Error::setting("width", links, "must be from 2 to 65536 links"));
+        }
+        self.width = links;
+        Ok(self)
+    }
+
+    /// Another version of the CIDs of nodes. Raw leaves keep CIDs of version 1, which have no other form.
+    #[must_use]
+    pub fn with_cid_version(mut self, version: CidVersion) -> Self {
+        self.cid_version = version;
+        self
+    }
+
+    /// Another threshold.
+    #[must_use]
+    pub fn with_shard_threshold(mut self, threshold: ShardThreshold) -> Self {
+        self.shard_threshold = threshold;
         self
     }
 
@@ -68,6 +194,35 @@ impl Profile {
         let slots = u64::try_from(slots).unwrap_or(u64::MAX);
         self.fanout = Fanout::new(slots).ok_or_else(|| Error::new(ErrorKind::BadFanout(slots)))?;
         Ok(self)
+    }
+
+    /// Makes the block of a leaf of its content. Content of codec raw is not copied.
+    pub fn leaf(&self, content: Vec<u8>) -> Leaf {
+        let size = content.len() as u64;
+        match self.leaves {
+            Leaves::Raw => Leaf { cid: cid_of(RAW, &content), block: content, size },
+            Leaves::DagPb => {
+                let block = leaf::encode(&content);
+                Leaf { cid: self.node_cid(&block), block, size }
+            }
+        }
+    }
+
+    /// Length of the block of a leaf of `size` bytes of content.
+    pub(crate) fn leaf_block_len(&self, size: u64) -> u64 {
+        match self.leaves {
+            Leaves::Raw => size,
+            Leaves::DagPb => leaf::encoded_len(size),
+        }
+    }
+
+    /// The CID of a dag-pb node.
+    pub fn node_cid(&self, block: &[u8]) -> Cid {
+        let cid = cid_of(DAG_PB, block);
+        match self.cid_version {
+            CidVersion::V0 => Cid::new_v0(*cid.hash()).unwrap_or(cid), // Every SHA-256 has a CID of version 0.
+            CidVersion::V1 => cid,
+        }
     }
 
     pub(crate) fn shard_fanout(&self) -> Fanout {
@@ -80,3 +235,16 @@ impl Default for Profile {
         Self::unixfs_v1_2025()
     }
 }
+
+impl FromStr for Profile {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Self::by_name(name)
+    }
+}
+
+const V1_2025: &str = "unixfs-v1-2025";
+const V0_2015: &str = "unixfs-v0-2015";
+/// A full inner node of so many links has about 4 MiB.
+const MAX_WIDTH: usize = 1 << 16;

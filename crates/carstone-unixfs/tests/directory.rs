@@ -4,15 +4,16 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 
 use carstone_unixfs::{
-    Cid, DirectoryBuilder, EntryKind, Error, ErrorKind, Limits, Link, NameFault, Node, Profile,
-    State, Step, decode, directory_links, leaf_cid, resolve, symlink, walk, write_file,
+    Cid, DirectoryBuilder, DirectorySize, EntryKind, Error, ErrorKind, Limits, Link, NameFault,
+    Node, Profile, ShardThreshold, ShardedBuilder, State, Step, decode, directory_links, leaf_cid,
+    resolve, shard_hash, symlink, walk, write_file,
 };
 
 type Blocks = HashMap<Cid, Vec<u8>>;
 
 fn sharded(fanout: usize) -> Profile {
     Profile::unixfs_v1_2025()
-        .with_shard_threshold(0)
+        .with_shard_threshold(ShardThreshold::NodeBytes(0))
         .with_fanout(fanout)
         .expect("an allowed fanout")
 }
@@ -152,7 +153,7 @@ fn bad_and_repeated_names_are_refused_without_effect() {
 
 /// root/ { a.txt, link -> a.txt, sub/ { b.txt } }
 fn tree(blocks: &mut Blocks) -> Cid {
-    let profile = Profile::unixfs_v1_2025().with_chunk_size(4);
+    let profile = Profile::unixfs_v1_2025().with_chunk_size(4).expect("in range");
     let mut sink = |cid: &Cid, data: &[u8]| {
         blocks.insert(*cid, data.to_vec());
         Ok(())
@@ -164,7 +165,7 @@ fn tree(blocks: &mut Blocks) -> Cid {
     let sub = sub.finish(&mut sink).expect("the sink never fails");
     let mut root = DirectoryBuilder::new(&profile);
     root.add("a.txt", file.into()).expect("a good name");
-    root.add("link", symlink(b"a.txt", &mut sink).expect("the sink never fails"))
+    root.add("link", symlink(&profile, b"a.txt", &mut sink).expect("the sink never fails"))
         .expect("a good name");
     root.add("sub", sub).expect("a good name");
     root.finish(&mut sink).expect("the sink never fails").cid
@@ -316,4 +317,84 @@ fn name_with_hash(target: u64, first: u64) -> String {
 /// The inverse of an odd number modulo 2⁶⁴, by Newton's method.
 fn inverse(odd: u64) -> u64 {
     (0..6).fold(odd, |x, _| x.wrapping_mul(2_u64.wrapping_sub(odd.wrapping_mul(x))))
+}
+
+/// Adds names to a builder of shards in the given order.
+fn add_all(builder: &mut ShardedBuilder, names: &[String]) -> io::Result<()> {
+    names.iter().try_for_each(|name| builder.add(name, link_of(name), &mut |_, _| Ok(())))
+}
+
+#[test]
+fn entries_in_the_order_of_their_hashes_need_no_holding() {
+    for fanout in [8, 256, 1024] {
+        let profile = sharded(fanout);
+        for n in [0, 1, 2, 300, 3000] {
+            let (mut names, mut blocks) = (numbered(n), Blocks::new());
+            let expected = build(&profile, &names, &mut blocks).expect("names are good and differ");
+            names.sort_by_key(|name| shard_hash(name));
+            let mut builder = ShardedBuilder::new(&profile);
+            let mut seen = Blocks::new();
+            let mut sink = |cid: &Cid, block: &[u8]| {
+                seen.insert(*cid, block.to_vec());
+                Ok(())
+            };
+            for name in &names {
+                builder.add(name, link_of(name), &mut sink).expect("names are good and in order");
+            }
+            assert_eq!(builder.finish(&mut sink).expect("the sink never fails"), expected);
+            assert!(seen.iter().all(|(cid, block)| blocks.get(cid) == Some(block)));
+            assert_eq!(seen.len(), blocks.len() - n, "leaves were added to `blocks` only");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_added_to_shards_leaves_no_trace() {
+    let mut names = numbered(40);
+    names.sort_by_key(|name| shard_hash(name));
+    let expected = {
+        let mut builder = ShardedBuilder::new(&sharded(8));
+        add_all(&mut builder, &names).expect("names are good and in order");
+        builder.finish(&mut |_, _| Ok(())).expect("the sink never fails")
+    };
+    let mut builder = ShardedBuilder::new(&sharded(8));
+    let refused = |builder: &mut ShardedBuilder, name: &str| {
+        let error = builder.add(name, link_of("x"), &mut |_, _| Ok(())).expect_err("refused");
+        format!("{:?}", Error::of(&error).expect("the typed error rides inside").kind())
+    };
+    add_all(&mut builder, &names[..20]).expect("names are good and in order");
+    assert_eq!(refused(&mut builder, &names[19]), "DuplicateName");
+    assert_eq!(refused(&mut builder, &names[18]), "OutOfOrder");
+    assert_eq!(refused(&mut builder, ".."), "BadName(Dots)");
+    let twin = name_with_hash(shard_hash(&names[19]), 0);
+    assert_eq!(refused(&mut builder, &twin), "HashCollision");
+    add_all(&mut builder, &names[20..]).expect("names are good and in order");
+    assert_eq!(builder.finish(&mut |_, _| Ok(())).expect("the sink never fails"), expected);
+}
+
+#[test]
+fn a_builder_of_shards_whose_sink_failed_never_gives_a_root() {
+    let mut names = numbered(600);
+    names.sort_by_key(|name| shard_hash(name));
+    let mut builder = ShardedBuilder::new(&sharded(256));
+    let mut full = |_: &Cid, _: &[u8]| Err(io::Error::from(io::ErrorKind::StorageFull));
+    let failed = names.iter().find_map(|name| builder.add(name, link_of(name), &mut full).err());
+    assert_eq!(
+        failed.expect("600 names need more than one level").kind(),
+        io::ErrorKind::StorageFull
+    );
+    let error = builder.finish(&mut |_, _| Ok(())).expect_err("a shard is lost");
+    assert!(matches!(Error::of(&error).map(Error::kind), Some(ErrorKind::Broken)));
+}
+
+#[test]
+fn a_node_that_no_reader_would_take_is_sharded_whatever_the_threshold() {
+    let profile =
+        Profile::unixfs_v1_2025().with_shard_threshold(ShardThreshold::Entries(usize::MAX));
+    let (mut size, mut entries) = (DirectorySize::new(&profile), 0);
+    while !size.is_sharded() {
+        size.add(&"x".repeat(1000), &link_of("x"));
+        entries += 1;
+    }
+    assert_eq!(entries, (4 << 20) / 1046 + 1);
 }

@@ -13,7 +13,8 @@ use proptest::prelude::*;
 type Blocks = HashMap<Cid, Vec<u8>>;
 
 fn profile(chunk: usize, width: usize) -> Profile {
-    Profile::unixfs_v1_2025().with_chunk_size(chunk).with_width(width)
+    let profile = Profile::unixfs_v1_2025().with_chunk_size(chunk).expect("in range");
+    profile.with_width(width).expect("in range")
 }
 
 fn content(len: usize) -> Vec<u8> {

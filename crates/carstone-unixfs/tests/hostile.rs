@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use carstone_unixfs::{
     BlockSource, Cid, DirectoryBuilder, Error, ErrorKind, FileReader, Limits, Link, Node, Profile,
-    Step, decode, directory_links, leaf_cid, resolve, symlink, walk, write_file,
+    ShardThreshold, Step, decode, directory_links, leaf_cid, resolve, symlink, walk, write_file,
 };
 use proptest::prelude::*;
 
@@ -334,10 +334,10 @@ fn samples() -> Vec<Vec<u8>> {
         blocks.insert(*cid, data.to_vec());
         Ok(())
     };
-    let profile =
-        Profile::unixfs_v1_2025().with_chunk_size(3).with_width(4).with_shard_threshold(200);
+    let profile = Profile::unixfs_v1_2025().with_shard_threshold(ShardThreshold::NodeBytes(200));
+    let profile = profile.with_chunk_size(3).expect("in range").with_width(4).expect("in range");
     write_file(&profile, &b"a file of some leaves"[..], &mut sink).expect("neither side fails");
-    symlink(b"target", &mut sink).expect("the sink never fails");
+    symlink(&profile, b"target", &mut sink).expect("the sink never fails");
     for n in [2, 12] {
         let mut directory = DirectoryBuilder::new(&profile);
         for i in 0..n {

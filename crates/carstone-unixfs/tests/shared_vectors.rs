@@ -5,7 +5,10 @@
 use std::fs;
 use std::io;
 
-use carstone_unixfs::{Cid, DirectoryBuilder, Link, Profile, leaf_cid, symlink, write_file};
+use carstone_unixfs::{
+    Chunker, ChunkerSpec, Cid, CidVersion, DirectoryBuilder, Leaves, Link, Profile, ShardThreshold,
+    leaf_cid, symlink, write_file,
+};
 use toml::{Table, Value};
 
 fn cases(key: &str) -> Vec<Value> {
@@ -26,6 +29,38 @@ fn bytes(hex: &str) -> Vec<u8> {
     let hex: String = hex.split_whitespace().collect();
     let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
     (0..hex.len()).step_by(2).map(byte).collect()
+}
+
+/// The content that a case describes.
+fn content(case: &Value) -> Vec<u8> {
+    let mut data = vec![0; number(case, "length")];
+    let label = text(case, "label").as_bytes();
+    blake3::Hasher::new().update(label).finalize_xof().fill(&mut data);
+    data
+}
+
+/// The settings of a case, put together one by one; a published profile must be the same.
+fn settings(case: &Value) -> Profile {
+    let leaves = match text(case, "leaf") {
+        "raw" => Leaves::Raw,
+        _ => Leaves::DagPb,
+    };
+    let above = number(case, "shard_above");
+    let threshold = match text(case, "shard_by") {
+        "node-bytes" => ShardThreshold::NodeBytes(above),
+        "link-bytes" => ShardThreshold::LinkBytes(above),
+        "entries" => ShardThreshold::Entries(above),
+        other => panic!("{other}"),
+    };
+    let version = if number(case, "cid_version") == 0 { CidVersion::V0 } else { CidVersion::V1 };
+    let profile = Profile::unixfs_v1_2025().with_width(number(case, "width")).unwrap();
+    let profile = profile.with_leaves(leaves).with_cid_version(version);
+    let profile =
+        profile.with_shard_threshold(threshold).with_fanout(number(case, "fanout")).unwrap();
+    if let Ok(published) = Profile::by_name(text(case, "settings")) {
+        assert_eq!(profile.clone().with_chunker(published.chunker()), published);
+    }
+    profile
 }
 
 /// Counts what is written, and keeps the last block, which is the root.
@@ -61,10 +96,8 @@ impl Blocks {
 #[test]
 fn files() {
     for case in cases("file") {
-        let mut data = vec![0; number(&case, "length")];
-        let label = text(&case, "label").as_bytes();
-        blake3::Hasher::new().update(label).finalize_xof().fill(&mut data);
-        let profile = Profile::unixfs_v1_2025().with_chunk_size(number(&case, "chunk"));
+        let data = content(&case);
+        let profile = Profile::unixfs_v1_2025().with_chunk_size(number(&case, "chunk")).unwrap();
         let mut blocks = Blocks::default();
         let root =
             write_file(&profile, &data[..], &mut |cid, data| blocks.take(cid, data)).unwrap();
@@ -80,7 +113,9 @@ fn symlinks() {
     for case in cases("symlink") {
         let mut blocks = Blocks::default();
         let target = bytes(text(&case, "target"));
-        let link = symlink(&target, &mut |cid, data| blocks.take(cid, data)).unwrap();
+        let link =
+            symlink(&Profile::unixfs_v1_2025(), &target, &mut |cid, data| blocks.take(cid, data))
+                .unwrap();
         blocks.check_root(&case, link);
     }
 }
@@ -104,5 +139,63 @@ fn directories() {
         let root = builder.finish(&mut |cid, data| blocks.take(cid, data)).unwrap();
         assert_eq!(blocks.nodes, number(&case, "blocks"), "{}", text(&case, "name"));
         blocks.check_root(&case, root);
+    }
+}
+
+#[test]
+fn files_under_other_settings() {
+    for case in cases("other_file") {
+        let (data, mut blocks) = (content(&case), 0);
+        let profile = settings(&case).with_chunk_size(number(&case, "chunk")).unwrap();
+        let root = write_file(&profile, &data[..], &mut |_, _| {
+            blocks += 1;
+            Ok(())
+        });
+        let root = root.unwrap();
+        assert_eq!(blocks, number(&case, "leaves") + number(&case, "nodes"));
+        let found = (root.cid.to_string(), root.tsize, root.size);
+        let expected = (text(&case, "cid").to_owned(), number(&case, "total") as u64);
+        assert_eq!(found, (expected.0, expected.1, data.len() as u64), "{case}");
+    }
+}
+
+#[test]
+fn symlinks_under_other_settings() {
+    for case in cases("other_symlink") {
+        let (mut blocks, target) = (Blocks::default(), bytes(text(&case, "target")));
+        let link = symlink(&settings(&case), &target, &mut |cid, data| blocks.take(cid, data));
+        blocks.check_root(&case, link.unwrap());
+    }
+}
+
+#[test]
+fn directories_under_other_settings() {
+    for case in cases("other_directory") {
+        let profile = settings(&case);
+        let hello = write_file(&profile, &b"hello"[..], &mut |_, _| Ok(())).unwrap().into();
+        let mut builder = DirectoryBuilder::new(&profile);
+        for i in 0..number(&case, "count") {
+            builder.add(&format!("{}{i:06}", text(&case, "prefix")), hello).unwrap();
+        }
+        let mut blocks = Blocks::default();
+        let root = builder.finish(&mut |cid, data| blocks.take(cid, data)).unwrap();
+        assert_eq!(blocks.nodes, number(&case, "blocks"), "{case}");
+        blocks.check_root(&case, root);
+    }
+}
+
+#[test]
+fn content_defined_chunks() {
+    for case in cases("chunks") {
+        let spec: ChunkerSpec = text(&case, "chunker").parse().unwrap();
+        let data = match case.get("zeros") {
+            Some(_) => vec![0; number(&case, "zeros")],
+            None => content(&case),
+        };
+        let (mut chunker, mut chunk, mut lengths) = (spec.over(&data[..]), Vec::new(), Vec::new());
+        while chunker.next_chunk(&mut chunk).unwrap() {
+            lengths.push(Value::from(chunk.len() as i64));
+        }
+        assert_eq!(Value::from(lengths), case["lengths"], "{} {}", spec, data.len());
     }
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use carstone_unixfs::{
-    Cid, DirectoryBuilder, FileBuilder, FileRoot, Link, Profile, decode, leaf_cid, symlink,
-    write_file,
+    Cid, DirectoryBuilder, FileBuilder, FileRoot, Link, Profile, ShardThreshold, decode, leaf_cid,
+    symlink, write_file,
 };
 
 /// The byte at `i` of every test file.
@@ -73,7 +73,8 @@ fn files_around_the_width() {
 
 #[track_caller]
 fn check_tree(len: usize, chunk: usize, width: usize, tsize: u64, expected: &str) {
-    let profile = Profile::unixfs_v1_2025().with_chunk_size(chunk).with_width(width);
+    let profile = Profile::unixfs_v1_2025().with_chunk_size(chunk).expect("in range");
+    let profile = profile.with_width(width).expect("in range");
     let data = (0..len).map(|i| i as u8).collect::<Vec<_>>();
     let root = file(&profile, &data[..]);
     assert_eq!((root.cid.to_string().as_str(), root.tsize), (expected, tsize));
@@ -188,7 +189,8 @@ fn a_directory_is_sharded_when_its_node_passes_the_threshold_and_not_before() {
 #[test]
 fn shards_of_other_fanouts() {
     let sharded = |fanout| {
-        Profile::unixfs_v1_2025().with_shard_threshold(0).with_fanout(fanout).expect("allowed")
+        let profile = Profile::unixfs_v1_2025().with_shard_threshold(ShardThreshold::NodeBytes(0));
+        profile.with_fanout(fanout).expect("allowed")
     };
     let short = |n| (0..n).map(|i| format!("f{i}"));
     check_names(
@@ -226,7 +228,7 @@ fn shards_of_other_fanouts() {
 #[test]
 fn a_symlink_states_its_target_and_no_size() {
     let mut blocks = HashMap::new();
-    let link = symlink(b"bar", &mut |cid: &Cid, data: &[u8]| {
+    let link = symlink(&Profile::unixfs_v1_2025(), b"bar", &mut |cid: &Cid, data: &[u8]| {
         blocks.insert(*cid, data.to_vec());
         Ok(())
     });

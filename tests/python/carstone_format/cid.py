@@ -48,7 +48,18 @@ class Cid:
     digest: bytes
 
     def __str__(self) -> str:
+        if self.version == 0:
+            return _base58(self.raw)
         return "b" + base64.b32encode(self.raw).decode().lower().rstrip("=")
+
+
+def _base58(raw: bytes) -> str:
+    """Base58 as Bitcoin has it. CIDs of version 0 have no leading zero bytes."""
+    value, text = int.from_bytes(raw, "big"), ""
+    while value:
+        value, digit = divmod(value, 58)
+        text = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"[digit] + text
+    return text
 
 
 def cid_of(codec: int, data: bytes) -> Cid:
@@ -59,6 +70,12 @@ def cid_of(codec: int, data: bytes) -> Cid:
 def cid_from_digest(codec: int, digest: bytes) -> Cid:
     """The CIDv1 with this sha2-256 digest."""
     return Cid(b"\x01" + encode_varint(codec) + b"\x12\x20" + digest, 1, codec, SHA2_256, digest)
+
+
+def node_cid(version: int, data: bytes) -> Cid:
+    """The CID of a dag-pb block, of either version."""
+    cid = cid_of(DAG_PB, data)
+    return cid if version == 1 else Cid(b"\x12\x20" + cid.digest, 0, DAG_PB, SHA2_256, cid.digest)
 
 
 def decode_cid(data: bytes, at: int = 0) -> tuple[Cid, int]:

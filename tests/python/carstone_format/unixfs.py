@@ -1,15 +1,28 @@
-"""UnixFS nodes and trees, profile `unixfs-v1-2025` (format section 7.5)."""
+"""UnixFS nodes and trees (format section 7.5)."""
 
 from dataclasses import dataclass, field
 
-from .cid import DAG_PB, RAW, Cid, cid_of, encode_varint
+from .cid import RAW, Cid, cid_of, encode_varint, node_cid
 from .murmur3 import murmur3_x64_64
 
 CHUNK = 1_048_576
-WIDTH = 1024
-SHARD_ABOVE = 262_144
-FANOUT = 256
 _DIRECTORY, _FILE, _SYMLINK, _SHARD = 1, 2, 4, 5
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What decides the shape of trees, but for how files are cut. `shard`: what is counted, and the most of it that one node may
+    have."""
+
+    cid_version: int = 1
+    raw_leaves: bool = True
+    width: int = 1024
+    shard: tuple[str, int] = ("node-bytes", 262_144)
+    fanout: int = 256
+
+
+V1_2025 = Profile()
+V0_2015 = Profile(0, False, 174, ("link-bytes", 262_144))
 
 
 @dataclass(frozen=True)
@@ -54,9 +67,9 @@ def encode_node(links: list[tuple[bytes, Link]], data: bytes) -> bytes:
     return out + _bytes_field(1, data)
 
 
-def _finish(links: list[tuple[bytes, Link]], data: bytes, size: int = 0) -> tuple[Link, Node]:
+def _finish(profile: Profile, links: list[tuple[bytes, Link]], data: bytes, size: int = 0) -> tuple[Link, Node]:
     block = encode_node(links, data)
-    cid = cid_of(DAG_PB, block)
+    cid = node_cid(profile.cid_version, block)
     return Link(cid, len(block) + sum(link.total for _, link in links), size), Node(cid, block)
 
 
@@ -65,60 +78,73 @@ def leaf(content: bytes) -> Link:
     return Link(cid_of(RAW, content), len(content), len(content))
 
 
-def build_file(leaves: list[Link]) -> Built:
+def wrapped_leaf(profile: Profile, content: bytes) -> tuple[Link, bytes]:
+    """The link to a leaf, and its block: content of its own, or a node around it."""
+    if profile.raw_leaves:
+        return leaf(content), content
+    inside = _bytes_field(2, content) if content else b""
+    link, node = _finish(profile, [], _int_field(1, _FILE) + inside + _int_field(3, len(content)), len(content))
+    return link, node.data
+
+
+def build_file(leaves: list[Link], profile: Profile = V1_2025) -> Built:
     """The balanced tree over the leaves of a file. Nodes of a level stand before those of the next."""
     nodes: list[Node] = []
     level = leaves
     while len(level) > 1:
         above = []
-        for at in range(0, len(level), WIDTH):
-            link, node = _file_node(level[at : at + WIDTH])
+        for at in range(0, len(level), profile.width):
+            link, node = _file_node(profile, level[at : at + profile.width])
             above.append(link)
             nodes.append(node)
         level = above
     return Built(level[0], nodes)
 
 
-def _file_node(children: list[Link]) -> tuple[Link, Node]:
+def _file_node(profile: Profile, children: list[Link]) -> tuple[Link, Node]:
     size = sum(child.size for child in children)
     data = _int_field(1, _FILE) + _int_field(3, size) + b"".join(_int_field(4, child.size) for child in children)
-    return _finish([(b"", child) for child in children], data, size)
+    return _finish(profile, [(b"", child) for child in children], data, size)
 
 
-def symlink(target: bytes) -> tuple[Link, Node]:
+def symlink(target: bytes, profile: Profile = V1_2025) -> tuple[Link, Node]:
     """The node of a symlink."""
-    return _finish([], _int_field(1, _SYMLINK) + _bytes_field(2, target))
+    return _finish(profile, [], _int_field(1, _SYMLINK) + _bytes_field(2, target))
 
 
-def build_directory(children: dict[bytes, Link]) -> Built:
-    """The node of a directory over its named children, or its HAMT when the node would be too large."""
+def build_directory(children: dict[bytes, Link], profile: Profile = V1_2025) -> Built:
+    """The node of a directory over its named children, or its HAMT when it is above the threshold."""
     links = sorted(children.items())
-    root, node = _finish(links, _int_field(1, _DIRECTORY))
-    if len(node.data) <= SHARD_ABOVE:
+    root, node = _finish(profile, links, _int_field(1, _DIRECTORY))
+    what, most = profile.shard
+    size = {"node-bytes": len(node.data), "entries": len(links),
+            "link-bytes": sum(len(name) + len(link.cid.raw) for name, link in links)}[what]
+    if size <= most:
         return Built(root, [node])
-    return _build_shard([(murmur3_x64_64(name), name, link) for name, link in links], 0)
+    return _build_shard(profile, [(int.from_bytes(murmur3_x64_64(name), "big"), name, link) for name, link in links], 64)
 
 
-def _build_shard(values: list[tuple[bytes, bytes, Link]], depth: int) -> Built:
-    slots: dict[int, list[tuple[bytes, bytes, Link]]] = {}
+def _build_shard(profile: Profile, values: list[tuple[int, bytes, Link]], left: int) -> Built:
+    bits = profile.fanout.bit_length() - 1
+    slots: dict[int, list[tuple[int, bytes, Link]]] = {}
     for value in values:
-        slots.setdefault(value[0][depth], []).append(value)
+        slots.setdefault(value[0] >> (left - bits) & (profile.fanout - 1), []).append(value)
     nodes: list[Node] = []
     links: list[tuple[bytes, Link]] = []
     bitmap = 0
     for slot in sorted(slots):
         bitmap |= 1 << slot
-        prefix = b"%02X" % slot
+        prefix = f"{slot:0{(bits + 3) // 4}X}".encode()
         inside = slots[slot]
         if len(inside) == 1:
             links.append((prefix + inside[0][1], inside[0][2]))
             continue
-        child = _build_shard(inside, depth + 1)
+        child = _build_shard(profile, inside, left - bits)
         nodes += child.nodes
         links.append((prefix, child.root))
-    bits = bitmap.to_bytes((bitmap.bit_length() + 7) // 8, "big")
-    data = _int_field(1, _SHARD) + _bytes_field(2, bits) + _int_field(5, 0x22) + _int_field(6, FANOUT)
-    root, node = _finish(links, data)
+    bytes_set = bitmap.to_bytes((bitmap.bit_length() + 7) // 8, "big")
+    data = _int_field(1, _SHARD) + _bytes_field(2, bytes_set) + _int_field(5, 0x22) + _int_field(6, profile.fanout)
+    root, node = _finish(profile, links, data)
     return Built(root, nodes + [node])
 
 

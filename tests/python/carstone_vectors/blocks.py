@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from carstone_format import age, dagcbor, records, unixfs
+from carstone_format import age, dagcbor, fastcdc, records, unixfs
 from carstone_format.car import Section
 from carstone_format.checks import seeded
 from carstone_format.cid import DAG_CBOR, cid_of
@@ -146,11 +146,64 @@ def trees() -> str:
         _directory("smallest sharded", "one entry more", _names(long, below + 1), long),
         _directory("sharded", "several levels", _names(long, 20_000), long),
     ]
-    about = """UnixFS trees, profile unixfs-v1-2025. `total` is the Tsize of a link to the root.
+    about = """UnixFS trees, profile unixfs-v1-2025 where nothing else is said. `total` is the Tsize of a link to the root.
 Files: `length` bytes seeded from `label`, cut into leaves of `chunk` bytes, width 1,024.
 Directories: every name links to the raw leaf of `hello`; `prefix` and `count` stand for the names prefix000000,
-prefix000001, and so on."""
-    return document(about, {"file": files, "symlink": links, "directory": directories})
+prefix000001, and so on.
+`other_file`, `other_symlink`, `other_directory`: the same under other settings. `leaves` and `nodes` count blocks. Here names
+of directories link to the file of `hello` under the same settings.
+`chunks`: where content that is seeded from `label` is cut."""
+    return document(about, {"file": files, "symlink": links, "directory": directories} | _other_trees() | {"chunks": _chunks()})
+
+
+_SETTINGS = {
+    "unixfs-v0-2015": unixfs.V0_2015,
+    "v0, narrow": unixfs.Profile(0, False, 3, ("entries", 20), 256),
+    "v0 over raw leaves": unixfs.Profile(0, True, 4, ("node-bytes", 500), 64),
+    "v1 over dag-pb leaves": unixfs.Profile(1, False, 4, ("link-bytes", 800), 8),
+    "v1, 1,024 ways": unixfs.Profile(1, True, 2, ("entries", 2), 1024),
+}
+
+
+def _settings(name: str) -> Case:
+    profile = _SETTINGS[name]
+    return {"settings": name, "cid_version": profile.cid_version, "leaf": "raw" if profile.raw_leaves else "dag-pb",
+            "width": profile.width, "shard_by": profile.shard[0], "shard_above": profile.shard[1], "fanout": profile.fanout}
+
+
+def _other_trees() -> dict[str, list[Case]]:
+    files, symlinks, directories = [], [], []
+    for name, profile in _SETTINGS.items():
+        chunk = 262_144 if name == "unixfs-v0-2015" else 10
+        for length in (0, 1, chunk - 1, chunk, chunk + 1, 3 * chunk, 3 * chunk + 1, 4 * chunk, 9 * chunk + 5, 30 * chunk):
+            data = seeded("unixfs file", length)
+            leaves = [unixfs.wrapped_leaf(profile, data[at : at + chunk])[0] for at in range(0, max(length, 1), chunk)]
+            built = unixfs.build_file(leaves, profile)
+            files.append(_settings(name) | {"label": "unixfs file", "length": length, "chunk": chunk, "leaves": len(leaves),
+                                            "nodes": len(built.nodes), "cid": str(built.root.cid), "total": built.root.total})
+        link, node = unixfs.symlink(b"../target", profile)
+        symlinks.append(_settings(name) | {"target": b"../target", "node": node.data, "cid": str(link.cid), "total": link.total})
+        hello = unixfs.wrapped_leaf(profile, b"hello")[0]
+        counts = (0, 2, 3, 4080, 4095, 4096, 4097) if name == "unixfs-v0-2015" else (0, 2, 3, 17, 18, 19, 20, 21, 200, 3000)
+        # Names of 30 bytes: 4,096 links of 64 bytes are exactly the threshold of unixfs-v0-2015.
+        prefix = "thirty-bytes-of-a-name--" if name == "unixfs-v0-2015" else "f"
+        for count in counts:
+            built = unixfs.build_directory({item: hello for item in _names(prefix, count)}, profile)
+            directories.append(_settings(name) | {"prefix": prefix, "count": count, "blocks": len(built.nodes),
+                                                  "cid": str(built.root.cid), "total": built.root.total})
+    return {"other_file": files, "other_symlink": symlinks, "other_directory": directories}
+
+
+def _chunks() -> list[Case]:
+    rows = []
+    for average, length in ((256, 0), (256, 63), (256, 64), (256, 65), (256, 20_000), (1024, 60_000), (4096, 150_000),
+                            (65_536, 400_000)):
+        data = seeded("chunks", length)
+        rows.append({"chunker": f"fastcdc:{average}", "label": "chunks", "length": length,
+                     "lengths": [len(chunk) for chunk in fastcdc.chunks(data, average)]})
+    zeros = fastcdc.chunks(bytes(10_000), 1024)
+    rows.append({"chunker": "fastcdc:1024", "zeros": 10_000, "lengths": [len(chunk) for chunk in zeros]})
+    return rows
 
 
 def _names(prefix: str, count: int) -> list[bytes]:

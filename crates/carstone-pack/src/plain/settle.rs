@@ -89,7 +89,9 @@ impl<W: Write> PlainSettled<W> {
             }
             EntryKind::Symlink => {
                 let target = entry.target.as_deref().unwrap_or_default();
-                Some(symlink(target, &mut |cid, node| blocks.content(cid, node).map(drop))?)
+                Some(symlink(&self.profile, target, &mut |cid, node| {
+                    blocks.content(cid, node).map(drop)
+                })?)
             }
             EntryKind::HardLink => {
                 let original = entry.target_id.and_then(|id| self.originals.get(&id).copied());

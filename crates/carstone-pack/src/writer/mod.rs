@@ -5,6 +5,7 @@ pub(crate) mod directories;
 mod far;
 pub(crate) mod front;
 pub(crate) mod jobs;
+mod links;
 mod options;
 pub(crate) mod sections;
 mod settle;

@@ -142,7 +142,7 @@ impl<W: LayerWrite> Settled<W> {
     fn symlink(&mut self, entry: &Announced) -> io::Result<(Option<Link>, Vec<Run>)> {
         let mut position = 0;
         let target = entry.target.as_deref().unwrap_or_default();
-        let link = symlink(target, &mut |cid: &Cid, node: &[u8]| {
+        let link = symlink(&self.profile, target, &mut |cid: &Cid, node: &[u8]| {
             position = self.sections.content(cid, node)?;
             Ok(())
         })?;
