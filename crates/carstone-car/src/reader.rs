@@ -105,6 +105,10 @@ impl<R: Read> CarReader<R> {
         self.input.into_inner()
     }
 
+    pub(crate) fn into_opened(self) -> Opened {
+        self.opened
+    }
+
     /// The next block, verified, or `None` at the end. [`read_block`](Self::read_block) does not allocate for each.
     pub fn next_block(&mut self) -> Result<Option<Block>> {
         let mut data = Vec::new();

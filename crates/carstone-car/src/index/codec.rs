@@ -36,6 +36,9 @@ impl IndexCodec {
 /// The most buckets that an index may have: each hash function and digest length has one.
 pub(crate) const MAX_BUCKETS: usize = 1 << 16;
 
+/// The longest entry, digest and offset: longer digests are not in CIDs that are read.
+pub(crate) const MAX_WIDTH: usize = (2 << 10) + OFFSET_LEN;
+
 /// Bytes of the offset at the end of each entry.
 pub(crate) const OFFSET_LEN: usize = 8;
 

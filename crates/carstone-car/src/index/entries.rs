@@ -35,20 +35,20 @@ pub struct IndexEntries<'a, R: ?Sized> {
 }
 
 /// An entry that has been read, but not copied.
-pub(super) struct Seen<'a> {
-    code: u64,
-    digest: &'a [u8],
-    offset: u64,
+pub(crate) struct Seen<'a> {
+    pub(crate) code: u64,
+    pub(crate) digest: &'a [u8],
+    pub(crate) offset: u64,
 }
 
 impl<'a, R: ReadAt + ?Sized> IndexEntries<'a, R> {
-    pub(super) fn new(source: &'a R, table: &'a Table) -> Self {
+    pub(crate) fn new(source: &'a R, table: &'a Table) -> Self {
         let (ready, before) = (Vec::new(), Vec::new());
         IndexEntries { source, table, next: (0, 0), ready, used: 0, before, failed: false }
     }
 
     /// The next entry.
-    pub(super) fn advance(&mut self) -> Result<Option<Seen<'_>>> {
+    pub(crate) fn advance(&mut self) -> Result<Option<Seen<'_>>> {
         let bucket = loop {
             let Some(bucket) = self.table.buckets.get(self.next.0) else {
                 return Ok(None);

@@ -11,7 +11,7 @@ use crate::read_at::read_full;
 /// Records are `code u64 ‖ digest length u8 ‖ digest ‖ offset u64`, big-endian, so that the order of their bytes is that of the
 /// entries of an index, with ties by ascending offset.
 #[derive(Debug)]
-pub(super) struct Runs {
+pub(crate) struct Runs {
     arena: Vec<u8>,
     /// Where each record starts in the arena.
     starts: Vec<u32>,
@@ -23,22 +23,22 @@ pub(super) struct Runs {
 }
 
 /// A record, taken apart.
-pub(super) struct Record<'a> {
-    pub(super) code: u64,
-    pub(super) digest: &'a [u8],
-    pub(super) offset: u64,
+pub(crate) struct Record<'a> {
+    pub(crate) code: u64,
+    pub(crate) digest: &'a [u8],
+    pub(crate) offset: u64,
 }
 
 impl Runs {
     /// Holds about `budget` bytes of records in memory.
-    pub(super) fn new(budget: usize) -> Self {
+    pub(crate) fn new(budget: usize) -> Self {
         let (arena, starts, runs) = (Vec::new(), Vec::new(), Vec::new());
         let budget = budget.clamp(MIN_BUDGET, MAX_BUDGET);
         Runs { arena, starts, budget, file: None, runs, end: 0 }
     }
 
     /// `digest` has at most 255 bytes.
-    pub(super) fn push(&mut self, code: u64, digest: &[u8], offset: u64) -> io::Result<()> {
+    pub(crate) fn push(&mut self, code: u64, digest: &[u8], offset: u64) -> io::Result<()> {
         self.starts.push(self.arena.len() as u32); // Under the largest budget.
         self.arena.extend_from_slice(&code.to_be_bytes());
         self.arena.push(digest.len() as u8);
@@ -52,7 +52,7 @@ impl Runs {
     }
 
     /// Sorts what is still in memory. Nothing can be pushed any more.
-    pub(super) fn finish(&mut self) -> io::Result<()> {
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
         if self.file.is_some() {
             self.spill()?;
             (self.arena, self.starts) = (Vec::new(), Vec::new());
@@ -62,7 +62,7 @@ impl Runs {
     }
 
     /// Gives all records in order, after [`finish`](Self::finish), as often as is wanted.
-    pub(super) fn for_each(
+    pub(crate) fn for_each(
         &self,
         mut each: impl FnMut(Record<'_>) -> io::Result<()>,
     ) -> io::Result<()> {

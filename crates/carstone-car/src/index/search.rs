@@ -10,7 +10,6 @@ use super::entries::IndexEntries;
 use super::table::{Bucket, Table, bad};
 use crate::Cid;
 use crate::error::{Error, ErrorKind, Part, Result};
-use crate::options::Limits;
 use crate::read_at::{ReadAt, read_full};
 
 /// A stored index, inside of a CARv2 or in a file of its own.
@@ -38,8 +37,7 @@ impl<R: ReadAt> Index<R> {
 
     /// Opens the index that fills this range of `source`. Offsets are to be smaller than the length of the payload, if that is known.
     pub fn open_range(source: R, range: Range<u64>, payload_len: Option<u64>) -> Result<Self> {
-        let max_width = Limits::default().cid + OFFSET_LEN;
-        let table = Table::read(&source, range, payload_len, max_width)?;
+        let table = Table::read(&source, range, payload_len)?;
         Ok(Index { source, table })
     }
 
@@ -86,6 +84,7 @@ impl<R: ReadAt> Index<R> {
         self.source
     }
 
+    /// Source and table.
     pub(crate) fn into_parts(self) -> (R, Table) {
         (self.source, self.table)
     }

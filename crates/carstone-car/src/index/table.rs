@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::codec::{IndexCodec, MAX_BUCKETS, OFFSET_LEN};
+use super::codec::{IndexCodec, MAX_BUCKETS, MAX_WIDTH, OFFSET_LEN};
 use crate::error::{Error, ErrorKind, Part, Result};
 use crate::read_at::{ReadAt, read_full};
 use crate::varint::{self, Varint};
@@ -44,9 +44,8 @@ impl Table {
         source: &R,
         range: Range<u64>,
         payload_len: Option<u64>,
-        max_width: usize,
     ) -> Result<Self> {
-        let mut walk = Walk { source, at: range.start, end: range.end, max_width };
+        let mut walk = Walk { source, at: range.start, end: range.end };
         let codec = walk.codec()?;
         let mut buckets = Vec::new();
         match codec {
@@ -71,6 +70,10 @@ impl Table {
         Ok(Table { codec, buckets, payload_len })
     }
 
+    pub(crate) fn codec(&self) -> IndexCodec {
+        self.codec
+    }
+
     /// The bucket for digests of this length.
     pub(super) fn bucket(&self, code: u64, digest_len: usize) -> Option<&Bucket> {
         let code = match self.codec {
@@ -88,7 +91,6 @@ struct Walk<'a, R: ?Sized> {
     source: &'a R,
     at: u64,
     end: u64,
-    max_width: usize,
 }
 
 impl<R: ReadAt + ?Sized> Walk<'_, R> {
@@ -123,8 +125,8 @@ impl<R: ReadAt + ?Sized> Walk<'_, R> {
             if width < OFFSET_LEN {
                 return Err(bad("the entries of a bucket are shorter than an offset", at));
             }
-            if width > self.max_width {
-                let (size, limit) = (width as u64, self.max_width as u64);
+            if width > MAX_WIDTH {
+                let (size, limit) = (width as u64, MAX_WIDTH as u64);
                 let kind = ErrorKind::TooLarge { part: Part::IndexEntry, size, limit };
                 return Err(Error::at(kind, at));
             }
