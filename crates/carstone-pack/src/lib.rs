@@ -45,6 +45,7 @@
 
 mod entry;
 mod error;
+mod fingerprint;
 #[cfg(feature = "fs")]
 pub mod fs;
 mod ids;
@@ -60,6 +61,7 @@ mod writer;
 
 pub use entry::{Announced, EntryKind, Listed, Metadata, Run, Timestamp};
 pub use error::{Error, ErrorKind};
+pub use fingerprint::Fingerprint;
 pub use path::{MAX_PATH, PathFault, check_path, compare_paths, is_within, split_path};
 pub use pipe::PlainPipe;
 pub use plain::PlainWriter;
