@@ -64,6 +64,8 @@ pub enum ErrorKind {
     },
     /// The caller asked to stop.
     Cancelled,
+    /// A pack cannot hold what the profile asks for; a plain CAR can.
+    PlainOnly(&'static str),
     /// A size or a number is over the limit.
     Limit {
         /// Which.
@@ -137,6 +139,9 @@ impl fmt::Display for Error {
             ErrorKind::NoSuchEntry => f.write_str("the entry is closed or was never opened"),
             ErrorKind::BadPattern { pattern, why } => write!(f, "pattern {pattern:?}: {why}"),
             ErrorKind::Cancelled => f.write_str("stopped on request"),
+            ErrorKind::PlainOnly(what) => {
+                write!(f, "a pack holds no {what}; a plain CAR takes every profile")
+            }
             ErrorKind::Limit { what, limit } => {
                 write!(f, "{what} at byte {at} is over the limit of {limit}")
             }
@@ -161,7 +166,9 @@ impl From<Error> for io::Error {
             ErrorKind::Io(source) => source.kind(),
             ErrorKind::Unfinished { .. } | ErrorKind::NoTail => io::ErrorKind::UnexpectedEof,
             ErrorKind::Newer(_) => io::ErrorKind::Unsupported,
-            ErrorKind::NoSuchEntry | ErrorKind::BadPattern { .. } => io::ErrorKind::InvalidInput,
+            ErrorKind::NoSuchEntry | ErrorKind::BadPattern { .. } | ErrorKind::PlainOnly(_) => {
+                io::ErrorKind::InvalidInput
+            }
             _ => io::ErrorKind::InvalidData,
         };
         Self::new(kind, error)

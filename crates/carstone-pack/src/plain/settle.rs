@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 
 use carstone_car::{CarWriter, Cid};
-use carstone_unixfs::{FileBuilder, Link, Profile, symlink};
+use carstone_unixfs::{FileBuilder, Leaf, Link, Profile, symlink};
 
 use crate::entry::{Announced, EntryKind, Listed};
 use crate::sorter::Sorter;
@@ -85,6 +85,7 @@ impl<W: Write> PlainSettled<W> {
             EntryKind::File => {
                 let cid = entry.root.ok_or(io::ErrorKind::InvalidInput)?;
                 blocks.content(&cid, &hashed.data)?;
+                self.size += entry.size.unwrap_or_default();
                 Some(Link { cid, tsize: hashed.data.len() as u64 })
             }
             EntryKind::Symlink => {
@@ -102,20 +103,19 @@ impl<W: Write> PlainSettled<W> {
                 Some(link)
             }
         };
-        self.size += hashed.data.len() as u64;
         self.keep(entry, link)
     }
 
-    fn leaf(&mut self, id: u64, data: &[u8], cid: Cid) -> io::Result<()> {
+    fn leaf(&mut self, id: u64, leaf: Leaf) -> io::Result<()> {
         let file = self.open.get_mut(&id).ok_or(io::ErrorKind::InvalidInput)?;
         if !is_representable(&file.entry.path) {
             return Ok(());
         }
         let blocks = &mut self.blocks;
-        blocks.content(&cid, data)?;
-        file.size += data.len() as u64;
+        blocks.content(&leaf.cid, &leaf.block)?;
+        file.size += leaf.size;
         let mut out = |cid: &Cid, node: &[u8]| blocks.content(cid, node).map(drop);
-        file.builder.add_leaf(cid, data.len() as u64, &mut out)
+        file.builder.add_leaf(leaf.cid, leaf.size, &mut out)
     }
 
     fn end(&mut self, id: u64, how: Ending) -> io::Result<()> {
@@ -175,7 +175,7 @@ impl<W: Write> Settle for PlainSettled<W> {
                     Ok(())
                 }
             }),
-            Done::Leaf { id, data, cid } => self.leaf(id, &data, cid),
+            Done::Leaf { id, leaf } => self.leaf(id, leaf),
             Done::End { id, how } => self.end(id, how),
         }
     }

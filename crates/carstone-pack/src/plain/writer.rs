@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 
 use carstone_car::{Cid, Header, cid_of_sha2_256, codec};
-use carstone_unixfs::Profile;
+use carstone_unixfs::{CidVersion, Profile};
 
 use super::settle::PlainSettled;
 use crate::entry::{EntryKind, Metadata};
 use crate::writer::front::Front;
 use crate::writer::jobs::Ending;
-use crate::writer::{EntryId, PackOptions, Problem, Summary};
+use crate::writer::{EntryId, PackOptions, Problem, Summary, small_file};
 
 /// Writes the DAG of a tree as a standard CARv1 with one root (`docs/format.md`, section 9), each block once, children before
 /// parents, the root last.
@@ -54,10 +54,10 @@ impl<W: Write + Seek> PlainWriter<W> {
     /// # Errors
     /// Whatever the sink gives.
     pub fn with_options(mut sink: W, options: PackOptions) -> io::Result<Self> {
-        let profile = Profile::unixfs_v1_2025();
+        let profile = options.profile.clone();
         let start = sink.stream_position()?;
-        let settled = PlainSettled::new(sink, &placeholder(), &profile, options.budget)?;
-        Ok(Self { front: Front::new(settled, &profile, &options), profile, start })
+        let settled = PlainSettled::new(sink, &placeholder(&profile), &profile, options.budget)?;
+        Ok(Self { front: Front::new(settled, &options), profile, start })
     }
 
     /// Bytes of the CAR written so far.
@@ -67,7 +67,7 @@ impl<W: Write + Seek> PlainWriter<W> {
 
     /// The most bytes of content that [`add_small_file`](Self::add_small_file) takes.
     pub fn chunk_size(&self) -> usize {
-        self.profile.chunk_size()
+        small_file(&self.profile)
     }
 
     /// Takes what went wrong with single entries since the last call.
@@ -236,9 +236,13 @@ impl PlainWriter<BufWriter<File>> {
     }
 }
 
-/// Stands in the header until the root is known: as long as any root, since the root is always a directory.
-fn placeholder() -> Cid {
-    cid_of_sha2_256(codec::DAG_PB, &[0; 32])
+/// Stands in the header until the root is known, and is as long: the root is always a directory. No block hashes to it.
+fn placeholder(profile: &Profile) -> Cid {
+    let nobody = cid_of_sha2_256(codec::DAG_PB, &[0; 32]);
+    match profile.cid_version() {
+        CidVersion::V0 => Cid::new_v0(*nobody.hash()).unwrap_or(nobody), // Every SHA-256 has one.
+        _ => nobody,
+    }
 }
 
 fn header(root: Cid) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use carstone_layer::{Ordered, Pool};
-use carstone_unixfs::Profile;
+use carstone_unixfs::ChunkerSpec;
 
 use super::buffers::Buffers;
 use super::jobs::{self, Content, Done, Ending, Job, Pending};
@@ -48,21 +48,22 @@ pub(crate) struct Front<S> {
     pending: Vec<Pending>,
     pending_size: usize,
     buffers: Buffers,
-    chunk: usize,
+    chunker: ChunkerSpec,
     next_id: u64,
     broken: bool,
 }
 
 impl<S: Settle> Front<S> {
-    pub(crate) fn new(settled: S, profile: &Profile, options: &PackOptions) -> Self {
-        let chunk = profile.chunk_size();
+    pub(crate) fn new(settled: S, options: &PackOptions) -> Self {
+        let (profile, chunker) = (options.profile.clone(), options.profile.chunker());
+        let work = move |job| jobs::work(&profile, job);
         Self {
             settled,
-            queue: Ordered::new(Pool::new(options.threads, jobs::work), options.budget),
+            queue: Ordered::new(Pool::new(options.threads, work), options.budget),
             pending: Vec::new(),
             pending_size: 0,
-            buffers: Buffers::new(chunk, options.budget),
-            chunk,
+            buffers: Buffers::new(chunker.max(), options.budget),
+            chunker,
             next_id: 0,
             broken: false,
         }
@@ -166,8 +167,10 @@ impl<S: Settle> Front<S> {
 
     pub(crate) fn end(&mut self, id: EntryId, how: Ending) -> io::Result<()> {
         self.open(id)?;
-        let data = self.buffers.close(id.0)?;
-        if !self.settled.is_streamed(id.0) {
+        let mut data = self.buffers.close(id.0)?;
+        let is_whole = data.is_empty() || self.chunker.cut(&data, true) == Some(data.len());
+        let is_small = is_whole && data.len() <= MAX_BATCH;
+        if !self.settled.is_streamed(id.0) && (is_small || how == Ending::Abandoned) {
             let Some(entry) = self.settled.forget_entry(id.0) else {
                 return Err(Error::new(ErrorKind::NoSuchEntry, self.position()).into());
             };
@@ -181,9 +184,9 @@ impl<S: Settle> Front<S> {
             }
             return Ok(());
         }
-        if how != Ending::Abandoned && !data.is_empty() {
-            let cost = data.len();
-            self.push(Job::Leaf { id: id.0, data }, cost)?;
+        if how != Ending::Abandoned {
+            data = self.leaves(id, data, true)?;
+            debug_assert!(data.is_empty(), "the last chunk takes all that is left");
         }
         self.push(Job::End { id: id.0, how }, 0)
     }
@@ -233,7 +236,7 @@ impl<S: Settle> Front<S> {
         }
         // Content and records share one budget: both stand in memory, and in the pack, together.
         let cost = size + encoded;
-        let full = self.pending_size + cost > self.chunk;
+        let full = self.pending_size + cost > MAX_BATCH;
         if (full && !self.pending.is_empty()) || self.pending.len() == Batch::MAX_ENTRIES {
             self.flush_batch()?;
         }
@@ -251,16 +254,35 @@ impl<S: Settle> Front<S> {
         self.push(Job::Batch(batch), cost)
     }
 
-    /// Bytes that the entry's chunk takes; a full chunk is sent off first.
+    /// Bytes that the entry's buffer takes; the chunks in a full one are sent off first.
     fn room(&mut self, id: EntryId) -> io::Result<usize> {
         if self.buffers.room(id.0) == 0 {
-            self.flush_batch()?;
             let data = self.buffers.take(id.0)?;
-            let cost = data.len();
-            self.push(Job::Leaf { id: id.0, data }, cost)?;
-            self.settled.mark_streamed(id.0);
+            let rest = self.leaves(id, data, false)?;
+            self.buffers.append(id.0, &rest)?;
         }
         Ok(self.buffers.room(id.0))
+    }
+
+    /// Sends off the chunks of an entry's content, and gives back what is not certain to be one; `last`: nothing follows.
+    fn leaves(&mut self, id: EntryId, mut data: Vec<u8>, last: bool) -> io::Result<Vec<u8>> {
+        let mut start = 0;
+        while let Some(len) = self.chunker.cut(&data[start..], last) {
+            if !self.settled.is_streamed(id.0) {
+                self.flush_batch()?;
+                self.settled.mark_streamed(id.0);
+            }
+            let chunk = match (start, len == data.len()) {
+                (0, true) => std::mem::take(&mut data), // Chunks of equal size are not copied.
+                _ => {
+                    start += len;
+                    data[start - len..start].to_vec()
+                }
+            };
+            self.push(Job::Leaf { id: id.0, data: chunk }, len)?;
+        }
+        data.drain(..start);
+        Ok(data)
     }
 
     /// Hands a job to the pool, after writing what is done and making room.
@@ -305,6 +327,8 @@ fn encoded_estimate(entry: &Announced) -> usize {
         + names.into_iter().flatten().map(Vec::len).sum::<usize>()
 }
 
+/// The most bytes of content in the files of a batch (`docs/format.md`, section 7.2).
+pub(crate) const MAX_BATCH: usize = 1 << 20;
 /// How much `fill_entry` reads at once.
 const PIECE: usize = 256 << 10;
 /// The most bytes that one entry may take in its batch.

@@ -2,16 +2,15 @@
 
 use std::io;
 
-use carstone_car::Cid;
-use carstone_unixfs::leaf_cid;
+use carstone_unixfs::{Leaf, Profile};
 
 use crate::entry::Announced;
 
 /// Where the content of a small file comes from.
 pub(crate) enum Content {
-    /// Bytes that are already there; at most one chunk.
+    /// Bytes that are already there, and are one chunk.
     Bytes(Vec<u8>),
-    /// Read by the worker. Gives at most one chunk, and whether the source turned out to be longer or to have changed.
+    /// Read by the worker. Gives one chunk, and whether the source turned out to be longer or to have changed.
     Open(Box<dyn FnOnce() -> io::Result<(Vec<u8>, bool)> + Send>),
     /// An entry without content.
     None,
@@ -47,7 +46,7 @@ pub(crate) enum Ending {
 /// An entry whose content is known.
 pub(crate) struct Hashed {
     pub(crate) entry: Announced,
-    /// The leaf's bytes, for files.
+    /// The block of the leaf, for files.
     pub(crate) data: Vec<u8>,
     pub(crate) changed: bool,
 }
@@ -55,23 +54,22 @@ pub(crate) struct Hashed {
 /// A finished job.
 pub(crate) enum Done {
     Batch(Vec<Result<Hashed, Box<(Announced, io::Error)>>>),
-    Leaf { id: u64, data: Vec<u8>, cid: Cid },
+    Leaf { id: u64, leaf: Leaf },
     End { id: u64, how: Ending },
 }
 
 /// Does the work of one job.
-pub(crate) fn work(job: Job) -> Done {
+pub(crate) fn work(profile: &Profile, job: Job) -> Done {
     match job {
-        Job::Batch(entries) => Done::Batch(entries.into_iter().map(hash).collect()),
-        Job::Leaf { id, data } => {
-            let cid = leaf_cid(&data);
-            Done::Leaf { id, data, cid }
+        Job::Batch(entries) => {
+            Done::Batch(entries.into_iter().map(|entry| hash(profile, entry)).collect())
         }
+        Job::Leaf { id, data } => Done::Leaf { id, leaf: profile.leaf(data) },
         Job::End { id, how } => Done::End { id, how },
     }
 }
 
-fn hash(pending: Pending) -> Result<Hashed, Box<(Announced, io::Error)>> {
+fn hash(profile: &Profile, pending: Pending) -> Result<Hashed, Box<(Announced, io::Error)>> {
     let mut entry = pending.entry;
     let (data, changed) = match pending.content {
         Content::None => return Ok(Hashed { entry, data: Vec::new(), changed: false }),
@@ -81,7 +79,8 @@ fn hash(pending: Pending) -> Result<Hashed, Box<(Announced, io::Error)>> {
             Err(error) => return Err(Box::new((entry, error))),
         },
     };
-    entry.size = Some(data.len() as u64);
-    entry.root = Some(leaf_cid(&data));
-    Ok(Hashed { entry, data, changed })
+    let leaf = profile.leaf(data);
+    entry.size = Some(leaf.size);
+    entry.root = Some(leaf.cid);
+    Ok(Hashed { entry, data: leaf.block, changed })
 }

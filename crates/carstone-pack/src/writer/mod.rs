@@ -14,12 +14,13 @@ mod streamed;
 use std::io::{self, Read};
 
 use carstone_layer::{LayerWrite, PackId};
-use carstone_unixfs::Profile;
+use carstone_unixfs::{CidVersion, Leaves, Profile};
 
 pub use options::{PackOptions, Problem, ProblemKind, Summary};
 
 use crate::entry::{EntryKind, Metadata};
-use front::Front;
+use crate::error::{Error, ErrorKind};
+use front::{Front, MAX_BATCH};
 use jobs::Ending;
 use settle::Settled;
 
@@ -52,11 +53,19 @@ impl<W: LayerWrite> PackWriter<W> {
     /// Starts a pack with other settings than the default.
     ///
     /// # Errors
-    /// Whatever the pipe gives.
+    /// [`ErrorKind::PlainOnly`] for a profile with other than raw leaves and CIDs of version 1; whatever the pipe gives.
     pub fn with_options(pipe: W, pack: PackId, options: PackOptions) -> io::Result<Self> {
-        let profile = Profile::unixfs_v1_2025();
+        let profile = options.profile.clone();
+        let what = match (profile.leaves(), profile.cid_version()) {
+            (Leaves::Raw, CidVersion::V1) => None,
+            (Leaves::Raw, _) => Some("CIDs of version 0"),
+            _ => Some("leaves that are not raw"),
+        };
+        if let Some(what) = what {
+            return Err(Error::new(ErrorKind::PlainOnly(what), 0).into());
+        }
         let settled = Settled::new(pipe, pack, &profile, options.budget)?;
-        Ok(Self { front: Front::new(settled, &profile, &options), profile })
+        Ok(Self { front: Front::new(settled, &options), profile })
     }
 
     /// Bytes of the CAR stream written so far.
@@ -66,7 +75,7 @@ impl<W: LayerWrite> PackWriter<W> {
 
     /// The most bytes of content that [`add_small_file`](Self::add_small_file) takes.
     pub fn chunk_size(&self) -> usize {
-        self.profile.chunk_size()
+        small_file(&self.profile)
     }
 
     /// Takes what went wrong with single entries since the last call; the pack goes on without them.
@@ -214,4 +223,9 @@ impl<W: LayerWrite> PackWriter<W> {
     pub fn finish(self) -> io::Result<(W, Summary)> {
         self.front.finish()?.finish(&self.profile)
     }
+}
+
+/// Content of so many bytes is one leaf whatever it is, and fits into a batch.
+pub(crate) fn small_file(profile: &Profile) -> usize {
+    profile.chunker().min().min(MAX_BATCH)
 }

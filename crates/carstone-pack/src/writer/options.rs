@@ -4,6 +4,7 @@ use std::io;
 
 use carstone_car::Cid;
 use carstone_layer::default_threads;
+use carstone_unixfs::Profile;
 
 /// Settings of a [`PackWriter`](crate::PackWriter).
 #[derive(Clone, Debug)]
@@ -11,11 +12,12 @@ use carstone_layer::default_threads;
 pub struct PackOptions {
     pub(crate) threads: usize,
     pub(crate) budget: usize,
+    pub(crate) profile: Profile,
 }
 
 impl Default for PackOptions {
     fn default() -> Self {
-        Self { threads: default_threads(), budget: 64 << 20 }
+        Self { threads: default_threads(), budget: 64 << 20, profile: Profile::default() }
     }
 }
 
@@ -31,6 +33,16 @@ impl PackOptions {
     #[must_use]
     pub fn budget(mut self, bytes: usize) -> Self {
         self.budget = bytes;
+        self
+    }
+
+    /// How files are cut and directories laid out, and so all root CIDs. Default `unixfs-v1-2025`.
+    ///
+    /// A [`PlainWriter`](crate::PlainWriter) takes every profile, a [`PackWriter`](crate::PackWriter) those with raw leaves and CIDs
+    /// of version 1.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
         self
     }
 }

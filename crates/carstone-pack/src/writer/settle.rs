@@ -199,7 +199,7 @@ impl<W: LayerWrite> Settle for Settled<W> {
     fn settle(&mut self, done: Done) -> io::Result<()> {
         match done {
             Done::Batch(entries) => self.batch(entries),
-            Done::Leaf { id, data, cid } => self.leaf(id, &data, cid),
+            Done::Leaf { id, leaf } => self.leaf(id, &leaf.block, leaf.cid),
             Done::End { id, how } => self.end(id, how),
         }
     }
@@ -236,6 +236,6 @@ impl<W: LayerWrite> Settle for Settled<W> {
 }
 
 /// Above this a file is read through its nodes and the index.
-const MAX_RUNS: usize = 8192;
+pub(super) const MAX_RUNS: usize = 8192;
 /// Plain bytes of a compression frame in the far region (`docs/format.md`, section 7.6).
 const SEEK_UNIT: u32 = 256 << 10;

@@ -1,4 +1,4 @@
-//! Files of more than one chunk: leaves, resume records, end record.
+//! Files that stand in no batch with others: leaves, resume records, end record.
 
 use std::io;
 
@@ -11,9 +11,9 @@ use super::directories::BlockOut;
 use super::jobs::Ending;
 use super::options::ProblemKind;
 use super::sections::Sections;
-use super::settle::Settled;
+use super::settle::{MAX_RUNS, Settled};
 use crate::entry::{Announced, Run};
-use crate::record::{Batch, End, Reference, Resume};
+use crate::record::{Batch, End, RAW, Reference, Resume};
 
 /// A file whose chunks arrive one by one.
 pub(super) struct OpenFile {
@@ -44,6 +44,13 @@ impl OpenFile {
             runs: Vec::new(),
             references: Vec::new(),
             since_record: 0,
+        }
+    }
+
+    /// Remembers where leaves begin, up to one more run than the manifest would list.
+    fn run(&mut self, offset: u64, position: u64) {
+        if self.runs.len() <= MAX_RUNS {
+            self.runs.push(Run { offset, position });
         }
     }
 
@@ -79,7 +86,7 @@ impl<W: LayerWrite> Settled<W> {
         let len = data.len() as u64;
         let offset = file.size;
         if let Some(position) = sections.find(&cid)? {
-            file.runs.push(Run { offset, position });
+            file.run(offset, position);
             file.references.push(Reference { cid, len });
             file.size += len;
             if file.references.len() == Resume::MAX_REFERENCES {
@@ -96,7 +103,7 @@ impl<W: LayerWrite> Settled<W> {
             }
             let position = sections.content(&cid, data)?;
             if resumes || file.since_record == 0 {
-                file.runs.push(Run { offset, position });
+                file.run(offset, position);
             }
             file.size += len;
             file.since_record += len;
@@ -131,7 +138,9 @@ impl<W: LayerWrite> Settled<W> {
         self.size += file.size;
         let link = Link::from(root);
         self.keep_original(id, link);
-        self.list(entry, record, Some(link), file.runs, Some(sha256))
+        // The digest of a single leaf is told by the link, where there is one.
+        let sha256 = Some(sha256).filter(|_| link.cid.codec() != RAW);
+        self.list(entry, record, Some(link), file.runs, sha256)
     }
 }
 

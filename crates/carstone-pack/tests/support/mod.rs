@@ -35,7 +35,13 @@ pub fn pack_with_threads(
     threads: usize,
     fill: impl FnOnce(&mut Writer) -> io::Result<()>,
 ) -> Packed {
-    let mut writer = writer(threads);
+    pack_with(PackOptions::default().threads(threads), fill)
+}
+
+#[track_caller]
+pub fn pack_with(options: PackOptions, fill: impl FnOnce(&mut Writer) -> io::Result<()>) -> Packed {
+    let (pipe, id) = (PlainPipe::new(Vec::new()), PackId::from_bytes([0x5a; 16]));
+    let mut writer = PackWriter::with_options(pipe, id, options).expect("memory");
     fill(&mut writer).expect("memory takes every byte");
     let (pipe, _) = writer.finish().expect("memory takes every byte");
     let tail = pipe.mark().expect("a finished pack has a tail");

@@ -283,7 +283,7 @@ fn deep<R: ReadAt>(
     let expected = match (entry.kind, item.sha256, entry.root) {
         (EntryKind::Directory | EntryKind::Symlink, ..) => return Ok(()),
         (_, Some(sha256), _) => Some(sha256),
-        (EntryKind::HardLink, ..) => {
+        (EntryKind::HardLink, ..) | (_, None, None) => {
             let listed = reader.find(path).map_err(source)?;
             let sha256 = listed.map(|listed| reader.sha256(&listed)).transpose();
             sha256.map_err(source)?.flatten()

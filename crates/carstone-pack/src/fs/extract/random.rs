@@ -136,7 +136,8 @@ impl<R: ReadAt + Clone + Send + Sync + 'static> Run<'_, R> {
         let mut key = [0; 16];
         key[..8].copy_from_slice(&record.to_be_bytes());
         key[8..].copy_from_slice(&id.to_be_bytes());
-        let long = entry.kind == EntryKind::File && entry.sha256.is_some();
+        let large = entry.size.is_some_and(|size| size > LARGE);
+        let long = entry.kind == EntryKind::File && (entry.sha256.is_some() || large);
         let leaf = entry.runs.first().map_or(u64::MAX, |run| run.position);
         let mut value = Vec::with_capacity(entry.path.len() + 9);
         value.push(u8::from(long));
@@ -339,6 +340,8 @@ fn read_plan(key: &[u8], value: &[u8]) -> Option<(u64, bool, Item)> {
     Some((u64::from_be_bytes(*record), *long != 0, Item { id, path: path.to_vec(), leaf }))
 }
 
+/// No batch holds content of a file that is larger.
+const LARGE: u64 = 1 << 20;
 /// Bytes of a long file that one job takes.
 const PIECE: u64 = 4 << 20;
 /// What a batch job holds in memory: records and one leaf at a time.

@@ -133,25 +133,30 @@ fn restore_batch<R: ReadAt>(
     }
 }
 
-/// The content of a whole file: one leaf, which must be its root.
+/// The content of a file of one leaf, which must be its root.
 fn read_leaf<R: ReadAt>(
     reader: &PackReader<R>,
     entry: &Announced,
     position: Option<u64>,
     data: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    let mismatch = |at| Error::mismatch(&entry.path, "its leaf", at);
-    let (Some(root), Some(size)) = (entry.root, entry.size) else {
-        return Err(Error::mismatch(&entry.path, "its root, which the batch lacks,", 0));
-    };
     let at = position.unwrap_or_default();
     let found = match position {
         Some(position) => reader.leaf(position, data)?.map(|section| section.cid),
         None => None,
     };
-    match found == Some(root) && data.len() as u64 == size {
+    let (root, size) = match entry.root {
+        Some(root) => (Some(root), entry.size),
+        // The batch was written before its content was known; the directory links to it.
+        None => {
+            let listed = reader.find(&entry.path)?;
+            let link = listed.as_ref().map(|listed| reader.link(listed)).transpose()?;
+            (link.flatten(), listed.and_then(|listed| listed.size))
+        }
+    };
+    match root.is_some() && found == root && Some(data.len() as u64) == size {
         true => Ok(()),
-        false => Err(mismatch(at)),
+        false => Err(Error::mismatch(&entry.path, "its leaf", at)),
     }
 }
 
