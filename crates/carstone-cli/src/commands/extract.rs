@@ -68,9 +68,7 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
             let report =
                 extract_dag(&car, car.roots(), None, target, &selection, &options, &mut told)
                     .with_context(place)?;
-            if let Some(fault) = car.fault() {
-                teller.output.problem(name.as_bytes(), &chain(fault))?;
-            }
+            car.tell_faults(&name, teller.output)?;
             report
         }
     };

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use carstone_car::Cid;
+use carstone_car::{Cid, FileOptions};
 use carstone_layer::default_threads;
 use carstone_unixfs::Profile;
 
@@ -13,11 +13,17 @@ pub struct PackOptions {
     pub(crate) threads: usize,
     pub(crate) budget: usize,
     pub(crate) profile: Profile,
+    pub(crate) plain: FileOptions,
 }
 
 impl Default for PackOptions {
     fn default() -> Self {
-        Self { threads: default_threads(), budget: 64 << 20, profile: Profile::default() }
+        Self {
+            threads: default_threads(),
+            budget: 64 << 20,
+            profile: Profile::default(),
+            plain: FileOptions::v1(),
+        }
     }
 }
 
@@ -43,6 +49,13 @@ impl PackOptions {
     #[must_use]
     pub fn profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
+        self
+    }
+
+    /// What kind of CAR a [`PlainWriter`](crate::PlainWriter) writes: CARv1 by default, or a CARv2 with an index.
+    #[must_use]
+    pub fn plain(mut self, options: FileOptions) -> Self {
+        self.plain = options;
         self
     }
 }
@@ -85,6 +98,6 @@ pub struct Summary {
     pub blocks: u64,
     /// Sum of all files' sizes in bytes.
     pub size: u64,
-    /// Length of the CAR stream in bytes.
+    /// Length of the CAR stream in bytes; of a CARv2, of the CARv1 in it.
     pub stream_len: u64,
 }
