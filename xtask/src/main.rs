@@ -2,6 +2,7 @@
 
 mod consumers;
 mod demo;
+mod man;
 mod process;
 mod vectors;
 
@@ -25,6 +26,8 @@ enum Task {
     Consumers,
     /// Pack a real tree, list it, read from its middle, restore and compare it
     Demo(demo::Arguments),
+    /// Write the pages of the manual
+    Man(man::Arguments),
     /// Make the test vectors anew with the independent Python implementation
     Vectors(vectors::Arguments),
 }
@@ -34,6 +37,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Consumers => consumers::run(&root),
         Task::Demo(arguments) => demo::run(&root, &arguments),
+        Task::Man(arguments) => man::run(&root, &arguments),
         Task::Vectors(arguments) => vectors::run(&root, &arguments),
     }
 }

@@ -67,7 +67,9 @@ fn page(command: &Command, see_also: &[String]) -> io::Result<Page> {
             Some(("Examples:", examples)) => {
                 more.control("SH", ["EXAMPLES"]);
                 more.control("nf", []);
-                examples.lines().for_each(|line| drop(more.text([roman(line)])));
+                for line in examples.lines() {
+                    more.text([roman(line)]);
+                }
                 more.control("fi", []);
             }
             // Told below, one a line.

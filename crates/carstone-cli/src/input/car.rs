@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::bail;
 use carstone::car::{self, Cid, ErrorKind, Index, IndexedCar, ReaderOptions, V2_PRAGMA, V2Header};
-use carstone::layer::{ReadAt, read_full};
+use carstone::layer;
 use carstone::unixfs::BlockSource;
 
 use crate::input::chain;
@@ -89,7 +89,7 @@ impl PlainCar {
     /// The index of a CARv2 that has a usable one.
     pub(crate) fn index(&self) -> Option<Index<impl car::ReadAt>> {
         let v2 = self.v2.filter(|_| self.cut.is_none())?;
-        let size = self.file.file.size().ok()?;
+        let size = car::ReadAt::size(&self.file).ok()?;
         Index::open_range(self.file.clone(), v2.index_offset?..size, Some(v2.data_size)).ok()
     }
 
@@ -164,13 +164,13 @@ fn as_found<T>(found: car::Result<Option<T>>) -> io::Result<Option<T>> {
 fn cut_v2(file: &Stored) -> io::Result<Option<V2Header>> {
     const PRAGMA: usize = V2_PRAGMA.len();
     let mut front = [0; PRAGMA + V2Header::LEN];
-    let read = read_full(&*file.file, &mut front, 0)?;
+    let read = layer::read_full(&*file.file, &mut front, 0)?;
     let (pragma, header) = front.split_at(PRAGMA);
     if read < front.len() || pragma != V2_PRAGMA {
         return Ok(None);
     }
     let Some(header) = header.first_chunk() else { return Ok(None) };
-    let size = file.file.size()?;
+    let size = car::ReadAt::size(file)?;
     let header = V2Header::decode(header, None).ok();
     Ok(header.filter(|v2| v2.data_offset < size && size < v2.data_end()))
 }
@@ -179,12 +179,12 @@ impl car::ReadAt for Stored {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         signals::check()?;
         match self.start.checked_add(offset) {
-            Some(at) => self.file.read_at(buf, at),
+            Some(at) => layer::ReadAt::read_at(&*self.file, buf, at),
             None => Ok(0),
         }
     }
 
     fn size(&self) -> io::Result<u64> {
-        Ok(self.file.size()?.saturating_sub(self.start))
+        Ok(layer::ReadAt::size(&*self.file)?.saturating_sub(self.start))
     }
 }

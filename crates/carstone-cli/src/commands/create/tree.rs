@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};
-use carstone::pack::fs::{Order, TreeOptions, TreeSummary, WalkEvent, add_tree, dry_run_tree};
+use carstone::pack::fs::{
+    Order, TreeOptions, TreeSummary, WalkEvent, add_tree, dry_run_tree, read_names,
+};
 use carstone::pack::{EntrySink, Metadata, Timestamp};
 
 use super::settings::{Fixed, Settings};
@@ -125,7 +127,8 @@ impl Stdin {
         };
         match &self.spool {
             None => fill(&mut Watched(io::stdin().lock()))?,
-            Some(mut file) => {
+            Some(file) => {
+                let mut file = file;
                 file.rewind()?;
                 fill(&mut Watched(file))?;
             }
@@ -157,12 +160,11 @@ fn inputs(args: &CreateArgs) -> anyhow::Result<Vec<PathBuf>> {
     let mut inputs = args.paths.clone();
     if let Some(list) = &args.files_from {
         let separator = if args.null { 0 } else { b'\n' };
-        let read = carstone::pack::fs::read_names::<BufReader<Box<dyn Read>>>;
         let source: io::Result<Box<dyn Read>> = match is_stdin(list) {
             true => Ok(Box::new(io::stdin().lock())),
             false => File::open(list).map(|file| Box::new(file) as _),
         };
-        let names = source.and_then(|source| read(BufReader::new(source), separator));
+        let names = source.and_then(|source| read_names(BufReader::new(source), separator));
         let name = || list.display().to_string();
         inputs.extend(names.context("cannot read the list").with_context(name)?);
     }
