@@ -69,11 +69,13 @@ pub(crate) struct CreateArgs {
     /// Write the same bytes for the same tree, on any machine, by any user, with any number of threads. Not for
     /// encrypted packs.
     ///
-    /// Kept are names, contents, symlinks and whether the owner may execute a file: modes are 0644, or 0755 with
-    /// directories, and there are no owners, attributes or hard links, only files with the same content. There is no
-    /// modification time either, or, where SOURCE_DATE_EPOCH is set, that one for every entry. The pack id is made from
-    /// the content and the settings, so all files are read twice; when they change in between, nothing is written. Another
-    /// version of carstone may compress otherwise.
+    /// Kept are names, contents, symlinks, and whether the owner of a file may execute it: files have the mode 0644 or
+    /// 0755, directories 0755. There are no owners and no attributes, and hard links are files of their own, whose content
+    /// is stored once. There is no modification time either, or, where SOURCE_DATE_EPOCH is set, that one for every entry.
+    ///
+    /// The pack id is made from the content and the settings, so all files are read twice, and standard input is kept in a
+    /// temporary file; when anything changes in between, nothing is written. Another version of carstone may compress
+    /// otherwise.
     #[arg(long, help_heading = "Stored form")]
     pub reproducible: bool,
     /// Threads that read, hash, compress and encrypt. The bytes of a pack do not depend on it.

@@ -66,7 +66,7 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
         }
         Input::Car(car) => {
             let report =
-                extract_dag(&car, car.roots(), None, target, &selection, &options, &mut told)
+                extract_dag(&*car, car.roots(), None, target, &selection, &options, &mut told)
                     .with_context(place)?;
             car.tell_faults(&name, teller.output)?;
             report

@@ -49,10 +49,11 @@ fn page_name(command: &Command) -> String {
 }
 
 fn page(command: &Command, see_also: &[String]) -> io::Result<Page> {
-    let version = concat!("carstone ", env!("CARGO_PKG_VERSION"));
-    let man = Man::new(command.clone()).source(version).manual("Carstone");
-    let mut text = Vec::new();
-    man.render_title(&mut text)?;
+    let man = Man::new(command.clone());
+    // Without a date, which `Man` would leave out together with its place. Names of commands need no escapes.
+    let (name, version) = (page_name(command), env!("CARGO_PKG_VERSION"));
+    let title = format!(".TH {name} 1 \"\" \"carstone {version}\" \"Carstone Manual\"\n");
+    let mut text = title.into_bytes();
     man.render_name_section(&mut text)?;
     man.render_synopsis_section(&mut text)?;
     man.render_description_section(&mut text)?;

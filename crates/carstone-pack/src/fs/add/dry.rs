@@ -9,10 +9,10 @@ use crate::fs::walk::TreeOptions;
 use crate::sink::{EntrySink, SmallFile};
 use crate::writer::{EntryId, Problem};
 
-/// Tells what [`add_tree`](super::add_tree) would add, to a pack or, `plain`, to a plain CAR: the same events, but
+/// Tells what [`add_tree`](super::add_tree) would add, to a pack or, `plain`, to a plain CAR: the same events, but without
 /// [`WalkEvent::Content`], and the same summary.
 ///
-/// Every file is opened, so that those that cannot be are told; none is read.
+/// Every file is opened, so that those that cannot be are told, as [`WalkEvent::Unreadable`]; none is read.
 ///
 /// # Errors
 /// As [`add_tree`](super::add_tree), without what a sink gives.
