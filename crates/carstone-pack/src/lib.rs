@@ -48,6 +48,11 @@ mod error;
 mod fingerprint;
 #[cfg(feature = "fs")]
 pub mod fs;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+#[cfg(all(test, not(fuzzing)))]
+mod fuzzing;
 mod ids;
 mod path;
 mod pipe;

@@ -49,7 +49,7 @@ impl<W: Write + Seek> PlainSettled<W> {
             blocks: Blocks { car, seen: HashSet::new() },
             problems: Vec::new(),
             open: HashMap::new(),
-            manifest: Sorter::new(options.budget),
+            manifest: Sorter::new(options.manifest_budget()),
             originals: HashMap::new(),
             profile: options.profile.clone(),
             entries: 0,
