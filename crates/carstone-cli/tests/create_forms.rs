@@ -138,7 +138,7 @@ fn a_dry_run_knows_files_that_cannot_be_read() {
     let place = Place::new();
     small_tree(&place.path("tree"));
     let secret = place.write("tree/secret", b"x");
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0)).expect("set");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).expect("set");
     if fs::File::open(&secret).is_ok() {
         eprintln!("everything can be read here: not tested");
         return;

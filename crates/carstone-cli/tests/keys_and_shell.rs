@@ -69,7 +69,7 @@ fn standard_input_serves_one_purpose() {
 fn there_are_completions_and_help_for_everything() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run!("completions", shell).exits(0).text();
-        for word in ["carstone", "dry-run", "reproducible", "car-version", "unixfs-v0-2015"] {
+        for word in ["carstone", "dry-run", "reproducible", "car-version", "profile"] {
             assert!(script.contains(word), "{shell}: {word}");
         }
     }
