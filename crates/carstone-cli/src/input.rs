@@ -52,7 +52,9 @@ impl Input {
     ) -> anyhow::Result<Self> {
         let name = source.name;
         let input = match (source.format, source.bytes) {
-            (Format::Car, Bytes::File(file)) => PlainCar::open(file).map(|car| Self::Car(Box::new(car))),
+            (Format::Car, Bytes::File(file)) => {
+                PlainCar::open(file).map(|car| Self::Car(Box::new(car)))
+            }
             (Format::Car, Bytes::Pipe(pipe)) => {
                 let spooled =
                     Source { name: name.clone(), format: Format::Car, bytes: Bytes::Pipe(pipe) }

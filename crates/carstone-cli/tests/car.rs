@@ -122,6 +122,26 @@ fn info_tells_what_a_carv2_is_made_of() {
     assert!(run!("info", odd).exits(1).text().contains("c0000000000000000000000000000000"));
 }
 
+/// What a section far from the wanted ones holds is not looked at: the index leads past it.
+#[test]
+fn one_file_is_read_by_the_index() {
+    let place = Place::new();
+    let mut bytes = car(&place, "x.car", &[]);
+    let leaf = CarSlice::parse(&bytes).expect("a CAR").blocks().find_map(|block| {
+        let (section, block) = block.expect("sound");
+        (block.data.len() == 1 << 20).then_some(section.offset as usize)
+    });
+    let at = 51 + leaf.expect("the large file has full leaves");
+    bytes[at..at + 4].fill(0xff);
+    let hurt = place.write("hurt.car", &bytes);
+    let run = run!("cat", &hurt, "hello.txt").exits(0);
+    assert_eq!((&run.stdout[..], run.stderr.as_str()), (&b"hello\n"[..], ""));
+    run!("verify", &hurt).exits(1);
+    // Without the index there is a pass over all sections, which stops there.
+    let v1 = place.write("v1.car", &bytes[51..]);
+    run!("cat", v1, "hello.txt").exits(2);
+}
+
 /// A CARv2 with an index that was changed.
 fn with_index(place: &Place, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
     let bytes = car(place, "x.car", &[]);
@@ -215,6 +235,13 @@ fn a_carv2_that_is_cut_keeps_the_blocks_before_the_cut() {
     run!("verify", &cut).exits(1);
     let cut_bytes = fs::read(&cut).expect("read");
     assert_eq!(pipe!(&cut_bytes, "list", "-").exits(1).lines(), NAMES);
+    // The payload is whole, and the index gone.
+    let header = V2Header::decode(whole[11..51].try_into().expect("40"), None).expect("sound");
+    let bare = place.write("bare.car", &whole[..header.data_end() as usize]);
+    let listed = run!("list", &bare).exits(1).one_line().says("its index starts behind the end");
+    assert_eq!(listed.lines(), NAMES);
+    let run = run!("verify", &bare).exits(1);
+    assert_eq!(run.lines().len(), 1, "{:?}", run.lines());
     // Nothing but the start of a header.
     let start = place.write("start.car", &whole[..30]);
     run!("list", start).exits(2).one_line().says("start.car");

@@ -144,10 +144,16 @@ impl<W> fmt::Debug for Fingerprint<W> {
 /// Where the data of a record of this pack starts in its section, and where its pack id stands.
 fn record(section: &[u8], pack: &PackId) -> Option<(usize, Range<usize>)> {
     let head = parse_section(section, &Limits::default()).ok()?;
+    if head.cid.to_bytes().len() != CID {
+        return None; // The CID of no record, which the one that takes its place must be as long as.
+    }
     let id = id_of_record(&head.cid, section.get(head.head_len..)?)?;
     let id = id.start + head.head_len..id.end + head.head_len;
     (section[id.clone()] == *pack.as_bytes()).then_some((head.head_len, id))
 }
+
+/// Length of a CIDv1 with a SHA-256, which records have.
+const CID: usize = 36;
 
 /// A record shows its pack id within so many bytes: a length of at most 4, a CID of 36, a map head of at most 2, a key of 2, the head
 /// and the 16 bytes of the id.
@@ -183,6 +189,17 @@ mod tests {
         assert_eq!((other.len(), same), (stream.len(), digest));
         assert_ne!(other, stream);
         assert_ne!(written(zero, b"nota").1, digest);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_record_is_content() {
+        let id = PackId::from_bytes([7; 16]);
+        let mut section = b"\x18\x01\x71\x00\x00\xa3\x61#\x50".to_vec();
+        section.extend([7; 16]);
+        let mut print = Fingerprint::new(PlainPipe::new(Vec::new()), id);
+        print.boundary().expect("memory");
+        print.write_all(&section).expect("memory");
+        assert_eq!(print.finish().1, <[u8; 32]>::from(Sha256::digest(&section)));
     }
 
     #[test]

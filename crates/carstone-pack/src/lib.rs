@@ -25,7 +25,8 @@
 //! index are blocks of their own in it. For compressed and encrypted packs in files take the `carstone` facade, which puts the layers together.
 //!
 //! [`PlainWriter`] takes the same entries and writes the same DAG as a plain CAR, for other tools; with the feature `fs`, `fs::add_tree`
-//! feeds either from the file system. [`PackOptions::profile`] decides how files are cut and directories laid out.
+//! feeds either from the file system. [`PackOptions::profile`] decides how files are cut and directories laid out. [`Fingerprint`] tells
+//! what a stream holds whatever its pack id.
 //!
 //! # Guarantees
 //!

@@ -28,18 +28,20 @@ pub(crate) struct PlainCar {
     cut: Option<car::Error>,
 }
 
-/// A file from some byte on. Reads fail once a signal has come.
+/// Some bytes of a file. Reads fail once a signal has come.
 #[derive(Clone)]
 struct Stored {
     file: Arc<File>,
     start: u64,
+    end: u64,
 }
 
 impl PlainCar {
     /// Reads the header, and finds all blocks where no index does. A CAR that is cut keeps the blocks before the cut, and has
     /// [`faults`](Self::faults).
     pub(crate) fn open(file: File) -> anyhow::Result<Self> {
-        let file = Stored { file: Arc::new(file), start: 0 };
+        let end = layer::ReadAt::size(&file)?;
+        let file = Stored { file: Arc::new(file), start: 0, end };
         let (blocks, v2, cut) = match IndexedCar::open(file.clone()) {
             Ok(blocks) => {
                 let v2 = blocks.v2_header().copied();
@@ -47,7 +49,8 @@ impl PlainCar {
             }
             Err(error) => match cut_v2(&file)? {
                 Some(v2) => {
-                    let payload = Stored { start: v2.data_offset, ..file.clone() };
+                    let (start, end) = (v2.data_offset, v2.data_end().min(end));
+                    let payload = Stored { start, end, ..file.clone() };
                     (IndexedCar::open(payload)?, Some(v2), Some(error))
                 }
                 None => return Err(error.into()),
@@ -89,8 +92,8 @@ impl PlainCar {
     /// The index of a CARv2 that has a usable one.
     pub(crate) fn index(&self) -> Option<Index<impl car::ReadAt>> {
         let v2 = self.v2.filter(|_| self.cut.is_none())?;
-        let size = car::ReadAt::size(&self.file).ok()?;
-        Index::open_range(self.file.clone(), v2.index_offset?..size, Some(v2.data_size)).ok()
+        let place = v2.index_offset?..self.file.end;
+        Index::open_range(self.file.clone(), place, Some(v2.data_size)).ok()
     }
 
     /// Compares the index with the blocks; `None` where there is no index to compare.
@@ -160,7 +163,7 @@ fn as_found<T>(found: car::Result<Option<T>>) -> io::Result<Option<T>> {
     }
 }
 
-/// The header of a CARv2 whose payload goes past the end of the file.
+/// The header of a CARv2 whose payload or index goes past the end of the file.
 fn cut_v2(file: &Stored) -> io::Result<Option<V2Header>> {
     const PRAGMA: usize = V2_PRAGMA.len();
     let mut front = [0; PRAGMA + V2Header::LEN];
@@ -170,21 +173,21 @@ fn cut_v2(file: &Stored) -> io::Result<Option<V2Header>> {
         return Ok(None);
     }
     let Some(header) = header.first_chunk() else { return Ok(None) };
-    let size = car::ReadAt::size(file)?;
+    let is_cut = V2Header::decode(header, Some(file.end)).is_err();
     let header = V2Header::decode(header, None).ok();
-    Ok(header.filter(|v2| v2.data_offset < size && size < v2.data_end()))
+    Ok(header.filter(|v2| is_cut && v2.data_offset < file.end))
 }
 
 impl car::ReadAt for Stored {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         signals::check()?;
-        match self.start.checked_add(offset) {
-            Some(at) => layer::ReadAt::read_at(&*self.file, buf, at),
-            None => Ok(0),
-        }
+        let at = self.start.saturating_add(offset);
+        let most =
+            usize::try_from(self.end.saturating_sub(at)).unwrap_or(usize::MAX).min(buf.len());
+        layer::ReadAt::read_at(&*self.file, &mut buf[..most], at)
     }
 
     fn size(&self) -> io::Result<u64> {
-        Ok(layer::ReadAt::size(&*self.file)?.saturating_sub(self.start))
+        Ok(self.end.saturating_sub(self.start))
     }
 }

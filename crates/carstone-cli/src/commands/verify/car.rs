@@ -28,7 +28,7 @@ pub(super) fn check(mut file: File, findings: &mut Findings<'_>) -> anyhow::Resu
     };
     let entries = files(&car, findings)?;
     let what = match indexed {
-        Some(_) => format!("a plain CARv2, {} entries of its index", indexed.unwrap_or_default()),
+        Some(entries) => format!("a plain CARv2, {entries} entries of its index"),
         None if car.v2().is_some() => "a plain CARv2 without index".to_owned(),
         None => "a plain CAR".to_owned(),
     };
