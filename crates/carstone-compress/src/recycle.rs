@@ -100,8 +100,9 @@ fn fresh<T: Clone + Default + 'static>(len: usize) -> Vec<T> {
     if TypeId::of::<T>() != TypeId::of::<Command>() {
         return vec![T::default(); len]; // Zeros come from the system untouched.
     }
-    // The array of commands grows step by step, each time into another one.
-    let mut cells = Vec::with_capacity(len.next_power_of_two());
+    // The array of commands grows step by step. What is not used of it is not touched; and that pieces of megabytes are never given
+    // back keeps the allocator from carving small pieces out of their place.
+    let mut cells = Vec::with_capacity(len.max(COMMANDS));
     cells.resize(len, T::default());
     cells
 }
@@ -127,6 +128,8 @@ impl<T> SliceWrapperMut<T> for Cells<T> {
     }
 }
 
+/// As many commands as a block of 4 MiB hardly has.
+const COMMANDS: usize = 1 << 20;
 /// Smaller pieces come from the heap at once.
 const SMALLEST: usize = 4 << 10;
 

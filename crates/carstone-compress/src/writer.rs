@@ -72,7 +72,8 @@ impl<W: Write> CompressWriter<W> {
         let slot = options.layer_slot();
         let threads = if options.threads == 0 { default_threads() } else { options.threads };
         let encoder = Encoder::new(options.codec);
-        let spare = Arc::new(Buffers::new(MAX_SPARE));
+        let blocks = options.budget / options.block_size as usize;
+        let spare = Arc::new(Buffers::new(blocks.saturating_add(1)));
         let given_back = Arc::clone(&spare);
         let pool = Pool::new(threads, move |block| seal(&encoder, block, &given_back));
         Ok(Self {
@@ -356,4 +357,3 @@ fn random_pack_id() -> io::Result<PackId> {
 }
 
 const GROW_UP_TO: usize = 64 << 10;
-const MAX_SPARE: usize = 1;

@@ -50,13 +50,16 @@ pub fn mixed(root: &Path, goal: Goal) -> anyhow::Result<(PathBuf, String)> {
 fn make(root: &Path, goal: Goal, tree: &Path) -> anyhow::Result<String> {
     let toolchain = toolchain()?;
     let mut taker = Taker { tree, files: 0, bytes: 0 };
-    // More than half of the files and two fifths of the bytes are source code; a hundredth of the files may be large.
+    // As on a disk: source code, documentation, what programs share (names that repeat in every language, texts, pictures, pages that
+    // are compressed already), and a hundredth of the files that are programs and libraries.
     let sources = candidates(&dependency_folders(root)?, "src", 0)?;
-    let (source_files, source_bytes) =
-        taker.take(sources, goal.files * 56 / 100, goal.bytes * 2 / 5)?;
+    let (source_files, source_bytes) = taker.take(sources, goal.files / 4, goal.bytes / 4)?;
     let documents = candidates(&[toolchain.join("share/doc")], "doc", 0)?;
+    let (document_files, document_bytes) =
+        taker.take(documents, goal.files * 15 / 100, goal.bytes * 15 / 100)?;
+    let shared = candidates(&[PathBuf::from("/usr/share")], "usr", 0)?;
     let files = (goal.files * 99 / 100).saturating_sub(taker.files);
-    let (document_files, document_bytes) = taker.take(documents, files, goal.bytes * 2 / 5)?;
+    let (shared_files, shared_bytes) = taker.take(shared, files, goal.bytes * 35 / 100)?;
     let binaries = candidates(&[toolchain.join("lib"), toolchain.join("bin")], "lib", 100_000)?;
     let files = goal.files.saturating_sub(taker.files);
     let bytes = (goal.bytes * 199 / 200).saturating_sub(taker.bytes);
@@ -65,10 +68,11 @@ fn make(root: &Path, goal: Goal, tree: &Path) -> anyhow::Result<String> {
     let mb = |bytes: u64| bytes as f64 / 1e6;
     Ok(format!(
         "sources of dependencies ({source_files} files, {:.0} MB), toolchain documentation \
-         ({document_files}, {:.0} MB), programs and libraries of the toolchain ({binary_files}, {:.0} MB), \
+         ({document_files}, {:.0} MB), shared data of the system ({shared_files}, {:.0} MB), programs and libraries of the toolchain ({binary_files}, {:.0} MB), \
          made-up text, JSON and noise ({made_files}, {:.0} MB)",
         mb(source_bytes),
         mb(document_bytes),
+        mb(shared_bytes),
         mb(binary_bytes),
         mb(made_bytes),
     ))
