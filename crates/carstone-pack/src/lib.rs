@@ -25,7 +25,8 @@
 //! index are blocks of their own in it. For compressed and encrypted packs in files take the `carstone` facade, which puts the layers together.
 //!
 //! [`PlainWriter`] takes the same entries and writes the same DAG as a plain CAR, for other tools; with the feature `fs`, `fs::add_tree`
-//! feeds either from the file system. [`PackOptions::profile`] decides how files are cut and directories laid out.
+//! feeds either from the file system. [`PackOptions::profile`] decides how files are cut and directories laid out. [`Fingerprint`] tells
+//! what a stream holds whatever its pack id.
 //!
 //! # Guarantees
 //!
@@ -45,6 +46,7 @@
 
 mod entry;
 mod error;
+mod fingerprint;
 #[cfg(feature = "fs")]
 pub mod fs;
 #[cfg(fuzzing)]
@@ -65,6 +67,7 @@ mod writer;
 
 pub use entry::{Announced, EntryKind, Listed, Metadata, Run, Timestamp};
 pub use error::{Error, ErrorKind};
+pub use fingerprint::Fingerprint;
 pub use path::{MAX_PATH, PathFault, check_path, compare_paths, is_within, split_path};
 pub use pipe::PlainPipe;
 pub use plain::PlainWriter;
