@@ -43,6 +43,7 @@
 //!
 //! - `fs`: walks and restores trees of the file system.
 
+mod block_map;
 mod entry;
 mod error;
 #[cfg(feature = "fs")]
