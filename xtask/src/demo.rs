@@ -3,14 +3,16 @@
 
 #![expect(clippy::print_stdout, reason = "what the demo prints is its result")]
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+
+use crate::process::build_carstone;
+use crate::snapshot::{Compare, compare, snapshot};
+use crate::sources::dependency_sources;
 
 /// What to pack.
 #[derive(clap::Args)]
@@ -30,8 +32,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
         fs::remove_dir_all(&work).context("cannot clear target/demo")?;
     }
     fs::create_dir_all(&work)?;
-    crate::cargo(root).args(["build", "--release", "--package", "carstone-cli"]).run()?;
-    let demo = Demo { binary: root.join("target/release/carstone"), work };
+    let demo = Demo { binary: build_carstone(root)?, work };
     let tree = snapshot(&input)?;
     let plain: u64 = tree.values().map(|item| item.len).sum();
     let files = tree.values().filter(|item| item.sha.is_some()).count();
@@ -67,7 +68,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
         &["extract", "-q", "-i", path(&identity)?, "-C", path(&out)?, path(&pack)?],
     )?;
     demo.step("verify", &["verify", "-q", "-i", path(&identity)?, path(&pack)?])?;
-    compare(&tree, &snapshot(&out)?)?;
+    compare(&tree, &snapshot(&out)?, Compare::Everything)?;
     println!("compare  every name, mode, time and byte is the same");
     Ok(())
 }
@@ -96,82 +97,6 @@ impl Demo {
         println!("{name:8} {}", seconds(start.elapsed()));
         Ok(output.stdout)
     }
-}
-
-/// What a tree holds, by relative path.
-type Tree = BTreeMap<PathBuf, Item>;
-
-#[derive(PartialEq, Eq)]
-struct Item {
-    mode: u32,
-    mtime: (i64, i64),
-    len: u64,
-    /// Hash of the content, for files.
-    sha: Option<[u8; 32]>,
-    target: Option<PathBuf>,
-}
-
-fn snapshot(folder: &Path) -> anyhow::Result<Tree> {
-    use std::os::unix::fs::MetadataExt;
-    let (mut tree, mut folders) = (Tree::new(), vec![folder.to_owned()]);
-    while let Some(current) = folders.pop() {
-        let items = fs::read_dir(&current).with_context(|| format!("{}", current.display()))?;
-        for item in items {
-            let path = item?.path();
-            let metadata = path.symlink_metadata()?;
-            let kind = metadata.file_type();
-            if kind.is_dir() {
-                folders.push(path.clone());
-            }
-            let is_file = kind.is_file();
-            let entry = Item {
-                mode: metadata.mode(),
-                mtime: (metadata.mtime(), metadata.mtime_nsec()),
-                len: if is_file { metadata.len() } else { 0 },
-                sha: is_file.then(|| hash(&path)).transpose()?,
-                target: kind.is_symlink().then(|| fs::read_link(&path)).transpose()?,
-            };
-            tree.insert(path.strip_prefix(folder)?.to_owned(), entry);
-        }
-    }
-    Ok(tree)
-}
-
-fn hash(path: &Path) -> anyhow::Result<[u8; 32]> {
-    use sha2::{Digest, Sha256};
-    let mut file = File::open(path).with_context(|| format!("{}", path.display()))?;
-    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hasher.finalize().into()),
-            n => hasher.update(&buffer[..n]),
-        }
-    }
-}
-
-fn compare(before: &Tree, after: &Tree) -> anyhow::Result<()> {
-    for (name, item) in before {
-        let other = after.get(name).with_context(|| format!("{} is missing", name.display()))?;
-        ensure!(item == other, "{} is not the same", name.display());
-    }
-    let extra = after.keys().find(|name| !before.contains_key(*name));
-    extra.map_or(Ok(()), |name| bail!("{} is new", name.display()))
-}
-
-/// The folder in which cargo keeps the sources of most dependencies.
-fn dependency_sources(root: &Path) -> anyhow::Result<PathBuf> {
-    let output = crate::cargo(root).args(["metadata", "--format-version", "1"]).output()?;
-    let metadata: serde_json::Value = serde_json::from_slice(&output)?;
-    let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
-    let manifests = packages.iter().filter_map(|package| package["manifest_path"].as_str());
-    let mut counts: BTreeMap<PathBuf, usize> = BTreeMap::new();
-    for manifest in manifests.map(Path::new).filter(|manifest| !manifest.starts_with(root)) {
-        if let Some(folder) = manifest.parent().and_then(Path::parent) {
-            *counts.entry(folder.to_owned()).or_default() += 1;
-        }
-    }
-    let most = counts.into_iter().max_by_key(|(_, count)| *count);
-    Ok(most.context("no dependency has sources on this machine")?.0)
 }
 
 fn path(path: &Path) -> anyhow::Result<&str> {

@@ -1,8 +1,20 @@
 //! Chores of the carstone workspace: `cargo xtask <task>`. Each task is a file of its own.
 
+mod compare;
 mod consumers;
 mod demo;
+mod fuzz;
+mod interop;
+mod made;
+mod measure;
+mod memory;
 mod process;
+mod rig;
+mod scale;
+mod seeded;
+mod shm;
+mod snapshot;
+mod sources;
 mod vectors;
 
 use std::path::{Path, PathBuf};
@@ -21,10 +33,23 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Measure carstone beside programs that do a similar job
+    Compare(compare::Arguments),
     /// Build and run the programs in tests/consumers
     Consumers,
     /// Pack a real tree, list it, read from its middle, restore and compare it
     Demo(demo::Arguments),
+    /// Build the fuzz targets and run each for a while
+    Fuzz(fuzz::Arguments),
+    /// Try carstone with programs of others, both ways
+    Interop(interop::Arguments),
+    /// Run a program and tell what it used
+    #[command(hide = true)]
+    Measured(measure::Arguments),
+    /// Measure the most memory that carstone takes
+    Memory(memory::Arguments),
+    /// Measure how time and memory grow with entries and bytes
+    Scale(scale::Arguments),
     /// Make the test vectors anew with the independent Python implementation
     Vectors(vectors::Arguments),
 }
@@ -32,8 +57,14 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     let root = workspace_root()?;
     match Arguments::parse().task {
+        Task::Compare(arguments) => compare::run(&root, &arguments),
         Task::Consumers => consumers::run(&root),
         Task::Demo(arguments) => demo::run(&root, &arguments),
+        Task::Fuzz(arguments) => fuzz::run(&root, &arguments),
+        Task::Interop(arguments) => interop::run(&root, &arguments),
+        Task::Measured(arguments) => measure::run(&arguments),
+        Task::Memory(arguments) => memory::run(&root, &arguments),
+        Task::Scale(arguments) => scale::run(&root, &arguments),
         Task::Vectors(arguments) => vectors::run(&root, &arguments),
     }
 }

@@ -1,10 +1,20 @@
 //! Runs cargo, and fails with the command when it fails.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
+
+/// Builds the command with all optimisations and returns its path.
+pub fn build_carstone(root: &Path) -> anyhow::Result<PathBuf> {
+    cargo(root).args(["build", "--quiet", "--release", "--package", "carstone-cli"]).run()?;
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root.join("target"), |folder| root.join(folder));
+    let program = target.join("release").join(format!("carstone{}", std::env::consts::EXE_SUFFIX));
+    ensure!(program.exists(), "the build left no {}", program.display());
+    Ok(program)
+}
 
 /// A cargo command in the workspace's folder.
 pub struct Cargo(Command);

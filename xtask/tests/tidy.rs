@@ -142,7 +142,7 @@ fn read_toml(path: &Path) -> toml::Table {
 fn sources() -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders: Vec<_> =
-        ["crates", "xtask", "benches", "tests"].map(|name| root().join(name)).into();
+        ["crates", "xtask", "benches", "tests", "fuzz"].map(|name| root().join(name)).into();
     while let Some(folder) = folders.pop() {
         for item in fs::read_dir(folder).expect("a readable folder") {
             let path = item.expect("a readable folder").path();

@@ -19,6 +19,8 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     offset: Option<u64>,
+    /// Where in the file the bytes start that the offset is counted from.
+    base: u64,
 }
 
 /// What went wrong.
@@ -33,8 +35,28 @@ pub enum ErrorKind {
     BadVarint(Part),
     /// The header is not what the format asks for; the text says what is wrong.
     BadHeader(&'static str),
-    /// The header is that of another version of the format; 2 is CARv2.
+    /// The header is that of another version of the format than the reader takes; 2 is CARv2.
     UnsupportedVersion(u64),
+    /// The header of a CARv2 contradicts itself or the length of the file; the text says how.
+    BadV2Header(&'static str),
+    /// The header of a CARv2 states no data: whoever wrote it did not come to the end.
+    Unfinished,
+    /// An index has a codec that is not known here. Old files have indexes without a codec, whose first number is taken for one.
+    UnknownIndex(u64),
+    /// An index is not what its format asks for; the text says what is wrong.
+    BadIndex(&'static str),
+    /// The index has an offset at which there is no section with the CID that it is said to have.
+    StaleIndex,
+    /// A block was not found, but it may be behind the fault that stopped the scan of the CAR at this offset.
+    NotAllScanned,
+    /// What was written is not as long as was said before ([`CarFileWriter::sized`](crate::CarFileWriter::sized)).
+    #[non_exhaustive]
+    PayloadLength {
+        /// The length that was said.
+        said: u64,
+        /// The length that was written, or would be.
+        found: u64,
+    },
     /// A section has the length zero, which the format does not define (some writers pad with such sections).
     EmptySection,
     /// The CID of a section or root is not valid; the text says what is wrong.
@@ -99,11 +121,19 @@ pub enum Part {
     Digest,
     /// The data of a block.
     Data,
+    /// The header of a CARv2, from its first byte to where the payload starts.
+    V2Header,
+    /// The CARv1 inside of a CARv2.
+    Payload,
+    /// An index. For [`TooLarge`](ErrorKind::TooLarge): the number of its buckets.
+    Index,
+    /// An entry of an index.
+    IndexEntry,
 }
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind) -> Self {
-        Error(Box::new(Inner { kind, offset: None }))
+        Error(Box::new(Inner { kind, offset: None, base: 0 }))
     }
 
     pub(crate) fn at(kind: ErrorKind, offset: u64) -> Self {
@@ -115,18 +145,30 @@ impl Error {
         &self.0.kind
     }
 
-    /// Where: the byte offset, from the start of the CAR, of the section or header concerned.
-    /// For [`Truncated`](ErrorKind::Truncated) and [`Io`](ErrorKind::Io) it is the offset at which the bytes stop.
+    /// Where: the byte offset of the section or header concerned. For [`Truncated`](ErrorKind::Truncated) and
+    /// [`Io`](ErrorKind::Io) it is the offset at which the bytes stop.
     ///
+    /// Inside of the payload of a CARv2 it is counted from there, as the offsets of sections are, else from the start of the CAR.
     /// `None` from functions that are given single blocks or sections and know no place.
     pub fn offset(&self) -> Option<u64> {
         self.0.offset
+    }
+
+    /// The [`offset`](Self::offset) counted from the start of the CAR in any case. It is the one in the message.
+    pub fn file_offset(&self) -> Option<u64> {
+        self.0.offset.map(|offset| offset.saturating_add(self.0.base))
     }
 
     /// The same error at this offset, for callers of [`parse_section`](crate::parse_section) and [`verify`](crate::verify) who know the place.
     #[must_use]
     pub fn with_offset(mut self, offset: u64) -> Self {
         self.0.offset = Some(offset);
+        self
+    }
+
+    /// The same error with its offset counted from this place in the file.
+    pub(crate) fn with_base(mut self, base: u64) -> Self {
+        self.0.base = base;
         self
     }
 
@@ -159,17 +201,29 @@ impl fmt::Display for Error {
             ErrorKind::Truncated(part) => write!(f, "the CAR stops inside {part}")?,
             ErrorKind::BadVarint(part) => write!(f, "malformed varint in {part}")?,
             ErrorKind::BadHeader(what) => write!(f, "invalid CAR header: {what}")?,
-            ErrorKind::UnsupportedVersion(2) => {
-                f.write_str("CARv2 is not supported by this reader")?
-            }
+            ErrorKind::UnsupportedVersion(2) => f.write_str("CARv2, where CARv1 is expected")?,
             ErrorKind::UnsupportedVersion(version) => {
                 write!(f, "CAR version {version} is not supported")?
+            }
+            ErrorKind::BadV2Header(what) => write!(f, "invalid CARv2 header: {what}")?,
+            ErrorKind::Unfinished => f.write_str("unfinished CARv2: its header states no data")?,
+            ErrorKind::UnknownIndex(codec) => write!(f, "index codec {codec:#x} is not known")?,
+            ErrorKind::BadIndex(what) => write!(f, "invalid index: {what}")?,
+            ErrorKind::StaleIndex => f.write_str("the index leads to another block")?,
+            ErrorKind::NotAllScanned => {
+                f.write_str("no such block is found before the fault that ends the CAR")?
+            }
+            ErrorKind::PayloadLength { said, found } => {
+                write!(f, "payload of {found} bytes, where {said} were announced")?
             }
             ErrorKind::EmptySection => f.write_str("section of length zero")?,
             ErrorKind::BadCid(what) => write!(f, "invalid CID: {what}")?,
             ErrorKind::CidOverrun => f.write_str("CID runs past the end of its section")?,
             ErrorKind::TooLarge { part: Part::Roots, size, limit } => {
                 write!(f, "{size} roots or more, over the limit of {limit}")?
+            }
+            ErrorKind::TooLarge { part: Part::Index, size, limit } => {
+                write!(f, "index with {size} buckets or more, over the limit of {limit}")?
             }
             ErrorKind::TooLarge { part, size, limit } => {
                 write!(f, "{part} of {size} bytes is over the limit of {limit}")?
@@ -189,7 +243,7 @@ impl fmt::Display for Error {
             }
             ErrorKind::Broken => f.write_str("an earlier error has stopped this CAR")?,
         }
-        match self.0.offset {
+        match self.file_offset() {
             Some(offset) => write!(f, " at byte {offset}"),
             None => Ok(()),
         }
@@ -206,6 +260,10 @@ impl fmt::Display for Part {
             Part::Cid => "a CID",
             Part::Digest => "a digest",
             Part::Data => "the data of a block",
+            Part::V2Header => "the CARv2 header",
+            Part::Payload => "the payload",
+            Part::Index => "the index",
+            Part::IndexEntry => "an index entry",
         })
     }
 }
@@ -224,10 +282,12 @@ impl From<Error> for io::Error {
         let kind = match &error.0.kind {
             ErrorKind::Io(cause) => cause.kind(),
             ErrorKind::Truncated(_) | ErrorKind::NeedMore { .. } => io::ErrorKind::UnexpectedEof,
-            ErrorKind::UnsupportedVersion(_) | ErrorKind::Unverifiable { .. } => {
-                io::ErrorKind::Unsupported
+            ErrorKind::UnsupportedVersion(_)
+            | ErrorKind::UnknownIndex(_)
+            | ErrorKind::Unverifiable { .. } => io::ErrorKind::Unsupported,
+            ErrorKind::HeaderLength { .. } | ErrorKind::PayloadLength { .. } => {
+                io::ErrorKind::InvalidInput
             }
-            ErrorKind::HeaderLength { .. } => io::ErrorKind::InvalidInput,
             ErrorKind::Broken => io::ErrorKind::Other,
             _ => io::ErrorKind::InvalidData,
         };

@@ -39,8 +39,24 @@ impl Header {
         if body.len() > limits.header {
             return Err(too_large(body.len() as u64, limits));
         }
-        Decoder { rest: body, limits }.header().map_err(|kind| Error::at(kind, 0))
+        match decode_first(body, limits)? {
+            First::V1(header) => Ok(header),
+            First::V2 => Err(Error::at(ErrorKind::UnsupportedVersion(2), 0)),
+        }
     }
+}
+
+/// What stands at the start of a file.
+pub(crate) enum First {
+    /// The header of a CARv1.
+    V1(Header),
+    /// The pragma of a CARv2, which has no other canonical form than its 11 bytes.
+    V2,
+}
+
+/// Decodes the map at the start of a file, of either version.
+pub(crate) fn decode_first(body: &[u8], limits: &Limits) -> Result<First> {
+    Decoder { rest: body, limits }.first().map_err(|kind| Error::at(kind, 0))
 }
 
 /// The bytes of a header with these roots, with its length varint.
@@ -64,6 +80,15 @@ pub(crate) fn encode(roots: &[Cid]) -> Vec<u8> {
     out.extend_from_slice(b"\x67version\x01");
     debug_assert_eq!(out.len(), length_len + body);
     out
+}
+
+/// Checks the length of a header, as its varint states it.
+pub(crate) fn check_len(len: u64, limits: &Limits) -> Result<usize> {
+    if len == 0 {
+        return Err(Error::at(ErrorKind::BadHeader("its length is zero"), 0));
+    }
+    let checked = usize::try_from(len).ok().filter(|&len| len <= limits.header);
+    checked.ok_or_else(|| too_large(len, limits))
 }
 
 /// The error for a header that is longer than the limit.
@@ -120,7 +145,7 @@ struct Decoder<'a> {
 type Step<T> = Result<T, ErrorKind>;
 
 impl<'a> Decoder<'a> {
-    fn header(&mut self) -> Step<Header> {
+    fn first(&mut self) -> Step<First> {
         let keys = self.expect(MAP, "it is not a map")?;
         let (mut roots, mut version) = (None, None);
         for _ in 0..keys {
@@ -139,8 +164,10 @@ impl<'a> Decoder<'a> {
         }
         match (version, roots) {
             (None, _) => bad("it has no version"),
-            (Some(1), Some(roots)) => Ok(Header { roots }),
+            (Some(1), Some(roots)) => Ok(First::V1(Header { roots })),
             (Some(1), None) => bad("it has no roots"),
+            (Some(2), None) => Ok(First::V2),
+            (Some(2), Some(_)) => bad("it is the pragma of a CARv2, and has roots"),
             (Some(version), _) => Err(ErrorKind::UnsupportedVersion(version)),
         }
     }

@@ -56,7 +56,7 @@ fn keys_may_stand_in_either_order() {
 
 #[test]
 fn other_versions_are_named() {
-    refused(b"\xa1\x67version\x02", "CARv2 is not supported by this reader");
+    refused(b"\xa1\x67version\x02", "CARv2, where CARv1 is expected");
     refused(b"\xa1\x67version\x03", "CAR version 3 is not supported");
     refused(b"\xa2\x65roots\x80\x67version\x00", "CAR version 0 is not supported");
 }

@@ -7,11 +7,13 @@ pub(crate) struct Input<R> {
     buf: Box<[u8]>,
     start: usize,
     end: usize,
-    /// Offset in the CAR of `buf[start]`.
+    /// Offset of `buf[start]`: in the file at first, in the payload once that has been entered.
     position: u64,
+    /// Offset at which the payload ends. The buffer never goes further.
+    limit: u64,
     /// How many bytes are read ahead at most. Little between large bodies, which would be copied twice otherwise.
     ahead: usize,
-    /// Offset in the CAR up to which the stream is known to go, from when somebody has asked; 0 before.
+    /// Offset up to which the stream is known to go, from when somebody has asked; 0 before.
     stream_end: u64,
 }
 
@@ -23,6 +25,7 @@ impl<R> Input<R> {
             start: 0,
             end: 0,
             position: 0,
+            limit: u64::MAX,
             ahead: BUF_LEN,
             stream_end: 0,
         }
@@ -42,6 +45,23 @@ impl<R> Input<R> {
 
     pub(crate) fn into_inner(self) -> R {
         self.inner
+    }
+
+    /// The payload starts here, and is `len` bytes long: from now on there is nothing else.
+    pub(crate) fn enter_payload(&mut self, len: u64) {
+        (self.position, self.limit, self.stream_end) = (0, len, 0);
+        self.end = self.start + self.room(self.end - self.start);
+    }
+
+    /// Whether the input ends although the payload should go on.
+    pub(crate) fn is_short(&self) -> bool {
+        self.limit != u64::MAX && self.position < self.limit
+    }
+
+    /// The part of `len` bytes from the position on that the payload has.
+    fn room(&self, len: usize) -> usize {
+        let rest = self.limit.saturating_sub(self.position);
+        usize::try_from(rest).map_or(len, |rest| len.min(rest))
     }
 
     /// Tells how long the body of the current section is: the next one is likely to be alike.
@@ -67,6 +87,10 @@ impl<R: Read> Input<R> {
             self.end -= self.start;
             self.start = 0;
             let until = self.end.max(self.ahead.max(len)).min(self.buf.len());
+            let until = self.room(until).max(self.end);
+            if until == self.end {
+                return Ok(false);
+            }
             let read = retry(&mut self.inner, |inner| inner.read(&mut self.buf[self.end..until]))?;
             if read == 0 {
                 return Ok(false);
@@ -118,7 +142,10 @@ impl<R: Read> Input<R> {
             }
             (self.start, self.end) = (0, 0);
             // No further than the body and what is read ahead in any case.
-            let until = len.saturating_add(self.ahead).min(self.buf.len());
+            let until = self.room(len.saturating_add(self.ahead).min(self.buf.len()));
+            if until == 0 {
+                return Ok(false);
+            }
             let read = retry(&mut self.inner, |inner| inner.read(&mut self.buf[..until]))?;
             if read == 0 {
                 return Ok(false);
@@ -131,7 +158,12 @@ impl<R: Read> Input<R> {
     /// them, sources that can do so read the next head in the same call.
     fn read_body(&mut self, out: &mut [u8], rest: usize) -> io::Result<usize> {
         let ahead = if out.len() == rest { self.ahead } else { 0 };
-        let room = out.len();
+        let room = self.room(out.len());
+        let ahead = self.room(room.saturating_add(ahead)) - room;
+        if room == 0 {
+            return Ok(0);
+        }
+        let out = &mut out[..room];
         let read = retry(&mut self.inner, |inner| {
             let head = &mut self.buf[..ahead];
             inner.read_vectored(&mut [IoSliceMut::new(out), IoSliceMut::new(head)])
@@ -147,7 +179,7 @@ impl<R: Read + Seek> Input<R> {
     /// Drops the next `len` bytes by seeking over them. `false` if the stream ends before, which is where the position is then.
     pub(crate) fn skip(&mut self, len: usize) -> io::Result<bool> {
         let ready = len.min(self.end - self.start);
-        if len - ready <= SMALL_BODY {
+        if len - ready <= SMALL_BODY || self.room(self.end - self.start + 1) == ready {
             return self.discard(len); // A seek would cost more than it saves.
         }
         let target = self.position.saturating_add(len as u64);
@@ -161,22 +193,22 @@ impl<R: Read + Seek> Input<R> {
         Ok(true)
     }
 
-    /// Whether the stream goes on to this offset in the CAR. If not, the position is its end from now on.
+    /// Whether the payload goes on to this offset. If not, the position is its end from now on.
     fn reaches(&mut self, target: u64) -> io::Result<bool> {
-        if target <= self.stream_end {
+        if target <= self.stream_end.min(self.limit) {
             return Ok(true);
         }
         // Asked for the first time, or the stream has grown meanwhile.
         self.stream_end = self.find_end()?;
-        if target <= self.stream_end {
+        if target <= self.stream_end.min(self.limit) {
             return Ok(true);
         }
-        self.position = self.stream_end;
+        self.position = self.stream_end.min(self.limit);
         (self.start, self.end) = (0, 0);
         Ok(false)
     }
 
-    /// The offset in the CAR at which the stream ends.
+    /// The offset at which the stream ends.
     fn find_end(&mut self) -> io::Result<u64> {
         let here = self.inner.stream_position()?;
         let end = self.inner.seek(SeekFrom::End(0))?;

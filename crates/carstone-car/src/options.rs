@@ -65,6 +65,8 @@ pub struct ReaderOptions {
     pub limits: Limits,
     /// Whether a section of length zero ends the data, instead of being an error. Some writers pad their files with zeros.
     pub zero_section_is_end: bool,
+    /// Whether a CARv2 is refused, for places where the format asks for a CARv1.
+    pub only_v1: bool,
     verification: Verification,
 }
 
@@ -93,6 +95,13 @@ impl ReaderOptions {
     #[must_use]
     pub fn zero_section_is_end(mut self, yes: bool) -> Self {
         self.zero_section_is_end = yes;
+        self
+    }
+
+    /// Sets whether a CARv2 is refused.
+    #[must_use]
+    pub fn only_v1(mut self, yes: bool) -> Self {
+        self.only_v1 = yes;
         self
     }
 

@@ -1,18 +1,22 @@
 //! Reading a CAR from front to back.
 
 use std::fmt;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::iter::FusedIterator;
 
 use crate::Cid;
 use crate::error::{Error, ErrorKind, Part, Result};
-use crate::header::{self, Header};
+use crate::header::Header;
 use crate::input::Input;
+use crate::open::{self, Opened};
 use crate::options::ReaderOptions;
 use crate::section::{self, Block, Head, Section};
-use crate::varint::{self, Varint};
+use crate::v2::V2Header;
 
-/// Reads the blocks of a CARv1 stream one after the other, and verifies them.
+/// Reads the blocks of a CAR one after the other, and verifies them.
+///
+/// Of a CARv2 it reads the payload: padding is skipped, and neither index nor anything else behind the payload is looked at. All
+/// offsets are those in the payload, which starts at [`payload_start`](Self::payload_start) in the file.
 ///
 /// Memory is bounded by one section, whatever the stream says: buffers grow as bytes arrive. No buffering is needed below, for
 /// large bodies are read straight to where they are wanted.
@@ -36,7 +40,7 @@ use crate::varint::{self, Varint};
 /// ```
 pub struct CarReader<R> {
     input: Input<R>,
-    header: Header,
+    opened: Opened,
     options: ReaderOptions,
     state: State,
 }
@@ -49,7 +53,7 @@ enum State {
 }
 
 impl<R: Read> CarReader<R> {
-    /// Reads the header. The CAR starts where `inner` stands, and all offsets are counted from there.
+    /// Reads the header. The CAR starts where `inner` stands.
     pub fn open(inner: R) -> Result<Self> {
         CarReader::with_options(inner, ReaderOptions::default())
     }
@@ -57,21 +61,36 @@ impl<R: Read> CarReader<R> {
     /// Reads the header, with options.
     pub fn with_options(inner: R, options: ReaderOptions) -> Result<Self> {
         let mut input = Input::new(inner);
-        let header = read_header(&mut input, &options)?;
-        Ok(CarReader { input, header, options, state: State::Reading })
+        let opened = open::open(&mut input, &options, None, Input::discard)?;
+        Ok(CarReader { input, opened, options, state: State::Reading })
     }
 
     /// The header.
     pub fn header(&self) -> &Header {
-        &self.header
+        &self.opened.header
+    }
+
+    /// The version of the format: 1 or 2.
+    pub fn version(&self) -> u64 {
+        if self.opened.v2.is_some() { 2 } else { 1 }
+    }
+
+    /// The header of a CARv2, `None` for a CARv1.
+    pub fn v2_header(&self) -> Option<&V2Header> {
+        self.opened.v2.as_ref()
+    }
+
+    /// Where the payload starts, counted from the start of the CAR: 0 for a CARv1.
+    pub fn payload_start(&self) -> u64 {
+        self.opened.payload_start()
     }
 
     /// The roots, as the header has them. They need not be among the blocks.
     pub fn roots(&self) -> &[Cid] {
-        &self.header.roots
+        &self.opened.header.roots
     }
 
-    /// The offset of the next section, in bytes from the start of the CAR. At the end: the length of the CAR.
+    /// The offset of the next section, in bytes from the start of the payload. At the end: the length of the payload.
     pub fn position(&self) -> u64 {
         self.input.position()
     }
@@ -84,6 +103,10 @@ impl<R: Read> CarReader<R> {
     /// Gives the source back. It may have been read further than [`position`](Self::position).
     pub fn into_inner(self) -> R {
         self.input.into_inner()
+    }
+
+    pub(crate) fn into_opened(self) -> Opened {
+        self.opened
     }
 
     /// The next block, verified, or `None` at the end. [`read_block`](Self::read_block) does not allocate for each.
@@ -117,13 +140,21 @@ impl<R: Read> CarReader<R> {
     fn read_verified(&mut self, data: &mut Vec<u8>) -> Result<Option<Section>> {
         let section = self.next(|input, len| input.read_into(data, len))?;
         if let Some(section) = &section {
-            section::check(section, data, self.options.verification())?;
+            section::check(section, data, self.options.verification())
+                .map_err(|error| error.with_base(self.payload_start()))?;
         }
         Ok(section)
     }
 
     /// Reads the next head, and has `body` do what is to be done with the data. `body` says whether all of it was there.
     fn next(
+        &mut self,
+        body: impl FnOnce(&mut Input<R>, usize) -> io::Result<bool>,
+    ) -> Result<Option<Section>> {
+        self.next_inside(body).map_err(|error| error.with_base(self.payload_start()))
+    }
+
+    fn next_inside(
         &mut self,
         body: impl FnOnce(&mut Input<R>, usize) -> io::Result<bool>,
     ) -> Result<Option<Section>> {
@@ -164,7 +195,13 @@ impl<R: Read> CarReader<R> {
             };
             match self.input.fill(need) {
                 Ok(true) => {}
-                Ok(false) if self.input.buffered().is_empty() => return Ok(None),
+                Ok(false) if self.input.buffered().is_empty() => {
+                    // A CARv2 says how long its payload is.
+                    return match self.input.is_short() {
+                        true => Err(self.stopped(ErrorKind::Truncated(Part::Payload))),
+                        false => Ok(None),
+                    };
+                }
                 Ok(false) => {
                     let kind = section::truncated_head(self.input.buffered());
                     return Err(self.stopped(kind));
@@ -176,11 +213,26 @@ impl<R: Read> CarReader<R> {
 
     /// The error for a stream of which no more can be read than what has been.
     fn stopped(&self, kind: ErrorKind) -> Error {
-        stopped(&self.input, kind)
+        open::stopped(&self.input, kind)
     }
 }
 
 impl<R: Read + Seek> CarReader<R> {
+    /// Reads the header of a source that tells its length, which what a CARv2 says of itself is compared with. The CAR starts where
+    /// `inner` stands, and goes to its end.
+    pub fn open_seekable(mut inner: R, options: ReaderOptions) -> Result<Self> {
+        let len = (|| {
+            let start = inner.stream_position()?;
+            let end = inner.seek(SeekFrom::End(0))?;
+            inner.seek(SeekFrom::Start(start))?;
+            Ok(end.saturating_sub(start))
+        })();
+        let len = len.map_err(|error| Error::at(ErrorKind::Io(error), 0))?;
+        let mut input = Input::new(inner);
+        let opened = open::open(&mut input, &options, Some(len), Input::skip)?;
+        Ok(CarReader { input, opened, options, state: State::Reading })
+    }
+
     /// The next section without its data, which is seeked over where that is faster, or `None` at the end. Nothing is verified,
     /// but a last section that is cut short is noticed.
     pub fn skip_section(&mut self) -> Result<Option<Section>> {
@@ -209,7 +261,8 @@ impl<'r, R: Read> IntoIterator for &'r mut CarReader<R> {
 impl<R> fmt::Debug for CarReader<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CarReader")
-            .field("header", &self.header)
+            .field("header", &self.opened.header)
+            .field("v2_header", &self.opened.v2)
             .field("position", &self.input.position())
             .field("options", &self.options)
             .field("state", &self.state)
@@ -258,41 +311,4 @@ fn next_item<R: Read>(reader: &mut CarReader<R>) -> Option<Result<Block>> {
         return None; // The error has been handed out.
     }
     reader.next_block().transpose()
-}
-
-/// Reads the header, with its length.
-fn read_header<R: Read>(input: &mut Input<R>, options: &ReaderOptions) -> Result<Header> {
-    let truncated = || ErrorKind::Truncated(Part::Header);
-    let len = loop {
-        match varint::decode(input.buffered()) {
-            Varint::Value(len, at) => {
-                input.consume(at);
-                break len;
-            }
-            Varint::Malformed => return Err(Error::at(ErrorKind::BadVarint(Part::Header), 0)),
-            Varint::Incomplete => match input.fill(input.buffered().len() + 1) {
-                Ok(true) => {}
-                Ok(false) => return Err(stopped(input, truncated())),
-                Err(error) => return Err(stopped(input, ErrorKind::Io(error))),
-            },
-        }
-    };
-    if len == 0 {
-        return Err(Error::at(ErrorKind::BadHeader("its length is zero"), 0));
-    }
-    let len = usize::try_from(len)
-        .ok()
-        .filter(|&len| len <= options.limits.header)
-        .ok_or_else(|| header::too_large(len, &options.limits))?;
-    let mut body = Vec::new();
-    match input.read_into(&mut body, len) {
-        Ok(true) => Header::decode(&body, &options.limits),
-        Ok(false) => Err(stopped(input, truncated())),
-        Err(error) => Err(stopped(input, ErrorKind::Io(error))),
-    }
-}
-
-fn stopped<R>(input: &Input<R>, kind: ErrorKind) -> Error {
-    let offset = input.position().saturating_add(input.buffered().len() as u64);
-    Error::at(kind, offset)
 }

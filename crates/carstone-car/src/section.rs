@@ -25,7 +25,7 @@ pub struct BlockRef<'a> {
     pub data: &'a [u8],
 }
 
-/// Where a section lies. Offsets are counted from the first byte of the CAR.
+/// Where a section lies. Offsets are counted from the first byte of the payload, which is the CAR itself if that is a CARv1.
 ///
 /// A section is its length as a varint, then the CID, then the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,6 +76,17 @@ pub fn parse_section(bytes: &[u8], limits: &Limits) -> Result<SectionHead> {
         Head::NeedMore(at_least) => Err(Error::new(ErrorKind::NeedMore { at_least })),
         Head::Bad(kind) => Err(Error::new(kind)),
     }
+}
+
+/// The length of a section, with its length varint, that holds this block.
+///
+/// ```
+/// use carstone_car::{cid_of, codec, section_len};
+/// assert_eq!(section_len(&cid_of(codec::RAW, b"hello"), 5), 1 + 36 + 5);
+/// ```
+pub fn section_len(cid: &Cid, data_len: u64) -> u64 {
+    let len = data_len.saturating_add(cid_bytes::encoded_len(cid) as u64);
+    len.saturating_add(varint::encoded_len(len) as u64)
 }
 
 impl Block {

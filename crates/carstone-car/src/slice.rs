@@ -4,12 +4,17 @@ use std::iter::FusedIterator;
 
 use crate::Cid;
 use crate::error::{Error, ErrorKind, Part, Result};
-use crate::header::{self, Header};
+use crate::header::{self, First, Header};
+use crate::index::Index;
+use crate::open::{self, Opened};
 use crate::options::ReaderOptions;
 use crate::section::{self, BlockRef, Head, Section};
+use crate::v2::{V2_PRAGMA, V2Header};
 use crate::varint::{self, Varint};
 
-/// A CARv1 in memory. Blocks borrow their data from it.
+/// A CAR in memory. Blocks borrow their data from it.
+///
+/// Of a CARv2, which must be there from its first byte to its last, all offsets are those in the payload.
 ///
 /// ```
 /// use carstone_car::{CarSlice, CarWriter, codec};
@@ -25,8 +30,10 @@ use crate::varint::{self, Varint};
 /// ```
 #[derive(Clone, Debug)]
 pub struct CarSlice<'a> {
+    file: &'a [u8],
+    /// The payload.
     bytes: &'a [u8],
-    header: Header,
+    opened: Opened,
     first: usize,
     options: ReaderOptions,
 }
@@ -38,6 +45,7 @@ pub struct CarSlice<'a> {
 pub struct SliceBlocks<'a> {
     bytes: &'a [u8],
     at: usize,
+    base: u64,
     options: ReaderOptions,
 }
 
@@ -49,41 +57,77 @@ impl<'a> CarSlice<'a> {
 
     /// Reads the header at the start of `bytes`, with options.
     pub fn with_options(bytes: &'a [u8], options: ReaderOptions) -> Result<Self> {
-        let truncated = || Error::at(ErrorKind::Truncated(Part::Header), bytes.len() as u64);
-        let (len, at) = match varint::decode(bytes) {
-            Varint::Value(0, _) => {
-                return Err(Error::at(ErrorKind::BadHeader("its length is zero"), 0));
+        let (first, at) = read_header(bytes, &options)?;
+        let v2 = match first {
+            First::V1(header) => {
+                let opened = Opened { header, v2: None };
+                return Ok(CarSlice { file: bytes, bytes, opened, first: at, options });
             }
-            Varint::Value(len, at) => (len, at),
-            Varint::Incomplete => return Err(truncated()),
-            Varint::Malformed => return Err(Error::at(ErrorKind::BadVarint(Part::Header), 0)),
+            First::V2 if options.only_v1 => {
+                return Err(Error::at(ErrorKind::UnsupportedVersion(2), 0));
+            }
+            First::V2 => {
+                let rest = bytes.get(at..).unwrap_or_default();
+                open::parse_v2_header(rest, V2_PRAGMA.len() as u64, Some(bytes.len() as u64))?
+            }
         };
-        let len = usize::try_from(len)
-            .ok()
-            .filter(|&len| len <= options.limits.header)
-            .ok_or_else(|| header::too_large(len, &options.limits))?;
-        let body = bytes.get(at..).and_then(|rest| rest.get(..len)).ok_or_else(truncated)?;
-        Ok(CarSlice {
-            bytes,
-            header: Header::decode(body, &options.limits)?,
-            first: at + len,
-            options,
-        })
+        // Inside of the slice, whose length the header has been compared with.
+        let payload = &bytes[v2.data_offset as usize..v2.data_end() as usize];
+        let header = read_header(payload, &options)
+            .and_then(|(first, at)| Ok((open::inner(first)?, at)))
+            .map_err(|error| error.with_base(v2.data_offset));
+        let (header, first) = header?;
+        let opened = Opened { header, v2: Some(v2) };
+        Ok(CarSlice { file: bytes, bytes: payload, opened, first, options })
     }
 
     /// The header.
     pub fn header(&self) -> &Header {
-        &self.header
+        &self.opened.header
+    }
+
+    /// The version of the format: 1 or 2.
+    pub fn version(&self) -> u64 {
+        if self.opened.v2.is_some() { 2 } else { 1 }
+    }
+
+    /// The header of a CARv2, `None` for a CARv1.
+    pub fn v2_header(&self) -> Option<&V2Header> {
+        self.opened.v2.as_ref()
+    }
+
+    /// Where the payload starts in the slice: 0 for a CARv1.
+    pub fn payload_start(&self) -> u64 {
+        self.opened.payload_start()
+    }
+
+    /// The payload: a CARv1.
+    pub fn payload(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The index that a CARv2 has inside. `None` if it has none.
+    pub fn index(&self) -> Result<Option<Index<&'a [u8]>>> {
+        let Some((v2, offset)) = self.opened.v2.and_then(|v2| Some((v2, v2.index_offset?))) else {
+            return Ok(None);
+        };
+        let range = offset..self.file.len() as u64;
+        Index::open_range(self.file, range, Some(v2.data_size)).map(Some)
     }
 
     /// The roots, as the header has them. They need not be among the blocks.
     pub fn roots(&self) -> &[Cid] {
-        &self.header.roots
+        &self.opened.header.roots
     }
 
     /// The blocks, in their order, verified.
     pub fn blocks(&self) -> SliceBlocks<'a> {
-        SliceBlocks { bytes: self.bytes, at: self.first, options: self.options }
+        SliceBlocks {
+            bytes: self.bytes,
+            at: self.first,
+            base: self.payload_start(),
+            options: self.options,
+        }
     }
 
     /// The block of the section at this offset, verified, or `None` if the CAR ends there.
@@ -93,13 +137,13 @@ impl<'a> CarSlice<'a> {
         let Ok(at) = usize::try_from(offset) else {
             return Ok(None);
         };
-        match read(self.bytes, at, &self.options)? {
-            Some((section, block)) => {
-                section::check(&section, block.data, self.options.verification())?;
-                Ok(Some((section, block)))
+        let checked = read(self.bytes, at, &self.options).and_then(|found| {
+            if let Some((section, block)) = &found {
+                section::check(section, block.data, self.options.verification())?;
             }
-            None => Ok(None),
-        }
+            Ok(found)
+        });
+        checked.map_err(|error| error.with_base(self.payload_start()))
     }
 }
 
@@ -122,7 +166,7 @@ impl<'a> IntoIterator for &CarSlice<'a> {
 }
 
 impl<'a> SliceBlocks<'a> {
-    /// The offset of the next section, in bytes from the start of the CAR.
+    /// The offset of the next section, in bytes from the start of the payload.
     pub fn offset(&self) -> u64 {
         self.at as u64
     }
@@ -136,6 +180,7 @@ impl<'a> Iterator for SliceBlocks<'a> {
             Ok(Some((section, block))) => {
                 self.at = section.end() as usize; // Inside of the slice.
                 let checked = section::check(&section, block.data, self.options.verification());
+                let checked = checked.map_err(|error| error.with_base(self.base));
                 Some(checked.map(|()| (section, block)))
             }
             Ok(None) => {
@@ -144,13 +189,26 @@ impl<'a> Iterator for SliceBlocks<'a> {
             }
             Err(error) => {
                 self.bytes = &[];
-                Some(Err(error))
+                Some(Err(error.with_base(self.base)))
             }
         }
     }
 }
 
 impl FusedIterator for SliceBlocks<'_> {}
+
+/// Reads the header of either version at the start of `bytes`, and says where it ends.
+fn read_header(bytes: &[u8], options: &ReaderOptions) -> Result<(First, usize)> {
+    let truncated = || Error::at(ErrorKind::Truncated(Part::Header), bytes.len() as u64);
+    let (len, at) = match varint::decode(bytes) {
+        Varint::Value(len, at) => (len, at),
+        Varint::Incomplete => return Err(truncated()),
+        Varint::Malformed => return Err(Error::at(ErrorKind::BadVarint(Part::Header), 0)),
+    };
+    let len = header::check_len(len, &options.limits)?;
+    let body = bytes.get(at..).and_then(|rest| rest.get(..len)).ok_or_else(truncated)?;
+    Ok((header::decode_first(body, &options.limits)?, at + len))
+}
 
 /// Reads the section at `at`, without verifying it.
 fn read<'a>(

@@ -70,10 +70,7 @@ impl<W: Write, H: FnMut(&mut W, u64) -> io::Result<()>> CarWriter<W, H> {
         hook: H,
         options: WriterOptions,
     ) -> Result<Self> {
-        for root in roots {
-            check_cid(root, &options.limits).map_err(|kind| Error::at(kind, 0))?;
-        }
-        check_header(roots, &options.limits)?;
+        check_roots(roots, &options.limits)?;
         let header = header::encode(roots);
         let mut writer = CarWriter::append_with_hook(inner, 0, hook);
         writer.options = options;
@@ -153,6 +150,11 @@ impl<W: Write, H: FnMut(&mut W, u64) -> io::Result<()>> CarWriter<W, H> {
         &mut self.inner
     }
 
+    /// Makes the writer unusable, after something that belongs to the last section has failed.
+    pub(crate) fn break_off(&mut self) {
+        self.broken = true;
+    }
+
     /// Flushes the sink.
     pub fn flush(&mut self) -> Result<()> {
         self.usable()?;
@@ -207,7 +209,10 @@ pub(crate) fn check_cid(cid: &Cid, limits: &Limits) -> Result<(), ErrorKind> {
 }
 
 /// Refuses headers that a reader would refuse.
-fn check_header(roots: &[Cid], limits: &Limits) -> Result<()> {
+pub(crate) fn check_roots(roots: &[Cid], limits: &Limits) -> Result<()> {
+    for root in roots {
+        check_cid(root, limits).map_err(|kind| Error::at(kind, 0))?;
+    }
     if roots.len() > limits.roots {
         let kind = ErrorKind::TooLarge {
             part: Part::Roots,

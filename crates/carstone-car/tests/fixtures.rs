@@ -171,20 +171,33 @@ fn a_last_section_that_is_cut_short_is_noticed() {
 }
 
 #[test]
-fn other_versions_and_broken_headers_are_refused() {
-    let refused = |name: &str, expected: &str| {
+fn broken_headers_are_refused() {
+    let refused = |name: &str, stream: &str, whole: &str| {
         let Some(car) = fixture(name) else { return };
         let error = CarReader::open(&car[..]).expect_err(name);
-        assert_eq!(error.to_string(), expected);
+        assert_eq!(error.to_string(), stream);
         let error = CarSlice::parse(&car).expect_err(name);
-        assert_eq!(error.to_string(), expected);
+        assert_eq!(error.to_string(), whole);
+        let error = CarReader::open_seekable(Cursor::new(&car), default()).expect_err(name);
+        assert_eq!(error.to_string(), whole);
     };
-    let version_2 = "CARv2 is not supported by this reader at byte 0";
-    refused("carv2-basic.car", version_2);
-    refused("sample-wrapped-v2.car", version_2);
-    refused("sample-v2-indexless.car", version_2);
-    refused("sample-v2-corrupt-data-and-index.car", version_2);
-    refused("sample-corrupt-pragma.car", "the CAR stops inside the header at byte 16");
+    let cut = "the CAR stops inside the header at byte 16";
+    refused("sample-corrupt-pragma.car", cut, cut);
+    let past = "invalid CARv2 header: its data goes past the end of the file at byte 11";
+    refused("sample-v2-corrupt-data-and-index.car", past, past);
+}
+
+#[test]
+fn a_reader_of_version_1_refuses_version_2() {
+    let options = default().only_v1(true);
+    for name in ["carv2-basic.car", "sample-wrapped-v2.car", "sample-v2-indexless.car"] {
+        let Some(car) = fixture(name) else { return };
+        let expected = "CARv2, where CARv1 is expected at byte 0";
+        let error = CarReader::with_options(&car[..], options).expect_err(name);
+        assert_eq!(error.to_string(), expected);
+        let error = CarSlice::with_options(&car, options).expect_err(name);
+        assert_eq!(error.to_string(), expected);
+    }
 }
 
 #[test]

@@ -244,7 +244,7 @@ fn roots_are_replaced_by_roots_of_the_same_length() {
     );
     assert_eq!(
         refused(b"\x0a\xa1\x67version\x02", &[]),
-        "CARv2 is not supported by this reader at byte 0"
+        "the CAR stops inside the CARv2 header at byte 11"
     );
     assert_eq!(refused(b"no CAR", &[]), "the CAR stops inside the header at byte 6");
 }

@@ -18,14 +18,16 @@ impl Buffers {
     /// A buffer of at least `len` bytes, whatever they are, and of not much more, since it may be kept. The caller has checked
     /// `len` against a limit.
     pub(crate) fn take(&self, len: usize) -> Vec<u8> {
+        // The system gives zeroed memory without touching it.
+        self.find(len).unwrap_or_else(|| vec![0; len])
+    }
+
+    /// As [`take`](Self::take), where there is one.
+    pub(crate) fn find(&self, len: usize) -> Option<Vec<u8>> {
         let most = len.saturating_mul(2).max(SMALL);
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = spare.iter().position(|buffer| (len..=most).contains(&buffer.len()));
-        match fits {
-            Some(found) => spare.swap_remove(found),
-            // The system gives zeroed memory without touching it.
-            None => vec![0; len],
-        }
+        let found = spare.iter().position(|buffer| (len..=most).contains(&buffer.len()))?;
+        Some(spare.swap_remove(found))
     }
 
     /// Takes a buffer back, at its full length: what is cut off would have to be filled again.

@@ -7,6 +7,7 @@ use crate::{Codec, brotli_codec, sample};
 #[derive(Debug)]
 pub(crate) struct Encoder {
     codec: Codec,
+    brotli: brotli_codec::Memory,
     #[cfg(feature = "zstd")]
     zstd: crate::zstd_codec::Contexts,
 }
@@ -15,6 +16,7 @@ impl Encoder {
     pub(crate) fn new(codec: Codec) -> Self {
         Self {
             codec,
+            brotli: Default::default(),
             #[cfg(feature = "zstd")]
             zstd: Default::default(),
         }
@@ -25,13 +27,13 @@ impl Encoder {
     /// Depends on the bytes of the block and the codec alone.
     pub(crate) fn encode(&self, plain: &[u8]) -> Option<(u8, Vec<u8>)> {
         let limit = worthwhile_len(plain.len());
-        if limit == 0 || self.codec == Codec::Stored || !sample::is_promising(plain) {
+        if limit == 0 || self.codec == Codec::Stored || !sample::is_promising(plain, &self.brotli) {
             return None;
         }
         match self.codec {
             Codec::Stored => None,
             Codec::Brotli(quality) => {
-                Some((codec::BROTLI, brotli_codec::encode(plain, quality, limit)?))
+                Some((codec::BROTLI, self.brotli.encode(plain, quality, limit)?))
             }
             #[cfg(feature = "zstd")]
             Codec::Zstd(level) => Some((codec::ZSTD, self.zstd.encode(plain, level, limit)?)),
@@ -42,6 +44,7 @@ impl Encoder {
 /// Decompresses payloads, on any thread.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
+    brotli: brotli_codec::Memory,
     #[cfg(feature = "zstd")]
     zstd: crate::zstd_codec::Contexts,
 }
@@ -50,7 +53,7 @@ impl Decoder {
     /// Fills `plain` from a compressed payload, and says whether it was exactly filled by exactly this payload.
     pub(crate) fn decode(&self, number: u8, payload: &[u8], plain: &mut [u8]) -> bool {
         match number {
-            codec::BROTLI => brotli_codec::decode(payload, plain),
+            codec::BROTLI => self.brotli.decode(payload, plain),
             #[cfg(feature = "zstd")]
             codec::ZSTD => self.zstd.decode(payload, plain),
             _ => false,

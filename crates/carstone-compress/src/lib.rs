@@ -38,6 +38,7 @@ mod fetch;
 mod format;
 mod options;
 mod reader;
+mod recycle;
 mod salvage;
 mod sample;
 mod table;

@@ -4,11 +4,14 @@
 //! frequency of bytes at many spots, a fast compression of a few longer pieces, and repeats far apart. Only when none finds
 //! redundancy is the block stored as it is. All arithmetic is on integers, so that the answer is the same everywhere.
 
-use crate::brotli_codec;
+use crate::brotli_codec::Memory;
 
 /// Whether compression may gain 3 %. Small blocks are simply tried.
-pub(crate) fn is_promising(block: &[u8]) -> bool {
-    block.len() < SMALLEST || has_uneven_bytes(block) || pieces_shrink(block) || has_repeats(block)
+pub(crate) fn is_promising(block: &[u8], memory: &Memory) -> bool {
+    block.len() < SMALLEST
+        || has_uneven_bytes(block)
+        || pieces_shrink(block, memory)
+        || has_repeats(block)
 }
 
 /// Whether at least 2 of 64 spots of 1 KiB have some bytes much more often than others.
@@ -23,10 +26,10 @@ fn has_uneven_bytes(block: &[u8]) -> bool {
 }
 
 /// Whether the fastest compression finds something in pieces that are longer.
-fn pieces_shrink(block: &[u8]) -> bool {
+fn pieces_shrink(block: &[u8], memory: &Memory) -> bool {
     let mut pieces = Vec::with_capacity(PIECES * PIECE_LEN);
     spread(block, PIECES, PIECE_LEN).for_each(|piece| pieces.extend_from_slice(piece));
-    brotli_codec::encode(&pieces, 1, pieces.len() - pieces.len() / 64).is_some()
+    memory.encode(&pieces, 1, pieces.len() - pieces.len() / 64).is_some()
 }
 
 /// Whether 1 in 32 of the places looked at stands somewhere else in the block too.
@@ -120,7 +123,7 @@ mod tests {
 
     #[track_caller]
     fn check(block: &[u8], expected: bool) {
-        assert_eq!(is_promising(block), expected, "{} bytes", block.len());
+        assert_eq!(is_promising(block, &Memory::default()), expected, "{} bytes", block.len());
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use carstone_layer::{
     FrameHeader, Hint, Kind, LayerId, LayerSlot, LayerWrite, Ordered, PackId, Pool, default_threads,
 };
 
+use crate::buffers::Buffers;
 use crate::codec::Encoder;
 use crate::format::{
     ANCHOR_EVERY, ENTRY_LEN, Entry, PAGE_ENTRIES, Tail, anchor_payload, codec, other_header,
@@ -43,8 +45,8 @@ pub struct CompressWriter<W> {
     anchored: u64,
     anchors: u64,
     steps: Vec<Step>,
-    /// Buffers of blocks that have been written.
-    spare: Vec<Vec<u8>>,
+    /// Buffers of blocks that are compressed.
+    spare: Arc<Buffers>,
     broken: bool,
 }
 
@@ -70,7 +72,10 @@ impl<W: Write> CompressWriter<W> {
         let slot = options.layer_slot();
         let threads = if options.threads == 0 { default_threads() } else { options.threads };
         let encoder = Encoder::new(options.codec);
-        let pool = Pool::new(threads, move |block| seal(&encoder, block));
+        let blocks = options.budget / options.block_size as usize;
+        let spare = Arc::new(Buffers::new(blocks.saturating_add(1)));
+        let given_back = Arc::clone(&spare);
+        let pool = Pool::new(threads, move |block| seal(&encoder, block, &given_back));
         Ok(Self {
             inner,
             queue: Ordered::new(pool, options.budget),
@@ -88,7 +93,7 @@ impl<W: Write> CompressWriter<W> {
             anchored: 0,
             anchors: 0,
             steps: Vec::new(),
-            spare: Vec::new(),
+            spare,
             broken: false,
         })
     }
@@ -156,8 +161,8 @@ impl<W: Write> CompressWriter<W> {
 
     /// Hands the block to the pool, after writing others to make room for it.
     fn submit(&mut self, last: bool) -> io::Result<()> {
-        // A block is kept together with what it compresses to.
-        let cost = self.plain.len().saturating_mul(2);
+        // A block is given up as soon as what it compresses to is there, which is never more.
+        let cost = self.plain.len();
         while !self.queue.has_room(cost) {
             match self.queue.pop() {
                 Some(sealed) => self.put(sealed)?,
@@ -173,21 +178,20 @@ impl<W: Write> CompressWriter<W> {
         self.sequence += 1;
         self.plain_at += u64::from(len);
         self.cut = false;
-        let next = self.spare.pop().unwrap_or_default();
+        let mut next = self.spare.find(self.unit).unwrap_or_default();
+        next.clear();
         let plain = std::mem::replace(&mut self.plain, next);
         self.queue.push(Block { header, plain }, cost);
         Ok(())
     }
 
     fn put(&mut self, sealed: Result<Sealed, carstone_layer::Error>) -> io::Result<()> {
-        let Sealed { header, payload, spare } =
+        let Sealed { header, payload } =
             sealed.map_err(|_| Error::new(ErrorKind::WorkerLost, self.stored))?;
         let begin = self.stored;
         self.put_frame(&header, &payload)?;
-        if self.spare.len() < MAX_SPARE {
-            let mut spare = spare.unwrap_or(payload);
-            spare.clear();
-            self.spare.push(spare);
+        if header.codec == codec::STORED {
+            self.spare.give(payload);
         }
         if !header.last {
             self.put_anchor(&header)?;
@@ -318,8 +322,6 @@ struct Block {
 struct Sealed {
     header: FrameHeader,
     payload: Vec<u8>,
-    /// The buffer of the block, where it is not the payload itself.
-    spare: Option<Vec<u8>>,
 }
 
 /// How far it is from a data frame to the next, in plain and in stored bytes. Half of an entry, since there
@@ -329,7 +331,7 @@ struct Step {
     stored: u32,
 }
 
-fn seal(encoder: &Encoder, Block { header, plain }: Block) -> Sealed {
+fn seal(encoder: &Encoder, Block { header, plain }: Block, spare: &Buffers) -> Sealed {
     let mut header = header;
     let encoded = encoder
         .encode(&plain)
@@ -338,11 +340,12 @@ fn seal(encoder: &Encoder, Block { header, plain }: Block) -> Sealed {
         Some((number, len, payload)) => {
             header.codec = number;
             header.stored_len = len;
-            Sealed { header: header.sealed(&payload), payload, spare: Some(plain) }
+            spare.give(plain);
+            Sealed { header: header.sealed(&payload), payload }
         }
         None => {
             header.codec = codec::STORED;
-            Sealed { header: header.sealed(&plain), payload: plain, spare: None }
+            Sealed { header: header.sealed(&plain), payload: plain }
         }
     }
 }
@@ -354,4 +357,3 @@ fn random_pack_id() -> io::Result<PackId> {
 }
 
 const GROW_UP_TO: usize = 64 << 10;
-const MAX_SPARE: usize = 2;

@@ -48,6 +48,11 @@ mod entry;
 mod error;
 #[cfg(feature = "fs")]
 pub mod fs;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+#[cfg(all(test, not(fuzzing)))]
+mod fuzzing;
 mod ids;
 mod path;
 mod pipe;

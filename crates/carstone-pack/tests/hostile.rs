@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use carstone_car::{CarReader, CarWriter, Cid, cid_of};
 use carstone_layer::PackId;
-use carstone_pack::{EntryKind, Event, Metadata, PackReader, PackStream};
+use carstone_pack::{EntryKind, ErrorKind, Event, Metadata, PackReader, PackStream};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use support::{Packed, content, pack};
@@ -105,6 +105,23 @@ fn a_tail_or_page_that_points_anywhere_is_an_error() {
             exercise(&rebuild(&changed, packed.id, packed.tail));
         }
     }
+}
+
+#[test]
+fn nothing_may_follow_the_tail_record_of_a_stream() {
+    let packed = sample();
+    let mut all = sections(&packed);
+    all.push(all[0].clone());
+    let longer = rebuild(&all, packed.id, packed.tail);
+    let mut stream = PackStream::open(longer.bytes.as_slice(), longer.id).expect("a CAR");
+    let error = loop {
+        match stream.next() {
+            Ok(event) => assert!(event.is_some(), "the stream ends as if nothing were wrong"),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error.kind(), ErrorKind::BadRecord(_)), "{error}");
+    assert_eq!(error.offset(), packed.bytes.len() as u64);
 }
 
 proptest! {

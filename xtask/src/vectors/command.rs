@@ -1,13 +1,14 @@
 //! Packs made by the `carstone` command must be right for the independent reader, and give the tree back.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, ensure};
 
 use super::python::{Python, checked, output};
 use super::{remove_tree, tree};
+use crate::process::build_carstone;
 
 /// The layer combinations: each with and without encryption.
 const COMPRESS: [&str; 3] = ["none", "brotli:5", "zstd:3"];
@@ -22,7 +23,7 @@ pub fn check(
 ) -> anyhow::Result<()> {
     let carstone = match program {
         Some(program) => program.to_owned(),
-        None if root.join("crates/carstone-cli/Cargo.toml").exists() => build(root)?,
+        None if root.join("crates/carstone-cli/Cargo.toml").exists() => build_carstone(root)?,
         None => {
             eprintln!("vectors: no package carstone-cli: no packs of the command are read");
             return Ok(());
@@ -65,24 +66,6 @@ pub fn check(
     }
     eprintln!("vectors: {} packs of the command are right", 2 * COMPRESS.len());
     Ok(())
-}
-
-/// Builds the command and returns its path.
-fn build(root: &Path) -> anyhow::Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    checked(build.current_dir(root).args([
-        "build",
-        "--quiet",
-        "--release",
-        "--package",
-        "carstone-cli",
-    ]))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| root.join("target"), |folder| root.join(folder));
-    let program = target.join("release").join(format!("carstone{}", std::env::consts::EXE_SUFFIX));
-    ensure!(program.exists(), "the build left no {}", program.display());
-    Ok(program)
 }
 
 /// Makes an identity file; returns its recipient.

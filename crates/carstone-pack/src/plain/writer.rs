@@ -56,7 +56,8 @@ impl<W: Write + Seek> PlainWriter<W> {
     pub fn with_options(mut sink: W, options: PackOptions) -> io::Result<Self> {
         let profile = options.profile.clone();
         let start = sink.stream_position()?;
-        let settled = PlainSettled::new(sink, &placeholder(&profile), &profile, options.budget)?;
+        let settled =
+            PlainSettled::new(sink, &placeholder(&profile), &profile, options.manifest_budget())?;
         Ok(Self { front: Front::new(settled, &options), profile, start })
     }
 

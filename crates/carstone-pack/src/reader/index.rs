@@ -3,6 +3,7 @@
 use carstone_car::Cid;
 use carstone_layer::ReadAt;
 
+use super::budget::PageBudget;
 use super::section::SectionReader;
 use crate::error::{Error, ErrorKind};
 use crate::record::IndexPage;
@@ -17,7 +18,8 @@ pub(super) fn locate<R: ReadAt>(
     let mut key = [0; 8];
     let n = digest.len().min(8);
     key[..n].copy_from_slice(&digest[..n]);
-    search(sections, root, None, &key, &mut |position| {
+    let mut budget = PageBudget::new(sections.len());
+    search(sections, root, None, &key, &mut budget, &mut |position| {
         Ok(sections.head(position)?.is_some_and(|section| section.cid == *cid))
     })
 }
@@ -26,9 +28,11 @@ pub(super) fn locate<R: ReadAt>(
 pub(super) fn page<R: ReadAt>(
     sections: &SectionReader<R>,
     position: u64,
+    budget: &mut PageBudget,
 ) -> Result<IndexPage, Error> {
     let wrong = || Error::new(ErrorKind::BadRecord("an index page is due"), position);
     let (section, data) = sections.read(position)?.ok_or_else(wrong)?;
+    budget.spend(&section)?;
     match sections.is_record(&section.cid, &data) {
         true => IndexPage::decode(&data, position),
         false => Err(wrong()),
@@ -41,9 +45,10 @@ fn search<R: ReadAt>(
     position: u64,
     above: Option<u64>,
     key: &[u8; 8],
+    budget: &mut PageBudget,
     confirm: &mut dyn FnMut(u64) -> Result<bool, Error>,
 ) -> Result<Option<u64>, Error> {
-    let page = page(sections, position)?;
+    let page = page(sections, position, budget)?;
     // Levels fall by one on the way down, so the depth is bounded and a cycle cannot be.
     if above.is_some_and(|above| page.level + 1 != above) {
         return Err(Error::new(ErrorKind::BadRecord("a page has the wrong level"), position));
@@ -64,7 +69,7 @@ fn search<R: ReadAt>(
         if first > key_prefix {
             break;
         }
-        if let Some(found) = search(sections, child, Some(page.level), key, confirm)? {
+        if let Some(found) = search(sections, child, Some(page.level), key, budget, confirm)? {
             return Ok(Some(found));
         }
     }

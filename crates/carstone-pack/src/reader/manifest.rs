@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use carstone_car::Section;
 use carstone_layer::ReadAt;
 
+use super::budget::PageBudget;
 use super::section::SectionReader;
 use crate::entry::Listed;
 use crate::error::{Error, ErrorKind};
@@ -24,7 +26,7 @@ impl PageCache {
         path: &[u8],
     ) -> Result<Option<Listed>, Error> {
         let mut position = root;
-        loop {
+        for _ in 0..=MAX_DEPTH {
             let page = self.page(sections, position)?;
             let children = match &*page {
                 ManifestPage::Leaf(entries) => {
@@ -37,13 +39,9 @@ impl PageCache {
             let Some((_, child)) = after.checked_sub(1).and_then(|at| children.get(at)) else {
                 return Ok(None);
             };
-            // A page stands behind its children, so this ends.
-            if *child >= position {
-                let rule = "a page stands before its child";
-                return Err(Error::new(ErrorKind::BadRecord(rule), position));
-            }
             position = *child;
         }
+        Err(Error::new(ErrorKind::BadRecord(TOO_DEEP), position))
     }
 
     fn page<R: ReadAt>(
@@ -55,7 +53,7 @@ impl PageCache {
         if let Some((_, page)) = lock().iter().find(|(at, _)| *at == position) {
             return Ok(Arc::clone(page));
         }
-        let page = Arc::new(read_page(sections, position)?);
+        let page = Arc::new(read_page(sections, position)?.1);
         let mut pages = lock();
         if pages.len() == CACHED_PAGES {
             pages.pop_front();
@@ -73,6 +71,7 @@ pub struct Entries<'a, R> {
     pending: Vec<Vec<(Vec<u8>, u64)>>,
     page: std::vec::IntoIter<Listed>,
     before: Option<Vec<u8>>,
+    budget: PageBudget,
     done: bool,
 }
 
@@ -80,7 +79,8 @@ impl<'a, R: ReadAt> Entries<'a, R> {
     pub(super) fn new(sections: &'a SectionReader<R>, root: u64, within: Vec<u8>) -> Self {
         let pending = vec![vec![(Vec::new(), root)]];
         let page = Vec::new().into_iter();
-        Self { sections, within, pending, page, before: None, done: false }
+        let budget = PageBudget::new(sections.len());
+        Self { sections, within, pending, page, before: None, budget, done: false }
     }
 
     fn advance(&mut self) -> Result<Option<Listed>, Error> {
@@ -113,7 +113,9 @@ impl<'a, R: ReadAt> Entries<'a, R> {
                 self.pending.pop();
                 continue;
             };
-            match read_page(self.sections, position)? {
+            let (section, page) = read_page(self.sections, position)?;
+            self.budget.spend(&section)?;
+            match page {
                 ManifestPage::Leaf(entries) => return Ok(Some(entries)),
                 ManifestPage::Parent { level, children } => {
                     let bad = |rule| Error::new(ErrorKind::BadRecord(rule), position);
@@ -122,7 +124,7 @@ impl<'a, R: ReadAt> Entries<'a, R> {
                         return Err(bad("a page stands before its child"));
                     }
                     if level as usize > MAX_DEPTH || self.pending.len() > MAX_DEPTH {
-                        return Err(bad("the tree of pages is too deep"));
+                        return Err(bad(TOO_DEEP));
                     }
                     let mut children = self.relevant(children);
                     children.reverse();
@@ -159,15 +161,19 @@ impl<R: ReadAt> Iterator for Entries<'_, R> {
     }
 }
 
-fn read_page<R: ReadAt>(sections: &SectionReader<R>, position: u64) -> Result<ManifestPage, Error> {
+fn read_page<R: ReadAt>(
+    sections: &SectionReader<R>,
+    position: u64,
+) -> Result<(Section, ManifestPage), Error> {
     let wrong = || Error::new(ErrorKind::BadRecord("a manifest page is due"), position);
     let (section, data) = sections.read(position)?.ok_or_else(wrong)?;
     match sections.is_record(&section.cid, &data) {
-        true => ManifestPage::decode(&data, position),
+        true => Ok((section, ManifestPage::decode(&data, position)?)),
         false => Err(wrong()),
     }
 }
 
 const MAX_DEPTH: usize = 16;
+const TOO_DEEP: &str = "the tree of pages is too deep";
 /// Pages of 64 KiB that are kept decoded.
 const CACHED_PAGES: usize = 16;

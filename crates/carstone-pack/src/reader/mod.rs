@@ -1,10 +1,13 @@
 //! Reads a pack at random: list, open by path, get by CID, verify.
 
 mod blocks;
+mod budget;
 mod directory;
 mod file;
 mod index;
 mod manifest;
+#[cfg(test)]
+mod page_tests;
 mod section;
 mod verify;
 

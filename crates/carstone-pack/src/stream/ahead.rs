@@ -22,7 +22,7 @@ pub(super) struct Ahead<R> {
 impl<R: Read> Ahead<R> {
     pub(super) fn open(reader: R, threads: usize, budget: usize) -> Result<Self, Error> {
         // The pool checks what the reader does not.
-        let options = ReaderOptions::default().danger_skip_verification();
+        let options = ReaderOptions::default().danger_skip_verification().only_v1(true);
         let car = CarReader::with_options(reader, options)?;
         let position = car.position();
         let queue = Ordered::new(Pool::new(threads, check), budget);

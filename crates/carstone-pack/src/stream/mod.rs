@@ -22,12 +22,12 @@ use ahead::Ahead;
 #[non_exhaustive]
 pub struct StreamOptions {
     threads: usize,
-    budget: usize,
+    budget: Option<usize>,
 }
 
 impl Default for StreamOptions {
     fn default() -> Self {
-        Self { threads: default_threads(), budget: 32 << 20 }
+        Self { threads: default_threads(), budget: None }
     }
 }
 
@@ -39,11 +39,15 @@ impl StreamOptions {
         self
     }
 
-    /// Bytes of blocks read ahead. Default 32 MiB.
+    /// Bytes of blocks read ahead. Default 8 MiB a thread, at least 16 MiB.
     #[must_use]
     pub fn budget(mut self, bytes: usize) -> Self {
-        self.budget = bytes;
+        self.budget = Some(bytes);
         self
+    }
+
+    fn bytes_ahead(&self) -> usize {
+        self.budget.unwrap_or_else(|| self.threads.clamp(2, 256) * (8 << 20))
     }
 }
 
@@ -64,6 +68,7 @@ pub struct PackStream<R> {
     ids: Ids,
     /// To whom the next leaf belongs.
     current: Option<u64>,
+    has_tail: bool,
     done: bool,
 }
 
@@ -95,7 +100,7 @@ impl<R: Read> PackStream<R> {
     /// As [`open`](Self::open).
     pub fn with_options(reader: R, pack: PackId, options: StreamOptions) -> Result<Self, Error> {
         Ok(Self {
-            ahead: Ahead::open(reader, options.threads, options.budget)?,
+            ahead: Ahead::open(reader, options.threads, options.bytes_ahead())?,
             pack,
             events: VecDeque::new(),
             seen: HashSet::new(),
@@ -103,6 +108,7 @@ impl<R: Read> PackStream<R> {
             open: HashMap::new(),
             ids: Ids::default(),
             current: None,
+            has_tail: false,
             done: false,
         })
     }
@@ -141,12 +147,16 @@ impl<R: Read> PackStream<R> {
     }
 
     fn section(&mut self, cid: &Cid, at: u64, data: Vec<u8>) -> Result<(), Error> {
+        if self.has_tail {
+            return Err(Error::new(ErrorKind::BadRecord("sections follow the tail record"), at));
+        }
         if is_record(cid, &data, &self.pack) {
             return match decode(&data, at)? {
                 Record::Batch(batch) => self.batch(batch, at),
                 Record::Resume(resume) => self.resume(resume, at),
                 Record::End(end) => self.end(end, at),
                 Record::Tail(tail) => {
+                    self.has_tail = true;
                     self.events.push_back(Event::Tail(tail));
                     Ok(())
                 }

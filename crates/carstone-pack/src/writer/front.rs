@@ -59,10 +59,10 @@ impl<S: Settle> Front<S> {
         let work = move |job| jobs::work(&profile, job);
         Self {
             settled,
-            queue: Ordered::new(Pool::new(options.threads, work), options.budget),
+            queue: Ordered::new(Pool::new(options.threads, work), options.content_budget()),
             pending: Vec::new(),
             pending_size: 0,
-            buffers: Buffers::new(chunker.max(), options.budget),
+            buffers: Buffers::new(chunker.max(), options.chunk_budget()),
             chunker,
             next_id: 0,
             broken: false,

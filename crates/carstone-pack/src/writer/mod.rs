@@ -64,7 +64,7 @@ impl<W: LayerWrite> PackWriter<W> {
         if let Some(what) = what {
             return Err(Error::new(ErrorKind::PlainOnly(what), 0).into());
         }
-        let settled = Settled::new(pipe, pack, &profile, options.budget)?;
+        let settled = Settled::new(pipe, pack, &profile, &options)?;
         Ok(Self { front: Front::new(settled, &options), profile })
     }
 

@@ -11,13 +11,13 @@ use carstone_unixfs::Profile;
 #[non_exhaustive]
 pub struct PackOptions {
     pub(crate) threads: usize,
-    pub(crate) budget: usize,
+    budget: usize,
     pub(crate) profile: Profile,
 }
 
 impl Default for PackOptions {
     fn default() -> Self {
-        Self { threads: default_threads(), budget: 64 << 20, profile: Profile::default() }
+        Self { threads: default_threads(), budget: 40 << 20, profile: Profile::default() }
     }
 }
 
@@ -29,11 +29,31 @@ impl PackOptions {
         self
     }
 
-    /// Bytes of content in flight, and of state before it spills to a temporary file. Default 64 MiB.
+    /// Bytes of content in flight, and of state before it spills to a temporary file. Default 40 MiB, of which a fifth is content.
     #[must_use]
     pub fn budget(mut self, bytes: usize) -> Self {
         self.budget = bytes;
         self
+    }
+
+    /// Bytes of content that is read and hashed ahead.
+    pub(crate) fn content_budget(&self) -> usize {
+        self.budget / 5
+    }
+
+    /// Bytes of unfinished chunks of open entries.
+    pub(crate) fn chunk_budget(&self) -> usize {
+        self.budget / 5
+    }
+
+    /// Bytes of entries that wait for the manifest.
+    pub(crate) fn manifest_budget(&self) -> usize {
+        self.budget / 5
+    }
+
+    /// Bytes of positions that wait for the index.
+    pub(crate) fn index_budget(&self) -> usize {
+        self.budget / 10
     }
 
     /// How files are cut and directories laid out, and so all root CIDs. Default `unixfs-v1-2025`.

@@ -10,7 +10,7 @@ use carstone_unixfs::{Link, Profile, symlink};
 use super::directories::BlockOut;
 use super::front::Settle;
 use super::jobs::{Done, Hashed};
-use super::options::{Problem, ProblemKind, Summary};
+use super::options::{PackOptions, Problem, ProblemKind, Summary};
 use super::sections::Sections;
 use super::streamed::OpenFile;
 use super::{directories, far};
@@ -34,12 +34,17 @@ pub(super) struct Settled<W: LayerWrite> {
 }
 
 impl<W: LayerWrite> Settled<W> {
-    pub(super) fn new(pipe: W, pack: PackId, profile: &Profile, budget: usize) -> io::Result<Self> {
+    pub(super) fn new(
+        pipe: W,
+        pack: PackId,
+        profile: &Profile,
+        options: &PackOptions,
+    ) -> io::Result<Self> {
         Ok(Self {
-            sections: Sections::new(pipe, pack, budget / 2)?,
+            sections: Sections::new(pipe, pack, options.index_budget())?,
             problems: Vec::new(),
             open: HashMap::new(),
-            manifest: Sorter::new(budget / 2),
+            manifest: Sorter::new(options.manifest_budget()),
             current: None,
             originals: HashMap::new(),
             profile: profile.clone(),

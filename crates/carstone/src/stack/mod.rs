@@ -4,6 +4,7 @@
 //! `PackWriter`, [`open`] a source for `PackReader`, [`stream`] a forward reader for `PackStream`, and [`fail_safe`] a reader that goes on behind
 //! damage.
 
+mod budget;
 mod detect;
 mod error;
 mod keys;

@@ -13,6 +13,7 @@ use carstone_pack::PackReader;
 use carstone_position::PositionReader;
 use carstone_raw::{Container, RawReader};
 
+use super::budget::Budget;
 use super::error::{Error, ErrorKind};
 
 /// A source that threads share.
@@ -23,13 +24,13 @@ pub type SharedSource = Arc<dyn ReadAt + Send + Sync>;
 #[non_exhaustive]
 pub struct OpenOptions {
     pub(super) threads: usize,
-    pub(super) budget: usize,
+    pub(super) budget: Budget,
     pub(super) range: Option<Range<u64>>,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { threads: default_threads(), budget: 64 << 20, range: None }
+        Self { threads: default_threads(), budget: Budget::default(), range: None }
     }
 }
 
@@ -41,10 +42,11 @@ impl OpenOptions {
         self
     }
 
-    /// Bytes that decoded frames may take, in all layers together.
+    /// Bytes that decoded frames may take, in all layers together. By default a block for each thread and two more, and 2 MiB
+    /// a thread where the pack is encrypted.
     #[must_use]
     pub fn budget(mut self, bytes: usize) -> Self {
-        self.budget = bytes;
+        self.budget = Budget(Some(bytes));
         self
     }
 
@@ -140,17 +142,18 @@ where
                     .pack_id(pack_id)
                     .layers(layers.clone())
                     .threads(options.threads)
-                    .budget(options.budget / 4);
+                    .budget(options.budget.encryption(options.threads));
                 let keys = keys.take().ok_or_else(|| Error::new(ErrorKind::NoContainer))?;
                 Arc::new(EncryptReader::with_options(source, keys, read)?)
             }
             LayerId::COMPRESSION => {
+                let budget = options.budget.compression(options.threads, slot.unit);
                 let read = compress::ReadOptions::default()
                     .pack_id(pack_id)
                     .max_block(slot.unit)
                     .threads(options.threads)
-                    .cache(options.budget / 4 * 3)
-                    .budget(options.budget / 2);
+                    .cache(budget)
+                    .budget(budget / 4 * 3);
                 Arc::new(CompressReader::with_options(source, read)?)
             }
             LayerId::POSITION => {

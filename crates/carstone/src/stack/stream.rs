@@ -58,7 +58,7 @@ fn layers<'a>(
                     .pack_id(container.pack_id)
                     .layers(container.layers.clone())
                     .threads(options.threads)
-                    .budget(options.budget / 4);
+                    .budget(options.budget.encryption(options.threads));
                 let keys = keys.take().ok_or_else(|| Error::new(ErrorKind::NoContainer))?;
                 Box::new(EncryptFailSafe::new(reader, keys, read)?)
             }
@@ -67,7 +67,7 @@ fn layers<'a>(
                     .pack_id(container.pack_id)
                     .max_block(slot.unit)
                     .threads(options.threads)
-                    .budget(options.budget / 4 * 3);
+                    .budget(options.budget.compression(options.threads, slot.unit));
                 Box::new(CompressFailSafe::new(reader, read))
             }
             LayerId::POSITION => Box::new(PositionFailSafe::new(reader)),

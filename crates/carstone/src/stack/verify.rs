@@ -73,7 +73,7 @@ where
                     .pack_id(pack_id)
                     .layers(stored.container.layers.clone())
                     .threads(options.threads)
-                    .budget(options.budget / 4);
+                    .budget(options.budget.encryption(options.threads));
                 let keys = keys.take().ok_or_else(|| Error::new(ErrorKind::NoContainer))?;
                 match EncryptReader::with_options(Arc::clone(&source), keys, read) {
                     Ok(reader) => {
@@ -98,7 +98,7 @@ where
                     .pack_id(pack_id)
                     .max_block(slot.unit)
                     .threads(options.threads)
-                    .budget(options.budget / 2);
+                    .budget(options.budget.compression(options.threads, slot.unit));
                 match CompressReader::with_options(Arc::clone(&source), read) {
                     Ok(reader) => {
                         let fault = reader.verify(|at| progress(layer, at)).err();

@@ -11,6 +11,7 @@ use carstone_layer::{
 use carstone_position::PositionWriter;
 use carstone_raw::{Container, RawOptions, RawWriter};
 
+use super::budget::Budget;
 use super::keys::Protection;
 
 /// What a pack is made of.
@@ -20,7 +21,7 @@ pub struct WriteOptions {
     block_size: u32,
     protection: Option<Protection>,
     threads: usize,
-    budget: usize,
+    budget: Budget,
     pack_id: Option<PackId>,
 }
 
@@ -31,7 +32,7 @@ impl Default for WriteOptions {
             block_size: 4 << 20,
             protection: None,
             threads: default_threads(),
-            budget: 64 << 20,
+            budget: Budget::default(),
             pack_id: None,
         }
     }
@@ -73,10 +74,11 @@ impl WriteOptions {
         self
     }
 
-    /// Bytes that the frames in flight may take, in all layers together.
+    /// Bytes that the frames in flight may take, in all layers together. By default a block for each thread and two more, and 2 MiB
+    /// a thread where the pack is encrypted.
     #[must_use]
     pub fn budget(mut self, bytes: usize) -> Self {
-        self.budget = bytes;
+        self.budget = Budget(Some(bytes));
         self
     }
 
@@ -93,7 +95,7 @@ impl WriteOptions {
                 .codec(codec)
                 .block_size(self.block_size)
                 .threads(self.threads)
-                .budget(self.budget / 4 * 3)
+                .budget(self.budget.compression(self.threads, self.block_size))
         })
     }
 
@@ -139,7 +141,7 @@ pub fn write<'a, S: Write + Send + 'a>(
             .container(header.clone())
             .envelope(protection.envelope)
             .threads(options.threads)
-            .budget(options.budget / 4);
+            .budget(options.budget.encryption(options.threads));
         top = Box::new(EncryptWriter::with_options(top, protection.key.as_bytes(), encryption)?);
     }
     if let Some(mut compression) = compression {

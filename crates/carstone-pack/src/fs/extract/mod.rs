@@ -31,14 +31,14 @@ use crate::fs::restore::{RestoreEvent, RestoreObserver, RestoreOptions};
 pub struct ExtractOptions {
     restore: RestoreOptions,
     threads: usize,
-    budget: usize,
+    budget: Option<usize>,
     cancel: Option<Arc<AtomicBool>>,
 }
 
 impl Default for ExtractOptions {
     fn default() -> Self {
         let (restore, threads) = (RestoreOptions::default(), default_threads());
-        Self { restore, threads, budget: 64 << 20, cancel: None }
+        Self { restore, threads, budget: None, cancel: None }
     }
 }
 
@@ -57,10 +57,10 @@ impl ExtractOptions {
         self
     }
 
-    /// Bytes of content in flight. Default 64 MiB.
+    /// Bytes of content in flight. Default 8 MiB a thread, at least 16 MiB.
     #[must_use]
     pub fn budget(mut self, bytes: usize) -> Self {
-        self.budget = bytes;
+        self.budget = Some(bytes);
         self
     }
 
@@ -70,6 +70,10 @@ impl ExtractOptions {
     pub fn cancel(mut self, flag: Arc<AtomicBool>) -> Self {
         self.cancel = Some(flag);
         self
+    }
+
+    fn bytes_in_flight(&self) -> usize {
+        self.budget.unwrap_or_else(|| self.threads.clamp(2, 256) * (8 << 20))
     }
 
     fn is_cancelled(&self) -> bool {

@@ -70,7 +70,7 @@ where
         reader,
         options,
         restorer,
-        queue: Ordered::new(pool, options.budget),
+        queue: Ordered::new(pool, options.bytes_in_flight()),
         tally: Tally::new(&mut observer),
         restored: Ids::default(),
         copies: HashMap::new(),

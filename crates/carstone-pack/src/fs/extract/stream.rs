@@ -103,7 +103,7 @@ impl<'a> Flow<'a> {
             restorer,
             writer,
             selection,
-            queue: Ordered::new(pool, options.budget),
+            queue: Ordered::new(pool, options.bytes_in_flight()),
             tally,
             waiting: HashMap::new(),
             open: HashMap::new(),

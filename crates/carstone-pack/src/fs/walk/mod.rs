@@ -86,7 +86,10 @@ pub(super) fn walk(
     for argument in arguments {
         walker.argument(argument)?;
     }
-    let entries = walker.entries.finish()?;
+    let mut entries = walker.entries.finish()?;
+    if options.order == Order::Type {
+        entries = order::regroup(&entries, WALK_BUDGET)?;
+    }
     Ok(Walked { entries, ..walker.found })
 }
 
@@ -232,4 +235,4 @@ pub(super) fn bytes_path(bytes: &[u8]) -> PathBuf {
 }
 
 /// Memory for what was found, before it spills to a temporary file.
-const WALK_BUDGET: usize = 32 << 20;
+const WALK_BUDGET: usize = 16 << 20;

@@ -14,7 +14,8 @@ use crate::error::{Error, ErrorKind};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Order {
-    /// Directories and symlinks by path, then files by extension, name and size: like stands near like, which compresses best.
+    /// Directories and symlinks by path, then files by extension: first those of a name that several directories have, by name and size,
+    /// then the others by path. Like stands near like, which compresses best.
     #[default]
     Type,
     /// By path, component by component, bytewise.

@@ -7,6 +7,7 @@ use carstone_layer::ReadAt;
 use super::{Check, SORT_BUDGET, index_key, is_environment};
 use crate::error::{Error, ErrorKind};
 use crate::reader::PackReader;
+use crate::reader::budget::PageBudget;
 use crate::reader::index::page;
 use crate::sorter::{Sorted, Sorter};
 
@@ -15,9 +16,10 @@ impl<R: ReadAt> PackReader<R> {
     pub(super) fn check_index(&self, check: &mut Check<'_>, stands: &Sorted) -> Result<(), Error> {
         let mut listed = Sorter::new(SORT_BUDGET);
         let mut pages = vec![self.tail.index];
+        let mut budget = PageBudget::new(self.stream_len());
         let mut width = 8;
         while let Some(position) = pages.pop() {
-            let page = match page(&self.sections, position) {
+            let page = match page(&self.sections, position, &mut budget) {
                 Ok(page) => page,
                 Err(error) if is_environment(&error) => return Err(error),
                 Err(error) => {

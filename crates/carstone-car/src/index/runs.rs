@@ -1,0 +1,265 @@
+//! Sorts records of an index in bounded memory: in runs that spill to an unnamed temporary file, and are merged.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::ops::Range;
+
+use crate::read_at::read_full;
+
+/// Records are `code u64 ‖ digest length u8 ‖ digest ‖ offset u64`, big-endian, so that the order of their bytes is that of the
+/// entries of an index, with ties by ascending offset.
+#[derive(Debug)]
+pub(crate) struct Runs {
+    arena: Vec<u8>,
+    /// Where each record starts in the arena.
+    starts: Vec<u32>,
+    budget: usize,
+    file: Option<File>,
+    /// Where each run lies in the file, and how often its records have been merged.
+    runs: Vec<(Range<u64>, u32)>,
+    end: u64,
+}
+
+/// A record, taken apart.
+pub(crate) struct Record<'a> {
+    pub(crate) code: u64,
+    pub(crate) digest: &'a [u8],
+    pub(crate) offset: u64,
+}
+
+impl Runs {
+    /// Holds about `budget` bytes of records in memory.
+    pub(crate) fn new(budget: usize) -> Self {
+        let (arena, starts, runs) = (Vec::new(), Vec::new(), Vec::new());
+        let budget = budget.clamp(MIN_BUDGET, MAX_BUDGET);
+        Runs { arena, starts, budget, file: None, runs, end: 0 }
+    }
+
+    /// `digest` has at most 255 bytes.
+    pub(crate) fn push(&mut self, code: u64, digest: &[u8], offset: u64) -> io::Result<()> {
+        self.starts.push(self.arena.len() as u32); // Under the largest budget.
+        self.arena.extend_from_slice(&code.to_be_bytes());
+        self.arena.push(digest.len() as u8);
+        self.arena.extend_from_slice(digest);
+        self.arena.extend_from_slice(&offset.to_be_bytes());
+        // Both vectors double when they are full: they are cleared before that takes more than the budget.
+        match self.arena.len() + self.starts.len() * 4 + LARGEST_RECORD > self.budget {
+            true => self.spill(),
+            false => Ok(()),
+        }
+    }
+
+    /// Sorts what is still in memory. Nothing can be pushed any more.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        if self.file.is_some() {
+            self.spill()?;
+            (self.arena, self.starts) = (Vec::new(), Vec::new());
+        }
+        self.sort();
+        Ok(())
+    }
+
+    /// Gives all records in order, after [`finish`](Self::finish), as often as is wanted.
+    pub(crate) fn for_each(
+        &self,
+        mut each: impl FnMut(Record<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let Some(file) = &self.file else {
+            return self.starts.iter().try_for_each(|&at| each(split(record(&self.arena, at))));
+        };
+        merge(file, &self.runs, |bytes| each(split(bytes)))
+    }
+
+    fn sort(&mut self) {
+        let arena = &self.arena;
+        self.starts.sort_unstable_by(|&a, &b| record(arena, a).cmp(record(arena, b)));
+    }
+
+    fn spill(&mut self) -> io::Result<()> {
+        if self.starts.is_empty() {
+            return Ok(());
+        }
+        self.sort();
+        let file = match &self.file {
+            Some(file) => file,
+            None => self.file.insert(tempfile::tempfile()?),
+        };
+        let start = self.end;
+        let mut out = BufWriter::with_capacity(SPILL_BUFFER, file);
+        for &at in &self.starts {
+            let bytes = record(&self.arena, at);
+            out.write_all(bytes)?;
+            self.end += bytes.len() as u64;
+        }
+        out.flush()?;
+        drop(out);
+        self.runs.push((start..self.end, 0));
+        self.arena.clear();
+        self.starts.clear();
+        self.thin_out()
+    }
+
+    /// Merges runs of one kind when there are many, since each one needs a buffer when it is read.
+    fn thin_out(&mut self) -> io::Result<()> {
+        while let Some(file) = &self.file
+            && let Some((_, kind)) = self.runs.last().cloned()
+            && let Some(first) = self.runs.len().checked_sub(FAN_IN)
+            && self.runs[first..].iter().all(|(_, other)| *other == kind)
+        {
+            let start = self.end;
+            // Writing stands at the end of the file; runs are read by their position.
+            let mut out = BufWriter::with_capacity(SPILL_BUFFER, file);
+            merge(file, &self.runs[first..], |bytes| {
+                self.end += bytes.len() as u64;
+                out.write_all(bytes)
+            })?;
+            out.flush()?;
+            drop(out);
+            self.runs.truncate(first);
+            self.runs.push((start..self.end, kind + 1));
+        }
+        Ok(())
+    }
+}
+
+/// Reads several runs as one.
+fn merge(
+    file: &File,
+    runs: &[(Range<u64>, u32)],
+    mut each: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut cursors: Vec<_> = runs.iter().map(|(range, _)| Cursor::new(file, range)).collect();
+    let mut heap = BinaryHeap::with_capacity(cursors.len());
+    for (number, cursor) in cursors.iter_mut().enumerate() {
+        let mut head = Vec::new();
+        if cursor.next(&mut head)? {
+            heap.push(Reverse((head, number)));
+        }
+    }
+    while let Some(Reverse((mut head, number))) = heap.pop() {
+        each(&head)?;
+        if cursors[number].next(&mut head)? {
+            heap.push(Reverse((head, number)));
+        }
+    }
+    Ok(())
+}
+
+/// Reads one run from front to back.
+struct Cursor<'a> {
+    file: &'a File,
+    rest: Range<u64>,
+    buffer: Vec<u8>,
+    used: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(file: &'a File, range: &Range<u64>) -> Self {
+        Cursor { file, rest: range.clone(), buffer: Vec::new(), used: 0 }
+    }
+
+    /// Makes `out` the next record; `false` at the end.
+    fn next(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
+        out.clear();
+        if self.buffer.len() - self.used < LARGEST_RECORD {
+            self.fill()?;
+        }
+        if self.used == self.buffer.len() {
+            return Ok(false);
+        }
+        let bytes = self.buffer[self.used..].get(..RECORD_HEAD).map(record_len);
+        let bytes = bytes.and_then(|len| self.buffer[self.used..].get(..len));
+        let bytes = bytes.ok_or(io::ErrorKind::UnexpectedEof)?;
+        out.extend_from_slice(bytes);
+        self.used += bytes.len();
+        Ok(true)
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        self.buffer.drain(..self.used);
+        self.used = 0;
+        let have = self.buffer.len();
+        let more = (self.rest.end - self.rest.start).min((RUN_BUFFER - have) as u64) as usize;
+        self.buffer.resize(have + more, 0);
+        if read_full(self.file, &mut self.buffer[have..], self.rest.start)? != more {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.rest.start += more as u64;
+        Ok(())
+    }
+}
+
+/// The record that starts here in an arena.
+fn record(arena: &[u8], at: u32) -> &[u8] {
+    let rest = &arena[at as usize..];
+    &rest[..record_len(rest)]
+}
+
+fn record_len(head: &[u8]) -> usize {
+    RECORD_HEAD + usize::from(head[RECORD_HEAD - 1]) + 8
+}
+
+fn split(record: &[u8]) -> Record<'_> {
+    let number = |bytes: &[u8]| bytes.iter().fold(0, |n, &byte| (n << 8) | u64::from(byte));
+    let (rest, offset) = record.split_at(record.len() - 8);
+    let (code, digest) = rest.split_at(RECORD_HEAD);
+    Record { code: number(&code[..8]), digest, offset: number(offset) }
+}
+
+/// Bytes of code and digest length.
+const RECORD_HEAD: usize = 9;
+
+const LARGEST_RECORD: usize = RECORD_HEAD + 255 + 8;
+
+/// Runs that are merged at a time.
+const FAN_IN: usize = 64;
+
+/// Bytes that each run reads ahead while it is merged.
+const RUN_BUFFER: usize = 32 << 10;
+
+const SPILL_BUFFER: usize = 64 << 10;
+
+const MIN_BUDGET: usize = 4 << 10;
+
+/// Positions in an arena are 32 bits.
+const MAX_BUDGET: usize = 1 << 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(budget: usize, count: u64) {
+        let mut runs = Runs::new(budget);
+        let mut expected = Vec::new();
+        for n in 0..count {
+            let scrambled = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let digest = &scrambled.to_be_bytes()[..(scrambled % 3) as usize + 1];
+            runs.push(scrambled % 2, digest, n).expect("push");
+            expected.push((scrambled % 2, digest.len(), digest.to_vec(), n));
+        }
+        expected.sort();
+        runs.finish().expect("finish");
+        for _ in 0..2 {
+            let mut found = Vec::new();
+            let each = |record: Record<'_>| {
+                let digest = record.digest.to_vec();
+                found.push((record.code, digest.len(), digest, record.offset));
+                Ok(())
+            };
+            runs.for_each(each).expect("read");
+            assert!(found == expected, "{count} records in {budget} bytes");
+        }
+        assert!(runs.runs.len() < 2 * FAN_IN);
+    }
+
+    #[test]
+    fn order_holds_in_memory_spilled_and_merged_again() {
+        check(1 << 20, 0);
+        check(1 << 20, 1000);
+        check(MIN_BUDGET, 1000);
+        check(MIN_BUDGET, 30_000);
+    }
+}

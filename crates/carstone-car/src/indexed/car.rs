@@ -1,0 +1,358 @@
+//! The reader of blocks by their CIDs.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use super::lookup::{Made, Stored};
+use crate::error::{Error, ErrorKind, Part, Result};
+use crate::header::Header;
+use crate::index::{Index, IndexCodec, Offsets, Table, offsets_in};
+use crate::open::Opened;
+use crate::options::ReaderOptions;
+use crate::read_at::{AtReader, ReadAt, read_full};
+use crate::section::{self, Head, Section};
+use crate::v2::V2Header;
+use crate::{CarReader, Cid, hash_code};
+
+/// Finds blocks in a CAR by their CIDs, for as many threads as share it.
+///
+/// It uses the index in a CARv2, or one that is [brought along](Self::with_index). Without a usable one, the first search goes over the payload
+/// once, without reading the data of blocks, and makes one.
+///
+/// A stored index is not believed. Each place that it gives is compared with the CID there, and data is verified. When it leads to another block, it is
+/// [found stale](Self::index_fault) and replaced by a scan, so that a search finds what is there. Only when it knows nothing of a CID is
+/// that taken for the truth; to rely on a scan alone, open with [`ignoring_index`](Self::ignoring_index), and
+/// [`check_index`](Self::check_index) compares every entry with the payload.
+///
+/// Blocks are found by their multihash, so that a CIDv0 and CIDs of other codecs are found too, unless [`whole_cids`](Self::whole_cids) are asked
+/// for. An identity CID holds its data itself: it is always there.
+///
+/// ```
+/// use std::io::Cursor;
+/// use carstone_car::{CarFileWriter, IndexedCar, cid_of, codec};
+/// let mut writer = CarFileWriter::new(Cursor::new(Vec::new()), &[])?;
+/// let cid = writer.write_data(codec::RAW, b"hello")?.cid;
+/// let file = writer.finish()?.into_inner();
+///
+/// let car = IndexedCar::open(file)?; // Or a `File`, or `SeekSource::new` of anything that seeks.
+/// assert_eq!(car.get(&cid)?.as_deref(), Some(&b"hello"[..]));
+/// assert!(!car.has(&cid_of(codec::RAW, b"absent"))?);
+/// assert!(car.index_fault().is_none());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct IndexedCar<R> {
+    source: R,
+    opened: Opened,
+    /// Where the payload lies in the source.
+    payload: Range<u64>,
+    options: ReaderOptions,
+    whole_cids: bool,
+    stored: Option<Stored>,
+    /// What makes the stored index unusable.
+    fault: OnceLock<Error>,
+    made: OnceLock<Made>,
+    /// Held while an index is made, so that one thread does it.
+    making: Mutex<()>,
+}
+
+impl<R: ReadAt> IndexedCar<R> {
+    /// Reads the header, which starts at the first byte of `source`, and the heads of the index, if there is one.
+    pub fn open(source: R) -> Result<Self> {
+        IndexedCar::with_options(source, ReaderOptions::default())
+    }
+
+    /// Like [`open`](Self::open), with options.
+    pub fn with_options(source: R, options: ReaderOptions) -> Result<Self> {
+        let mut car = IndexedCar::ignoring_index(source, options)?;
+        let Some((v2, offset)) = car.opened.v2.and_then(|v2| Some((v2, v2.index_offset?))) else {
+            return Ok(car);
+        };
+        let size = car.source.size().map_err(|error| Error::at(ErrorKind::Io(error), 0))?;
+        match Table::read(&car.source, offset..size, Some(v2.data_size)) {
+            Ok(table) => car.stored = Some(Stored { table, source: None }),
+            Err(error) if matches!(error.kind(), ErrorKind::Io(_)) => return Err(error),
+            Err(error) => car.fault = OnceLock::from(error),
+        }
+        Ok(car)
+    }
+
+    /// Reads the header, and uses an index that is stored elsewhere. One that is stored inside is not looked at.
+    pub fn with_index<I>(source: R, options: ReaderOptions, index: Index<I>) -> Result<Self>
+    where
+        I: ReadAt + Send + Sync + 'static,
+    {
+        let mut car = IndexedCar::ignoring_index(source, options)?;
+        let (source, table) = index.into_parts();
+        let source: Box<dyn ReadAt + Send + Sync> = Box::new(source);
+        car.stored = Some(Stored { table, source: Some(source) });
+        Ok(car)
+    }
+
+    /// Reads the header, and uses no stored index: the first search makes one.
+    pub fn ignoring_index(source: R, options: ReaderOptions) -> Result<Self> {
+        let size = source.size().map_err(|error| Error::at(ErrorKind::Io(error), 0))?;
+        let opened = CarReader::open_seekable(AtReader::new(&source), options)?.into_opened();
+        let payload = opened.v2.map_or(0..size, |v2| v2.data_offset..v2.data_end());
+        Ok(IndexedCar {
+            source,
+            opened,
+            payload,
+            options,
+            whole_cids: false,
+            stored: None,
+            fault: OnceLock::new(),
+            made: OnceLock::new(),
+            making: Mutex::new(()),
+        })
+    }
+
+    /// Sets whether a block is found only under the CID that it is stored with.
+    #[must_use]
+    pub fn whole_cids(mut self, yes: bool) -> Self {
+        self.whole_cids = yes;
+        self
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.opened.header
+    }
+
+    /// The roots, as the header has them. They need not be among the blocks.
+    pub fn roots(&self) -> &[Cid] {
+        &self.opened.header.roots
+    }
+
+    /// The version of the format: 1 or 2.
+    pub fn version(&self) -> u64 {
+        if self.opened.v2.is_some() { 2 } else { 1 }
+    }
+
+    /// The header of a CARv2, `None` for a CARv1.
+    pub fn v2_header(&self) -> Option<&V2Header> {
+        self.opened.v2.as_ref()
+    }
+
+    /// Where the payload starts in the source: 0 for a CARv1.
+    pub fn payload_start(&self) -> u64 {
+        self.payload.start
+    }
+
+    /// The data of a block, verified, or `None` if there is no such block. Where the block is there several times, one that is
+    /// intact is enough.
+    pub fn get(&self, cid: &Cid) -> Result<Option<Vec<u8>>> {
+        if cid.hash().code() == hash_code::IDENTITY {
+            return Ok(Some(cid.hash().digest().to_vec()));
+        }
+        self.find_map(cid, |section| self.read(section))
+    }
+
+    /// Whether there is a block of this CID. Its data is not looked at.
+    pub fn has(&self, cid: &Cid) -> Result<bool> {
+        Ok(self.size(cid)?.is_some())
+    }
+
+    /// Length of the data of a block, which is not looked at.
+    pub fn size(&self, cid: &Cid) -> Result<Option<usize>> {
+        if cid.hash().code() == hash_code::IDENTITY {
+            return Ok(Some(usize::from(cid.hash().size())));
+        }
+        Ok(self.section(cid)?.map(|section| section.data_len))
+    }
+
+    /// Where a block lies in the payload: the section there has its CID. `None` if there is no such block, and for identity CIDs.
+    pub fn section(&self, cid: &Cid) -> Result<Option<Section>> {
+        if cid.hash().code() == hash_code::IDENTITY {
+            return Ok(None);
+        }
+        self.find_map(cid, |section| Ok(*section))
+    }
+
+    /// The data of a section that [`section`](Self::section) has found, verified.
+    pub fn read(&self, section: &Section) -> Result<Vec<u8>> {
+        let at = |kind| Error::at(kind, section.offset).with_base(self.payload.start);
+        let data_len = section.data_len as u64;
+        if section.end() > self.payload_len() {
+            return Err(at(ErrorKind::Truncated(Part::Data)));
+        }
+        if data_len > self.options.limits.section as u64 {
+            return Err(at(section::too_large(data_len, &self.options.limits)));
+        }
+        let mut data = vec![0; section.data_len]; // The payload is as long as that.
+        let place = self.payload.start.saturating_add(section.data_offset);
+        match read_full(&self.source, &mut data, place) {
+            Ok(read) if read == data.len() => {}
+            Ok(_) => return Err(at(ErrorKind::Truncated(Part::Data))),
+            Err(error) => return Err(at(ErrorKind::Io(error))),
+        }
+        section::check(section, &data, self.options.verification())
+            .map_err(|error| error.with_base(self.payload.start))?;
+        Ok(data)
+    }
+
+    /// A reader of all blocks, in the order in which they are stored.
+    pub fn reader(&self) -> Result<CarReader<AtReader<&R>>> {
+        CarReader::open_seekable(AtReader::new(&self.source), self.options)
+    }
+
+    /// The format of the stored index that is in use.
+    pub fn index_codec(&self) -> Option<IndexCodec> {
+        self.stored_table().map(|table| table.codec())
+    }
+
+    /// What is wrong with the stored index, once that has been found: it cannot be read, or has led to another block
+    /// ([`ErrorKind::StaleIndex`]). Then it is not used any more.
+    pub fn index_fault(&self) -> Option<&Error> {
+        self.fault.get()
+    }
+
+    /// Whether an index has been made by going over the payload.
+    pub fn is_scanned(&self) -> bool {
+        self.made.get().is_some()
+    }
+
+    /// What has ended the scan before the payload did: blocks behind it are not found.
+    pub fn scan_fault(&self) -> Option<&Error> {
+        self.made.get().and_then(|made| made.stopped.as_ref())
+    }
+
+    /// Goes over the payload now and makes an index, if that has not been done.
+    pub fn scan(&self) -> Result<()> {
+        self.made().map(drop)
+    }
+
+    /// Gives the source back.
+    pub fn into_inner(self) -> R {
+        self.source
+    }
+
+    /// The stored index, if it is usable as far as is known.
+    pub(super) fn stored(&self) -> Option<&Stored> {
+        self.stored.as_ref().filter(|_| self.fault.get().is_none())
+    }
+
+    pub(super) fn source_of<'a>(&'a self, stored: &'a Stored) -> &'a (dyn ReadAt + 'a) {
+        match &stored.source {
+            Some(source) => source,
+            None => &self.source,
+        }
+    }
+
+    fn stored_table(&self) -> Option<&Table> {
+        self.stored().map(|stored| &stored.table)
+    }
+
+    fn payload_len(&self) -> u64 {
+        self.payload.end - self.payload.start
+    }
+
+    fn made(&self) -> Result<&Made> {
+        // One that panicked has left nothing behind.
+        let _one = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.made.get() {
+            Some(made) => Ok(made),
+            None => {
+                let made = Made::scan(&self.source, self.options)?;
+                Ok(self.made.get_or_init(|| made))
+            }
+        }
+    }
+
+    /// Hands the sections of a CID to `found` until it takes one. A bad block is passed over if there is another of its CID.
+    fn find_map<T>(
+        &self,
+        cid: &Cid,
+        mut found: impl FnMut(&Section) -> Result<T>,
+    ) -> Result<Option<T>> {
+        if let Some(stored) = self.stored() {
+            let source = self.source_of(stored);
+            let offsets = offsets_in(source, &stored.table, cid.hash());
+            match offsets.and_then(|offsets| self.try_all(cid, offsets, &mut found)) {
+                Err(error) if is_index_fault(&error) => {
+                    let _ = self.fault.set(error); // The first one is kept.
+                }
+                result => return result,
+            }
+        }
+        let made = self.made()?;
+        match self.try_all(cid, made.offsets(cid)?, found)? {
+            None if let Some(stop) = &made.stopped => {
+                let offset = stop.offset().unwrap_or(0);
+                Err(Error::at(ErrorKind::NotAllScanned, offset).with_base(self.payload.start))
+            }
+            result => Ok(result),
+        }
+    }
+
+    fn try_all<T>(
+        &self,
+        cid: &Cid,
+        offsets: Offsets<'_, dyn ReadAt + '_>,
+        mut found: impl FnMut(&Section) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let (mut bad, mut bad_count) = (None, 0);
+        for offset in offsets {
+            let offset = offset?;
+            let stale = || Error::at(ErrorKind::StaleIndex, offset).with_base(self.payload.start);
+            let section = self.head_at(offset)?.ok_or_else(stale)?;
+            let (wanted, stored) = (cid.hash(), section.cid.hash());
+            if stored.digest() != wanted.digest() {
+                return Err(stale());
+            }
+            if stored.code() != wanted.code() || (self.whole_cids && section.cid != *cid) {
+                continue; // The same digest, but another function or codec: no fault of the index.
+            }
+            match found(&section) {
+                // An index could lead to one bad block over and over.
+                Err(error) if error.is_block_error() && bad_count < MAX_BAD => {
+                    bad_count += 1;
+                    bad = bad.or(Some(error));
+                }
+                result => return result.map(Some),
+            }
+        }
+        bad.map_or(Ok(None), Err)
+    }
+
+    /// The section at this offset of the payload; `None` if there is none.
+    fn head_at(&self, offset: u64) -> Result<Option<Section>> {
+        let rest = self.payload_len().saturating_sub(offset);
+        let mut bytes = [0; HEAD_LEN];
+        let bytes = &mut bytes[..rest.min(HEAD_LEN as u64) as usize];
+        let place = self.payload.start.saturating_add(offset);
+        let read = read_full(&self.source, bytes, place).map_err(|error| {
+            Error::at(ErrorKind::Io(error), offset).with_base(self.payload.start)
+        })?;
+        match section::parse_head(&bytes[..read], &self.options.limits) {
+            Head::Complete(head) if head.len() as u64 <= rest => {
+                Ok(Some(Section::new(&head, offset)))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl<R> fmt::Debug for IndexedCar<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IndexedCar")
+            .field("header", &self.opened.header)
+            .field("v2_header", &self.opened.v2)
+            .field("fault", &self.fault)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether this says that the stored index is not to be used.
+fn is_index_fault(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StaleIndex | ErrorKind::BadIndex(_) | ErrorKind::Truncated(Part::Index)
+    )
+}
+
+/// Bad blocks of one CID that are passed over.
+const MAX_BAD: u32 = 16;
+
+/// More than the head of any section has.
+const HEAD_LEN: usize = 128;

@@ -1,0 +1,8 @@
+//! Blocks by their CIDs: random access through an index, stored or made.
+
+mod car;
+mod check;
+mod lookup;
+
+pub use car::IndexedCar;
+pub use check::IndexReport;

@@ -1,0 +1,112 @@
+//! What kind of file is written.
+
+use crate::index::{DEFAULT_BUDGET, IndexCodec};
+use crate::options::Limits;
+
+/// Options of [`CarFileWriter`](crate::CarFileWriter).
+///
+/// ```
+/// use carstone_car::{FileOptions, IndexCodec};
+/// let options = FileOptions::v2().index(Some(IndexCodec::Sorted)).data_padding(13);
+/// assert_eq!(options.version(), 2);
+/// assert_eq!(FileOptions::default(), FileOptions::v2().index(Some(IndexCodec::MultihashSorted)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileOptions {
+    v2: bool,
+    /// The format of the index behind the payload, or `None` for no index. A CARv1 has none.
+    pub index: Option<IndexCodec>,
+    /// Whether the index has identity CIDs, too; the header says so then. Their blocks are written in any case.
+    pub index_identity: bool,
+    /// Bytes of memory for entries of the index; more of them are sorted in a temporary file. Default: 16 MiB.
+    pub index_budget: usize,
+    /// Zero bytes before the payload.
+    pub data_padding: u64,
+    /// Zero bytes before the index, if there is one.
+    pub index_padding: u64,
+    /// The largest sizes that are written. The defaults are those of readers, so that what is written can be read.
+    pub limits: Limits,
+}
+
+impl FileOptions {
+    /// A CARv1: what is said of index and padding has no meaning.
+    pub fn v1() -> Self {
+        FileOptions { v2: false, ..FileOptions::v2() }
+    }
+
+    /// A CARv2 with an index by hash function and digest, without padding.
+    pub fn v2() -> Self {
+        FileOptions {
+            v2: true,
+            index: Some(IndexCodec::default()),
+            index_identity: false,
+            index_budget: DEFAULT_BUDGET,
+            data_padding: 0,
+            index_padding: 0,
+            limits: Limits::default(),
+        }
+    }
+
+    /// The version of the format: 1 or 2.
+    pub fn version(&self) -> u64 {
+        if self.v2 { 2 } else { 1 }
+    }
+
+    /// Sets the format of the index behind the payload, or `None` for no index.
+    #[must_use]
+    pub fn index(mut self, codec: Option<IndexCodec>) -> Self {
+        self.index = codec;
+        self
+    }
+
+    /// Sets whether the index has identity CIDs, too.
+    #[must_use]
+    pub fn index_identity(mut self, yes: bool) -> Self {
+        self.index_identity = yes;
+        self
+    }
+
+    /// Sets the bytes of memory for entries of the index.
+    #[must_use]
+    pub fn index_budget(mut self, bytes: usize) -> Self {
+        self.index_budget = bytes;
+        self
+    }
+
+    /// Sets how many zero bytes stand before the payload.
+    #[must_use]
+    pub fn data_padding(mut self, bytes: u64) -> Self {
+        self.data_padding = bytes;
+        self
+    }
+
+    /// Sets how many zero bytes stand before the index.
+    #[must_use]
+    pub fn index_padding(mut self, bytes: u64) -> Self {
+        self.index_padding = bytes;
+        self
+    }
+
+    /// Sets the largest sizes that are written.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    pub(super) fn is_v2(&self) -> bool {
+        self.v2
+    }
+
+    /// The index that is written, if any.
+    pub(super) fn index_codec(&self) -> Option<IndexCodec> {
+        self.index.filter(|_| self.v2)
+    }
+}
+
+impl Default for FileOptions {
+    fn default() -> Self {
+        FileOptions::v2()
+    }
+}

@@ -1,0 +1,33 @@
+//! `cargo xtask interop`: carstone and programs of others, each reading what the other wrote.
+
+mod age;
+mod cars;
+mod checks;
+mod container;
+mod fixtures;
+mod tools;
+mod tree;
+
+use std::path::Path;
+
+use self::checks::Checks;
+use self::tools::Tools;
+
+/// The flags of the task.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A tree without large files
+    #[arg(long)]
+    quick: bool,
+}
+
+/// Runs all checks; fails when one does.
+pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
+    let tools = Tools::prepare(root)?;
+    let work = tempfile::Builder::new().prefix("carstone-interop-").tempdir()?;
+    let mut checks = Checks::default();
+    cars::run_all(&tools, work.path(), arguments.quick, &mut checks)?;
+    fixtures::run_all(&tools, root, work.path(), &mut checks);
+    age::run_all(&tools, work.path(), &work.path().join("tree/many"), &mut checks)?;
+    checks.close()
+}

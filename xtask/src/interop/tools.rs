@@ -1,0 +1,145 @@
+//! The programs: those of others are installed or looked for, carstone is built.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, ensure};
+
+use crate::process::{build_carstone, cargo};
+
+/// Where the programs are.
+pub struct Tools {
+    pub carstone: PathBuf,
+    /// Packs a folder under a key and an envelope that are given.
+    pub foreign_envelope: PathBuf,
+    node_modules: PathBuf,
+    judge: PathBuf,
+    /// Whether `create` can be told the version of a CAR.
+    pub car_versions: bool,
+}
+
+impl Tools {
+    /// Builds and installs what is missing.
+    pub fn prepare(root: &Path) -> anyhow::Result<Self> {
+        let carstone = build_carstone(root)?;
+        let help = run(Command::new(&carstone).args(["create", "--help"]))?;
+        let car_versions = String::from_utf8_lossy(&help).contains("--car-version");
+        let judge = root.join("target/peers/node/judge.mjs");
+        Ok(Self {
+            carstone,
+            foreign_envelope: build_foreign_envelope(root)?,
+            node_modules: install_node_packages(root)?,
+            judge,
+            car_versions,
+        })
+    }
+
+    /// A call of carstone.
+    pub fn carstone(&self, command: &str) -> Command {
+        let mut call = Command::new(&self.carstone);
+        call.arg(command);
+        call
+    }
+
+    /// A call of ipfs-car.
+    pub fn ipfs_car(&self, command: &str) -> Command {
+        let mut call = Command::new("node");
+        call.arg(self.node_modules.join("ipfs-car/bin.js")).arg(command);
+        call
+    }
+
+    /// Reads a CAR with all readers of `@ipld/car`, which hash each block.
+    pub fn judge(&self, car: &Path) -> anyhow::Result<serde_json::Value> {
+        let told = run(Command::new("node").arg(&self.judge).arg(car))?;
+        Ok(serde_json::from_slice(&told)?)
+    }
+}
+
+/// Packages with the versions of the lock file, installed again when it changes.
+fn install_node_packages(root: &Path) -> anyhow::Result<PathBuf> {
+    let (from, to) = (root.join("xtask/interop"), root.join("target/peers/node"));
+    let installed = to.join("installed.json");
+    let lock = fs::read(from.join("package-lock.json"))?;
+    fs::create_dir_all(&to)?;
+    // Node looks for packages beside the script.
+    for name in ["package.json", "package-lock.json", "judge.mjs"] {
+        fs::copy(from.join(name), to.join(name)).with_context(|| format!("cannot copy {name}"))?;
+    }
+    if fs::read(&installed).ok().as_ref() != Some(&lock) {
+        eprintln!("interop: installing Node packages below {}", to.display());
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(&to);
+        run(&mut npm).context("Node packages cannot be installed (apt-get install nodejs npm)")?;
+        // Written last: what is only half installed is installed again.
+        fs::write(installed, lock)?;
+    }
+    Ok(to.join("node_modules"))
+}
+
+fn build_foreign_envelope(root: &Path) -> anyhow::Result<PathBuf> {
+    // Shared with the programs of `cargo xtask consumers`, which need the same crates.
+    let target = root.join("target/consumers");
+    cargo(root)
+        .args(["build", "--quiet", "--manifest-path"])
+        .args([root.join("xtask/interop/envelope/Cargo.toml")])
+        .args(["--target-dir"])
+        .args([&target])
+        .run()?;
+    Ok(target.join("debug/foreign-envelope"))
+}
+
+/// Whether a program is there; Debian's `age` is installed by those who may.
+pub fn has(program: &str) -> bool {
+    let found = |program: &str| {
+        let mut version = Command::new(program);
+        version.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    };
+    if !found(program) && program == "age" && nix::unistd::geteuid().is_root() {
+        eprintln!("interop: installing age");
+        let mut install = Command::new("apt-get");
+        install.args(["install", "-y", "-qq", "age"]).stdout(Stdio::null());
+        return install.status().is_ok_and(|status| status.success()) && found(program);
+    }
+    found(program)
+}
+
+/// Runs a program that must succeed, and returns what it printed.
+pub fn run(command: &mut Command) -> anyhow::Result<Vec<u8>> {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("cannot start {command:?}"))?;
+    succeeded(command, &output)?;
+    Ok(output.stdout)
+}
+
+/// The same, as text without the end of the last line.
+pub fn text(command: &mut Command) -> anyhow::Result<String> {
+    Ok(String::from_utf8(run(command)?)?.trim_end().to_owned())
+}
+
+/// Runs a program on a terminal of its own, where lines are typed: for programs that take a passphrase in no other way.
+pub fn typed(program: &str, arguments: &[&OsStr], lines: &str) -> anyhow::Result<()> {
+    let quoted = arguments.iter().map(|argument| {
+        let argument = argument.to_str().context("an argument is not UTF-8")?;
+        ensure!(!argument.contains('\''), "{argument} has a quote");
+        Ok(format!("'{argument}'"))
+    });
+    let line = quoted.collect::<anyhow::Result<Vec<_>>>()?.join(" ");
+    let mut command = Command::new("script");
+    command.args(["-qec", &format!("{program} {line}"), "/dev/null"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().context("cannot start script (apt-get install bsdutils)")?;
+    let mut stdin = child.stdin.take().context("it has no input")?;
+    stdin.write_all(lines.as_bytes())?;
+    let output = child.wait_with_output()?;
+    drop(stdin);
+    succeeded(&command, &output)
+}
+
+fn succeeded(command: &Command, output: &Output) -> anyhow::Result<()> {
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?} ended with {}: {}", output.status, told.trim());
+    Ok(())
+}
