@@ -166,7 +166,7 @@ impl Table {
         }
         let mut page = [0; PAGE];
         self.file.read_exact_at(&mut page, page_of(hash, self.pages) * PAGE as u64)?;
-        let mut records = records(&page).iter().filter(|record| record[..32] == key.digest);
+        let records = records(&page).iter().filter(|record| record[..32] == key.digest);
         Ok(records.map(split).find_map(|(found, number)| (found == *key).then_some(number)))
     }
 

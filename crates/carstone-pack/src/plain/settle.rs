@@ -1,17 +1,18 @@
 //! Writes what the pool has finished as blocks of a plain CAR, and remembers what the directories will link to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use carstone_car::{CarWriter, Cid};
 use carstone_unixfs::{FileBuilder, Leaf, Link, Profile, symlink};
 
+use crate::block_map::BlockMap;
 use crate::entry::{Announced, EntryKind, Listed};
 use crate::sorter::Sorter;
 use crate::writer::directories::{self, BlockOut, is_representable};
 use crate::writer::front::Settle;
 use crate::writer::jobs::{Done, Ending, Hashed};
-use crate::writer::sections::block_key;
+use crate::writer::sections::{SEEN_BUDGET, block_key};
 use crate::writer::{Problem, ProblemKind, Summary};
 
 /// The writing half of a plain writer.
@@ -38,14 +39,15 @@ struct OpenFile {
 /// The CAR under construction.
 struct Blocks<W> {
     car: CarWriter<W>,
-    seen: HashSet<(bool, [u8; 32])>,
+    /// Its numbers mean nothing.
+    seen: BlockMap,
 }
 
 impl<W: Write> PlainSettled<W> {
     pub(super) fn new(sink: W, root: &Cid, profile: &Profile, budget: usize) -> io::Result<Self> {
         let car = CarWriter::new(sink, std::slice::from_ref(root))?;
         Ok(Self {
-            blocks: Blocks { car, seen: HashSet::new() },
+            blocks: Blocks { car, seen: BlockMap::new(SEEN_BUDGET) },
             problems: Vec::new(),
             open: HashMap::new(),
             manifest: Sorter::new(budget),
@@ -63,7 +65,7 @@ impl<W: Write> PlainSettled<W> {
         let summary = Summary {
             root,
             entries: self.entries,
-            blocks: self.blocks.seen.len() as u64,
+            blocks: self.blocks.seen.len(),
             size: self.size,
             stream_len: self.blocks.car.position(),
         };
@@ -215,9 +217,9 @@ impl<W: Write> Settle for PlainSettled<W> {
 impl<W: Write> BlockOut for Blocks<W> {
     /// Nobody asks for positions here; a block that is already there has none to give.
     fn content(&mut self, cid: &Cid, data: &[u8]) -> io::Result<u64> {
-        match self.seen.insert(block_key(cid)?) {
-            true => Ok(self.car.danger_write_unverified(cid, data)?.offset),
-            false => Ok(0),
+        match self.seen.insert(block_key(cid)?, 0)? {
+            None => Ok(self.car.danger_write_unverified(cid, data)?.offset),
+            Some(_) => Ok(0),
         }
     }
 }
