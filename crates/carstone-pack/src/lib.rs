@@ -44,6 +44,7 @@
 //!
 //! - `fs`: walks and restores trees of the file system.
 
+mod block_map;
 mod entry;
 mod error;
 mod fingerprint;

@@ -1,17 +1,18 @@
 //! Writes what the pool has finished as blocks of a plain CAR, and remembers what the directories will link to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::{self, Seek, Write};
 
 use carstone_car::{CarFileWriter, Cid};
 use carstone_unixfs::{FileBuilder, Leaf, Link, Profile, symlink};
 
+use crate::block_map::BlockMap;
 use crate::entry::{Announced, EntryKind, Listed};
 use crate::sorter::Sorter;
 use crate::writer::directories::{self, BlockOut, is_representable};
 use crate::writer::front::Settle;
 use crate::writer::jobs::{Done, Ending, Hashed};
-use crate::writer::sections::block_key;
+use crate::writer::sections::{SEEN_BUDGET, block_key};
 use crate::writer::{PackOptions, Problem, ProblemKind, Summary};
 
 /// The writing half of a plain writer.
@@ -38,7 +39,8 @@ struct OpenFile {
 /// The CAR under construction.
 struct Blocks<W> {
     car: CarFileWriter<W>,
-    seen: HashSet<(bool, [u8; 32])>,
+    /// Its numbers mean nothing.
+    seen: BlockMap,
 }
 
 impl<W: Write + Seek> PlainSettled<W> {
@@ -46,7 +48,7 @@ impl<W: Write + Seek> PlainSettled<W> {
     pub(super) fn new(sink: W, root: &Cid, options: &PackOptions) -> io::Result<Self> {
         let car = CarFileWriter::with_options(sink, std::slice::from_ref(root), options.plain)?;
         Ok(Self {
-            blocks: Blocks { car, seen: HashSet::new() },
+            blocks: Blocks { car, seen: BlockMap::new(SEEN_BUDGET) },
             problems: Vec::new(),
             open: HashMap::new(),
             manifest: Sorter::new(options.manifest_budget()),
@@ -64,7 +66,7 @@ impl<W: Write + Seek> PlainSettled<W> {
         let summary = Summary {
             root,
             entries: self.entries,
-            blocks: self.blocks.seen.len() as u64,
+            blocks: self.blocks.seen.len(),
             size: self.size,
             stream_len: self.blocks.car.position(),
         };
@@ -218,9 +220,9 @@ impl<W: Write> Settle for PlainSettled<W> {
 impl<W: Write> BlockOut for Blocks<W> {
     /// Nobody asks for positions here; a block that is already there has none to give.
     fn content(&mut self, cid: &Cid, data: &[u8]) -> io::Result<u64> {
-        match self.seen.insert(block_key(cid)?) {
-            true => Ok(self.car.danger_write_unverified(cid, data)?.offset),
-            false => Ok(0),
+        match self.seen.insert(block_key(cid)?, 0)? {
+            None => Ok(self.car.danger_write_unverified(cid, data)?.offset),
+            Some(_) => Ok(0),
         }
     }
 }

@@ -3,7 +3,7 @@
 mod ahead;
 mod event;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::io::Read;
 
 use carstone_car::Cid;
@@ -11,6 +11,7 @@ use carstone_layer::{PackId, default_threads};
 
 pub use event::{Event, Use};
 
+use crate::block_map::{BlockKey, BlockMap};
 use crate::entry::{Announced, EntryKind};
 use crate::error::{Error, ErrorKind};
 use crate::ids::Ids;
@@ -59,9 +60,9 @@ pub struct PackStream<R> {
     ahead: Ahead<R>,
     pack: PackId,
     events: VecDeque<Event>,
-    /// Digests of the leaves so far: later entries may refer to them.
-    seen: HashSet<[u8; 32]>,
-    /// Whole files whose leaf has not come yet.
+    /// The leaves so far: later entries may refer to them. The numbers mean nothing.
+    seen: BlockMap,
+    /// Whole files of the last batch whose leaf has not come yet.
     awaited: HashMap<[u8; 32], Vec<Awaited>>,
     open: HashMap<u64, Open>,
     /// Entries announced so far.
@@ -106,7 +107,7 @@ impl<R: Read> PackStream<R> {
             ahead: Ahead::open(reader, options.threads, options.bytes_ahead())?,
             pack,
             events: VecDeque::new(),
-            seen: HashSet::new(),
+            seen: BlockMap::new(SEEN_BUDGET),
             awaited: HashMap::new(),
             open: HashMap::new(),
             ids: Ids::default(),
@@ -156,7 +157,11 @@ impl<R: Read> PackStream<R> {
             return Err(Error::new(ErrorKind::BadRecord("sections follow the tail record"), at));
         }
         if is_record(cid, &data, &self.pack) {
-            return match decode(&data, at)? {
+            let record = decode(&data, at)?;
+            if matches!(record, Record::Batch(_) | Record::Resume(_) | Record::End(_)) {
+                self.none_awaited(at)?;
+            }
+            return match record {
                 Record::Batch(batch) => self.batch(batch, at),
                 Record::Resume(resume) => self.resume(resume, at),
                 Record::End(end) => self.end(end, at),
@@ -201,7 +206,7 @@ impl<R: Read> PackStream<R> {
         let (id, size) = (entry.id, entry.size.unwrap_or_default());
         let path = entry.path.clone();
         self.events.push_back(Event::Entry(entry));
-        if self.seen.contains(&digest) {
+        if has(&self.seen, digest, at)? {
             self.events.push_back(Event::Reuse { id, offset: 0, cid, len: Some(size) });
             self.events.push_back(Event::End { id, size, sha256: digest, changed: false });
         } else {
@@ -227,7 +232,10 @@ impl<R: Read> PackStream<R> {
             uses.push(Use { id, offset: open.offset });
             open.offset = advance(open.offset, len, at)?;
         }
-        self.seen.extend(digest);
+        if let Some(digest) = digest {
+            let new = self.seen.insert(BlockKey::leaf(digest), 0);
+            new.map_err(|error| Error::io(error, at))?;
+        }
         self.events.push_back(Event::Leaf { cid: *cid, data, uses });
         for ((id, size), sha256) in ends.into_iter().zip(digest.into_iter().cycle()) {
             self.events.push_back(Event::End { id, size, sha256, changed: false });
@@ -243,7 +251,10 @@ impl<R: Read> PackStream<R> {
             return Err(Error::mismatch(&open.path, "the offset to go on from", at));
         }
         for leaf in resume.references {
-            let known = leaf_digest(&leaf.cid).is_some_and(|digest| self.seen.contains(&digest));
+            let known = match leaf_digest(&leaf.cid) {
+                Some(digest) => has(&self.seen, digest, at)?,
+                None => false,
+            };
             if !known {
                 let path = open.path.escape_ascii().to_string();
                 let cid = Box::new(leaf.cid);
@@ -292,18 +303,32 @@ impl<R: Read> PackStream<R> {
         Ok(())
     }
 
+    /// Whole files come before the next record that says whose the leaves are.
+    fn none_awaited(&self, at: u64) -> Result<(), Error> {
+        none_unfinished(self.awaited.values().flatten().map(|file| &file.path), at)
+    }
+
     /// At the end no entry may wait for content.
     fn all_ended(&self) -> Result<(), Error> {
         let open = self.open.values().map(|open| &open.path);
         let awaited = self.awaited.values().flatten().map(|file| &file.path);
-        match open.chain(awaited).min() {
-            None => Ok(()),
-            Some(path) => {
-                let path = path.escape_ascii().to_string();
-                Err(Error::new(ErrorKind::Unfinished { path }, self.position()))
-            }
+        none_unfinished(open.chain(awaited), self.position())
+    }
+}
+
+fn none_unfinished<'a>(paths: impl Iterator<Item = &'a Vec<u8>>, at: u64) -> Result<(), Error> {
+    match paths.min() {
+        None => Ok(()),
+        Some(path) => {
+            let path = path.escape_ascii().to_string();
+            Err(Error::new(ErrorKind::Unfinished { path }, at))
         }
     }
+}
+
+fn has(seen: &BlockMap, leaf: [u8; 32], at: u64) -> Result<bool, Error> {
+    let found = seen.get(&BlockKey::leaf(leaf));
+    Ok(found.map_err(|error| Error::io(error, at))?.is_some())
 }
 
 fn advance(offset: u64, len: u64, at: u64) -> Result<u64, Error> {
@@ -319,3 +344,5 @@ fn leaf_digest(cid: &Cid) -> Option<[u8; 32]> {
 }
 
 const SHA2_256: u64 = 0x12;
+/// Memory for the leaves so far, before they spill.
+const SEEN_BUDGET: usize = 16 << 20;

@@ -1,11 +1,12 @@
 //! Where each leaf of a stream was written, so that later entries can have it again.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::block_map::{BlockKey, BlockMap};
 
 /// SHA-256 of a leaf.
 pub(super) type Digest = [u8; 32];
@@ -19,89 +20,65 @@ pub(super) enum Placed {
     File { id: u64, place: Vec<u8>, offset: u64 },
 }
 
-/// A map from leaf to place. Places lie in an unnamed temporary file, and so does the index, but for its latest part.
-#[derive(Debug, Default)]
+/// A map from leaf to place. Places lie in an unnamed temporary file, and so does the index where it is large.
+#[derive(Debug)]
 pub(super) struct Places {
     log: Log,
-    /// First 8 bytes of the digest, and where in the log its place is.
-    recent: HashMap<u64, u64>,
-    /// Digests whose first 8 bytes were taken already.
-    twins: HashMap<Digest, u64>,
-    older: Vec<Run>,
-    most_recent: Option<usize>,
+    /// Where in the log the place of a leaf is.
+    index: BlockMap,
 }
 
 impl Places {
-    #[cfg(test)]
-    fn with_limit(entries: usize) -> Self {
-        Self { most_recent: Some(entries), ..Self::default() }
+    pub(super) fn new() -> Self {
+        Self::within(INDEX_BUDGET)
     }
 
+    fn within(budget: usize) -> Self {
+        Self { log: Log::default(), index: BlockMap::new(budget) }
+    }
+
+    /// Notes where a leaf is, unless it has a place already.
     pub(super) fn insert(&mut self, digest: &Digest, len: u64, placed: &Placed) -> io::Result<()> {
-        let at = self.log.end();
         let (id, place, offset) = match placed {
             Placed::Spool { offset } => (SPOOL, &[][..], *offset),
             Placed::File { id, place, offset } => (*id, place.as_slice(), *offset),
         };
         let place_len = u32::try_from(place.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        if self.index.insert(BlockKey::leaf(*digest), self.log.end())?.is_some() {
+            return Ok(());
+        }
         self.log.append(&[
-            digest,
             &len.to_le_bytes(),
             &id.to_le_bytes(),
             &offset.to_le_bytes(),
             &place_len.to_le_bytes(),
             place,
-        ])?;
-        if let Some(twin) = self.recent.insert(prefix(digest), at)
-            && self.read(twin, digest)?.is_none()
-        {
-            self.recent.insert(prefix(digest), twin);
-            self.twins.insert(*digest, at);
-        }
-        if self.recent.len() >= self.most_recent.unwrap_or(MOST_RECENT) {
-            let entries = std::mem::take(&mut self.recent);
-            self.older.push(Run::write(entries)?);
-        }
-        Ok(())
+        ])
     }
 
     /// Length and place of a leaf, if it has been written.
     pub(super) fn find(&self, digest: &Digest) -> io::Result<Option<(u64, Placed)>> {
-        let in_memory = self.twins.get(digest).or_else(|| self.recent.get(&prefix(digest)));
-        if let Some(&at) = in_memory
-            && let Some(found) = self.read(at, digest)?
-        {
-            return Ok(Some(found));
+        match self.index.get(&BlockKey::leaf(*digest))? {
+            Some(at) => self.read(at).map(Some),
+            None => Ok(None),
         }
-        for run in self.older.iter().rev() {
-            if let Some(at) = run.find(prefix(digest))?
-                && let Some(found) = self.read(at, digest)?
-            {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
     }
 
-    /// Reads the place at `at` if it is that of `digest`.
-    fn read(&self, at: u64, digest: &Digest) -> io::Result<Option<(u64, Placed)>> {
-        let mut head = [0; 60];
+    fn read(&self, at: u64) -> io::Result<(u64, Placed)> {
+        let mut head = [0; HEAD];
         self.log.read(&mut head, at)?;
-        if head[..32] != digest[..] {
-            return Ok(None);
-        }
         let number = |from: usize| {
             let bytes = head.get(from..from + 8).and_then(|bytes| bytes.try_into().ok());
             u64::from_le_bytes(bytes.unwrap_or_default())
         };
-        let (len, id, offset) = (number(32), number(40), number(48));
+        let (len, id, offset) = (number(0), number(8), number(16));
         if id == SPOOL {
-            return Ok(Some((len, Placed::Spool { offset })));
+            return Ok((len, Placed::Spool { offset }));
         }
-        let mut place =
-            vec![0; u32::from_le_bytes([head[56], head[57], head[58], head[59]]) as usize];
-        self.log.read(&mut place, at + 60)?;
-        Ok(Some((len, Placed::File { id, place, offset })))
+        let place_len = u32::from_le_bytes([head[24], head[25], head[26], head[27]]);
+        let mut place = vec![0; place_len as usize]; // As it was noted.
+        self.log.read(&mut place, at + HEAD as u64)?;
+        Ok((len, Placed::File { id, place, offset }))
     }
 }
 
@@ -147,48 +124,6 @@ impl Log {
     }
 }
 
-/// A sorted part of the index, in a temporary file.
-#[derive(Debug)]
-struct Run {
-    file: File,
-    /// The first prefix of each block of entries.
-    firsts: Vec<u64>,
-    count: usize,
-}
-
-impl Run {
-    fn write(entries: HashMap<u64, u64>) -> io::Result<Self> {
-        let mut entries: Vec<(u64, u64)> = entries.into_iter().collect();
-        entries.sort_unstable();
-        let (file, mut at) = (tempfile::tempfile()?, 0);
-        let mut firsts = Vec::with_capacity(entries.len() / BLOCK + 1);
-        for block in entries.chunks(BLOCK) {
-            firsts.extend(block.first().map(|(prefix, _)| *prefix));
-            let bytes: Vec<u8> = block
-                .iter()
-                .flat_map(|(prefix, at)| [prefix.to_le_bytes(), at.to_le_bytes()])
-                .flatten()
-                .collect();
-            file.write_all_at(&bytes, at)?;
-            at += bytes.len() as u64;
-        }
-        Ok(Self { file, firsts, count: entries.len() })
-    }
-
-    fn find(&self, wanted: u64) -> io::Result<Option<u64>> {
-        let behind = self.firsts.partition_point(|&first| first <= wanted);
-        let Some(block) = behind.checked_sub(1) else { return Ok(None) };
-        let mut bytes = vec![0; BLOCK.min(self.count - block * BLOCK) * 16];
-        self.file.read_exact_at(&mut bytes, (block * BLOCK * 16) as u64)?;
-        let (entries, _) = bytes.as_chunks::<8>();
-        let found = entries.chunks(2).find_map(|entry| match entry {
-            [prefix, at] if u64::from_le_bytes(*prefix) == wanted => Some(u64::from_le_bytes(*at)),
-            _ => None,
-        });
-        Ok(found)
-    }
-}
-
 /// Content that later entries may want, in an unnamed temporary file.
 #[derive(Debug, Default)]
 pub(super) struct Spool {
@@ -222,17 +157,13 @@ impl Spool {
     }
 }
 
-fn prefix(digest: &Digest) -> u64 {
-    digest.first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes))
-}
-
 /// In place of an entry id: no pack has so many entries.
 const SPOOL: u64 = u64::MAX;
 const LOG_TAIL: usize = 256 << 10;
-/// Index entries in memory, about 40 bytes each.
-const MOST_RECENT: usize = 1 << 20;
-/// Index entries that are read at once.
-const BLOCK: usize = 256;
+/// Memory for the index before it spills.
+const INDEX_BUDGET: usize = 16 << 20;
+/// Bytes of a place in the log, without the path.
+const HEAD: usize = 28;
 
 #[cfg(test)]
 mod tests {
@@ -255,19 +186,17 @@ mod tests {
 
     #[test]
     fn every_place_is_found_in_memory_and_in_spilled_parts() {
-        for limit in [7, 1000, 100_000] {
-            let mut places = Places::with_limit(limit);
+        for budget in [0, 100_000, 10 << 20] {
+            let mut places = Places::within(budget);
             let count = 9000;
             for n in 0..count {
                 assert_eq!(places.find(&digest(n)).expect("a file"), None);
                 places.insert(&digest(n), n, &placed(n)).expect("a file");
             }
-            if limit == 7 {
-                assert!(places.older.len() > 100);
-            }
+            places.insert(&digest(0), 1, &placed(1)).expect("a file"); // It keeps its place.
             for n in (0..count).step_by(7) {
                 let found = places.find(&digest(n)).expect("a file");
-                assert_eq!(found, Some((n, placed(n))), "{n} with {limit}");
+                assert_eq!(found, Some((n, placed(n))), "{n} with {budget}");
             }
             assert_eq!(places.find(&digest(count)).expect("a file"), None);
         }

@@ -111,7 +111,7 @@ impl<'a> Flow<'a> {
             left_out: HashMap::new(),
             left_out_leaves: 0,
             recent: HashMap::new(),
-            places: Places::default(),
+            places: Places::new(),
             leaves: Vec::new(),
             cost: 0,
             restored: Ids::default(),

@@ -1,6 +1,5 @@
 //! Compares the manifest with records, directories and content.
 
-use std::collections::HashMap;
 use std::io;
 
 use carstone_car::Cid;
@@ -9,6 +8,7 @@ use carstone_unixfs::{Limits, Link, Node, decode as decode_node};
 use sha2::{Digest, Sha256};
 
 use super::{Check, SORT_BUDGET, is_environment};
+use crate::block_map::{BlockKey, BlockMap};
 use crate::entry::{Announced, EntryKind, Listed};
 use crate::error::{Error, ErrorKind};
 use crate::reader::{PackFile, PackReader};
@@ -23,7 +23,7 @@ impl<R: ReadAt + Clone> PackReader<R> {
     pub(super) fn check_entries(
         &self,
         check: &mut Check<'_>,
-        ends: &HashMap<u64, u64>,
+        ends: &BlockMap,
         announced: u64,
     ) -> Result<(), Error> {
         let (mut listed, mut linked, mut links) = (0_u64, 0_u64, 0_u64);
@@ -63,8 +63,11 @@ impl<R: ReadAt + Clone> PackReader<R> {
         let mut batch: Option<(u64, Result<Batch, ()>)> = None;
         while let Some((_, value)) = entries.next()? {
             let (entry, link) = decode_kept(value)?;
+            let end = match entry.id {
+                Some(id) => ends.get(&BlockKey::number(id))?,
+                None => None,
+            };
             let result = self.recorded(&entry, &mut batch).and_then(|record| {
-                let end = entry.id.and_then(|id| ends.get(&id)).copied();
                 self.check_entry(&entry, link.map(|link| link.cid), record, end)
             });
             match result {

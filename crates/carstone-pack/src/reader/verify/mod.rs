@@ -3,12 +3,12 @@
 mod entries;
 mod index;
 
-use std::collections::HashMap;
 use std::io;
 
 use carstone_layer::ReadAt;
 
 use super::{CAR_HEADER, PackReader};
+use crate::block_map::{BlockKey, BlockMap};
 use crate::error::{Error, ErrorKind};
 use crate::ids::Ids;
 use crate::record::{Record, decode};
@@ -65,7 +65,8 @@ impl<R: ReadAt + Clone> PackReader<R> {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Found, Error> {
         let mut stands = Sorter::new(SORT_BUDGET);
-        let (mut ends, mut ids, mut announced) = (HashMap::new(), Ids::default(), 0_u64);
+        let mut ends = BlockMap::new(ENDS_BUDGET);
+        let (mut ids, mut announced) = (Ids::default(), 0_u64);
         let (mut position, mut data) = (CAR_HEADER, Vec::new());
         while let Some(head) = self.sections.head(position)? {
             progress(position);
@@ -80,7 +81,7 @@ impl<R: ReadAt + Clone> PackReader<R> {
                         }
                         Ok(Record::End(record)) => {
                             announced -= u64::from(record.proof.is_none() && announced > 0);
-                            ends.insert(record.id, position);
+                            ends.insert(BlockKey::number(record.id), position)?;
                         }
                         Ok(Record::Batch(batch)) => {
                             announced += batch.entries.len() as u64;
@@ -118,7 +119,7 @@ struct Found {
     /// The content sections, sorted as the index should be.
     stands: Sorted,
     /// Position of the end record of each entry that has one.
-    ends: HashMap<u64, u64>,
+    ends: BlockMap,
     /// Entries announced and not abandoned.
     announced: u64,
 }
@@ -150,3 +151,4 @@ fn index_key(digest: &[u8], position: u64) -> [u8; 16] {
 }
 
 const SORT_BUDGET: usize = 32 << 20;
+const ENDS_BUDGET: usize = 4 << 20;
