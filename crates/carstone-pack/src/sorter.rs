@@ -1,8 +1,9 @@
 //! Sorts any number of small records in bounded memory: runs are sorted in memory, spilled to an unnamed
 //! temporary file, and merged when read. The result can be read more than once.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
@@ -47,6 +48,7 @@ impl Sorter {
     pub(crate) fn finish(mut self) -> io::Result<Sorted> {
         if self.spilled.is_some() {
             self.spill()?;
+            (self.buffer, self.starts) = (Vec::new(), Vec::new()); // Their memory is needed no more.
         }
         self.sort();
         Ok(Sorted {
@@ -105,18 +107,17 @@ impl Sorted {
 
     /// Reads the records in order of the key.
     pub(crate) fn iter(&self) -> io::Result<SortedIter<'_>> {
-        let (mut runs, mut heap) = (Vec::new(), BinaryHeap::new());
+        let mut heap = BinaryHeap::new();
         if let Some(file) = &self.spilled {
             let window = (MERGE_BUDGET / self.runs.len().max(1)).max(4096);
-            for &(at, end) in &self.runs {
-                let mut run = RunCursor::new(file, at, end, window);
+            for (number, &(at, end)) in self.runs.iter().enumerate() {
+                let mut run = RunCursor::new(file, number, at, end, window);
                 if run.advance()? {
-                    heap.push(Reverse((run.key.clone(), runs.len())));
+                    heap.push(Reverse(Box::new(run)));
                 }
-                runs.push(run);
             }
         }
-        Ok(SortedIter { sorted: self, next: 0, runs, heap, taken: None })
+        Ok(SortedIter { sorted: self, next: 0, heap, taken: false })
     }
 }
 
@@ -124,10 +125,10 @@ impl Sorted {
 pub(crate) struct SortedIter<'a> {
     sorted: &'a Sorted,
     next: usize,
-    runs: Vec<RunCursor<'a>>,
-    heap: BinaryHeap<Reverse<(Vec<u8>, usize)>>,
-    /// The run whose record was given last: it moves on before the next one is taken.
-    taken: Option<usize>,
+    /// Runs on their next record, the one with the least key first.
+    heap: BinaryHeap<Reverse<Box<RunCursor<'a>>>>,
+    /// Whether the first run's record was given: it moves on before the next one is taken.
+    taken: bool,
 }
 
 impl SortedIter<'_> {
@@ -138,57 +139,56 @@ impl SortedIter<'_> {
             self.next += 1;
             return Ok(start.map(|&at| record_at(&self.sorted.buffer, at)));
         }
-        if let Some(run) = self.taken.take()
-            && self.runs[run].advance()?
+        if self.taken
+            && let Some(mut first) = self.heap.peek_mut()
+            && !first.0.advance()?
         {
-            self.heap.push(Reverse((self.runs[run].key.clone(), run)));
+            PeekMut::pop(first);
         }
-        let Some(Reverse((_, run))) = self.heap.pop() else { return Ok(None) };
-        self.taken = Some(run);
-        let run = &self.runs[run];
-        Ok(Some((&run.key, &run.value)))
+        self.taken = true;
+        Ok(self.heap.peek().map(|Reverse(run)| run.record()))
     }
 }
 
 /// Reads one spilled run front to back.
 struct RunCursor<'a> {
     file: &'a File,
+    number: usize,
     at: u64,
     end: u64,
     window: usize,
     buffer: Vec<u8>,
+    /// Bytes of the buffer up to the end of the current record.
     used: usize,
-    key: Vec<u8>,
-    value: Vec<u8>,
+    key_len: usize,
+    value_len: usize,
 }
 
 impl<'a> RunCursor<'a> {
-    fn new(file: &'a File, at: u64, end: u64, window: usize) -> Self {
-        let (buffer, key, value) = (Vec::new(), Vec::new(), Vec::new());
-        Self { file, at, end, window, buffer, used: 0, key, value }
+    fn new(file: &'a File, number: usize, at: u64, end: u64, window: usize) -> Self {
+        let buffer = Vec::new();
+        Self { file, number, at, end, window, buffer, used: 0, key_len: 0, value_len: 0 }
     }
 
     /// Loads the next record; `false` at the end of the run.
     fn advance(&mut self) -> io::Result<bool> {
+        (self.key_len, self.value_len) = (0, 0); // Until the record is there, should reading fail.
         if self.used == self.buffer.len() && self.at == self.end {
             return Ok(false);
         }
         self.need(8)?;
-        let word = |at: usize| {
-            let mut bytes = [0; 4];
-            bytes.copy_from_slice(&self.buffer[self.used + at..self.used + at + 4]);
-            u32::from_le_bytes(bytes) as usize
-        };
-        let (key_len, value_len) = (word(0), word(4));
+        let (key_len, value_len) = lengths_at(&self.buffer, self.used);
         self.used += 8;
         self.need(key_len + value_len)?;
-        let record = &self.buffer[self.used..self.used + key_len + value_len];
-        self.key.clear();
-        self.key.extend_from_slice(&record[..key_len]);
-        self.value.clear();
-        self.value.extend_from_slice(&record[key_len..]);
         self.used += key_len + value_len;
+        (self.key_len, self.value_len) = (key_len, value_len);
         Ok(true)
+    }
+
+    /// Key and value of the current record.
+    fn record(&self) -> (&[u8], &[u8]) {
+        let start = self.used - self.key_len - self.value_len;
+        self.buffer[start..self.used].split_at(self.key_len)
     }
 
     /// Makes sure that `len` unused bytes are in the buffer.
@@ -208,14 +208,40 @@ impl<'a> RunCursor<'a> {
     }
 }
 
+/// By key, and among equal keys in the order of the runs, so that records stay in the order in which they came.
+impl Ord for RunCursor<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.record().0, self.number).cmp(&(other.record().0, other.number))
+    }
+}
+
+impl PartialOrd for RunCursor<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for RunCursor<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for RunCursor<'_> {}
+
 fn record_at(buffer: &[u8], at: usize) -> (&[u8], &[u8]) {
+    let (key_len, value_len) = lengths_at(buffer, at);
+    buffer[at + 8..at + 8 + key_len + value_len].split_at(key_len)
+}
+
+/// Lengths of key and value of the record at `at`.
+fn lengths_at(buffer: &[u8], at: usize) -> (usize, usize) {
     let word = |at: usize| {
         let mut bytes = [0; 4];
         bytes.copy_from_slice(&buffer[at..at + 4]);
         u32::from_le_bytes(bytes) as usize
     };
-    let (key_len, value_len) = (word(at), word(at + 4));
-    buffer[at + 8..at + 8 + key_len + value_len].split_at(key_len)
+    (word(at), word(at + 4))
 }
 
 /// Bytes that all runs together read ahead while they are merged.
@@ -234,7 +260,7 @@ mod tests {
         }
         let sorted = sorter.finish().expect("a temporary file");
         for _ in 0..2 {
-            let (mut before, mut seen) = (Vec::new(), 0);
+            let (mut before, mut seen) = (Vec::new(), 0_u32);
             let mut records = sorted.iter().expect("a temporary file");
             while let Some((key, value)) = records.next().expect("a temporary file") {
                 assert!(key >= before.as_slice());

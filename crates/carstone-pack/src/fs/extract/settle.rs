@@ -10,7 +10,7 @@ impl Flow<'_> {
     /// Puts a leaf with others into a job, so that small files do not cost a job each.
     pub(super) fn add(&mut self, leaf: Leaf, cost: usize) {
         self.leaves.push(leaf);
-        self.cost += cost;
+        self.cost += cost + LEAF_COST;
         if self.cost >= JOB_BYTES || self.leaves.len() >= JOB_LEAVES {
             self.flush();
         }
@@ -78,5 +78,7 @@ impl Flow<'_> {
 
 /// Leaves in one job.
 const JOB_LEAVES: usize = 64;
+/// What a leaf takes besides its bytes: the entry it is content of, and what is told of it.
+const LEAF_COST: usize = 1 << 10;
 /// Bytes in one job.
 const JOB_BYTES: usize = 1 << 20;
