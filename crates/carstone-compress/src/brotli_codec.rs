@@ -106,9 +106,9 @@ impl Stream {
     }
 }
 
-/// The smallest window that spans the block.
+/// The smallest window that spans the block. For windows of 64 KiB and less the encoder sets up a table of 32 MiB.
 fn window_bits(len: usize) -> u32 {
-    len.max(1).next_power_of_two().ilog2().clamp(10, 24)
+    len.max(1).next_power_of_two().ilog2().clamp(17, 24)
 }
 
 /// What the encoder is told about the length, from which it takes nothing but the kind of its hash table.

@@ -55,18 +55,23 @@ pub(crate) struct Recycler {
 }
 
 impl Recycler {
-    /// Takes the shortest vector that has room for `len`, else the longest.
+    /// Takes the shortest vector that has room for `len` and not for much more: what is far too long is wanted for something else. Where
+    /// there is none, one that is not much too short is taken for its forerunner, and dropped.
     fn take<T: 'static>(&self, len: usize) -> Option<Vec<T>> {
+        let most = if is::<T, Command>() { usize::MAX } else { len.saturating_mul(2) };
         let mut shelf = self.shelf.borrow_mut();
         let capacity = |item: &Box<dyn Any + Send>| item.downcast_ref().map(Vec::<T>::capacity);
         let there = shelf.iter().enumerate();
         let there = there.filter_map(|(place, item)| Some((capacity(item)?, place)));
-        let rank = |&(capacity, _): &(usize, usize)| match capacity >= len {
-            true => (0, capacity),
-            false => (1, usize::MAX - capacity),
-        };
-        let (_, place) = there.min_by_key(rank)?;
-        shelf.swap_remove(place).downcast().ok().map(|cells| *cells)
+        let fits = |&(capacity, _): &(usize, usize)| (len..=most).contains(&capacity);
+        if let Some((_, place)) = there.clone().filter(fits).min() {
+            return shelf.swap_remove(place).downcast().ok().map(|cells| *cells);
+        }
+        let forerunner = there.filter(|&(capacity, _)| capacity < len && capacity >= len / 2).max();
+        if let Some((_, place)) = forerunner {
+            shelf.swap_remove(place);
+        }
+        None
     }
 }
 
@@ -74,22 +79,24 @@ impl<T: Clone + Default + Send + 'static> Allocator<T> for Recycler {
     type AllocatedMemory = Cells<T>;
 
     fn alloc_cell(&mut self, len: usize) -> Cells<T> {
-        let mut cells = match self.take(len) {
-            Some(cells) if cells.capacity() >= len => cells,
-            // What is too short is dropped, so that the shelf holds no more than was in use at one time.
-            _ => return Cells(fresh(len)),
-        };
-        let may_stay = [TypeId::of::<Command>(), TypeId::of::<u8>()].contains(&TypeId::of::<T>());
-        if self.fill == Fill::Zeros || !may_stay {
-            cells.clear();
+        let Some(mut cells) = self.take(len) else { return Cells { cells: fresh(len), len } };
+        let used = cells.len().min(len);
+        if self.fill == Fill::Zeros || !(is::<T, Command>() || is::<T, u8>()) {
+            cells[..used].fill(T::default());
         }
-        cells.resize(len, T::default());
-        Cells(cells)
+        if cells.len() < len {
+            cells.resize(len, T::default());
+        }
+        Cells { cells, len }
     }
 
     fn free_cell(&mut self, cells: Cells<T>) {
-        if cells.0.capacity().saturating_mul(size_of::<T>()) >= SMALLEST {
-            self.shelf.borrow_mut().push(Box::new(cells.0));
+        if cells.cells.capacity().saturating_mul(size_of::<T>()) >= SMALLEST {
+            let mut shelf = self.shelf.borrow_mut();
+            if shelf.len() == MOST {
+                shelf.remove(0); // Of a length that is not wanted any more.
+            }
+            shelf.push(Box::new(cells.cells));
         }
     }
 }
@@ -97,7 +104,7 @@ impl<T: Clone + Default + Send + 'static> Allocator<T> for Recycler {
 impl BrotliAlloc for Recycler {}
 
 fn fresh<T: Clone + Default + 'static>(len: usize) -> Vec<T> {
-    if TypeId::of::<T>() != TypeId::of::<Command>() {
+    if !is::<T, Command>() {
         return vec![T::default(); len]; // Zeros come from the system untouched.
     }
     // The array of commands grows step by step. What is not used of it is not touched; and that pieces of megabytes are never given
@@ -107,29 +114,38 @@ fn fresh<T: Clone + Default + 'static>(len: usize) -> Vec<T> {
     cells
 }
 
-/// A piece of memory, as long as it was asked for.
-pub(crate) struct Cells<T>(Vec<T>);
+fn is<T: 'static, U: 'static>() -> bool {
+    TypeId::of::<T>() == TypeId::of::<U>()
+}
+
+/// A piece of memory: the first `len` of its cells. The others keep what they hold, so that they need not be filled again.
+pub(crate) struct Cells<T> {
+    cells: Vec<T>,
+    len: usize,
+}
 
 impl<T> Default for Cells<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self { cells: Vec::new(), len: 0 }
     }
 }
 
 impl<T> SliceWrapper<T> for Cells<T> {
     fn slice(&self) -> &[T] {
-        &self.0
+        &self.cells[..self.len]
     }
 }
 
 impl<T> SliceWrapperMut<T> for Cells<T> {
     fn slice_mut(&mut self) -> &mut [T] {
-        &mut self.0
+        &mut self.cells[..self.len]
     }
 }
 
 /// As many commands as a block of 4 MiB hardly has.
 const COMMANDS: usize = 1 << 20;
+/// Pieces that a thread keeps. The codec uses some twenty-five at a time.
+const MOST: usize = 64;
 /// Smaller pieces come from the heap at once.
 const SMALLEST: usize = 4 << 10;
 
@@ -143,18 +159,21 @@ mod tests {
             let mut cells: Cells<u8> = recycler.alloc_cell(5_000);
             cells.slice_mut().fill(7);
             recycler.free_cell(cells);
-            let longer: Cells<u8> = recycler.alloc_cell(6_000);
-            assert_eq!(longer.slice(), [0; 6_000]);
-            assert!(recycler.shelf.borrow().is_empty(), "what was too short is still there");
-            recycler.free_cell(longer);
             let other: Cells<u32> = recycler.alloc_cell(5_000);
             assert_eq!(other.slice(), [0; 5_000]);
-            let mut shorter: Cells<u8> = recycler.alloc_cell(4_000);
+            let far_shorter: Cells<u8> = recycler.alloc_cell(2_000);
+            assert_eq!(far_shorter.slice(), [0; 2_000]);
+            assert_eq!(recycler.shelf.borrow().len(), 1, "none could use what is there");
+            let longer: Cells<u8> = recycler.alloc_cell(6_000);
+            assert_eq!(longer.slice(), [0; 6_000]);
+            assert!(recycler.shelf.borrow().is_empty(), "what has become too short is still there");
+            recycler.free_cell(longer);
+            let shorter: Cells<u8> = recycler.alloc_cell(4_000);
+            assert_eq!(shorter.slice(), [0; 4_000]);
             assert!(recycler.shelf.borrow().is_empty(), "what was long enough was not taken");
-            shorter.slice_mut().fill(7);
             recycler.free_cell(shorter);
-            let again: Cells<u8> = recycler.alloc_cell(5_500);
-            assert_eq!(again.slice(), [0; 5_500]);
+            let again: Cells<u8> = recycler.alloc_cell(5_000);
+            assert_eq!(again.slice(), [0; 5_000], "what lay behind its end shows");
         });
     }
 
