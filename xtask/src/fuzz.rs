@@ -45,8 +45,16 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(name) = unknown {
         bail!("there is no target {name}; there are {}", all.join(", "));
     }
-    let targets = if arguments.targets.is_empty() { all } else { arguments.targets.clone() };
-    fuzz.build(if targets.len() == 1 { targets.first() } else { None })?;
+    let targets = match arguments.targets.is_empty() {
+        true => {
+            fuzz.build(None)?;
+            all
+        }
+        false => {
+            arguments.targets.iter().try_for_each(|target| fuzz.build(Some(target)))?;
+            arguments.targets.clone()
+        }
+    };
     if arguments.build_only {
         return Ok(());
     }

@@ -6,6 +6,7 @@ mod demo;
 mod fuzz;
 mod interop;
 mod made;
+mod man;
 mod measure;
 mod memory;
 mod process;
@@ -43,6 +44,8 @@ enum Task {
     Fuzz(fuzz::Arguments),
     /// Try carstone with programs of others, both ways
     Interop(interop::Arguments),
+    /// Write the pages of the manual
+    Man(man::Arguments),
     /// Run a program and tell what it used
     #[command(hide = true)]
     Measured(measure::Arguments),
@@ -62,6 +65,7 @@ fn main() -> anyhow::Result<()> {
         Task::Demo(arguments) => demo::run(&root, &arguments),
         Task::Fuzz(arguments) => fuzz::run(&root, &arguments),
         Task::Interop(arguments) => interop::run(&root, &arguments),
+        Task::Man(arguments) => man::run(&root, &arguments),
         Task::Measured(arguments) => measure::run(&arguments),
         Task::Memory(arguments) => memory::run(&root, &arguments),
         Task::Scale(arguments) => scale::run(&root, &arguments),

@@ -44,7 +44,10 @@ fn main() -> Result<()> {
     };
     let seconds = start.elapsed().as_secs_f64();
     let (peak, cpu) = (status("VmHWM:")? / 1024, cpu_seconds()?);
-    writeln!(io::stdout(), "{step:6} {seconds:7.1} s, {cpu:7.1} s of CPU, peak {peak:4} MiB: {done}")?;
+    writeln!(
+        io::stdout(),
+        "{step:6} {seconds:7.1} s, {cpu:7.1} s of CPU, peak {peak:4} MiB: {done}"
+    )?;
     Ok(())
 }
 

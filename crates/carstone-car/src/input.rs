@@ -35,6 +35,11 @@ impl<R> Input<R> {
         self.position
     }
 
+    /// Offset at which the payload ends; `u64::MAX` if that is not known.
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
+    }
+
     pub(crate) fn buffered(&self) -> &[u8] {
         &self.buf[self.start..self.end]
     }

@@ -17,6 +17,11 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
+    /// The version of the format.
+    pub(crate) fn version(&self) -> u64 {
+        if self.v2.is_some() { 2 } else { 1 }
+    }
+
     /// Where the payload starts in the file.
     pub(crate) fn payload_start(&self) -> u64 {
         self.v2.map_or(0, |v2| v2.data_offset)

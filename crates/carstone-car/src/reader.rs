@@ -45,8 +45,17 @@ pub struct CarReader<R> {
     state: State,
 }
 
+/// What a reader consists of.
+pub(crate) struct Parts<R> {
+    pub(crate) input: Input<R>,
+    pub(crate) opened: Opened,
+    pub(crate) options: ReaderOptions,
+    pub(crate) state: State,
+}
+
+/// Whether there is more to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(crate) enum State {
     Reading,
     Ended,
     Broken,
@@ -72,7 +81,7 @@ impl<R: Read> CarReader<R> {
 
     /// The version of the format: 1 or 2.
     pub fn version(&self) -> u64 {
-        if self.opened.v2.is_some() { 2 } else { 1 }
+        self.opened.version()
     }
 
     /// The header of a CARv2, `None` for a CARv1.
@@ -105,8 +114,9 @@ impl<R: Read> CarReader<R> {
         self.input.into_inner()
     }
 
-    pub(crate) fn into_opened(self) -> Opened {
-        self.opened
+    pub(crate) fn into_parts(self) -> Parts<R> {
+        let CarReader { input, opened, options, state } = self;
+        Parts { input, opened, options, state }
     }
 
     /// The next block, verified, or `None` at the end. [`read_block`](Self::read_block) does not allocate for each.

@@ -88,7 +88,7 @@ impl<'a> CarSlice<'a> {
 
     /// The version of the format: 1 or 2.
     pub fn version(&self) -> u64 {
-        if self.opened.v2.is_some() { 2 } else { 1 }
+        self.opened.version()
     }
 
     /// The header of a CARv2, `None` for a CARv1.

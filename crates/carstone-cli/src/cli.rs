@@ -1,16 +1,25 @@
 //! The command line, as clap derives it.
 
+mod create;
+mod texts;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use carstone::compress::Codec;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+pub(crate) use create::{CarVersion, CreateArgs, OrderArg};
+pub(crate) use texts::EXIT_STATUS;
+use texts::{
+    CAT_EXAMPLES, COMPLETIONS_EXAMPLES, EXAMPLES, EXTRACT_EXAMPLES, INFO_EXAMPLES, KEYGEN_EXAMPLES,
+    LIST_EXAMPLES, MAN_EXAMPLES, VERIFY_EXAMPLES,
+};
 
 /// Packs trees of files into one verifiable, compressed, encrypted, seekable file, and reads it in whole, in part, or
 /// from a pipe.
 ///
 /// A pack is named .cstone by convention and recognised by its content. Wherever a PACK is read, `-` is standard
-/// input, and a plain CARv1 is understood too.
+/// input, and a plain CAR of either version is understood too.
 #[derive(Debug, Parser)]
 #[command(name = "carstone", version, max_term_width = 100, after_long_help = EXAMPLES)]
 #[command(
@@ -50,87 +59,8 @@ pub(crate) enum Command {
     Keygen(KeygenArgs),
     /// Print completions for a shell.
     Completions(CompletionsArgs),
-}
-
-/// `carstone create`.
-#[derive(Debug, Args)]
-#[command(after_long_help = CREATE_EXAMPLES)]
-pub(crate) struct CreateArgs {
-    /// The pack to write; `-` is standard output. It appears under its name only when it is complete.
-    #[arg(short, long, value_name = "PACK", value_hint = ValueHint::FilePath)]
-    pub output: PathBuf,
-    /// Files and directories to pack. One directory alone is the root of the pack; else each stands under its path as
-    /// given.
-    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub paths: Vec<PathBuf>,
-    /// Paths are looked up below this directory.
-    #[arg(short = 'C', long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub directory: Option<PathBuf>,
-    /// Replace an existing output.
-    #[arg(long)]
-    pub force: bool,
-
-    /// How to compress: none, brotli[:0-11] or zstd[:1-22] [default: brotli:5].
-    #[arg(long, value_name = "CODEC", help_heading = "Stored form")]
-    pub compress: Option<Codec>,
-    /// Bytes that are compressed together, 64K to 16M: larger compresses better, smaller reads faster in the middle
-    /// [default: 4M].
-    #[arg(long, value_name = "SIZE", value_parser = block_size, help_heading = "Stored form")]
-    pub block_size: Option<u32>,
-    /// Write a plain CARv1, which every IPLD tool opens; so does an output that ends in `.car`. Mode, times, owner and
-    /// extended attributes are lost, and names that are not UTF-8 are left out.
-    #[arg(long, help_heading = "Stored form")]
-    pub plain: bool,
-    /// Threads that read, hash, compress and encrypt. The bytes of a pack do not depend on it.
-    #[arg(long, value_name = "N", help_heading = "Stored form")]
-    pub threads: Option<usize>,
-
-    /// Encrypt to this age recipient; can be given again.
-    #[arg(short, long, value_name = "RECIPIENT", help_heading = "Encryption")]
-    pub recipient: Vec<String>,
-    /// Encrypt to the recipients in this file, one a line; can be given again.
-    #[arg(short = 'R', long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Encryption")]
-    pub recipients_file: Vec<PathBuf>,
-    /// How a passphrase is given.
-    #[command(flatten)]
-    pub passphrase: PassphraseArgs,
-
-    /// Leave out what matches: a pattern without `/` is compared with names, one with `/` with paths in the pack. A
-    /// directory that matches is not entered.
-    #[arg(long, value_name = "GLOB", help_heading = "Choosing files")]
-    pub exclude: Vec<String>,
-    /// Leave out what matches a pattern in this file, one a line.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Choosing files")]
-    pub exclude_from: Vec<PathBuf>,
-    /// Read more paths from this file, one a line; `-` is standard input.
-    #[arg(short = 'T', long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Choosing files")]
-    pub files_from: Option<PathBuf>,
-    /// Paths in the list end with a NUL byte instead of a line end.
-    #[arg(long, requires = "files_from", help_heading = "Choosing files")]
-    pub null: bool,
-    /// Do not enter directories: pack only what is named.
-    #[arg(long, help_heading = "Choosing files")]
-    pub no_recursion: bool,
-    /// Do not enter other file systems.
-    #[arg(short = 'x', long, help_heading = "Choosing files")]
-    pub one_file_system: bool,
-    /// In which order files are packed. By type compresses best; plain CARs keep path order.
-    #[arg(long, value_name = "ORDER", default_value = "type", help_heading = "Choosing files")]
-    pub order: OrderArg,
-    /// Pack standard input as one file of this name.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["paths", "files_from"], help_heading = "Choosing files")]
-    pub stdin_name: Option<OsString>,
-}
-
-/// Order of files in a pack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OrderArg {
-    /// By extension, name and size.
-    Type,
-    /// By path.
-    Path,
-    /// As they are given and found.
-    Given,
+    /// Write the pages of the manual.
+    Man(ManArgs),
 }
 
 /// How a passphrase is given: never as an argument.
@@ -279,6 +209,7 @@ impl std::str::FromStr for ByteRange {
 
 /// `carstone info`.
 #[derive(Debug, Args)]
+#[command(after_long_help = INFO_EXAMPLES)]
 pub(crate) struct InfoArgs {
     /// The pack; `-` is standard input.
     #[arg(value_name = "PACK", value_hint = ValueHint::FilePath)]
@@ -308,6 +239,7 @@ pub(crate) struct VerifyArgs {
 
 /// `carstone keygen`.
 #[derive(Debug, Args)]
+#[command(after_long_help = KEYGEN_EXAMPLES)]
 pub(crate) struct KeygenArgs {
     /// Write the identity to this new file, which only its owner can read, instead of standard output.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -316,70 +248,21 @@ pub(crate) struct KeygenArgs {
 
 /// `carstone completions`.
 #[derive(Debug, Args)]
+#[command(after_long_help = COMPLETIONS_EXAMPLES)]
 pub(crate) struct CompletionsArgs {
     /// The shell.
     pub shell: clap_complete::Shell,
 }
 
-fn block_size(text: &str) -> Result<u32, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kib" => 1 << 10,
-        "m" | "mib" => 1 << 20,
-        _ => return Err("a size is a number with K or M".to_owned()),
-    };
-    let bytes = digits.parse::<u32>().ok().and_then(|number| number.checked_mul(factor));
-    match bytes {
-        Some(bytes) if (64 << 10..=16 << 20).contains(&bytes) => Ok(bytes),
-        Some(_) => Err("a block size is 64K to 16M".to_owned()),
-        None => Err("a size is a number with K or M".to_owned()),
-    }
+/// `carstone man`.
+#[derive(Debug, Args)]
+#[command(after_long_help = MAN_EXAMPLES)]
+pub(crate) struct ManArgs {
+    /// The directory for the pages, one for each command, which is made if it is missing. Pages that are there are
+    /// replaced.
+    #[arg(long, value_name = "DIR", default_value = "man", value_hint = ValueHint::DirPath)]
+    pub out: PathBuf,
 }
-
-const EXAMPLES: &str = "\
-Examples:
-  carstone create -o docs.cstone docs/            pack a directory
-  carstone list -l docs.cstone                    list it with sizes and SHA-256
-  carstone cat docs.cstone guide/intro.md         read one file
-  carstone extract -C restored docs.cstone        restore everything
-  carstone keygen -o key.txt                      make a key
-  carstone create -o - -r age1... docs | ssh host 'cat > docs.cstone'
-                                                  encrypt into a pipe
-  carstone verify -i key.txt docs.cstone          check every byte
-
-Exit status: 0 everything is intact; 1 done, but damage, a difference or an unreadable file was found;
-2 it could not be done; 130 interrupted.";
-const CREATE_EXAMPLES: &str = "\
-Examples:
-  carstone create -o docs.cstone docs
-  carstone create -o backup.cstone -C /home/me -R readers.txt --exclude '*.o' src notes.txt
-  carstone create -o fast.cstone --compress zstd:3 data
-  carstone create -o site.car public              a plain CARv1
-  find . -name '*.rs' -print0 | carstone create -o rust.cstone -T - --null
-  pg_dump shop | carstone create -o shop.cstone --stdin-name shop.sql
-
-When the output is a file, the CID of the root directory is printed.";
-const LIST_EXAMPLES: &str = "\
-Examples:
-  carstone list docs.cstone
-  carstone list -l docs.cstone 'guide/*.md' images
-  curl -s https://example.org/docs.cstone | carstone list -";
-const EXTRACT_EXAMPLES: &str = "\
-Examples:
-  carstone extract -C restored docs.cstone
-  carstone extract -i key.txt docs.cstone guide 'images/*.png'
-  carstone create -o - docs | carstone extract -C copy -";
-const CAT_EXAMPLES: &str = "\
-Examples:
-  carstone cat docs.cstone guide/intro.md
-  carstone cat --range 0-511 disk.cstone image.raw
-  carstone cat --range -1000 logs.cstone server.log";
-const VERIFY_EXAMPLES: &str = "\
-Examples:
-  carstone verify docs.cstone
-  carstone verify -i key.txt backup.cstone
-  carstone verify docs.cstone --against docs";
 
 #[cfg(test)]
 mod tests {
@@ -390,16 +273,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn block_sizes_have_suffixes_and_bounds() {
-        assert_eq!(block_size("64K"), Ok(64 << 10));
-        assert_eq!(block_size("16MiB"), Ok(16 << 20));
-        assert_eq!(block_size("65536"), Ok(65536));
-        for bad in ["63K", "17M", "", "M", "1G", "4294967297", "8 M", "99999999M"] {
-            assert!(block_size(bad).is_err(), "{bad}");
-        }
     }
 
     #[test]

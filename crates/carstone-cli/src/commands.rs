@@ -8,4 +8,5 @@ pub(crate) mod extract;
 pub(crate) mod info;
 pub(crate) mod keygen;
 pub(crate) mod list;
+pub(crate) mod man;
 pub(crate) mod verify;

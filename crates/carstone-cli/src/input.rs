@@ -27,7 +27,7 @@ pub(crate) enum Input {
     /// A pack from a pipe, or one that lacks its end: `fault` says why it is read front to back.
     Stream(Box<Stream>, Option<stack::Error>),
     /// A plain CAR.
-    Car(PlainCar),
+    Car(Box<PlainCar>),
 }
 
 /// A pack at random.
@@ -52,7 +52,9 @@ impl Input {
     ) -> anyhow::Result<Self> {
         let name = source.name;
         let input = match (source.format, source.bytes) {
-            (Format::Car, Bytes::File(file)) => PlainCar::open(file).map(Self::Car),
+            (Format::Car, Bytes::File(file)) => {
+                PlainCar::open(file).map(|car| Self::Car(Box::new(car)))
+            }
             (Format::Car, Bytes::Pipe(pipe)) => {
                 let spooled =
                     Source { name: name.clone(), format: Format::Car, bytes: Bytes::Pipe(pipe) }

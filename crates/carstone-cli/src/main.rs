@@ -57,5 +57,6 @@ fn run(command: Command, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Verify(args) => commands::verify::run(args, output),
         Command::Keygen(args) => commands::keygen::run(args, output),
         Command::Completions(args) => commands::completions::run(args, output),
+        Command::Man(args) => commands::man::run(args, output),
     }
 }

@@ -32,21 +32,10 @@ impl OutFile {
     /// It exists and `force` is not set, or its directory cannot be written to.
     pub(crate) fn create(target: &Path, force: bool) -> anyhow::Result<Self> {
         let name = || target.display().to_string();
-        if target.as_os_str().as_bytes().ends_with(b"/") {
-            bail!("{}: names a directory, not a file", name());
-        }
-        // Behind links like /dev/stdout stands a pipe without a path: what they lead to decides, and is never replaced.
-        match fs::metadata(target) {
-            Ok(metadata) if metadata.is_dir() => bail!("{}: is a directory", name()),
-            Ok(metadata) if !metadata.is_file() => {
-                let file = File::options().write(true).open(target);
-                let place = Place::Direct(file.with_context(name)?);
-                return Ok(Self { target: target.to_owned(), place, force });
-            }
-            _ => {}
-        }
-        if !force && target.symlink_metadata().is_ok() {
-            bail!("{}: exists already; --force replaces it", name());
+        if check(target, force)? == Kind::Direct {
+            let file = File::options().write(true).open(target);
+            let place = Place::Direct(file.with_context(name)?);
+            return Ok(Self { target: target.to_owned(), place, force });
         }
         // With a symlink the file it points to is replaced, not the link.
         let resolved = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
@@ -108,6 +97,36 @@ impl OutFile {
         signals::finished(&path);
         result.with_context(|| name)
     }
+}
+
+/// What a target is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A file to be made or replaced.
+    File,
+    /// A device or a fifo.
+    Direct,
+}
+
+/// Whether a file may become `target`, as far as can be told without making one.
+///
+/// # Errors
+/// It exists and `force` is not set, or it is a directory.
+pub(crate) fn check(target: &Path, force: bool) -> anyhow::Result<Kind> {
+    let name = target.display();
+    if target.as_os_str().as_bytes().ends_with(b"/") {
+        bail!("{name}: names a directory, not a file");
+    }
+    // Behind links like /dev/stdout stands a pipe without a path: what they lead to decides, and is never replaced.
+    match fs::metadata(target) {
+        Ok(metadata) if metadata.is_dir() => bail!("{name}: is a directory"),
+        Ok(metadata) if !metadata.is_file() => return Ok(Kind::Direct),
+        _ => {}
+    }
+    if !force && target.symlink_metadata().is_ok() {
+        bail!("{name}: exists already; --force replaces it");
+    }
+    Ok(Kind::File)
 }
 
 fn parent(path: &Path) -> &Path {

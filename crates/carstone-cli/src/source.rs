@@ -108,8 +108,9 @@ impl<R: ReadAt> ReadAt for Watched<R> {
 /// A format that this program reads, or an error that says what else it is.
 fn recognised(front: &[u8]) -> anyhow::Result<Format> {
     match detect(front) {
-        format @ (Format::Pack | Format::Car) => Ok(format),
-        Format::CarV2 => bail!("is a CARv2, which this version does not read; convert it to CARv1"),
+        // What reads CARs tells their versions apart.
+        Format::Pack => Ok(Format::Pack),
+        Format::Car | Format::CarV2 => Ok(Format::Car),
         Format::Age => bail!("not a pack: it is an age file; decrypt it with age first"),
         _ if front.is_empty() => bail!("not a pack: it is empty (0 bytes)"),
         _ => match looks_like(front) {

@@ -76,7 +76,7 @@ fn what_is_no_pack_is_refused_with_what_it_looks_like() {
         ("gzip", b"\x1f\x8b\x08\0\0", "looks like gzip data"),
         ("zip", b"PK\x03\x04....", "looks like a zip archive"),
         ("age", b"age-encryption.org/v1\n-> X25519", "it is an age file"),
-        ("car2", b"\x0a\xa1\x67version\x02\0\0\0", "is a CARv2"),
+        ("car2", b"\x0a\xa1\x67version\x02\0\0\0", "the CAR stops inside the CARv2 header at byte"),
         ("random", &noise(5000, 1), "no container header at byte 0"),
     ];
     for (name, content, text) in cases {

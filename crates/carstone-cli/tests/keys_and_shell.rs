@@ -68,11 +68,15 @@ fn standard_input_serves_one_purpose() {
 #[test]
 fn there_are_completions_and_help_for_everything() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        assert!(run!("completions", shell).exits(0).text().contains("carstone"));
+        let script = run!("completions", shell).exits(0).text();
+        for word in ["carstone", "dry-run", "reproducible", "car-version", "profile"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
     }
     run!("completions", "csh").exits(2);
     let help = run!("--help").exits(0).text();
-    for command in ["create", "list", "extract", "cat", "info", "verify", "keygen", "completions"] {
+    let commands = ["create", "list", "extract", "cat", "info", "verify", "keygen", "completions"];
+    for command in commands.into_iter().chain(["man"]) {
         assert!(help.contains(command), "{command}");
         let own = run!(command, "--help").exits(0).text();
         assert!(own.contains("Usage: carstone"), "{own}");

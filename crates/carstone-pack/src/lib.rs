@@ -25,14 +25,15 @@
 //! index are blocks of their own in it. For compressed and encrypted packs in files take the `carstone` facade, which puts the layers together.
 //!
 //! [`PlainWriter`] takes the same entries and writes the same DAG as a plain CAR, for other tools; with the feature `fs`, `fs::add_tree`
-//! feeds either from the file system.
+//! feeds either from the file system. [`PackOptions::profile`] decides how files are cut and directories laid out. [`Fingerprint`] tells
+//! what a stream holds whatever its pack id.
 //!
 //! # Guarantees
 //!
 //! - A block is given out only if its bytes hash to its CID. The SHA-256 of every file's whole content is in the pack.
 //! - Each block stands in a pack once. The bytes of a pack do not depend on the number of threads.
 //! - Content in flight keeps to a budget, and sorted state spills to unnamed temporary files. What grows with a pack: some 60 bytes for each
-//!   distinct block while writing and streaming, and the entries of one directory at a time.
+//!   distinct block while writing and streaming, and the links of directories while they are looked up or verified.
 //! - Names that would lead outside a directory are refused when written and when read.
 //!
 //! # Format
@@ -46,6 +47,7 @@
 mod block_map;
 mod entry;
 mod error;
+mod fingerprint;
 #[cfg(feature = "fs")]
 pub mod fs;
 #[cfg(fuzzing)]
@@ -66,6 +68,7 @@ mod writer;
 
 pub use entry::{Announced, EntryKind, Listed, Metadata, Run, Timestamp};
 pub use error::{Error, ErrorKind};
+pub use fingerprint::Fingerprint;
 pub use path::{MAX_PATH, PathFault, check_path, compare_paths, is_within, split_path};
 pub use pipe::PlainPipe;
 pub use plain::PlainWriter;

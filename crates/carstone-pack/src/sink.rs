@@ -8,7 +8,7 @@ use crate::entry::Metadata;
 use crate::plain::PlainWriter;
 use crate::writer::{EntryId, PackWriter, Problem};
 
-/// Opens and reads a file of at most one chunk, on a worker thread. Gives its content, and whether the source changed while it
+/// Opens and reads a small file, on a worker thread. Gives its content, and whether the source changed while it
 /// was read.
 pub type SmallFile = Box<dyn FnOnce() -> io::Result<(Vec<u8>, bool)> + Send>;
 
@@ -54,7 +54,7 @@ pub trait EntrySink {
     /// Says that hard links to an entry that was just added will come.
     fn expect_hard_links(&mut self, id: EntryId);
 
-    /// Adds a file of at most one chunk that a worker opens and reads; `size` is what it is expected to give, in bytes.
+    /// Adds a file of at most [`chunk_size`](Self::chunk_size) bytes that a worker opens and reads; `size` is what it is expected to give, in bytes.
     ///
     /// # Errors
     /// As [`add_directory`](Self::add_directory). What `open` gives becomes a [`Problem`].

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use carstone_car::{CarReader, CarWriter, Cid, cid_of};
 use carstone_layer::PackId;
-use carstone_pack::{EntryKind, ErrorKind, Event, Metadata, PackReader, PackStream};
+use carstone_pack::{EntryKind, Error, ErrorKind, Event, Metadata, PackReader, PackStream};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use support::{Packed, content, pack};
@@ -107,21 +107,37 @@ fn a_tail_or_page_that_points_anywhere_is_an_error() {
     }
 }
 
+/// The error that ends a stream.
+#[track_caller]
+fn end_of_stream(packed: &Packed) -> Error {
+    let mut stream = PackStream::open(packed.bytes.as_slice(), packed.id).expect("a CAR");
+    loop {
+        match stream.next() {
+            Ok(event) => assert!(event.is_some(), "the stream ends as if nothing were wrong"),
+            Err(error) => return error,
+        }
+    }
+}
+
 #[test]
 fn nothing_may_follow_the_tail_record_of_a_stream() {
     let packed = sample();
     let mut all = sections(&packed);
     all.push(all[0].clone());
-    let longer = rebuild(&all, packed.id, packed.tail);
-    let mut stream = PackStream::open(longer.bytes.as_slice(), longer.id).expect("a CAR");
-    let error = loop {
-        match stream.next() {
-            Ok(event) => assert!(event.is_some(), "the stream ends as if nothing were wrong"),
-            Err(error) => break error,
-        }
-    };
+    let error = end_of_stream(&rebuild(&all, packed.id, packed.tail));
     assert!(matches!(error.kind(), ErrorKind::BadRecord(_)), "{error}");
     assert_eq!(error.offset(), packed.bytes.len() as u64);
+}
+
+#[test]
+fn a_record_that_lost_its_codec_is_missed_by_a_stream() {
+    let packed = sample();
+    let mut all = sections(&packed);
+    // The hash does not cover the codec: the first batch, which announces a directory, is a block like any other now.
+    all[0].0 = Cid::new_v1(0x70, *all[0].0.hash());
+    let error = end_of_stream(&rebuild(&all, packed.id, packed.tail));
+    assert!(matches!(error.kind(), ErrorKind::Mismatch { .. }), "{error}");
+    assert_eq!(error.offset(), packed.tail);
 }
 
 proptest! {

@@ -5,7 +5,7 @@ mod support;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Cursor, Read, Write};
 
-use carstone_car::{CarReader, Cid};
+use carstone_car::{CarReader, CarSlice, Cid, FileOptions, IndexCodec, IndexedCar};
 use carstone_pack::{EntrySink, Metadata, PackOptions, PlainWriter, ProblemKind, Summary};
 use carstone_unixfs::{FileReader, Limits, Step, resolve, walk};
 use proptest::prelude::*;
@@ -120,6 +120,34 @@ fn a_spool_gives_the_same_bytes() {
     let (spooled, same) = writer.finish_to(Vec::new()).expect("space");
     assert!(spooled == car);
     assert_eq!(same, summary);
+}
+
+#[test]
+fn a_carv2_holds_the_same_carv1_and_an_index_of_it() {
+    let (car, summary) = plain(fill);
+    for codec in [None, Some(IndexCodec::MultihashSorted), Some(IndexCodec::Sorted)] {
+        let options = PackOptions::default().plain(FileOptions::v2().index(codec));
+        let mut sink = Cursor::new(Vec::new());
+        sink.write_all(b"before").expect("memory");
+        let mut writer = PlainWriter::with_options(sink, options.clone()).expect("memory");
+        fill(&mut writer).expect("memory");
+        let (sink, same) = writer.finish().expect("memory");
+        assert_eq!(same, summary);
+        assert_eq!(sink.position(), sink.get_ref().len() as u64);
+        let file = &sink.get_ref()[6..];
+        let parsed = CarSlice::parse(file).expect("a CARv2");
+        assert_eq!((parsed.version(), parsed.roots()), (2, &[summary.root][..]));
+        assert!(file[51..][..car.len()] == car);
+        let indexed = IndexedCar::open(file).expect("a CARv2");
+        assert_eq!(indexed.index_codec(), codec);
+        match indexed.check_index().expect("a sound index") {
+            None => assert_eq!(codec, None),
+            Some(report) => assert_eq!((report.is_sound(), report.entries), (true, summary.blocks)),
+        }
+        let mut writer = PlainWriter::spooled(options).expect("a file");
+        fill(&mut writer).expect("space");
+        assert!(writer.finish_to(Vec::new()).expect("space").0 == file);
+    }
 }
 
 #[test]

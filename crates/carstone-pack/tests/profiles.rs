@@ -127,6 +127,15 @@ fn packs_of_small_chunks() {
 }
 
 #[test]
+fn packs_of_very_small_chunks_that_repeat() {
+    let packed = pack_with(options(&chunked("fixed:2")), |writer| {
+        writer.add_file(b"zeros", Metadata::default(), vec![0; 60_001].as_slice()).map(drop)
+    });
+    packed.verify_is_clean();
+    assert!(stream_contents(&packed)[&b"zeros"[..]] == vec![0; 60_001]);
+}
+
+#[test]
 fn packs_of_chunks_that_are_larger_than_a_batch() {
     check_pack(&chunked("fixed:3M"));
     check_pack(&chunked("fixed:8388352"));

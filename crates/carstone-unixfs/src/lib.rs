@@ -33,7 +33,9 @@
 //! # Guarantees
 //!
 //! - Root CIDs are those that other programs give under the same [`Profile`].
-//! - Builders hold one partly filled node per level of the tree, not the file.
+//! - [`FileBuilder`] and [`ShardedBuilder`] hold one partly filled node per level of the tree, not the file or directory;
+//!   [`DirectoryBuilder`], for directories of ordinary size, holds their entries.
+//! - Where a chunk ends depends on the content alone, never on how it arrives.
 //! - A [`BlockSource`] must return verified blocks only: this crate does not hash what it reads. It checks
 //!   what hashes cannot: sizes, positions in sharded directories, names.
 //! - Reading never panics and never recurses, whatever the blocks hold; [`Limits`] bound time and memory.

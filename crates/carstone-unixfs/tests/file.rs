@@ -215,6 +215,32 @@ fn an_identity_cid_is_its_own_block() {
 }
 
 #[test]
+fn nodes_may_hold_content_of_their_own_before_that_of_their_children() {
+    // As older programs write it: a node with data and two links, one to a leaf of type Raw, one to a raw block.
+    let profile = Profile::unixfs_v0_2015();
+    let leaf = b"\x0a\x09\x08\x00\x12\x03bcd\x18\x03".to_vec();
+    let (first, second) = (profile.node_cid(&leaf), leaf_cid(b"ef"));
+    let mut node = Vec::new();
+    for (cid, tsize) in [(first, 11), (second, 2)] {
+        let cid = cid.to_bytes();
+        node.extend([0x12, cid.len() as u8 + 6, 0x0a, cid.len() as u8]);
+        node.extend(cid);
+        node.extend([0x12, 0, 0x18, tsize]);
+    }
+    node.extend(b"\x0a\x0b\x08\x02\x12\x01a\x18\x06\x20\x03\x20\x02");
+    let root = profile.node_cid(&node);
+    let blocks = Blocks::from([(first, leaf), (second, b"ef".to_vec()), (root, node)]);
+    let mut reader = FileReader::open(&blocks, &root).expect("the root is there");
+    assert_eq!(reader.len(), 6);
+    for start in 0..6 {
+        let mut text = String::new();
+        reader.seek(SeekFrom::Start(start)).expect("within the file");
+        reader.read_to_string(&mut text).expect("every block is there");
+        assert_eq!(text, "abcdef"[start as usize..]);
+    }
+}
+
+#[test]
 fn a_directory_is_no_file() {
     let block = b"\x0a\x02\x08\x01".to_vec();
     let cid: Cid =

@@ -7,7 +7,7 @@ use std::thread;
 
 use carstone::compress::{self, Codec, CompressOptions, CompressReader, CompressWriter};
 use carstone::encrypt::{self, EncryptOptions, EncryptReader, EncryptWriter};
-use carstone::layer::{LayerId, LayerList, LayerSlot, LayerWrite, PackId};
+use carstone::layer::{LayerId, LayerList, LayerSlot, LayerWrite, PackId, digest16};
 use carstone::pack::{PackReader, PackWriter};
 use carstone::position::{PositionReader, PositionWriter};
 use carstone::raw::{Container, RawOptions, RawReader, RawWriter};
@@ -54,6 +54,26 @@ fn bytes_do_not_depend_on_the_number_of_threads() {
         assert!(one == pack(&tree, layers.options(), 4), "{layers:?}");
         assert!(one == pack(&tree, layers.options().budget(1 << 20), 3), "{layers:?}");
     }
+}
+
+#[test]
+fn the_id_of_a_reproducible_pack_is_derived_from_content_and_settings() {
+    let print = [9; 32];
+    let options = || WriteOptions::default().block_size(1 << 16);
+    for (options, codec) in [
+        (options().codec(Codec::Brotli(1)), "brotli:1"),
+        (options().codec(Codec::Stored), "none"),
+        (options().without_compression(), ""),
+    ] {
+        let pipe = stack::write(Vec::new(), options.reproducible(print)).expect("memory");
+        let layers = pipe.container().layers.canonical();
+        let label = b"carstone/1 reproducible";
+        let expected = digest16(&[label, &layers, codec.as_bytes(), &[0], &print]);
+        assert_eq!(*pipe.pack_id().as_bytes(), expected, "{codec}");
+    }
+    let sealed = options().protection(Protection::content_key(KEY)).reproducible(print);
+    let error = stack::write(Vec::new(), sealed).expect_err("it is refused");
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
 }
 
 #[test]

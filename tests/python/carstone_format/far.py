@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import records, unixfs
+from . import dag, records, unixfs
 from .car import Section
 from .cid import RAW, Cid, decode_cid, decode_varint
 from .errors import require
@@ -23,7 +23,12 @@ class Far:
         self.leaf_at = [section for section in walk.content if section.cid.codec == RAW]
         self.leaf_number = {section.position: n for n, section in enumerate(self.leaf_at)}
         files = {entry.path: entry.link for entry in walk.kept() if entry.link is not None}
-        self.tree = unixfs.build_tree(files, {entry.path for entry in walk.kept() if entry.kind == DIRECTORY})
+        directories = {entry.path for entry in walk.kept() if entry.kind == DIRECTORY}
+        roots = self.tail.get("r")
+        one = isinstance(roots, list) and len(roots) == 1 and isinstance(roots[0], Cid)
+        require(one, "tail", "7.6", "r is not one link")
+        nodes = {cid: section.data for cid, section in walk.blocks.items()}
+        self.tree = dag.read_tree(roots[0], nodes, files, directories)
         self.start = self._directory_nodes()
         self._manifest()
         self._index()

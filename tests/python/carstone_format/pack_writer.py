@@ -63,6 +63,7 @@ class CarWriter:
 
     def __init__(self, pack_id: bytes, manifest_page: int = 65_536, index_page: int = 65_536) -> None:
         self.pack_id = pack_id
+        self.chunk, self.profile = unixfs.CHUNK, unixfs.V1_2025
         self.manifest_page, self.index_page = manifest_page, index_page
         self.out = bytearray(HEADER)
         self.boundaries: list[int] = []
@@ -139,8 +140,8 @@ class CarWriter:
 
     def write_long(self, file: LongFile, content: bytes) -> None:
         """Write the next chunks of a file, resume records and references where they are due."""
-        for at in range(0, len(content), unixfs.CHUNK):
-            self._chunk(file, content[at : at + unixfs.CHUNK])
+        for at in range(0, len(content), self.chunk):
+            self._chunk(file, content[at : at + self.chunk])
 
     def _chunk(self, file: LongFile, chunk: bytes) -> None:
         leaf = unixfs.leaf(chunk)
@@ -183,7 +184,7 @@ class CarWriter:
             fields["f"] = flags
         packed.dropped = bool((flags or 0) & records.ABANDONED)
         if not packed.dropped:
-            built = unixfs.build_file(file.leaves)
+            built = unixfs.build_file(file.leaves, self.profile)
             for node in built.nodes:
                 self.block(node.cid, node.data)
             packed.link, packed.sha256 = built.root, file.digest.digest()
@@ -203,7 +204,7 @@ class CarWriter:
         kept = [packed for packed in self.entries if not packed.dropped]
         files = {packed.source.path: packed.link for packed in kept if packed.link is not None}
         directories = {packed.source.path for packed in kept if packed.source.kind == DIRECTORY}
-        tree = unixfs.build_tree(files, directories)
+        tree = unixfs.build_tree(files, directories, self.profile)
         self.far_at = len(self.out)
         for node in tree.nodes:
             self.block(node.cid, node.data)

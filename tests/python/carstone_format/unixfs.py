@@ -157,8 +157,8 @@ class Tree:
     directories: dict[bytes, Link]
 
 
-def build_tree(files: dict[bytes, Link], directories: set[bytes]) -> Tree:
-    """Directory nodes over all named entries, children before parents, the root last.
+def children_of(files: dict[bytes, Link], directories: set[bytes]) -> dict[bytes, dict[bytes, Link]]:
+    """The named entries that are no directories, by directory and name.
 
     `files` are files, symlinks and hard links by path; `directories` are the announced directories. What has a
     component that is not UTF-8 is left out.
@@ -172,10 +172,16 @@ def build_tree(files: dict[bytes, Link], directories: set[bytes]) -> Tree:
             path = parent_of(path)
     for path, link in named.items():
         children[parent_of(path)][name_of(path)] = link
+    return children
+
+
+def build_tree(files: dict[bytes, Link], directories: set[bytes], profile: Profile = V1_2025) -> Tree:
+    """Directory nodes over all that `children_of` finds, children before parents, the root last."""
+    children = children_of(files, directories)
     nodes: list[Node] = []
     links: dict[bytes, Link] = {}
     for path in sorted(children, key=lambda path: (-depth_of(path), components(path))):
-        built = build_directory(children[path])
+        built = build_directory(children[path], profile)
         nodes += built.nodes
         links[path] = built.root
         if path:

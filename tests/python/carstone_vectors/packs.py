@@ -4,7 +4,7 @@ from dataclasses import dataclass
 import hashlib
 from typing import Any
 
-from carstone_format import age, container, listing, unixfs
+from carstone_format import age, container, fastcdc, listing, unixfs
 from carstone_format.car import encode_section
 from carstone_format.checks import seeded
 from carstone_format.cid import RAW, cid_of
@@ -146,6 +146,26 @@ def wide(name: str) -> Made:
     return Made(name, "a sharded directory; manifest and index trees of several levels", data, {})
 
 
+def other_settings(name: str) -> Made:
+    """Leaves of several lengths, narrow trees, shards of small directories: readers depend on none of these."""
+    car = writer(name)
+    car.profile = unixfs.Profile(width=3, shard=("entries", 4), fanout=16)
+    car.batch(small_tree())
+    content = seeded("content-defined", 120_000)
+    cut = car.open_long(file(b"cut.bin", content))
+    for chunk in fastcdc.chunks(content, 16_384):
+        car.write_long(cut, chunk)
+    car.end_long(cut)
+    shifted = car.open_long(file(b"shifted.bin", b"!" + content))
+    for chunk in fastcdc.chunks(b"!" + content, 16_384):
+        car.write_long(shifted, chunk)
+    car.end_long(shifted)
+    car.chunk = 5 * MIB
+    car.long(file(b"large leaves.txt", text("large leaves", 6 * MIB)))
+    car.long(file(b"large leaf.txt", text("large leaf", 3 * MIB)))
+    return Made(name, "another chunker, width, threshold and fanout", seal(car, Stack(Plan(BROTLI, 5))), {})
+
+
 def made() -> list[Made]:
     """All packs."""
     key = {"content_key": CONTENT_KEY}
@@ -165,6 +185,7 @@ def made() -> list[Made]:
         long_files("zstd", Stack(Plan(ZSTD, 3, 65_536)), "zstd in blocks of 64 KiB"),
         interleaved("interleaved"),
         wide("wide"),
+        other_settings("other-settings"),
         _tree("encrypted", random, Stack(None, CONTENT_KEY), "encryption alone, empty envelope", **key),
         long_files("encrypted-age", Stack(Plan(BROTLI, 5), CONTENT_KEY, blocks.envelope()),
                    "encryption over brotli, age envelope", **age_key),

@@ -92,7 +92,7 @@ impl<R: ReadAt> IndexedCar<R> {
     /// Reads the header, and uses no stored index: the first search makes one.
     pub fn ignoring_index(source: R, options: ReaderOptions) -> Result<Self> {
         let size = source.size().map_err(|error| Error::at(ErrorKind::Io(error), 0))?;
-        let opened = CarReader::open_seekable(AtReader::new(&source), options)?.into_opened();
+        let opened = CarReader::open_seekable(AtReader::new(&source), options)?.into_parts().opened;
         let payload = opened.v2.map_or(0..size, |v2| v2.data_offset..v2.data_end());
         Ok(IndexedCar {
             source,
@@ -126,7 +126,7 @@ impl<R: ReadAt> IndexedCar<R> {
 
     /// The version of the format: 1 or 2.
     pub fn version(&self) -> u64 {
-        if self.opened.v2.is_some() { 2 } else { 1 }
+        self.opened.version()
     }
 
     /// The header of a CARv2, `None` for a CARv1.

@@ -66,11 +66,9 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
         }
         Input::Car(car) => {
             let report =
-                extract_dag(&car, car.roots(), None, target, &selection, &options, &mut told)
+                extract_dag(&*car, car.roots(), None, target, &selection, &options, &mut told)
                     .with_context(place)?;
-            if let Some(fault) = car.fault() {
-                teller.output.problem(name.as_bytes(), &chain(fault))?;
-            }
+            car.tell_faults(&name, teller.output)?;
             report
         }
     };

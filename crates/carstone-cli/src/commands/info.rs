@@ -1,6 +1,7 @@
 //! `carstone info`: what a pack is made of.
 
 use anyhow::Context;
+use carstone::car::{IndexCodec, V2Header};
 use carstone::layer::{LayerId, LayerSlot};
 use carstone::raw::Container;
 use carstone::stack::{self, Format, OpenOptions, Stored};
@@ -22,13 +23,12 @@ pub(crate) fn run(args: InfoArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let Bytes::File(file) = source.bytes else { return Ok(Exit::Failed) };
     let mut facts = Facts::default();
     if source.format == Format::Car {
+        let stored = file.metadata().ok().map(|metadata| metadata.len());
         let car = PlainCar::open(file).with_context(|| name.clone())?;
-        facts.car(&car);
+        facts.car(&car, stored).with_context(|| name.clone())?;
         facts.print(output)?;
-        if let Some(fault) = car.fault() {
-            output.problem(name.as_bytes(), &crate::input::chain(fault))?;
-        }
-        return Ok(Exit::found(car.fault().is_some()));
+        car.tell_faults(&name, output)?;
+        return Ok(Exit::found(output.problems() > 0));
     }
     let again = file.try_clone().context("cannot open it again")?;
     let stored = stack::inspect(file, &OpenOptions::default()).map_err(explained);
@@ -104,17 +104,54 @@ impl Facts {
         self.field("ratio", ratio.into());
     }
 
-    fn car(&mut self, car: &PlainCar) {
-        self.line("format", "plain CAR, version 1".to_owned());
+    fn car(&mut self, car: &PlainCar, stored: Option<u64>) -> anyhow::Result<()> {
+        let version = if car.v2().is_some() { "2" } else { "1" };
+        let blocks = car.count()?;
+        self.line("format", format!("plain CAR, version {version}"));
         self.roots(&car.roots().iter().map(ToString::to_string).collect::<Vec<_>>());
-        self.line("blocks", car.blocks().to_string());
+        self.line("blocks", blocks.to_string());
         self.field("format", "car".into());
-        self.field("version", "1".into());
-        self.field("blocks", car.blocks().into());
-        if let Ok(len) = carstone::layer::ReadAt::size(car.file()) {
+        self.field("version", version.into());
+        self.field("blocks", blocks.into());
+        if let Some(v2) = car.v2() {
+            self.car_v2(car, v2);
+        }
+        if let Some(len) = stored {
             self.line("stored", bytes(len));
             self.field("stored", len.into());
         }
+        Ok(())
+    }
+
+    fn car_v2(&mut self, car: &PlainCar, v2: &V2Header) {
+        let bits = v2.characteristics;
+        let text = match (bits.is_fully_indexed(), bits.has_unknown()) {
+            (false, false) => "none".to_owned(),
+            (true, false) => "fully indexed".to_owned(),
+            _ => hex(&bits.0),
+        };
+        self.line("characteristics", text);
+        self.line("data", format!("{} from byte {} on", bytes(v2.data_size), v2.data_offset));
+        self.field("characteristics", hex(&bits.0).into());
+        self.field("fully_indexed", bits.is_fully_indexed().into());
+        self.field("data_offset", v2.data_offset.into());
+        self.field("data_size", v2.data_size.into());
+        self.field("index_offset", v2.index_offset.into());
+        let (text, value) = match (v2.index_offset, car.index()) {
+            (None, _) => ("none".to_owned(), Value::Null),
+            (Some(at), None) => (format!("at byte {at}, not usable"), json!({"usable": false})),
+            (Some(at), Some(index)) => {
+                let (code, name) = match index.codec() {
+                    IndexCodec::MultihashSorted => (0x0401, "by hash function and digest"),
+                    _ => (0x0400, "by digest"),
+                };
+                let entries = index.len();
+                let text = format!("{code:#06x}, {name}, {entries} entries, from byte {at} on");
+                (text, json!({"usable": true, "codec": code, "entries": entries}))
+            }
+        };
+        self.line("index", text);
+        self.field("index", value);
     }
 
     fn roots(&mut self, roots: &[String]) {
@@ -136,8 +173,9 @@ impl Facts {
         if output.is_json() {
             return output.object("info", std::mem::take(&mut self.fields));
         }
+        let width = self.lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0).max(11);
         for (name, text) in &self.lines {
-            output.line(format!("{name:<11} {text}").as_bytes())?;
+            output.line(format!("{name:<width$} {text}").as_bytes())?;
         }
         Ok(())
     }

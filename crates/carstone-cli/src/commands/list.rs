@@ -125,10 +125,7 @@ impl Printer<'_> {
         for (path, what) in problems {
             output.problem(&path, &what)?;
         }
-        match car.fault() {
-            Some(fault) => output.problem(name.as_bytes(), &chain(fault)),
-            None => Ok(()),
-        }
+        car.tell_faults(name, output)
     }
 }
 

@@ -1,20 +1,18 @@
 //! `carstone verify`: checks every byte of a pack.
 
+mod car;
+
 use std::fmt;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use anyhow::Context;
-use carstone::car::CarReader;
 use carstone::layer::LayerId;
 use carstone::stack::{self, Format, StackCheck};
-use carstone::unixfs::FileReader;
 use serde_json::{Map, Value};
 
 use crate::cli::VerifyArgs;
-use crate::dag;
 use crate::exit::Exit;
-use crate::input::{PlainCar, chain, explained, io_chain, is_damage, open_strict, options};
+use crate::input::{chain, explained, is_damage, open_strict, options};
 use crate::keys::Keys;
 use crate::names;
 use crate::output::Output;
@@ -34,7 +32,7 @@ pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit>
     }
     let mut findings = Findings { name: &name, output, count: 0 };
     let checked = match format {
-        Format::Car => car(file, &mut findings),
+        Format::Car => car::check(file, &mut findings),
         _ => pack(file, &keys, args.threads, &mut findings),
     };
     let totals = checked.with_context(|| name.clone())?;
@@ -216,61 +214,6 @@ fn is_damage_of_pack(error: &carstone::pack::Error) -> bool {
         carstone::pack::ErrorKind::Io(source) => source.get_ref().is_some(),
         _ => true,
     }
-}
-
-/// Every block of a plain CAR, and every file of its DAG.
-fn car(mut file: File, findings: &mut Findings<'_>) -> anyhow::Result<Totals> {
-    file.seek(SeekFrom::Start(0)).context("cannot go back to byte 0")?;
-    let again = file.try_clone().context("cannot open it again")?;
-    let total = file.metadata().ok().map(|metadata| metadata.len());
-    let progress = Progress::new(findings.output, "checking blocks", total);
-    let mut reader = CarReader::open(BufReader::with_capacity(1 << 20, Watched(file)))?;
-    let (mut blocks, mut data) = (0_u64, Vec::new());
-    loop {
-        progress.at(reader.position());
-        match reader.read_block(&mut data) {
-            Ok(Some(_)) => blocks += 1,
-            Ok(None) => break,
-            Err(error) => {
-                signals::check()?;
-                findings.add("car", None, error.offset(), &chain(&error))?;
-                if !error.is_block_error() {
-                    break;
-                }
-            }
-        }
-    }
-    progress.finish();
-    let car = PlainCar::open(again)?;
-    let (mut entries, mut buffer) = (0_u64, vec![0; 256 << 10]);
-    dag::visit(&car, false, &mut |found| {
-        signals::check()?;
-        entries += 1;
-        let (path, what) = match found {
-            Err(problem) => problem,
-            Ok((row, cid)) => {
-                if row.kind != carstone::pack::EntryKind::File {
-                    return Ok(());
-                }
-                let read = FileReader::open(&car, &cid).map_err(std::io::Error::from);
-                let read = read.and_then(|mut reader| {
-                    while reader.read(&mut buffer)? > 0 {}
-                    Ok(())
-                });
-                match read {
-                    Ok(()) => return Ok(()),
-                    Err(error) => (row.path, io_chain(&error)),
-                }
-            }
-        };
-        let line = format!("{}: {what}", names::shown(&path));
-        findings.add("dag", Some(&path), None, &line)
-    })?;
-    let mut totals =
-        Totals::new(&format!("intact: {entries} entries, {blocks} blocks of a plain CAR"), false);
-    totals.fields.insert("entries".to_owned(), entries.into());
-    totals.fields.insert("blocks".to_owned(), blocks.into());
-    Ok(totals)
 }
 
 impl Totals {

@@ -1,112 +1,193 @@
-//! A plain CARv1 in a file: its blocks by CID.
+//! A plain CAR of either version in a file: its blocks by CID.
 
 use std::fs::File;
-use std::io::{self, BufReader, Seek, SeekFrom};
-use std::sync::Arc;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use anyhow::bail;
-use carstone::car::{self, CarReader, Cid, Limits, parse_section, verify};
-use carstone::layer::{ReadAt, read_full};
+use carstone::car::{self, Cid, ErrorKind, Index, IndexedCar, ReaderOptions, V2_PRAGMA, V2Header};
+use carstone::layer;
 use carstone::unixfs::BlockSource;
 
+use crate::input::chain;
+use crate::output::Output;
 use crate::signals;
 
-/// The blocks of a CAR, found by one pass over its section heads. Sixteen bytes a block are in memory.
-#[derive(Clone)]
+/// The blocks of a CAR, found by the index of a CARv2, else by one pass over the heads of its sections.
 pub(crate) struct PlainCar {
+    file: Stored,
+    blocks: IndexedCar<Stored>,
+    /// The same without its index, for blocks that the index does not have.
+    scanned: OnceLock<IndexedCar<Stored>>,
+    /// Whether there were such blocks.
+    incomplete: AtomicBool,
+    /// The header of a CARv2.
+    v2: Option<V2Header>,
+    /// Why a CARv2 that is cut is read like a CARv1 that is.
+    cut: Option<car::Error>,
+}
+
+/// Some bytes of a file. Reads fail once a signal has come.
+#[derive(Clone)]
+struct Stored {
     file: Arc<File>,
-    roots: Vec<Cid>,
-    /// Prefix of the digest and offset of the section, sorted.
-    index: Arc<Vec<(u64, u64)>>,
-    fault: Option<Arc<car::Error>>,
+    start: u64,
+    end: u64,
 }
 
 impl PlainCar {
-    /// Reads the header and finds all blocks. A CAR that is cut keeps the blocks before the cut, and a
-    /// [`fault`](Self::fault).
+    /// Reads the header, and finds all blocks where no index does. A CAR that is cut keeps the blocks before the cut, and has
+    /// [`faults`](Self::faults).
     pub(crate) fn open(file: File) -> anyhow::Result<Self> {
-        (&file).seek(SeekFrom::Start(0))?;
-        let mut reader = CarReader::open(BufReader::with_capacity(64 << 10, &file))?;
-        let roots = reader.roots().to_vec();
-        if roots.is_empty() {
+        let end = layer::ReadAt::size(&file)?;
+        let file = Stored { file: Arc::new(file), start: 0, end };
+        let (blocks, v2, cut) = match IndexedCar::open(file.clone()) {
+            Ok(blocks) => {
+                let v2 = blocks.v2_header().copied();
+                (blocks, v2, None)
+            }
+            Err(error) => match cut_v2(&file)? {
+                Some(v2) => {
+                    let (start, end) = (v2.data_offset, v2.data_end().min(end));
+                    let payload = Stored { start, end, ..file.clone() };
+                    (IndexedCar::open(payload)?, Some(v2), Some(error))
+                }
+                None => return Err(error.into()),
+            },
+        };
+        if blocks.roots().is_empty() {
             bail!("the CAR has no root, so it holds no files");
         }
-        let (mut index, mut fault) = (Vec::new(), None);
-        loop {
-            match reader.skip_section() {
-                Ok(Some(section)) => index.push((prefix(&section.cid), section.offset)),
-                Ok(None) => break,
-                Err(error) => {
-                    fault = Some(Arc::new(error));
-                    break;
-                }
-            }
+        if blocks.index_codec().is_none() {
+            blocks.scan()?;
         }
-        drop(reader);
-        index.sort_unstable();
-        Ok(Self { file: Arc::new(file), roots, index: Arc::new(index), fault })
+        let (scanned, incomplete) = (OnceLock::new(), AtomicBool::new(false));
+        Ok(Self { file, blocks, scanned, incomplete, v2, cut })
     }
 
     /// The root CIDs.
     pub(crate) fn roots(&self) -> &[Cid] {
-        &self.roots
+        self.blocks.roots()
     }
 
-    /// How many blocks there are.
-    pub(crate) fn blocks(&self) -> usize {
-        self.index.len()
+    /// The header of a CARv2.
+    pub(crate) fn v2(&self) -> Option<&V2Header> {
+        self.v2.as_ref()
     }
 
-    /// What stopped the pass over the blocks.
-    pub(crate) fn fault(&self) -> Option<&car::Error> {
-        self.fault.as_deref()
-    }
-
-    /// The file.
-    pub(crate) fn file(&self) -> &File {
-        &self.file
-    }
-
-    /// Offset and length of a block's data.
-    fn locate(&self, cid: &Cid) -> io::Result<Option<(u64, usize)>> {
-        let wanted = prefix(cid);
-        let from = self.index.partition_point(|(prefix, _)| *prefix < wanted);
-        for &(_, offset) in self.index[from..].iter().take_while(|(prefix, _)| *prefix == wanted) {
-            // The longest head that carstone's hash functions need is far below this.
-            let mut head = [0; 256];
-            let n = read_full(&*self.file, &mut head, offset)?;
-            let Ok(head) = parse_section(&head[..n], &Limits::default()) else { continue };
-            if head.cid.hash() == cid.hash() {
-                return Ok(Some((offset.saturating_add(head.head_len as u64), head.data_len)));
+    /// How many sections there are, up to the first that is damaged.
+    pub(crate) fn count(&self) -> anyhow::Result<u64> {
+        let (mut reader, mut count) = (self.blocks.reader()?, 0);
+        loop {
+            match reader.skip_section() {
+                Ok(Some(_)) => count += 1,
+                Ok(None) => return Ok(count),
+                Err(error) if matches!(error.kind(), ErrorKind::Io(_)) => return Err(error.into()),
+                Err(_) => return Ok(count),
             }
         }
-        Ok(None)
+    }
+
+    /// The index of a CARv2 that has a usable one.
+    pub(crate) fn index(&self) -> Option<Index<impl car::ReadAt>> {
+        let v2 = self.v2.filter(|_| self.cut.is_none())?;
+        let place = v2.index_offset?..self.file.end;
+        Index::open_range(self.file.clone(), place, Some(v2.data_size)).ok()
+    }
+
+    /// Compares the index with the blocks; `None` where there is no index to compare.
+    pub(crate) fn check_index(&self) -> car::Result<Option<car::IndexReport>> {
+        self.blocks.check_index()
+    }
+
+    /// What is known to be wrong: with the index, as far as it was used, and with what had to be read instead.
+    pub(crate) fn faults(&self) -> impl Iterator<Item = &car::Error> {
+        let inner = match &self.cut {
+            Some(_) => [None, None],
+            None => [self.blocks.index_fault(), self.blocks.scan_fault()],
+        };
+        self.cut.iter().chain(inner.into_iter().flatten())
+    }
+
+    /// Tells [`faults`](Self::faults) as problems of the file `name`.
+    pub(crate) fn tell_faults(&self, name: &str, output: &mut Output) -> anyhow::Result<()> {
+        self.faults().try_for_each(|fault| output.problem(name.as_bytes(), &chain(fault)))?;
+        match self.incomplete.load(Ordering::Relaxed) {
+            true => output.problem(name.as_bytes(), &"its index does not have all of its blocks"),
+            false => Ok(()),
+        }
+    }
+
+    /// Looks a block up by the index, and where the index does not have it, by going over all blocks once.
+    fn look<T>(
+        &self,
+        look: impl Fn(&IndexedCar<Stored>) -> car::Result<Option<T>>,
+    ) -> io::Result<Option<T>> {
+        signals::check()?;
+        let found = as_found(look(&self.blocks))?;
+        if found.is_some() || self.blocks.index_codec().is_none() {
+            return Ok(found);
+        }
+        let scanned = match self.scanned.get() {
+            Some(scanned) => scanned,
+            None => {
+                let car = IndexedCar::ignoring_index(self.file.clone(), ReaderOptions::default())?;
+                self.scanned.get_or_init(|| car)
+            }
+        };
+        let found = as_found(look(scanned))?;
+        if found.is_some() {
+            self.incomplete.store(true, Ordering::Relaxed);
+        }
+        Ok(found)
     }
 }
 
 impl BlockSource for PlainCar {
     fn block(&self, cid: &Cid) -> io::Result<Option<Vec<u8>>> {
-        signals::check()?;
-        let Some((at, len)) = self.locate(cid)? else { return Ok(None) };
-        // `len` is at most the limit of a section, 8 MiB.
-        let mut data = vec![0; len];
-        match self.file.read_exact_at(&mut data, at) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            other => other?,
-        }
-        // A block that is not what its CID says is as good as absent.
-        Ok(verify(cid, &data).is_ok().then_some(data))
+        self.look(|car| car.get(cid))
     }
 
     fn size(&self, cid: &Cid) -> io::Result<Option<u64>> {
-        Ok(self.locate(cid)?.map(|(_, len)| len as u64))
+        Ok(self.look(|car| car.size(cid))?.map(|size| size as u64))
     }
 }
 
-fn prefix(cid: &Cid) -> u64 {
-    let digest = cid.hash().digest();
-    let mut bytes = [0; 8];
-    let n = digest.len().min(8);
-    bytes[..n].copy_from_slice(&digest[..n]);
-    u64::from_be_bytes(bytes)
+/// A block that is not what its CID says is as good as absent.
+fn as_found<T>(found: car::Result<Option<T>>) -> io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(found),
+        Err(error) if matches!(error.kind(), ErrorKind::Io(_)) => Err(error.into()),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The header of a CARv2 whose payload or index goes past the end of the file.
+fn cut_v2(file: &Stored) -> io::Result<Option<V2Header>> {
+    const PRAGMA: usize = V2_PRAGMA.len();
+    let mut front = [0; PRAGMA + V2Header::LEN];
+    let read = layer::read_full(&*file.file, &mut front, 0)?;
+    let (pragma, header) = front.split_at(PRAGMA);
+    if read < front.len() || pragma != V2_PRAGMA {
+        return Ok(None);
+    }
+    let Some(header) = header.first_chunk() else { return Ok(None) };
+    let is_cut = V2Header::decode(header, Some(file.end)).is_err();
+    let header = V2Header::decode(header, None).ok();
+    Ok(header.filter(|v2| is_cut && v2.data_offset < file.end))
+}
+
+impl car::ReadAt for Stored {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        signals::check()?;
+        let at = self.start.saturating_add(offset);
+        let most =
+            usize::try_from(self.end.saturating_sub(at)).unwrap_or(usize::MAX).min(buf.len());
+        layer::ReadAt::read_at(&*self.file, &mut buf[..most], at)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.end.saturating_sub(self.start))
+    }
 }

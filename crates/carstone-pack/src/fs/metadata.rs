@@ -10,7 +10,7 @@ use std::path::Path;
 use rustix::fs::{lgetxattr, llistxattr};
 use rustix::io::Errno;
 
-use super::walk::TreeOptions;
+use super::walk::{Fixed, TreeOptions, What};
 use crate::entry::{Metadata, Timestamp};
 
 /// What one look at a file tells.
@@ -85,6 +85,7 @@ impl Stat {
 pub(super) struct MetadataReader {
     owners: bool,
     xattrs: bool,
+    fixed: Option<Fixed>,
     users: HashMap<u32, Option<Vec<u8>>>,
     groups: HashMap<u32, Option<Vec<u8>>>,
     /// Devices whose file system has no extended attributes.
@@ -96,7 +97,8 @@ impl MetadataReader {
     pub(super) fn new(options: &TreeOptions) -> Self {
         Self {
             owners: options.owners,
-            xattrs: options.xattrs,
+            xattrs: options.xattrs && options.fixed.is_none(),
+            fixed: options.fixed,
             users: HashMap::new(),
             groups: HashMap::new(),
             without_xattrs: Vec::new(),
@@ -106,6 +108,13 @@ impl MetadataReader {
 
     /// What `stat` tells, and the names of the owners.
     pub(super) fn plain(&mut self, stat: &Stat) -> Metadata {
+        if let Some(fixed) = self.fixed {
+            return Metadata {
+                mode: Some(fixed_mode(stat)),
+                mtime: fixed.mtime,
+                ..Metadata::default()
+            };
+        }
         let mtime = Timestamp { seconds: stat.seconds, nanos: stat.nanos };
         let mut metadata = Metadata::new(stat.mode, mtime);
         if self.owners {
@@ -159,6 +168,15 @@ impl MetadataReader {
         }
         found.sort();
         Ok(found)
+    }
+}
+
+/// The mode of an entry wherever it lies: no umask, no file system that knows no modes makes a difference.
+fn fixed_mode(stat: &Stat) -> u32 {
+    match What::of(stat) {
+        Some(What::Symlink) => 0o777,
+        Some(What::File) if stat.mode & 0o100 == 0 => 0o644,
+        _ => 0o755,
     }
 }
 

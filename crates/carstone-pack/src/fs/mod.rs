@@ -7,7 +7,7 @@ mod metadata;
 mod restore;
 mod walk;
 
-pub use add::{SkipReason, TreeSummary, WalkEvent, add_tree};
+pub use add::{SkipReason, TreeSummary, WalkEvent, add_tree, dry_run_tree};
 pub use walk::{FileId, Order, TreeOptions, read_names};
 
 pub use compare::{

@@ -1,9 +1,9 @@
 //! Writes what the pool has finished as blocks of a plain CAR, and remembers what the directories will link to.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 
-use carstone_car::{CarWriter, Cid};
+use carstone_car::{CarFileWriter, Cid};
 use carstone_unixfs::{FileBuilder, Leaf, Link, Profile, symlink};
 
 use crate::block_map::BlockMap;
@@ -13,7 +13,7 @@ use crate::writer::directories::{self, BlockOut, is_representable};
 use crate::writer::front::Settle;
 use crate::writer::jobs::{Done, Ending, Hashed};
 use crate::writer::sections::{SEEN_BUDGET, block_key};
-use crate::writer::{Problem, ProblemKind, Summary};
+use crate::writer::{PackOptions, Problem, ProblemKind, Summary};
 
 /// The writing half of a plain writer.
 pub(super) struct PlainSettled<W> {
@@ -38,27 +38,28 @@ struct OpenFile {
 
 /// The CAR under construction.
 struct Blocks<W> {
-    car: CarWriter<W>,
+    car: CarFileWriter<W>,
     /// Its numbers mean nothing.
     seen: BlockMap,
 }
 
-impl<W: Write> PlainSettled<W> {
-    pub(super) fn new(sink: W, root: &Cid, profile: &Profile, budget: usize) -> io::Result<Self> {
-        let car = CarWriter::new(sink, std::slice::from_ref(root))?;
+impl<W: Write + Seek> PlainSettled<W> {
+    /// `root` stands in the header until the end.
+    pub(super) fn new(sink: W, root: &Cid, options: &PackOptions) -> io::Result<Self> {
+        let car = CarFileWriter::with_options(sink, std::slice::from_ref(root), options.plain)?;
         Ok(Self {
             blocks: Blocks { car, seen: BlockMap::new(SEEN_BUDGET) },
             problems: Vec::new(),
             open: HashMap::new(),
-            manifest: Sorter::new(budget),
+            manifest: Sorter::new(options.manifest_budget()),
             originals: HashMap::new(),
-            profile: profile.clone(),
+            profile: options.profile.clone(),
             entries: 0,
             size: 0,
         })
     }
 
-    /// Writes the directories, the root last.
+    /// Writes the directories, the root last, and what stands in front of the blocks and behind them.
     pub(super) fn finish(mut self, profile: &Profile) -> io::Result<(W, Summary)> {
         let manifest = std::mem::replace(&mut self.manifest, Sorter::new(0)).finish()?;
         let root = directories::write(&mut self.blocks, &manifest, profile)?.root;
@@ -69,9 +70,11 @@ impl<W: Write> PlainSettled<W> {
             size: self.size,
             stream_len: self.blocks.car.position(),
         };
-        Ok((self.blocks.car.finish()?, summary))
+        Ok((self.blocks.car.finish_with_roots(&[summary.root])?, summary))
     }
+}
 
+impl<W: Write> PlainSettled<W> {
     fn entry(&mut self, hashed: Hashed) -> io::Result<()> {
         let entry = hashed.entry;
         if !is_representable(&entry.path) {

@@ -1,9 +1,9 @@
-//! Writes a plain CAR: entries in, a CARv1 with one root out.
+//! Writes a plain CAR: entries in, a CAR with one root out.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read, Seek, Write};
 
-use carstone_car::{Cid, Header, cid_of_sha2_256, codec};
+use carstone_car::{Cid, cid_of_sha2_256, codec};
 use carstone_unixfs::{CidVersion, Profile};
 
 use super::settle::PlainSettled;
@@ -12,8 +12,8 @@ use crate::writer::front::Front;
 use crate::writer::jobs::Ending;
 use crate::writer::{EntryId, PackOptions, Problem, Summary, small_file};
 
-/// Writes the DAG of a tree as a standard CARv1 with one root (`docs/format.md`, section 9), each block once, children before
-/// parents, the root last.
+/// Writes the DAG of a tree as a standard CAR with one root (`docs/format.md`, section 9), each block once, children before
+/// parents, the root last. It is a CARv1, unless [`PackOptions::plain`] says otherwise.
 ///
 /// Mode, modification time, owner and attributes are lost; a hard link is one more link to the same file. Names that are not
 /// UTF-8 are left out, and a [`Problem`] says so. The root is the one that a [`PackWriter`](crate::PackWriter) gives for the same entries.
@@ -36,8 +36,6 @@ use crate::writer::{EntryId, PackOptions, Problem, Summary, small_file};
 pub struct PlainWriter<W: Write + Seek> {
     front: Front<PlainSettled<W>>,
     profile: Profile,
-    /// Where the CAR starts in the sink.
-    start: u64,
 }
 
 impl<W: Write + Seek> PlainWriter<W> {
@@ -53,15 +51,13 @@ impl<W: Write + Seek> PlainWriter<W> {
     ///
     /// # Errors
     /// Whatever the sink gives.
-    pub fn with_options(mut sink: W, options: PackOptions) -> io::Result<Self> {
+    pub fn with_options(sink: W, options: PackOptions) -> io::Result<Self> {
         let profile = options.profile.clone();
-        let start = sink.stream_position()?;
-        let settled =
-            PlainSettled::new(sink, &placeholder(&profile), &profile, options.manifest_budget())?;
-        Ok(Self { front: Front::new(settled, &options), profile, start })
+        let settled = PlainSettled::new(sink, &placeholder(&profile), &options)?;
+        Ok(Self { front: Front::new(settled, &options), profile })
     }
 
-    /// Bytes of the CAR written so far.
+    /// Bytes of the CAR written so far, without what a CARv2 has around it.
     pub fn position(&self) -> u64 {
         self.front.position()
     }
@@ -121,7 +117,7 @@ impl<W: Write + Seek> PlainWriter<W> {
         self.front.add_file(path, Metadata::default(), reader)
     }
 
-    /// Adds a file of at most one chunk that a worker opens and reads.
+    /// Adds a file of at most [`chunk_size`](Self::chunk_size) bytes that a worker opens and reads.
     ///
     /// # Errors
     /// As [`add_directory`](Self::add_directory). What `open` gives becomes a [`Problem`].
@@ -201,12 +197,7 @@ impl<W: Write + Seek> PlainWriter<W> {
     /// # Errors
     /// Whatever the sink gives; two entries under one path; an entry below something that is no directory.
     pub fn finish(self) -> io::Result<(W, Summary)> {
-        let (mut sink, summary) = self.front.finish()?.finish(&self.profile)?;
-        sink.seek(SeekFrom::Start(self.start))?;
-        sink.write_all(&header(summary.root))?;
-        sink.seek(SeekFrom::Start(self.start + summary.stream_len))?;
-        sink.flush()?;
-        Ok((sink, summary))
+        self.front.finish()?.finish(&self.profile)
     }
 }
 
@@ -225,12 +216,9 @@ impl PlainWriter<BufWriter<File>> {
     /// # Errors
     /// As [`finish`](Self::finish).
     pub fn finish_to<S: Write>(self, mut sink: S) -> io::Result<(S, Summary)> {
-        let start = self.start;
-        let (spool, summary) = self.front.finish()?.finish(&self.profile)?;
+        let (spool, summary) = self.finish()?;
         let mut spool = spool.into_inner().map_err(io::IntoInnerError::into_error)?;
-        let header = header(summary.root);
-        sink.write_all(&header)?;
-        spool.seek(SeekFrom::Start(start + header.len() as u64))?;
+        spool.rewind()?;
         io::copy(&mut spool, &mut sink)?;
         sink.flush()?;
         Ok((sink, summary))
@@ -244,10 +232,6 @@ fn placeholder(profile: &Profile) -> Cid {
         CidVersion::V0 => Cid::new_v0(*nobody.hash()).unwrap_or(nobody), // Every SHA-256 has one.
         _ => nobody,
     }
-}
-
-fn header(root: Cid) -> Vec<u8> {
-    Header { roots: vec![root] }.encode()
 }
 
 const SPOOL_BUFFER: usize = 256 << 10;

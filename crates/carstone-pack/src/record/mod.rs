@@ -9,6 +9,8 @@ mod page;
 #[cfg(test)]
 mod vectors;
 
+use std::ops::Range;
+
 use carstone_car::Cid;
 use carstone_layer::PackId;
 
@@ -58,14 +60,22 @@ pub(crate) mod kind {
 
 /// Whether a block is a record of this pack: by codec and first bytes, without decoding.
 pub(crate) fn is_record(cid: &Cid, data: &[u8], pack: &PackId) -> bool {
+    id_of_record(cid, data).is_some_and(|id| data[id] == *pack.as_bytes())
+}
+
+/// Where the pack id stands in a block that begins as a record does.
+pub(crate) fn id_of_record(cid: &Cid, data: &[u8]) -> Option<Range<usize>> {
     if cid.codec() != DAG_CBOR {
-        return false;
+        return None;
     }
-    let rest = match data {
-        [0xa3..=0xb7, rest @ ..] | [0xb8, _, rest @ ..] => rest,
-        _ => return false,
+    let map = match data {
+        [0xa3..=0xb7, ..] => 1,
+        [0xb8, _, ..] => 2,
+        _ => return None,
     };
-    rest.strip_prefix(&[0x61, b'#', 0x50]).is_some_and(|rest| rest.starts_with(pack.as_bytes()))
+    let key = data.get(map..)?.strip_prefix(&[0x61, b'#', 0x50])?;
+    let start = map + 3;
+    (key.len() >= 16).then_some(start..start + 16)
 }
 
 /// Decodes a block that [`is_record`]; `at` is its position, for errors.

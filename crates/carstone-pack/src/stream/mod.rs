@@ -15,7 +15,7 @@ use crate::block_map::{BlockKey, BlockMap};
 use crate::entry::{Announced, EntryKind};
 use crate::error::{Error, ErrorKind};
 use crate::ids::Ids;
-use crate::record::{Batch, End, RAW, Record, Resume, decode, is_record};
+use crate::record::{Batch, End, RAW, Record, Resume, Tail, decode, is_record};
 use ahead::Ahead;
 
 /// Settings of a [`PackStream`].
@@ -69,6 +69,9 @@ pub struct PackStream<R> {
     ids: Ids,
     /// To whom the next leaf belongs.
     current: Option<u64>,
+    /// Entries announced and not abandoned, and content sections: the tail record counts them too.
+    entries: u64,
+    blocks: u64,
     has_tail: bool,
     done: bool,
 }
@@ -109,6 +112,8 @@ impl<R: Read> PackStream<R> {
             open: HashMap::new(),
             ids: Ids::default(),
             current: None,
+            entries: 0,
+            blocks: 0,
             has_tail: false,
             done: false,
         })
@@ -160,14 +165,11 @@ impl<R: Read> PackStream<R> {
                 Record::Batch(batch) => self.batch(batch, at),
                 Record::Resume(resume) => self.resume(resume, at),
                 Record::End(end) => self.end(end, at),
-                Record::Tail(tail) => {
-                    self.has_tail = true;
-                    self.events.push_back(Event::Tail(tail));
-                    Ok(())
-                }
+                Record::Tail(tail) => self.tail(tail, at),
                 Record::Manifest | Record::Index | Record::Unknown(_) => Ok(()),
             };
         }
+        self.blocks += 1;
         match cid.codec() {
             RAW => self.leaf(cid, at, data),
             _ => Ok(()),
@@ -176,6 +178,7 @@ impl<R: Read> PackStream<R> {
 
     fn batch(&mut self, batch: Batch, at: u64) -> Result<(), Error> {
         self.current = None;
+        self.entries += batch.entries.len() as u64;
         for entry in batch.entries {
             if !self.ids.insert(entry.id) {
                 return Err(Error::new(ErrorKind::BadRecord("an id stands twice"), at));
@@ -277,7 +280,10 @@ impl<R: Read> PackStream<R> {
             Some((_, sha256)) => {
                 Event::End { id: end.id, size: end.size, sha256, changed: end.changed }
             }
-            None => Event::Abandoned { id: end.id },
+            None => {
+                self.entries -= 1;
+                Event::Abandoned { id: end.id }
+            }
         });
         Ok(())
     }
@@ -285,6 +291,21 @@ impl<R: Read> PackStream<R> {
     /// Whole files come before the next record that says whose the leaves are.
     fn none_awaited(&self, at: u64) -> Result<(), Error> {
         none_unfinished(self.awaited.values().flatten().map(|file| &file.path), at)
+    }
+
+    /// The tail counts what went before. The codec of a section is covered by no hash: a record that lost it would be missing without a
+    /// trace.
+    fn tail(&mut self, tail: Tail, at: u64) -> Result<(), Error> {
+        self.has_tail = true;
+        // An entry whose content is not complete is the better thing to tell, at the end.
+        if self.open.is_empty() && tail.entries != self.entries {
+            return Err(Error::mismatch(b"pack", "the number of entries", at));
+        }
+        if tail.blocks != self.blocks {
+            return Err(Error::mismatch(b"pack", "the number of blocks", at));
+        }
+        self.events.push_back(Event::Tail(tail));
+        Ok(())
     }
 
     /// At the end no entry may wait for content.

@@ -139,7 +139,7 @@ impl<W: LayerWrite> PackWriter<W> {
         self.front.add_file(path, metadata, reader)
     }
 
-    /// Adds a file of at most one chunk that a worker opens and reads. `open` gives the content and whether the source
+    /// Adds a file of at most [`chunk_size`](Self::chunk_size) bytes that a worker opens and reads. `open` gives the content and whether the source
     /// changed while it was read; `size` is what it is expected to give.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use carstone_car::Cid;
+use carstone_car::{Cid, FileOptions};
 use carstone_layer::default_threads;
 use carstone_unixfs::Profile;
 
@@ -13,11 +13,17 @@ pub struct PackOptions {
     pub(crate) threads: usize,
     budget: usize,
     pub(crate) profile: Profile,
+    pub(crate) plain: FileOptions,
 }
 
 impl Default for PackOptions {
     fn default() -> Self {
-        Self { threads: default_threads(), budget: 40 << 20, profile: Profile::default() }
+        Self {
+            threads: default_threads(),
+            budget: 40 << 20,
+            profile: Profile::default(),
+            plain: FileOptions::v1(),
+        }
     }
 }
 
@@ -65,6 +71,13 @@ impl PackOptions {
         self.profile = profile;
         self
     }
+
+    /// What kind of CAR a [`PlainWriter`](crate::PlainWriter) writes: CARv1 by default, or a CARv2 with an index.
+    #[must_use]
+    pub fn plain(mut self, options: FileOptions) -> Self {
+        self.plain = options;
+        self
+    }
 }
 
 /// Something wrong with one entry that does not stop the pack.
@@ -105,6 +118,6 @@ pub struct Summary {
     pub blocks: u64,
     /// Sum of all files' sizes in bytes.
     pub size: u64,
-    /// Length of the CAR stream in bytes.
+    /// Length of the CAR stream in bytes; of a CARv2, of the CARv1 in it.
     pub stream_len: u64,
 }

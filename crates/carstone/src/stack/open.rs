@@ -42,7 +42,7 @@ impl OpenOptions {
         self
     }
 
-    /// Bytes that decoded frames may take, in all layers together. By default a block for each thread and two more, and 2 MiB
+    /// Bytes that decoded frames may take, in all layers together. By default four blocks for each thread and four more, and 2 MiB
     /// a thread where the pack is encrypted.
     #[must_use]
     pub fn budget(mut self, bytes: usize) -> Self {
@@ -147,13 +147,13 @@ where
                 Arc::new(EncryptReader::with_options(source, keys, read)?)
             }
             LayerId::COMPRESSION => {
-                let budget = options.budget.compression(options.threads, slot.unit);
+                let cache = options.budget.cache(options.threads, slot.unit);
                 let read = compress::ReadOptions::default()
                     .pack_id(pack_id)
                     .max_block(slot.unit)
                     .threads(options.threads)
-                    .cache(budget)
-                    .budget(budget / 4 * 3);
+                    .cache(cache)
+                    .budget(cache / 3 * 2);
                 Arc::new(CompressReader::with_options(source, read)?)
             }
             LayerId::POSITION => {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use carstone_compress::{Codec, CompressOptions, CompressWriter};
 use carstone_encrypt::{EncryptOptions, EncryptWriter};
 use carstone_layer::{
-    BoxWriter, Hint, LayerId, LayerList, LayerSlot, LayerWrite, PackId, default_threads,
+    BoxWriter, Hint, LayerId, LayerList, LayerSlot, LayerWrite, PackId, default_threads, digest16,
 };
 use carstone_position::PositionWriter;
 use carstone_raw::{Container, RawOptions, RawWriter};
@@ -23,6 +23,7 @@ pub struct WriteOptions {
     threads: usize,
     budget: Budget,
     pack_id: Option<PackId>,
+    fingerprint: Option<[u8; 32]>,
 }
 
 impl Default for WriteOptions {
@@ -34,6 +35,7 @@ impl Default for WriteOptions {
             threads: default_threads(),
             budget: Budget::default(),
             pack_id: None,
+            fingerprint: None,
         }
     }
 }
@@ -89,6 +91,20 @@ impl WriteOptions {
         self
     }
 
+    /// Derives the pack id from what the pack will hold, instead of drawing it: from the
+    /// [fingerprint](carstone_pack::Fingerprint) of its CAR stream, which a first run over the same entries gives, and from the layers with
+    /// their settings. Equal content under equal settings then gives an equal pack, and other content another id.
+    ///
+    /// The id is `B3("carstone/1 reproducible" ‖ canonical layer list ‖ codec ‖ 0 ‖ fingerprint)`, where *codec* is its
+    /// name and level as text (`brotli:5`), empty without compression.
+    ///
+    /// Not for encrypted packs, which [`write()`] refuses: under one key their bytes would tell who has the same content.
+    #[must_use]
+    pub fn reproducible(mut self, fingerprint: [u8; 32]) -> Self {
+        self.fingerprint = Some(fingerprint);
+        self
+    }
+
     fn compression(&self) -> Option<CompressOptions> {
         self.codec.map(|codec| {
             CompressOptions::default()
@@ -107,6 +123,16 @@ impl WriteOptions {
     }
 }
 
+/// The id of a pack that is the same wherever it is written.
+fn derived_id(layers: &LayerList, codec: Option<Codec>, fingerprint: &[u8; 32]) -> PackId {
+    let codec = codec.map(|codec| codec.to_string()).unwrap_or_default();
+    let parts = [REPRODUCIBLE, &layers.canonical(), codec.as_bytes(), &[0], fingerprint];
+    PackId::from_bytes(digest16(&parts))
+}
+
+const ENCRYPTED: &str = "an encrypted pack cannot be reproducible";
+const REPRODUCIBLE: &[u8] = b"carstone/1 reproducible";
+
 /// The top of a writing stack: plain bytes of the CAR stream go in.
 #[must_use = "the pack reads as cut off until `finish` has returned `Ok`"]
 pub struct StackWriter<'a, S> {
@@ -117,14 +143,19 @@ pub struct StackWriter<'a, S> {
 /// Puts a writing stack over `sink`, and writes the container header.
 ///
 /// # Errors
-/// Whatever `sink` gives; a block size out of range; no randomness.
+/// Whatever `sink` gives; a block size out of range; no randomness; a [reproducible](WriteOptions::reproducible) pack that is encrypted.
 pub fn write<'a, S: Write + Send + 'a>(
     sink: S,
     options: WriteOptions,
 ) -> io::Result<StackWriter<'a, S>> {
     let layers = options.layers()?;
     let mut raw_options = RawOptions::default();
-    if let Some(id) = options.pack_id {
+    let derived = match (&options.fingerprint, &options.protection) {
+        (Some(_), Some(_)) => return Err(io::Error::new(io::ErrorKind::InvalidInput, ENCRYPTED)),
+        (Some(print), None) => Some(derived_id(&layers, options.codec, print)),
+        (None, _) => None,
+    };
+    if let Some(id) = options.pack_id.or(derived) {
         raw_options = raw_options.with_pack_id(id);
     }
     let raw = RawWriter::with_options(sink, layers.clone(), raw_options)?;

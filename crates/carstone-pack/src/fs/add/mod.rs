@@ -1,5 +1,6 @@
 //! Adds trees of the file system to a pack.
 
+mod dry;
 mod event;
 mod source;
 
@@ -9,9 +10,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+pub use dry::dry_run_tree;
 pub use event::{SkipReason, TreeSummary, WalkEvent};
 
-use super::metadata::MetadataReader;
+use super::metadata::{MetadataReader, Stat};
 use super::walk::{Found, TreeOptions, What, reach, walk};
 use crate::entry::{EntryKind, Metadata};
 use crate::sink::{EntrySink, SmallFile};
@@ -28,7 +30,7 @@ use source::LargeFile;
 /// links the first is packed, the others link to it. The same tree gives the same bytes, whatever order the file system lists it in.
 ///
 /// The tree is walked first, then packed; what was found spills to a temporary file. Once this returns, all is written and all
-/// problems are told.
+/// problems are told. [`dry_run_tree`] tells all of this and adds nothing.
 ///
 /// ```no_run
 /// use std::path::PathBuf;
@@ -56,6 +58,17 @@ pub fn add_tree<S: EntrySink + ?Sized>(
     options: &TreeOptions,
     observer: &mut dyn FnMut(WalkEvent<'_>),
 ) -> io::Result<TreeSummary> {
+    add(sink, inputs, options, observer, false)
+}
+
+/// Adds a tree, or, `dry`, only looks whether it could be.
+fn add<S: EntrySink + ?Sized>(
+    sink: &mut S,
+    inputs: &[PathBuf],
+    options: &TreeOptions,
+    observer: &mut dyn FnMut(WalkEvent<'_>),
+    dry: bool,
+) -> io::Result<TreeSummary> {
     let walked = walk(inputs, options, observer)?;
     observer(WalkEvent::Total {
         entries: walked.count(),
@@ -67,6 +80,7 @@ pub fn add_tree<S: EntrySink + ?Sized>(
     let mut adder = Adder {
         sink,
         options,
+        dry,
         observer,
         metadata: MetadataReader::new(options),
         links: HashMap::new(),
@@ -82,6 +96,8 @@ pub fn add_tree<S: EntrySink + ?Sized>(
 struct Adder<'a, S: ?Sized> {
     sink: &'a mut S,
     options: &'a TreeOptions,
+    /// Content is not read.
+    dry: bool,
     observer: &'a mut dyn FnMut(WalkEvent<'_>),
     metadata: MetadataReader,
     /// Entries of which more names may come, by device and inode.
@@ -114,6 +130,7 @@ impl<S: EntrySink + ?Sized> Adder<'_, S> {
         let added = match found.what {
             What::Directory => self.directory(&found, &disk)?,
             What::Symlink => self.symlink(&found, &disk)?,
+            What::File if self.dry => self.look(&found, &disk)?,
             What::File if found.stat.size <= self.sink.chunk_size() as u64 => {
                 self.small(&found, disk)?
             }
@@ -121,7 +138,7 @@ impl<S: EntrySink + ?Sized> Adder<'_, S> {
         };
         if let Some(id) = added
             && found.what == What::Symlink
-            && found.stat.links > 1
+            && self.has_more_names(&found.stat)
         {
             self.expect_links(id, found);
         }
@@ -130,10 +147,10 @@ impl<S: EntrySink + ?Sized> Adder<'_, S> {
 
     /// Adds one more name of something that is already there; `false` if it is not.
     fn hard_link(&mut self, found: &Found) -> io::Result<bool> {
-        let key = (found.stat.device, found.stat.inode);
-        if found.stat.links < 2 {
+        if !self.has_more_names(&found.stat) {
             return Ok(false);
         }
+        let key = (found.stat.device, found.stat.inode);
         let Some(original) = self.links.get_mut(&key) else { return Ok(false) };
         let metadata = self.metadata.plain(&found.stat);
         self.sink.add_hard_link(&found.path, original.id, &original.path, metadata)?;
@@ -171,7 +188,8 @@ impl<S: EntrySink + ?Sized> Adder<'_, S> {
         let Some(metadata) = self.full_metadata(found, &disk) else { return Ok(None) };
         let (expected, most) = (found.stat, self.sink.chunk_size());
         let size = usize::try_from(expected.size).unwrap_or(most);
-        let open: SmallFile = if expected.links > 1 {
+        let has_more_names = self.has_more_names(&expected);
+        let open: SmallFile = if has_more_names {
             // Read here and now: where this name fails, the next one of the same file takes its place.
             match source::read_small(&disk, &expected, most) {
                 Ok(content) => Box::new(move || Ok(content)),
@@ -181,7 +199,7 @@ impl<S: EntrySink + ?Sized> Adder<'_, S> {
             Box::new(move || source::read_small(&disk, &expected, most))
         };
         let id = self.sink.add_small_file(&found.path, metadata, size, open)?;
-        if found.stat.links > 1 {
+        if has_more_names {
             self.expect_links(id, found.clone());
         }
         self.file(&found.path, expected.size);
@@ -210,7 +228,7 @@ impl<S: EntrySink + ?Sized> Adder<'_, S> {
             self.options.check_cancelled()?;
             return Ok(self.unreadable(disk, error));
         }
-        if fresh.stat.links > 1 {
+        if self.has_more_names(&fresh.stat) {
             self.expect_links(id, fresh);
         }
         self.summary.files += 1;
@@ -220,6 +238,25 @@ impl<S: EntrySink + ?Sized> Adder<'_, S> {
             false => self.sink.end_entry(id)?,
         }
         Ok(Some(id))
+    }
+
+    /// Opens the file as it would be opened to be read.
+    fn look(&mut self, found: &Found, disk: &Path) -> io::Result<Option<EntryId>> {
+        if let Err(error) = LargeFile::open(disk, self.options) {
+            return Ok(self.unreadable(disk, error));
+        }
+        let Some(metadata) = self.full_metadata(found, disk) else { return Ok(None) };
+        let id = self.sink.start_entry(&found.path, metadata)?;
+        if self.has_more_names(&found.stat) {
+            self.expect_links(id, found.clone());
+        }
+        self.file(&found.path, found.stat.size);
+        Ok(Some(id))
+    }
+
+    /// Whether other names of the entry may come, which are to be packed as links to it.
+    fn has_more_names(&self, stat: &Stat) -> bool {
+        stat.links > 1 && self.options.fixed.is_none()
     }
 
     /// What the file system tells of the entry; attributes that cannot be read are told, and left out.

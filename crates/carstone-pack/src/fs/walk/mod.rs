@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 pub use arguments::read_names;
 pub use options::{FileId, Order, TreeOptions};
 
+pub(super) use options::Fixed;
 pub(super) use order::{Found, What};
 pub(super) use reach::reach;
 

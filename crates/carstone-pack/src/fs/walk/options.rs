@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::exclude::{Exclude, ExcludeSet};
+use crate::entry::Timestamp;
 use crate::error::{Error, ErrorKind};
 
 /// The order in which entries are packed.
@@ -62,8 +63,15 @@ pub struct TreeOptions {
     pub(in crate::fs) unwrap_single: bool,
     pub(in crate::fs) owners: bool,
     pub(in crate::fs) xattrs: bool,
+    pub(in crate::fs) fixed: Option<Fixed>,
     pub(in crate::fs) own: Vec<FileId>,
     cancel: Option<Arc<AtomicBool>>,
+}
+
+/// What stands for the metadata of every entry.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::fs) struct Fixed {
+    pub(in crate::fs) mtime: Option<Timestamp>,
 }
 
 impl Default for TreeOptions {
@@ -77,6 +85,7 @@ impl Default for TreeOptions {
             unwrap_single: true,
             owners: true,
             xattrs: true,
+            fixed: None,
             own: Vec::new(),
             cancel: None,
         }
@@ -141,6 +150,18 @@ impl TreeOptions {
     #[must_use]
     pub fn xattrs(mut self, yes: bool) -> Self {
         self.xattrs = yes;
+        self
+    }
+
+    /// Keeps of each entry only what is the same wherever the tree lies, so that equal trees give equal entries: names, contents,
+    /// targets of symlinks, and whether the owner may execute a file.
+    ///
+    /// Files have the mode 0644 or 0755, directories 0755, symlinks 0777, and all of them the modification time `mtime`, or none. Neither
+    /// owners nor attributes are kept, whatever was said of them. A further name of a file is a file of its own, whose content the pack
+    /// holds once all the same: which names are links is a matter of the file system.
+    #[must_use]
+    pub fn reproducible(mut self, mtime: Option<Timestamp>) -> Self {
+        self.fixed = Some(Fixed { mtime });
         self
     }
 

@@ -18,7 +18,7 @@ pub(in crate::fs) enum What {
 
 impl What {
     /// `None` for sockets, pipes and devices.
-    pub(super) fn of(stat: &Stat) -> Option<Self> {
+    pub(in crate::fs) fn of(stat: &Stat) -> Option<Self> {
         match stat.mode & TYPE_MASK {
             0o100_000 => Some(Self::File),
             0o040_000 => Some(Self::Directory),

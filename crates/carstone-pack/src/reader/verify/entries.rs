@@ -178,7 +178,7 @@ impl<R: ReadAt + Clone> PackReader<R> {
         }
         // The leaves that were read must be those of the root, in order.
         match (file.leaf_sequence(), root.filter(|_| whole.is_none())) {
-            (Some(read), Some(root)) if read != self.leaf_sequence(&root, &entry.path)? => {
+            (Some(read), Some(root)) if read != self.leaf_sequence(&root, entry)? => {
                 wrong("the tree of its root", end.unwrap_or(at))
             }
             _ => Ok(()),
@@ -186,9 +186,12 @@ impl<R: ReadAt + Clone> PackReader<R> {
     }
 
     /// A digest of the CIDs of all leaves under a file's root, in order.
-    fn leaf_sequence(&self, root: &Cid, path: &[u8]) -> Result<[u8; 32], Error> {
+    fn leaf_sequence(&self, root: &Cid, entry: &Listed) -> Result<[u8; 32], Error> {
+        let path = entry.path.as_slice();
         let (mut sequence, mut stack) = (Sha256::new(), vec![*root]);
-        let mut budget = self.tail.size / 64 + self.tail.blocks + 1024;
+        // No leaf is empty, so there are at most as many as bytes, which have been read; nodes of one link are blocks of their own.
+        let leaves = entry.size.unwrap_or_default();
+        let mut budget = leaves.saturating_mul(2).saturating_add(self.tail.blocks);
         while let Some(cid) = stack.pop() {
             let spent = budget.checked_sub(1);
             budget = spent.ok_or_else(|| Error::mismatch(path, "the tree of its root", 0))?;

@@ -1,0 +1,221 @@
+//! The reader that hands out blocks from batches.
+
+use std::fmt;
+use std::io::Read;
+use std::num::NonZero;
+use std::thread;
+
+use super::batch::{Batch, Feed};
+use super::workers::Workers;
+use crate::error::{Error, ErrorKind, Result};
+use crate::header::Header;
+use crate::open::Opened;
+use crate::options::{ReaderOptions, Verification};
+use crate::reader::{Parts, State};
+use crate::section::{BlockRef, Section};
+use crate::v2::V2Header;
+use crate::{CarReader, Cid};
+
+/// Reads all blocks from front to back, in large pieces, and verifies them on several threads. They come out in their order.
+///
+/// This is the fastest way through a CAR: blocks are neither copied nor allocated for, and hashing takes all cores. What it costs is
+/// memory, [limited](ScanOptions::budget), and that it reads ahead: of a stream from which bytes come slowly, a
+/// [`CarReader`] hands out each block as soon as it is there.
+///
+/// Errors are those of a [`CarReader`]: after a [block error](Error::is_block_error) the scan goes on, any other one ends it.
+///
+/// ```
+/// use std::io::Cursor;
+/// use carstone_car::{CarScan, CarWriter, codec};
+/// let mut writer = CarWriter::new(Vec::new(), &[])?;
+/// for data in [&b"hello"[..], b"car"] {
+///     writer.write_data(codec::RAW, data)?;
+/// }
+/// let car = writer.finish()?;
+///
+/// let mut scan = CarScan::open(Cursor::new(car))?; // Threads read the source, so it cannot be borrowed.
+/// let mut bytes = 0;
+/// while let Some((_section, block)) = scan.next_block()? {
+///     bytes += block.data.len();
+/// }
+/// assert_eq!(bytes, 8);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct CarScan<R> {
+    blocks: Blocks<R>,
+    opened: Opened,
+    /// What is done to a block when it is handed out: nothing where threads have done it.
+    verification: Verification,
+    /// The batch from which blocks are handed out.
+    current: Batch,
+    /// Offset behind the last section that was handed out.
+    position: u64,
+    state: State,
+}
+
+/// Where batches come from.
+enum Blocks<R> {
+    Here(Feed<R>),
+    Threads(Workers<R>),
+}
+
+/// Options of [`CarScan`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ScanOptions {
+    /// Threads that hash, the calling one among them. With [no verification](ReaderOptions::danger_skip_verification) there are no
+    /// others. Default: as many as there are cores.
+    pub threads: usize,
+    /// Bytes of blocks that are in memory at a time. Each thread reads half a mebibyte and the section at its end, which may go over
+    /// the budget by that section. Default: 64 MiB.
+    pub budget: usize,
+}
+
+impl ScanOptions {
+    /// Sets the number of threads that hash.
+    #[must_use]
+    pub fn threads(mut self, count: usize) -> Self {
+        self.threads = count;
+        self
+    }
+
+    /// Sets the bytes of blocks that are read ahead.
+    #[must_use]
+    pub fn budget(mut self, bytes: usize) -> Self {
+        self.budget = bytes;
+        self
+    }
+}
+
+impl Default for ScanOptions {
+    fn default() -> Self {
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        ScanOptions { threads, budget: 64 << 20 }
+    }
+}
+
+impl<R: Read + Send + 'static> CarScan<R> {
+    /// Reads the header. The CAR starts where `inner` stands.
+    pub fn open(inner: R) -> Result<Self> {
+        CarScan::with_options(inner, ReaderOptions::default(), ScanOptions::default())
+    }
+
+    /// Reads the header, with options.
+    pub fn with_options(inner: R, options: ReaderOptions, scan: ScanOptions) -> Result<Self> {
+        CarReader::with_options(inner, options).map(|reader| CarScan::from_reader(reader, scan))
+    }
+
+    /// Goes on where a reader stands.
+    pub fn from_reader(reader: CarReader<R>, scan: ScanOptions) -> Self {
+        let mut car = CarScan::on_this_thread(reader);
+        let verification = car.verification;
+        if scan.threads <= 1 || verification == Verification::Skip {
+            return car;
+        }
+        if let Blocks::Here(feed) = car.blocks {
+            let workers = Workers::start(feed, verification, scan.threads - 1, scan.budget);
+            car.blocks = match workers {
+                Ok(workers) => Blocks::Threads(workers),
+                Err(feed) => Blocks::Here(feed),
+            };
+            if let Blocks::Threads(_) = car.blocks {
+                car.verification = Verification::Skip;
+            }
+        }
+        car
+    }
+}
+
+impl<R: Read> CarScan<R> {
+    /// Goes on where a reader stands, without other threads, for sources that cannot be sent to one.
+    pub fn on_this_thread(reader: CarReader<R>) -> Self {
+        let Parts { input, opened, options, state } = reader.into_parts();
+        let position = input.position();
+        let blocks = Blocks::Here(Feed::new(input, options, opened.payload_start()));
+        let (verification, current) = (options.verification(), Batch::default());
+        CarScan { blocks, opened, verification, current, position, state }
+    }
+
+    /// The next block, verified, with its place in the payload; `None` at the end.
+    pub fn next_block(&mut self) -> Result<Option<(Section, BlockRef<'_>)>> {
+        loop {
+            match self.current.advance(self.verification) {
+                Some(Ok(())) => break,
+                Some(Err(error)) => return Err(error.with_base(self.payload_start())),
+                None => {}
+            }
+            if !self.next_batch()? {
+                return Ok(None);
+            }
+        }
+        let block = self.current.current();
+        Ok(block.map(|(section, data)| {
+            self.position = section.end();
+            (*section, BlockRef { cid: section.cid, data })
+        }))
+    }
+
+    /// Makes the next batch the current one; `false` at the end.
+    fn next_batch(&mut self) -> Result<bool> {
+        match self.state {
+            State::Reading => {}
+            State::Ended => return Ok(false),
+            State::Broken => return Err(self.broken()),
+        }
+        if let Some(end) = self.current.take_end() {
+            self.state = if end.is_ok() { State::Ended } else { State::Broken };
+            return end.map(|()| false);
+        }
+        match &mut self.blocks {
+            Blocks::Here(feed) => feed.fill(&mut self.current),
+            Blocks::Threads(workers) => {
+                if !workers.next(&mut self.current) {
+                    self.state = State::Broken;
+                    return Err(self.broken());
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn broken(&self) -> Error {
+        Error::at(ErrorKind::Broken, self.position).with_base(self.payload_start())
+    }
+}
+
+impl<R> CarScan<R> {
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.opened.header
+    }
+
+    /// The roots, as the header has them. They need not be among the blocks.
+    pub fn roots(&self) -> &[Cid] {
+        &self.opened.header.roots
+    }
+
+    /// The version of the format: 1 or 2.
+    pub fn version(&self) -> u64 {
+        self.opened.version()
+    }
+
+    /// The header of a CARv2, `None` for a CARv1.
+    pub fn v2_header(&self) -> Option<&V2Header> {
+        self.opened.v2.as_ref()
+    }
+
+    /// Where the payload starts, counted from the start of the CAR: 0 for a CARv1.
+    pub fn payload_start(&self) -> u64 {
+        self.opened.payload_start()
+    }
+}
+
+impl<R> fmt::Debug for CarScan<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CarScan")
+            .field("header", &self.opened.header)
+            .field("v2_header", &self.opened.v2)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,235 @@
+//! Threads that read and hash batches, which come out in the order of the stream.
+
+use std::collections::VecDeque;
+use std::io::Read;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use super::batch::{BATCH_LEN, Batch, Feed};
+use crate::options::Verification;
+
+/// A batch with its number.
+type Numbered = (u64, Batch);
+
+/// What the calling thread has of the work, in which it takes part.
+///
+/// A thread hashes what it has read itself, while that is still in the cache of its core. Reading takes turns.
+pub(super) struct Workers<R> {
+    shared: Arc<Shared<R>>,
+    done: Receiver<Numbered>,
+    /// Batches that have come out of turn, by their number less `first`.
+    queue: VecDeque<Option<Batch>>,
+    /// The number of the batch that comes next.
+    first: u64,
+}
+
+impl<R: Read + Send + 'static> Workers<R> {
+    /// Starts as many of `count` threads as the system gives. If it gives none, the feed comes back.
+    pub(super) fn start(
+        feed: Feed<R>,
+        verification: Verification,
+        count: usize,
+        budget: usize,
+    ) -> Result<Self, Feed<R>> {
+        let source = Mutex::new(Source { feed: Some(feed), next: 0 });
+        let most = count.saturating_add(1).saturating_mul(DEPTH).saturating_add(1);
+        let shared = Arc::new(Shared { source, verification, pool: Pool::new(most, budget) });
+        let (finished, done) = channel();
+        let start = |number: usize| {
+            let (shared, finished) = (Arc::clone(&shared), finished.clone());
+            let work = move || shared.work(&finished);
+            thread::Builder::new().name(format!("car-scan-{number}")).spawn(work).ok()
+        };
+        if (0..count).map_while(start).count() == 0
+            && let Some(feed) = lock(&shared.source).feed.take()
+        {
+            return Err(feed);
+        }
+        Ok(Workers { shared, done, queue: VecDeque::new(), first: 0 })
+    }
+}
+
+impl<R: Read> Workers<R> {
+    /// Gives a batch back, and makes it the next one. `false` if all threads have ended without one, which none does unless it panics.
+    pub(super) fn next(&mut self, batch: &mut Batch) -> bool {
+        self.shared.pool.put(std::mem::take(batch));
+        loop {
+            while let Ok(done) = self.done.try_recv() {
+                self.queue(done);
+            }
+            if let Some(ready) = self.queue.front_mut().and_then(Option::take) {
+                self.queue.pop_front();
+                self.first += 1;
+                *batch = ready;
+                return true;
+            }
+            // Instead of waiting for the others, this thread does what they do. There is something to wait for only if there is
+            // nothing to do.
+            let done = match self.shared.pool.try_take() {
+                Some(batch) => self.shared.read_and_hash(batch),
+                None => None,
+            };
+            match done.or_else(|| self.done.recv().ok()) {
+                Some(done) => self.queue(done),
+                None => return false,
+            }
+        }
+    }
+
+    fn queue(&mut self, (number, batch): Numbered) {
+        // At most as many as there are in the pool.
+        let place = number.saturating_sub(self.first) as usize;
+        self.queue.resize_with(self.queue.len().max(place + 1), || None);
+        self.queue[place] = Some(batch);
+    }
+}
+
+impl<R> Drop for Workers<R> {
+    /// The threads end when they are done with what they do. They are not waited for: one of them may be waiting for a pipe.
+    fn drop(&mut self) {
+        self.shared.pool.close();
+    }
+}
+
+/// What the threads have in common.
+struct Shared<R> {
+    source: Mutex<Source<R>>,
+    verification: Verification,
+    pool: Pool,
+}
+
+/// The stream. Whoever reads from it holds it.
+struct Source<R> {
+    /// `None` at the end.
+    feed: Option<Feed<R>>,
+    /// The number of the next batch.
+    next: u64,
+}
+
+impl<R: Read> Shared<R> {
+    fn work(&self, finished: &Sender<Numbered>) {
+        // Whatever ends one thread ends all of them, so that nobody waits for what will not come.
+        let _close = Close(&self.pool);
+        while let Some(batch) = self.pool.take()
+            && let Some(done) = self.read_and_hash(batch)
+            && finished.send(done).is_ok()
+        {}
+    }
+
+    /// Does the next batch; `None` at the end.
+    fn read_and_hash(&self, mut batch: Batch) -> Option<Numbered> {
+        let before = batch.len();
+        let number = {
+            // After a panic nobody knows where the stream stands.
+            let mut source = self.source.lock().ok()?;
+            source.feed.as_mut()?.fill(&mut batch);
+            if batch.is_last() {
+                source.feed = None;
+            }
+            source.next += 1;
+            source.next - 1
+        };
+        self.pool.grown(batch.len() - before);
+        batch.verify(self.verification);
+        Some((number, batch))
+    }
+}
+
+/// Buffers, as many as may be in use at a time.
+struct Pool {
+    state: Mutex<Buffers>,
+    changed: Condvar,
+    most: usize,
+    budget: usize,
+}
+
+#[derive(Default)]
+struct Buffers {
+    spare: Vec<Batch>,
+    /// Number and bytes of the batches in use.
+    used: usize,
+    bytes: usize,
+    closed: bool,
+}
+
+impl Pool {
+    fn new(most: usize, budget: usize) -> Self {
+        let (state, changed) = (Mutex::new(Buffers::default()), Condvar::new());
+        Pool { state, changed, most, budget }
+    }
+
+    /// Waits for a buffer; `None` when there is nothing more to do.
+    fn take(&self) -> Option<Batch> {
+        let mut state = lock(&self.state);
+        while !state.closed {
+            if let Some(batch) = self.take_from(&mut state) {
+                return Some(batch);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        None
+    }
+
+    /// A buffer, if there is one just now.
+    fn try_take(&self) -> Option<Batch> {
+        let mut state = lock(&self.state);
+        if state.closed { None } else { self.take_from(&mut state) }
+    }
+
+    fn take_from(&self, state: &mut Buffers) -> Option<Batch> {
+        let next = state.spare.last().map_or(BATCH_LEN, Batch::len).max(BATCH_LEN);
+        let within = state.bytes.saturating_add(next) <= self.budget;
+        if state.used > 0 && (state.used >= self.most || !within) {
+            return None;
+        }
+        let batch = state.spare.pop().unwrap_or_default();
+        state.used += 1;
+        state.bytes += batch.len();
+        Some(batch)
+    }
+
+    /// Counts a batch as long as it has become.
+    fn grown(&self, by: usize) {
+        if by > 0 {
+            lock(&self.state).bytes += by;
+        }
+    }
+
+    fn put(&self, batch: Batch) {
+        if batch.len() == 0 {
+            return; // None was taken for it.
+        }
+        let mut state = lock(&self.state);
+        state.used -= 1;
+        state.bytes -= batch.len();
+        let spare = state.spare.iter().map(Batch::len).fold(0, usize::saturating_add);
+        if state.bytes.saturating_add(spare).saturating_add(batch.len()) <= self.budget {
+            state.spare.push(batch);
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    fn close(&self) {
+        lock(&self.state).closed = true;
+        self.changed.notify_all();
+    }
+}
+
+/// Closes a pool in any case.
+struct Close<'a>(&'a Pool);
+
+impl Drop for Close<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// A thread that panicked leaves counts that are whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Batches that each thread may have, besides the one that is handed out. With more of them the caches of the cores would be too small.
+const DEPTH: usize = 1;

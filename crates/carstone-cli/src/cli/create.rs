@@ -1,0 +1,217 @@
+//! The arguments of `carstone create`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use carstone::compress::Codec;
+use carstone::unixfs::{ChunkerSpec, Profile};
+use clap::{Args, ValueEnum, ValueHint};
+
+use super::PassphraseArgs;
+use super::texts::CREATE_EXAMPLES;
+
+/// `carstone create`.
+#[derive(Debug, Args)]
+#[command(after_long_help = CREATE_EXAMPLES)]
+pub(crate) struct CreateArgs {
+    /// The pack to write; `-` is standard output. It appears under its name only when it is complete.
+    #[arg(
+        short,
+        long,
+        value_name = "PACK",
+        value_hint = ValueHint::FilePath,
+        required_unless_present = "dry_run"
+    )]
+    pub output: Option<PathBuf>,
+    /// Files and directories to pack. One directory alone is the root of the pack; else each stands under its path as
+    /// given.
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// Paths are looked up below this directory.
+    #[arg(short = 'C', long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub directory: Option<PathBuf>,
+    /// Replace an existing output.
+    #[arg(long)]
+    pub force: bool,
+    /// Write nothing, and print what would be packed, by path. Files are opened, but not read.
+    ///
+    /// What could not be packed is told, with the exit status of the real run; what happens only while content is read and
+    /// written cannot be foreseen. No key is asked for.
+    #[arg(short = 'n', long, conflicts_with = "stdin_name")]
+    pub dry_run: bool,
+
+    /// How to compress: none, brotli[:0-11] or zstd[:1-22] [default: brotli:5].
+    #[arg(long, value_name = "CODEC", help_heading = "Stored form")]
+    pub compress: Option<Codec>,
+    /// Bytes that are compressed together, 64K to 16M: larger compresses better, smaller reads faster in the middle
+    /// [default: 4M].
+    #[arg(long, value_name = "SIZE", value_parser = block_size, help_heading = "Stored form")]
+    pub block_size: Option<u32>,
+    /// Write a plain CAR, which every IPLD tool opens; so does an output that ends in `.car`. Mode, times, owner and
+    /// extended attributes are lost, and names that are not UTF-8 are left out.
+    #[arg(long, help_heading = "Stored form")]
+    pub plain: bool,
+    /// Version of a plain CAR: 2 has an index, 1 is all that some tools read [default: 2 in a file, 1 in a pipe].
+    #[arg(long, value_name = "VERSION", help_heading = "Stored form")]
+    pub car_version: Option<CarVersion>,
+    /// How directories and files become blocks, and so all CIDs.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "unixfs-v1-2025",
+        help_heading = "Stored form"
+    )]
+    pub profile: ProfileArg,
+    /// How files are cut, instead of the profile's way: fixed:SIZE, or fastcdc:SIZE, where the content says where, so
+    /// that an insertion leaves most blocks as they were. SIZE is in bytes, or with K or M.
+    #[arg(long, value_name = "CHUNKER", help_heading = "Stored form")]
+    pub chunker: Option<ChunkerSpec>,
+    /// Write the same bytes for the same tree, on any machine, by any user, with any number of threads. Not for
+    /// encrypted packs.
+    ///
+    /// Kept are names, contents, symlinks, and whether the owner of a file may execute it: files have the mode 0644 or
+    /// 0755, directories 0755. There are no owners and no attributes, and hard links are files of their own, whose content
+    /// is stored once. There is no modification time either, or, where SOURCE_DATE_EPOCH is set, that one for every entry.
+    ///
+    /// The pack id is made from the content and the settings, so all files are read twice, and standard input is kept in a
+    /// temporary file; when anything changes in between, nothing is written. Another version of carstone may compress
+    /// otherwise.
+    #[arg(long, help_heading = "Stored form")]
+    pub reproducible: bool,
+    /// Threads that read, hash, compress and encrypt. The bytes of a pack do not depend on it.
+    #[arg(long, value_name = "N", help_heading = "Stored form")]
+    pub threads: Option<usize>,
+
+    /// Encrypt to this age recipient; can be given again.
+    #[arg(short, long, value_name = "RECIPIENT", help_heading = "Encryption")]
+    pub recipient: Vec<String>,
+    /// Encrypt to the recipients in this file, one a line; can be given again.
+    #[arg(short = 'R', long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Encryption")]
+    pub recipients_file: Vec<PathBuf>,
+    /// How a passphrase is given.
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+
+    /// Leave out what matches: a pattern without `/` is compared with names, one with `/` with paths in the pack. A
+    /// directory that matches is not entered.
+    #[arg(long, value_name = "GLOB", help_heading = "Choosing files")]
+    pub exclude: Vec<String>,
+    /// Leave out what matches a pattern in this file, one a line.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Choosing files")]
+    pub exclude_from: Vec<PathBuf>,
+    /// Read more paths from this file, one a line; `-` is standard input.
+    #[arg(short = 'T', long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Choosing files")]
+    pub files_from: Option<PathBuf>,
+    /// Paths in the list end with a NUL byte instead of a line end.
+    #[arg(long, requires = "files_from", help_heading = "Choosing files")]
+    pub null: bool,
+    /// Do not enter directories: pack only what is named.
+    #[arg(long, help_heading = "Choosing files")]
+    pub no_recursion: bool,
+    /// Do not enter other file systems.
+    #[arg(short = 'x', long, help_heading = "Choosing files")]
+    pub one_file_system: bool,
+    /// In which order files are packed. By type compresses best; plain CARs keep path order.
+    #[arg(long, value_name = "ORDER", default_value = "type", help_heading = "Choosing files")]
+    pub order: OrderArg,
+    /// Pack standard input as one file of this name.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["paths", "files_from"], help_heading = "Choosing files")]
+    pub stdin_name: Option<OsString>,
+}
+
+impl CreateArgs {
+    /// Whether anything asks for encryption.
+    pub(crate) fn encrypts(&self) -> bool {
+        let passphrase = &self.passphrase;
+        !self.recipient.is_empty()
+            || !self.recipients_file.is_empty()
+            || passphrase.passphrase
+            || passphrase.passphrase_file.is_some()
+            || passphrase.passphrase_command.is_some()
+    }
+}
+
+/// Version of a plain CAR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CarVersion {
+    /// Header and blocks.
+    #[value(name = "1")]
+    V1,
+    /// The same, with an index behind it.
+    #[value(name = "2")]
+    V2,
+}
+
+/// A published way to make blocks of files and directories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProfileArg {
+    /// Chunks of 1 MiB in raw leaves, trees of width 1024, CIDs of version 1.
+    #[value(name = "unixfs-v1-2025")]
+    V1,
+    /// Chunks of 256 KiB in dag-pb leaves, trees of width 174, CIDs of version 0: for plain CARs only.
+    #[value(name = "unixfs-v0-2015")]
+    V0,
+}
+
+impl ProfileArg {
+    /// The profile.
+    pub(crate) fn profile(self) -> Profile {
+        match self {
+            Self::V1 => Profile::unixfs_v1_2025(),
+            Self::V0 => Profile::unixfs_v0_2015(),
+        }
+    }
+}
+
+/// Order of files in a pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OrderArg {
+    /// By extension, name and size.
+    Type,
+    /// By path.
+    Path,
+    /// As they are given and found.
+    Given,
+}
+
+fn block_size(text: &str) -> Result<u32, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        _ => return Err("a size is a number with K or M".to_owned()),
+    };
+    let bytes = digits.parse::<u32>().ok().and_then(|number| number.checked_mul(factor));
+    match bytes {
+        Some(bytes) if (64 << 10..=16 << 20).contains(&bytes) => Ok(bytes),
+        Some(_) => Err("a block size is 64K to 16M".to_owned()),
+        None => Err("a size is a number with K or M".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn block_sizes_have_suffixes_and_bounds() {
+        assert_eq!(block_size("64K"), Ok(64 << 10));
+        assert_eq!(block_size("16MiB"), Ok(16 << 20));
+        assert_eq!(block_size("65536"), Ok(65536));
+        for bad in ["63K", "17M", "", "M", "1G", "4294967297", "8 M", "99999999M"] {
+            assert!(block_size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn all_published_profiles_can_be_asked_for() {
+        let names: Vec<_> =
+            ProfileArg::value_variants().iter().map(|p| p.profile().name()).collect();
+        assert_eq!(names, Profile::NAMES.iter().copied().map(Some).collect::<Vec<_>>());
+        for profile in ProfileArg::value_variants() {
+            let value = profile.to_possible_value().expect("none is hidden");
+            assert_eq!(Some(value.get_name()), profile.profile().name());
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Examples and exit statuses, for help and man pages.
+
+/// What each page of the manual says of exit statuses: number and meaning.
+pub(crate) const EXIT_STATUS: [(&str, &str); 4] = [
+    ("0", "Everything is intact."),
+    ("1", "Done, but damage, a difference, or a file that could not be read was found."),
+    ("2", "It could not be done."),
+    ("130", "A signal interrupted it."),
+];
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  carstone create -o docs.cstone docs/            pack a directory
+  carstone list -l docs.cstone                    list it with sizes and SHA-256
+  carstone cat docs.cstone guide/intro.md         read one file
+  carstone extract -C restored docs.cstone        restore everything
+  carstone keygen -o key.txt                      make a key
+  carstone create -o - -r age1... docs | ssh host 'cat > docs.cstone'
+                                                  encrypt into a pipe
+  carstone verify -i key.txt docs.cstone          check every byte
+
+Exit status: 0 everything is intact; 1 done, but damage, a difference or an unreadable file was found;
+2 it could not be done; 130 interrupted.";
+pub(super) const CREATE_EXAMPLES: &str = "\
+Examples:
+  carstone create -o docs.cstone docs
+  carstone create -o backup.cstone -C /home/me -R readers.txt --exclude '*.o' src notes.txt
+  carstone create -n --exclude '*.o' src          what would be packed
+  carstone create -o fast.cstone --compress zstd:3 data
+  carstone create -o disks.cstone --chunker fastcdc:64K images
+  carstone create -o release.cstone --reproducible dist
+  carstone create -o site.car public              a plain CARv2, with an index
+  carstone create -o old.car --car-version 1 --profile unixfs-v0-2015 public
+  find . -name '*.rs' -print0 | carstone create -o rust.cstone -T - --null
+  pg_dump shop | carstone create -o shop.cstone --stdin-name shop.sql
+
+When the output is a file, the CID of the root directory is printed.";
+pub(super) const LIST_EXAMPLES: &str = "\
+Examples:
+  carstone list docs.cstone
+  carstone list -l docs.cstone 'guide/*.md' images
+  curl -s https://example.org/docs.cstone | carstone list -";
+pub(super) const EXTRACT_EXAMPLES: &str = "\
+Examples:
+  carstone extract -C restored docs.cstone
+  carstone extract -i key.txt docs.cstone guide 'images/*.png'
+  carstone create -o - docs | carstone extract -C copy -";
+pub(super) const CAT_EXAMPLES: &str = "\
+Examples:
+  carstone cat docs.cstone guide/intro.md
+  carstone cat --range 0-511 disk.cstone image.raw
+  carstone cat --range -1000 logs.cstone server.log";
+pub(super) const INFO_EXAMPLES: &str = "\
+Examples:
+  carstone info docs.cstone
+  carstone info --json -i key.txt backup.cstone
+  carstone info site.car";
+pub(super) const VERIFY_EXAMPLES: &str = "\
+Examples:
+  carstone verify docs.cstone
+  carstone verify -i key.txt backup.cstone
+  carstone verify site.car                        its blocks, its files, and its index
+  carstone verify docs.cstone --against docs";
+pub(super) const KEYGEN_EXAMPLES: &str = "\
+Examples:
+  carstone keygen -o key.txt
+  carstone keygen | age -p -o key.age             a key under a passphrase";
+pub(super) const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  carstone completions bash > /etc/bash_completion.d/carstone
+  carstone completions zsh > ~/.zfunc/_carstone";
+pub(super) const MAN_EXAMPLES: &str = "\
+Examples:
+  carstone man --out /usr/local/share/man/man1
+  carstone man && man -l man/carstone-create.1";
