@@ -291,7 +291,7 @@ impl Build {
 
 /// Which of `pages` a hash falls into: in order, whatever their number.
 fn page_of(hash: u64, pages: u64) -> u64 {
-    (u128::from(hash) * u128::from(pages) >> 64) as u64
+    ((u128::from(hash) * u128::from(pages)) >> 64) as u64
 }
 
 /// The records in a page, whose last two bytes say how many there are.
@@ -357,7 +357,7 @@ mod tests {
     fn key(n: u64) -> BlockKey {
         let mut digest = [7; 32];
         digest[8..16].copy_from_slice(&(n / 2).to_le_bytes());
-        BlockKey { digest, raw: n % 2 == 0 }
+        BlockKey { digest, raw: n.is_multiple_of(2) }
     }
 
     #[track_caller]
@@ -422,51 +422,5 @@ mod tests {
         assert_eq!(map.insert(BlockKey::number(1), MOST).expect("memory"), None);
         assert_eq!(map.get(&BlockKey::number(1)).expect("memory"), Some(MOST));
         assert_eq!(map.get(&BlockKey::leaf(BlockKey::number(1).digest)).expect("memory"), None);
-    }
-
-    #[test]
-    #[ignore = "measures"]
-    fn speed() {
-        for count in [100_000u64, 1_000_000, 5_000_000] {
-            let digest = |n: u64| {
-                let mut d = [0u8; 32];
-                let mut s = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x1234_5678;
-                for c in d.chunks_mut(8) {
-                    s ^= s << 13;
-                    s ^= s >> 7;
-                    s ^= s << 17;
-                    c.copy_from_slice(&s.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
-                }
-                d
-            };
-            let start = std::time::Instant::now();
-            let mut map = BlockMap::new(16 << 20);
-            for n in 0..count {
-                map.insert(BlockKey::leaf(digest(n)), n).unwrap();
-            }
-            let insert = start.elapsed();
-            let start = std::time::Instant::now();
-            for n in 0..count {
-                assert_eq!(map.get(&BlockKey::leaf(digest(n))).unwrap(), Some(n));
-            }
-            let hits = start.elapsed();
-            let start = std::time::Instant::now();
-            let mut std = HashMap::new();
-            for n in 0..count {
-                let key = (true, digest(n));
-                if !std.contains_key(&key) {
-                    std.insert(key, n);
-                }
-            }
-            let hash = start.elapsed();
-            let per = |d: std::time::Duration| d.as_nanos() as u64 / count;
-            eprintln!(
-                "{count}: insert {} ns, hit {} ns, std {} ns; pages {:?}",
-                per(insert),
-                per(hits),
-                per(hash),
-                map.table.map(|t| t.pages)
-            );
-        }
     }
 }

@@ -187,3 +187,29 @@ fn owner_is_restored_on_demand() {
         assert_eq!(mode & 0o7777, 0o4755, "the owner comes before the mode");
     }
 }
+
+#[test]
+fn files_are_created_with_their_mode_and_stay_out_of_the_way() {
+    let target = tempfile::tempdir().expect("a directory");
+    let path = target.path();
+    fs::write(path.join("there"), "mine").expect("a file");
+    let probe = fs::metadata(path.join("there")).expect("it was written").mode();
+    let umask = !probe & 0o666;
+    let restorer = Restorer::new(path, RestoreOptions::default()).expect("the target is there");
+    let mut events = Vec::new();
+    let mut told = |event: RestoreEvent| events.push(event);
+    for name in [&b"there"[..], b"there", b"new"] {
+        let placed = restorer.file(name, &meta(0o4777), b"theirs", &mut told);
+        assert_eq!(placed, name == b"new");
+    }
+    assert!(restorer.file(b"empty", &Metadata::default(), b"", &mut told));
+    restorer.finish(&mut told);
+    let skipped = |event: &&RestoreEvent| matches!(event, RestoreEvent::Skipped { path, why: Skip::Exists } if path == b"there");
+    assert_eq!((events.len(), events.iter().filter(skipped).count()), (4, 2));
+    assert_eq!(fs::read(path.join("there")).expect("it is there"), b"mine");
+    assert_eq!(fs::read(path.join("new")).expect("it is there"), b"theirs");
+    let mode = |name| fs::metadata(path.join(name)).expect("it is there").mode() & 0o7777;
+    assert_eq!(mode("new") & 0o7666, 0o666 & !umask);
+    assert_eq!(mode("empty"), 0o666 & !umask);
+    assert_eq!(fs::read_dir(path).expect("a directory").count(), 3);
+}

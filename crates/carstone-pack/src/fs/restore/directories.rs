@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{Mode, OFlags, mkdirat, openat};
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 use super::error::RestoreError;
 use crate::path::{is_within, split_path};
@@ -15,6 +17,7 @@ use crate::path::{is_within, split_path};
 pub(in crate::fs) struct Directories {
     root: Arc<File>,
     cache: Mutex<Cache>,
+    most_open: usize,
 }
 
 #[derive(Debug, Default)]
@@ -25,7 +28,10 @@ struct Cache {
 
 impl Directories {
     pub(in crate::fs) fn new(root: File) -> Self {
-        Self { root: Arc::new(root), cache: Mutex::default() }
+        // Files in the order of their names are spread over many directories, so half of what may be open goes to these.
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let most_open = (limit / 2).clamp(LEAST_OPEN, MOST_OPEN) as usize;
+        Self { root: Arc::new(root), cache: Mutex::default(), most_open }
     }
 
     /// Opens the directory at `path`, which must be one that [`check_path`](crate::check_path) lets pass.
@@ -64,10 +70,10 @@ impl Directories {
             let len = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
             let (name, end) = (&rest[..len], start + len);
             let step = &path[..end];
-            let opened = match openat(&*here, name, DIRECTORY, Mode::empty()) {
+            let opened = match self.step(&here, name) {
                 Err(error) if error != Errno::NOTDIR && error != Errno::LOOP => {
                     missing(&here, step, error)?;
-                    openat(&*here, name, DIRECTORY, Mode::empty())
+                    self.step(&here, name)
                 }
                 other => other,
             };
@@ -82,6 +88,17 @@ impl Directories {
             at = end;
         }
         Ok(here)
+    }
+
+    /// Opens a directory in another one. Too many open files may be those that are held here only to be quick.
+    fn step(&self, parent: &File, name: &[u8]) -> Result<OwnedFd, Errno> {
+        match openat(parent, name, DIRECTORY, Mode::empty()) {
+            Err(Errno::MFILE) => {
+                self.forget(b"");
+                openat(parent, name, DIRECTORY, Mode::empty())
+            }
+            opened => opened,
+        }
     }
 
     /// The open directory that is nearest to `path` on the way to it, and the length of its path.
@@ -102,16 +119,16 @@ impl Directories {
 
     fn keep(&self, path: &[u8], directory: &Arc<File>) {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if cache.open.len() >= MOST_OPEN {
+        if cache.open.len() >= self.most_open {
             let mut ages: Vec<u64> = cache.open.values().map(|(_, used)| *used).collect();
-            let (_, &mut median, _) = ages.select_nth_unstable(MOST_OPEN / 2);
+            let (_, &mut median, _) = ages.select_nth_unstable(self.most_open / 2);
             cache.open.retain(|_, (_, used)| *used > median);
         }
         let now = cache.clock;
         cache.open.insert(path.to_vec(), (Arc::clone(directory), now));
     }
 
-    /// Forgets a directory that is about to be removed.
+    /// Forgets a directory, which is about to be removed, and all below it; the empty path is all.
     pub(super) fn forget(&self, path: &[u8]) {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         cache.open.retain(|open, _| !is_within(open, path));
@@ -124,4 +141,5 @@ type Missing<'a> = dyn FnMut(&File, &[u8], Errno) -> Result<(), RestoreError> + 
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 /// Directories held open, of the 1,024 files that a process may usually have.
-const MOST_OPEN: usize = 128;
+const MOST_OPEN: u64 = 512;
+const LEAST_OPEN: u64 = 8;

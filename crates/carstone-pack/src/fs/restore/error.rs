@@ -80,6 +80,13 @@ impl RestoreError {
         matches!(self.kind, RestoreErrorKind::Metadata { .. })
     }
 
+    /// Whether the process has too many open files.
+    pub(super) fn is_out_of_files(&self) -> bool {
+        let limit = rustix::io::Errno::MFILE.raw_os_error();
+        matches!(&self.kind, RestoreErrorKind::System { source, .. }
+            if source.raw_os_error() == Some(limit))
+    }
+
     /// The restore error inside an [`io::Error`], if there is one.
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()

@@ -22,22 +22,27 @@ pub struct NewFile {
     path: Vec<u8>,
     /// Path below the target.
     place: Vec<u8>,
+    /// Whether it has the mode it is to have.
+    has_mode: bool,
 }
 
 impl NewFile {
+    /// With `mode`, less what the process's mask takes; else for the owner only, until it is complete.
     pub(super) fn create(
         directory: Arc<File>,
         names: &TempNames,
         path: &[u8],
         place: &[u8],
+        mode: Option<u32>,
     ) -> Result<Self, RestoreError> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR;
+        let bits = mode.map_or(Mode::RUSR | Mode::WUSR, |mode| Mode::from_raw_mode(mode as _));
         let (fd, temporary) =
-            names.with_fresh(|name| openat(&*directory, name, flags, mode)).map_err(creating)?;
+            names.with_fresh(|name| openat(&*directory, name, flags, bits)).map_err(creating)?;
         let (path, place) = (path.to_vec(), place.to_vec());
-        Ok(Self { file: File::from(fd), directory, temporary: Some(temporary), path, place })
+        let (file, temporary, has_mode) = (File::from(fd), Some(temporary), mode.is_some());
+        Ok(Self { file, directory, temporary, path, place, has_mode })
     }
 
     /// Path in the pack.
@@ -72,6 +77,10 @@ impl NewFile {
             // It will not get a name any more; that an unused file stays is no fault of the restoration.
             let _ = unlinkat(&*self.directory, name.as_slice(), AtFlags::empty());
         }
+    }
+
+    pub(super) fn has_mode(&self) -> bool {
+        self.has_mode
     }
 
     pub(super) fn file(&self) -> &File {

@@ -26,12 +26,13 @@ impl Dress {
         Self { same_permissions, same_owner, umask }
     }
 
-    /// Puts all on an open file or directory; `problem` hears what did not succeed.
+    /// Puts all on an open file or directory, the mode if `mode` says so; `problem` hears what did not succeed.
     pub(super) fn on_open(
         &self,
         file: &File,
         kind: EntryKind,
         metadata: &Metadata,
+        mode: bool,
         problem: &mut dyn FnMut(RestoreError),
     ) {
         let mut told = |what, result: Result<(), rustix::io::Errno>| {
@@ -49,7 +50,9 @@ impl Dress {
                 told("extended attributes", set);
             }
         }
-        told("mode", fchmod(file, Mode::from_raw_mode(self.mode(kind, metadata) as _)));
+        if mode {
+            told("mode", fchmod(file, Mode::from_raw_mode(self.mode(kind, metadata) as _)));
+        }
         if let Some(mtime) = metadata.mtime {
             told("modification time", futimens(file, &times(mtime)));
         }
@@ -73,6 +76,13 @@ impl Dress {
         {
             problem(RestoreError::metadata("modification time", error));
         }
+    }
+
+    /// The mode to create a file with, where the system makes of it what the file is to have, and nothing on the way needs another one.
+    pub(super) fn creation_mode(&self, metadata: &Metadata) -> Option<u32> {
+        let plain = !self.same_permissions && metadata.xattrs.is_empty();
+        let alone = plain && self.owner(metadata).is_none();
+        alone.then(|| metadata.mode.unwrap_or(0o666) & 0o777)
     }
 
     fn owner(&self, metadata: &Metadata) -> Option<(Option<Uid>, Option<Gid>)> {

@@ -3,6 +3,7 @@
 mod directories;
 mod error;
 mod file;
+mod files;
 mod late;
 mod links;
 mod metadata;
@@ -12,6 +13,7 @@ mod options;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, Stat, mkdirat, openat, renameat, statat, unlinkat,
@@ -40,6 +42,8 @@ pub struct Restorer {
     dress: Dress,
     names: TempNames,
     late: Late,
+    /// Whether something stood under an entry's name already.
+    crowded: AtomicBool,
 }
 
 /// Where an entry goes.
@@ -70,6 +74,7 @@ impl Restorer {
             options,
             names: TempNames::new(),
             late: Late::new(),
+            crowded: AtomicBool::new(false),
         })
     }
 
@@ -114,78 +119,6 @@ impl Restorer {
         })
     }
 
-    /// Restores a file from bytes that are known to be right; gives whether it is there.
-    pub fn file(
-        &self,
-        path: &[u8],
-        metadata: &Metadata,
-        content: &[u8],
-        told: &mut RestoreObserver,
-    ) -> bool {
-        let Some(file) = self.create(path, metadata, told) else { return false };
-        if let Err(error) = file.write_at(content, 0) {
-            let error = RestoreError::system("write the file", error);
-            told(RestoreEvent::Problem { path: path.to_vec(), error });
-            return false;
-        }
-        self.place(file, metadata, content.len() as u64, told)
-    }
-
-    /// Starts a file of any length. `None` when it is skipped or cannot be created, which `told` has heard.
-    pub fn create(
-        &self,
-        path: &[u8],
-        metadata: &Metadata,
-        told: &mut RestoreObserver,
-    ) -> Option<NewFile> {
-        let start = |told: &mut RestoreObserver| {
-            let Some(place) = self.place_of(path, told)? else { return Ok(None) };
-            let Some(spot) = self.spot(path, place, metadata.mtime, told)? else { return Ok(None) };
-            NewFile::create(spot.directory, &self.names, path, place).map(Some)
-        };
-        start(told).unwrap_or_else(|error| {
-            told(RestoreEvent::Problem { path: path.to_vec(), error });
-            None
-        })
-    }
-
-    /// Puts metadata on a file whose content is complete and verified, and gives it its name. `size` is for `told` only.
-    pub fn place(
-        &self,
-        mut file: NewFile,
-        metadata: &Metadata,
-        size: u64,
-        told: &mut RestoreObserver,
-    ) -> bool {
-        self.place_kept(&mut file, metadata, size, told)
-    }
-
-    /// The same, for a file whose handle is still of use.
-    pub(in crate::fs) fn place_kept(
-        &self,
-        file: &mut NewFile,
-        metadata: &Metadata,
-        size: u64,
-        told: &mut RestoreObserver,
-    ) -> bool {
-        let path = file.path().to_vec();
-        self.tell(&path, EntryKind::File, size, told, |told| {
-            let kind = EntryKind::File;
-            self.dress.on_open(file.file(), kind, metadata, &mut problems(&path, told));
-            if self.options.sync {
-                file.file().sync_all().map_err(|error| RestoreError::system("sync", error))?;
-            }
-            let Some(temporary) = file.temporary() else { return Ok(false) };
-            let (_, name) = split_path(file.place()).unwrap_or_default();
-            let placed = self.rename(file.directory(), temporary, name, file.place());
-            let placed = self.unless_exists(placed, &path, told)?;
-            if placed {
-                file.named();
-            }
-            Ok(placed)
-        })
-    }
-
     /// Puts modes and times on directories, deepest first.
     pub fn finish(self, told: &mut RestoreObserver) {
         let Self { directories, dress, late, .. } = self;
@@ -195,7 +128,7 @@ impl Restorer {
                 match directories.open(&directory.place) {
                     Ok(file) => {
                         let metadata = &directory.metadata;
-                        dress.on_open(&file, EntryKind::Directory, metadata, &mut problem);
+                        dress.on_open(&file, EntryKind::Directory, metadata, true, &mut problem);
                     }
                     Err(error) => problem(error),
                 }
@@ -237,14 +170,8 @@ impl Restorer {
         Ok(place)
     }
 
-    /// Opens the parent and looks at what stands there. `None` when the entry is skipped.
-    fn spot<'a>(
-        &self,
-        path: &[u8],
-        place: &'a [u8],
-        mtime: Option<Timestamp>,
-        told: &mut RestoreObserver,
-    ) -> Result<Option<Spot<'a>>, RestoreError> {
+    /// Opens the parent of an entry that is no directory, and gives the entry's name in it.
+    fn parent<'a>(&self, place: &'a [u8]) -> Result<(Arc<File>, &'a [u8]), RestoreError> {
         let Some((parent, name)) = split_path(place) else {
             return Err(RestoreError::new(RestoreErrorKind::Occupied)); // Only directories can be the root.
         };
@@ -253,6 +180,18 @@ impl Restorer {
                 .implied(made)
                 .map_err(|error| RestoreError::system("note the directory", error))
         })?;
+        Ok((directory, name))
+    }
+
+    /// Opens the parent and looks at what stands there. `None` when the entry is skipped.
+    fn spot<'a>(
+        &self,
+        path: &[u8],
+        place: &'a [u8],
+        mtime: Option<Timestamp>,
+        told: &mut RestoreObserver,
+    ) -> Result<Option<Spot<'a>>, RestoreError> {
+        let (directory, name) = self.parent(place)?;
         let why = match look(&directory, name)? {
             None => return Ok(Some(Spot { directory, name, taken: false })),
             Some(there) => match self.options.overwrite {
@@ -278,12 +217,7 @@ impl Restorer {
         metadata: &Metadata,
         told: &mut RestoreObserver,
     ) -> Result<bool, RestoreError> {
-        let (parent, name) = split_path(place).unwrap_or_default();
-        let directory = self.directories.make(parent, &mut |made| {
-            self.late
-                .implied(made)
-                .map_err(|error| RestoreError::system("note the directory", error))
-        })?;
+        let (directory, name) = self.parent(place)?;
         let making = |error| RestoreError::system("make the directory", error);
         match mkdirat(&*directory, name, Mode::RWXU) {
             Ok(()) => return Ok(true),
@@ -326,6 +260,7 @@ impl Restorer {
         match result {
             Ok(()) => Ok(true),
             Err(Errno::EXIST) if self.options.overwrite == Overwrite::Never => {
+                self.crowded.store(true, Ordering::Relaxed);
                 told(RestoreEvent::Skipped { path: path.to_vec(), why: Skip::Exists });
                 Ok(false)
             }
