@@ -119,7 +119,7 @@ impl<R: Read> Shared<R> {
 
     /// Does the next batch; `None` at the end.
     fn read_and_hash(&self, mut batch: Batch) -> Option<Numbered> {
-        let before = batch.len();
+        let before = batch.len().max(BATCH_LEN);
         let number = {
             // After a panic nobody knows where the stream stands.
             let mut source = self.source.lock().ok()?;
@@ -178,14 +178,14 @@ impl Pool {
     }
 
     fn take_from(&self, state: &mut Buffers) -> Option<Batch> {
-        let next = state.spare.last().map_or(BATCH_LEN, Batch::len).max(BATCH_LEN);
+        let next = state.spare.last().map_or(BATCH_LEN, Batch::len);
         let within = state.bytes.saturating_add(next) <= self.budget;
         if state.used > 0 && (state.used >= self.most || !within) {
             return None;
         }
         let batch = state.spare.pop().unwrap_or_default();
         state.used += 1;
-        state.bytes += batch.len();
+        state.bytes += next; // A new one has as much as soon as it is filled.
         Some(batch)
     }
 
