@@ -126,10 +126,11 @@ fn hard_links_are_one_more_name() {
     assert_eq!((told.summary.hard_links, told.summary.files, told.summary.symlinks), (4, 3, 1));
     assert_eq!(told.summary.bytes, 100 + (3 << 20) + 4);
     let target = |path: &str| told.entry(path).target;
+    // The first in the order of the pack is the file.
     assert_eq!(target("second"), Some(b"a/first".to_vec()));
     assert_eq!(target("a/third.txt"), Some(b"a/first".to_vec()));
-    assert_eq!(target("large"), None);
-    assert_eq!(target("a/large-too"), Some(b"large".to_vec()));
+    assert_eq!(target("a/large-too"), None);
+    assert_eq!(target("large"), Some(b"a/large-too".to_vec()));
     assert_eq!(told.entry("t").kind, EntryKind::HardLink);
     assert_eq!(told.entry("lone").kind, EntryKind::File);
     let links: Vec<_> =

@@ -43,7 +43,7 @@ fn packed_order(told: &Told) -> Vec<String> {
 fn orders_are_as_asked() {
     let tree = small_tree();
     let order = |order| packed_order(&tree.pack(&default().order(order)));
-    let by_type = ["a", "b", "b/sub", ".hidden", "a/1.c", "c.c", "b/sub/z.c", "b/1.h", "a/2.h"];
+    let by_type = ["a", "b", "b/sub", ".hidden", "a/1.c", "b/sub/z.c", "c.c", "a/2.h", "b/1.h"];
     assert_eq!(order(Order::Type), by_type);
     let by_path = [".hidden", "a", "a/1.c", "a/2.h", "b", "b/1.h", "b/sub", "b/sub/z.c", "c.c"];
     assert_eq!(order(Order::Path), by_path);
