@@ -1,7 +1,10 @@
 //! What the fuzzer does with parsers that are private. It is no part of the API, and compiled for the fuzzer and the tests only.
 
+use std::collections::HashMap;
+
 use carstone_layer::PackId;
 
+use crate::block_map::{BlockKey, BlockMap};
 use crate::record::{
     Batch, End, IndexPage, LeafIndex, LeafManifest, ManifestPage, ParentIndex, ParentManifest,
     Record, Resume, Tail, decode, decode_kept, encode_kept,
@@ -107,6 +110,35 @@ pub fn sorter(data: &[u8]) {
     }
 }
 
+/// Puts blocks that the bytes stand for into a map as small as they say, and looks for them: it knows what a map in memory knows.
+pub fn block_map(data: &[u8]) {
+    let (&budget, rest) = data.split_first().unwrap_or((&0, &[]));
+    let mut map = BlockMap::new(usize::from(budget) * 16);
+    let mut known = HashMap::new();
+    for (n, chunk) in (0_u64..).zip(rest.chunks(2)) {
+        let number = u16::from_le_bytes([chunk[0], chunk.get(1).copied().unwrap_or(0)]);
+        let (number, raw) = (number >> 1, number & 1 == 1);
+        let key = BlockKey { raw, ..BlockKey::number(u64::from(number % 2048)) };
+        let known_key = (number % 2048, raw);
+        match number / 2048 % 4 {
+            0 => {
+                let found = map.get(&key).expect("a temporary file");
+                assert_eq!(found, known.get(&known_key).copied());
+            }
+            _ => {
+                let found = map.insert(key, n).expect("a temporary file");
+                assert_eq!(found, known.get(&known_key).copied(), "the first number stays");
+                known.entry(known_key).or_insert(n);
+            }
+        }
+    }
+    assert_eq!(map.len(), known.len() as u64);
+    for (&(number, raw), n) in &known {
+        let key = BlockKey { raw, ..BlockKey::number(u64::from(number)) };
+        assert_eq!(map.get(&key).expect("a temporary file"), Some(*n));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -125,6 +157,7 @@ mod tests {
     fn what_the_fuzzer_found_once_holds_now() {
         replay("pack_record", super::record);
         replay("pack_sorter", super::sorter);
+        replay("pack_block_map", super::block_map);
     }
 
     #[test]
@@ -133,6 +166,15 @@ mod tests {
             let mut data = vec![budget];
             (0..200_u32).for_each(|n| data.extend((n.wrapping_mul(0x9E37_79B9)).to_le_bytes()));
             super::sorter(&data);
+        }
+    }
+
+    #[test]
+    fn a_map_that_spills_knows_what_one_in_memory_knows() {
+        for budget in [0, 60, 255] {
+            let mut data = vec![budget];
+            (0..3000_u32).for_each(|n| data.extend(n.wrapping_mul(0x9E37_79B9).to_le_bytes()));
+            super::block_map(&data);
         }
     }
 

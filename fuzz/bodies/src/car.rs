@@ -203,7 +203,7 @@ fn sample(input: &mut Input<'_>) -> (Vec<u8>, Vec<Block>) {
 }
 
 /// Blocks under CIDs of all kinds.
-fn blocks(input: &mut Input<'_>) -> Vec<Block> {
+pub(crate) fn blocks(input: &mut Input<'_>) -> Vec<Block> {
     use hash_code::{BLAKE2B_256, BLAKE3, DBL_SHA2_256, IDENTITY, SHA2_256, SHA2_512, SHA3_512};
     let codes =
         [SHA2_256, SHA2_256, IDENTITY, BLAKE2B_256, SHA3_512, SHA2_512, BLAKE3, DBL_SHA2_256];

@@ -5,15 +5,19 @@
 
 mod built;
 mod car;
+mod carv2;
+mod chunks;
 mod compress;
 mod damage;
 mod encrypt;
 mod extract;
+mod indexes;
 mod input;
 mod keys;
 mod laws;
 mod layer;
 mod pack;
+mod plain;
 mod position;
 mod raw;
 mod records;
@@ -77,13 +81,21 @@ pub const TARGETS: &[Target] = &[
     target("car_header", car::header, car::header_seeds),
     target("car_section", car::section, car::section_seeds),
     target("car_stream", car::stream, car::stream_seeds),
+    target("car_v2", carv2::v2, carv2::v2_seeds),
+    target("car_writer", carv2::writer, input::choices),
+    target("car_scan", carv2::scan, input::choices),
+    target("car_index", indexes::index, input::choices),
+    target("car_indexed", indexes::indexed, input::choices),
     target("unixfs_node", unixfs::node, unixfs::node_seeds),
     target("unixfs_directories", unixfs::directories, input::choices),
     target("unixfs_files", unixfs::files, input::choices),
+    target("unixfs_chunks", chunks::chunks, chunks::chunks_seeds),
     target("unixfs_build", unixfs::build, input::choices),
     target("pack_record", pack::record, pack::record_seeds),
     target("pack_paths", pack::paths, pack::paths_seeds),
     target("pack_sorter", pack::sorter, input::choices),
+    target("pack_block_map", pack::block_map, input::choices),
+    target("pack_plain", plain::plain, input::choices),
     target("pack_built", pack::built, input::choices),
     target("pack_sections", pack::sections_changed, input::choices),
     target("pack_round_trip", pack::round_trip, input::choices),

@@ -261,6 +261,13 @@ pub fn sorter(data: &[u8]) {
     let _ = data;
 }
 
+/// A map of blocks that spills is one that does not.
+pub fn block_map(data: &[u8]) {
+    #[cfg(fuzzing)]
+    carstone::pack::fuzzing::block_map(data);
+    let _ = data;
+}
+
 /// The sections of a CAR: CID and bytes.
 fn sections(bytes: &[u8]) -> Vec<(Cid, Vec<u8>)> {
     let reader = CarReader::open(bytes).expect("a sound CAR");

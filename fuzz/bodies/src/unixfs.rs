@@ -5,11 +5,12 @@ use std::io::{Read, Seek, SeekFrom};
 
 use carstone::car::cid_of;
 use carstone::unixfs::{
-    Cid, DirectoryBuilder, EntryKind, FileReader, Limits, Link, Links, Node, Profile,
-    ShardThreshold, State, Step, check_name, decode, directory_links, leaf_cid, resolve, symlink,
-    walk, write_file,
+    Cid, CidVersion, DirectoryBuilder, EntryKind, FileReader, Leaves, Limits, Link, Links, Node,
+    Profile, ShardThreshold, State, Step, check_name, decode, directory_links, leaf_cid, resolve,
+    symlink, walk, write_file,
 };
 
+use crate::chunks;
 use crate::input::{Input, choices, noise};
 use crate::laws;
 
@@ -139,19 +140,15 @@ pub fn files(data: &[u8]) {
 /// What builders write is what readers read, whatever the profile.
 pub fn build(data: &[u8]) {
     let mut input = Input::new(data);
-    let mut profile = Profile::unixfs_v1_2025()
-        .with_chunk_size(1 + input.below(40))
-        .and_then(|profile| profile.with_width(2 + input.below(5)))
-        .expect("allowed")
-        .with_shard_threshold(ShardThreshold::NodeBytes(input.pick(&[0, 60, 1 << 18])));
-    profile = profile.with_fanout(input.pick(&[8, 16, 256, 1024])).expect("a power of two");
+    let profile = profile(&mut input);
     let mut blocks = Blocks::new();
     let mut sink = |cid: &Cid, data: &[u8]| {
         blocks.insert(*cid, data.to_vec());
         Ok(())
     };
-    let content = noise(u64::from(input.byte()), input.below(200));
-    let file = write_file(&profile, &content[..], &mut sink).expect("memory");
+    let content = noise(u64::from(input.byte()), input.pick(&[200, 3000]));
+    let content = &content[..input.below(content.len())];
+    let file = write_file(&profile, content, &mut sink).expect("memory");
     assert_eq!(file.size, content.len() as u64);
     let target = input.text(20);
     let link = symlink(&profile, target, &mut sink).expect("memory");
@@ -184,6 +181,12 @@ pub fn build(data: &[u8]) {
     })
     .expect("it was just built");
     assert_eq!(found, names);
+    for (cid, data) in &blocks {
+        match cid.codec() {
+            DAG_PB => assert_eq!(*cid, profile.node_cid(data)),
+            _ => assert_eq!((*cid, profile.leaves()), (leaf_cid(data), Leaves::Raw)),
+        }
+    }
     let listed = directory_links(&blocks, &root.cid, &Limits::default()).expect("just built");
     assert_eq!(listed.len(), names.len());
     for (name, cid) in &names {
@@ -191,9 +194,35 @@ pub fn build(data: &[u8]) {
         assert_eq!(entry.cid, *cid);
     }
     let reader = FileReader::open(&blocks, &file.cid).expect("just built");
-    laws::seeks(reader, &content, true, &mut input);
+    laws::seeks(reader, content, true, &mut input);
     let reader = FileReader::open(&blocks, &file.cid).expect("just built");
-    assert!(laws::strict(reader, &content, &mut input));
+    assert!(laws::strict(reader, content, &mut input));
+}
+
+/// Settings that make small DAGs many levels deep.
+pub(crate) fn profile(input: &mut Input<'_>) -> Profile {
+    let profile = match input.flag() {
+        true => Profile::unixfs_v0_2015(),
+        false => Profile::unixfs_v1_2025(),
+    };
+    let name = profile.name().expect("a published profile");
+    assert_eq!(Profile::by_name(name).expect("its own name"), profile);
+    let bound = input.pick(&[0, 3, 60, 1 << 18]);
+    let thresholds: [fn(usize) -> ShardThreshold; 3] =
+        [ShardThreshold::NodeBytes, ShardThreshold::LinkBytes, ShardThreshold::Entries];
+    let mut profile = profile
+        .with_chunker(chunks::spec(input))
+        .with_width(2 + input.below(5))
+        .and_then(|profile| profile.with_fanout(input.pick(&[8, 16, 256, 1024])))
+        .expect("allowed")
+        .with_shard_threshold(input.pick(&thresholds)(bound));
+    if input.one_in(3) {
+        profile = profile.with_leaves(input.pick(&[Leaves::Raw, Leaves::DagPb]));
+    }
+    if input.one_in(3) {
+        profile = profile.with_cid_version(input.pick(&[CidVersion::V0, CidVersion::V1]));
+    }
+    profile
 }
 
 fn limits(input: &mut Input<'_>) -> Limits {
