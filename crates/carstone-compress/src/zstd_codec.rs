@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::stream::read::Decoder;
-use zstd::zstd_safe::{self, CParameter};
+use zstd::zstd_safe::{self, CParameter, ResetDirective};
 
 /// Contexts that nobody uses now: setting one up takes longer than compressing a small block.
 #[derive(Default)]
@@ -25,6 +25,8 @@ impl Contexts {
         };
         // The window spans the block, as it does for brotli. Set anew each time, so that nothing depends on earlier blocks.
         let window = plain.len().max(1).next_power_of_two().ilog2().clamp(10, WINDOW_BITS);
+        // Where there was no room, the context is still in the middle of a frame and takes no parameters.
+        encoder.context_mut().reset(ResetDirective::SessionOnly).ok()?;
         encoder.set_parameter(CParameter::WindowLog(window)).ok()?;
         let mut payload = Vec::with_capacity(limit);
         let whole = encoder.compress_to_buffer(plain, &mut payload).is_ok();
@@ -104,6 +106,20 @@ const WINDOW_BITS: u32 = 24;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_block_without_room_does_not_spoil_the_next() {
+        let plain: Vec<u8> = (0..90_000_u32).flat_map(|n| (n / 7).to_le_bytes()).collect();
+        for level in [1, 3, 9] {
+            let used = Contexts::default();
+            assert_eq!(used.encode(&plain, level, 100), None);
+            let next = used.encode(&plain[9..], level, plain.len());
+            assert!(
+                next.is_some()
+                    && next == Contexts::default().encode(&plain[9..], level, plain.len())
+            );
+        }
+    }
 
     #[test]
     fn headers_outside_the_format_are_refused() {
