@@ -71,7 +71,7 @@ impl<R> Input<R> {
 
     /// Tells how long the body of the current section is: the next one is likely to be alike.
     pub(crate) fn expect_bodies_of(&mut self, len: usize) {
-        self.ahead = if len < SMALL_BODY { BUF_LEN } else { SHORT_AHEAD };
+        self.ahead = if len < MEDIUM_BODY { BUF_LEN } else { SHORT_AHEAD };
     }
 
     /// Drops `len` bytes, at most all, from the front of the buffer.
@@ -194,6 +194,7 @@ impl<R: Read + Seek> Input<R> {
         self.consume(ready);
         let rest = i64::try_from(len - ready).map_err(io::Error::other)?;
         self.inner.seek_relative(rest)?;
+        self.ahead = SHORT_AHEAD; // The next body is likely to be alike, and skipped too.
         self.position = target;
         Ok(true)
     }
@@ -233,10 +234,13 @@ fn retry<R>(inner: &mut R, mut read: impl FnMut(&mut R) -> io::Result<usize>) ->
     }
 }
 
-const BUF_LEN: usize = 32 << 10;
+const BUF_LEN: usize = 64 << 10;
 
-/// Bodies shorter than this go through the buffer.
+/// Bodies shorter than this are read over rather than skipped.
 const SMALL_BODY: usize = 4 << 10;
+
+/// Bodies shorter than this go through the buffer: to copy them twice costs less than a call for each.
+const MEDIUM_BODY: usize = 32 << 10;
 
 /// Read ahead between large bodies: more than any head.
 const SHORT_AHEAD: usize = 256;

@@ -1,4 +1,4 @@
-//! Reads and writes CARs: streams of content-addressed blocks, each stored behind its CID.
+//! Reads and writes CARs: files and streams of content-addressed blocks, each stored behind its CID.
 //!
 //! ```
 //! use carstone_car::{CarReader, CarWriter, ErrorKind, cid_of, codec};
@@ -20,28 +20,36 @@
 //!
 //! # When to use it
 //!
-//! - [`CarReader`] reads any [`Read`](std::io::Read), front to back: whole blocks, or only where they lie. With
-//!   [`Seek`](std::io::Seek) it skips bodies.
-//! - [`CarSlice`] reads from memory and copies nothing; [`parse_section`] is for callers who find sections by themselves.
-//! - [`CarWriter`] writes to any [`Write`](std::io::Write); [`replace_roots`] puts in roots that are known only afterwards.
+//! Both versions of the format are read and written, CARv2 with its indexes of both formats.
 //!
-//! Not for CARv2, whose header is recognised and refused, nor for asynchronous sources. Most users want the `carstone` facade.
+//! - [`CarReader`] reads any [`Read`](std::io::Read), front to back: whole blocks, or only where they lie. With
+//!   [`Seek`](std::io::Seek) it skips bodies. [`CarScan`] goes over all blocks at the speed of the hash on all cores.
+//! - [`IndexedCar`] finds blocks by their CIDs in any [`ReadAt`], such as a file, through an index or without one.
+//! - [`CarSlice`] reads from memory and copies nothing; [`parse_section`] is for callers who find sections by themselves.
+//! - [`CarFileWriter`] writes a CARv2 with an index, or a CARv1, whose roots may be known only at the end. [`CarWriter`] writes a CARv1
+//!   to any [`Write`](std::io::Write); [`replace_roots`] puts other roots into a file.
+//! - [`IndexBuilder`] and [`Index`] are for indexes in files of their own.
+//!
+//! Not for asynchronous sources. Most users want the `carstone` facade.
 //!
 //! # Guarantees
 //!
 //! - *Verified.* A block is handed out only if its bytes hash to its CID, unless an option with `danger` in its name says otherwise.
 //!   Functions that give sections without data verify nothing.
-//! - *Strict.* Varints in their shortest form, canonical headers, CIDs that stay inside of their sections. What the format leaves open
-//!   (number and presence of roots, order, duplicates, empty blocks) is accepted.
-//! - *Bounded.* [`Limits`] are checked before memory is allocated, and buffers grow as bytes arrive. A reader needs 32 KiB and one
-//!   section.
-//! - *No silent end.* A stream may end only where a section would start. One that was cut exactly there cannot be told from a complete
-//!   one: the format has no end mark.
+//! - *Strict.* Varints in their shortest form, canonical headers, CIDs that stay inside of their sections; in a CARv2, places that
+//!   agree with each other and with the length of the file. What the format leaves open (number and presence of roots, order,
+//!   duplicates, empty blocks, bits without a meaning) is accepted.
+//! - *An index is a claim.* What it finds is compared with the CID at the place, and one that lies is replaced by a scan.
+//! - *Bounded.* [`Limits`] are checked before memory is allocated, and buffers grow as bytes arrive. A reader needs 64 KiB and one
+//!   section; a scan, and the making of an index, keep to a budget; an index is searched where it is stored.
+//! - *No silent end.* A CARv1 may end only where a section would start, and one that was cut exactly there cannot be told from a
+//!   complete one. A CARv2 says how long it is, and one that was never finished reads as such.
 //!
 //! # Format
 //!
-//! [CARv1](https://ipld.io/specs/transport/car/carv1/), with varints and multihashes as
-//! [multiformats](https://github.com/multiformats/unsigned-varint) has them.
+//! [CARv1](https://ipld.io/specs/transport/car/carv1/) and [CARv2](https://ipld.io/specs/transport/car/carv2/), with varints and
+//! multihashes as [multiformats](https://github.com/multiformats/unsigned-varint) has them. Where the text on indexes differs from what
+//! is in files (numbers of buckets, lengths in bytes), the files count.
 //!
 //! There are no features.
 

@@ -216,10 +216,7 @@ fn what_the_format_does_not_allow_is_refused() {
         &sorted(&[bucket(40, 80, &[0; 79])]),
         "invalid index: a bucket goes past the end at byte 6",
     );
-    refused(
-        &sorted(&[bucket(8, u64::MAX & !7, b"")]),
-        "invalid index: a bucket goes past the end at byte 6",
-    );
+    refused(&sorted(&[bucket(8, !7, b"")]), "invalid index: a bucket goes past the end at byte 6");
     refused(
         &sorted(&[bucket(u32::MAX, 0, b"")]),
         "an index entry of 4294967295 bytes is over the limit of 2056 at byte 6",

@@ -54,7 +54,7 @@ pub fn dags(data: &[u8]) {
         Ok(())
     };
     let target = input.pick(&[&b".."[..], b"../..", b"a", b"/tmp"]);
-    let link = symlink(target, &mut keep).expect("memory").cid;
+    let link = symlink(&Profile::unixfs_v1_2025(), target, &mut keep).expect("memory").cid;
     let file = write_file(&Profile::unixfs_v1_2025(), &b"x"[..], &mut keep).expect("memory").cid;
     let roots = [root, link, file];
     let roots = &roots[..1 + input.below(3)];

@@ -5,8 +5,9 @@ use std::io::{Read, Seek, SeekFrom};
 
 use carstone::car::cid_of;
 use carstone::unixfs::{
-    Cid, DirectoryBuilder, EntryKind, FileReader, Limits, Link, Links, Node, Profile, State, Step,
-    check_name, decode, directory_links, leaf_cid, resolve, symlink, walk, write_file,
+    Cid, DirectoryBuilder, EntryKind, FileReader, Limits, Link, Links, Node, Profile,
+    ShardThreshold, State, Step, check_name, decode, directory_links, leaf_cid, resolve, symlink,
+    walk, write_file,
 };
 
 use crate::input::{Input, choices, noise};
@@ -48,8 +49,13 @@ pub fn node_seeds() -> Vec<Vec<u8>> {
     for seed in 0..12 {
         seeds.extend(hostile(&mut Input::new(&noise(seed, 300))).1.into_values());
     }
-    let profile = Profile::unixfs_v1_2025().with_chunk_size(4).with_width(3);
-    let sharded = profile.clone().with_shard_threshold(10).with_fanout(8).expect("allowed");
+    let profile = Profile::unixfs_v1_2025().with_chunk_size(4).expect("allowed");
+    let profile = profile.with_width(3).expect("allowed");
+    let sharded = profile
+        .clone()
+        .with_shard_threshold(ShardThreshold::NodeBytes(10))
+        .with_fanout(8)
+        .expect("allowed");
     let mut keep = |_: &Cid, data: &[u8]| {
         seeds.push(data.to_vec());
         Ok(())
@@ -135,8 +141,9 @@ pub fn build(data: &[u8]) {
     let mut input = Input::new(data);
     let mut profile = Profile::unixfs_v1_2025()
         .with_chunk_size(1 + input.below(40))
-        .with_width(2 + input.below(5))
-        .with_shard_threshold(input.pick(&[0, 60, 1 << 18]));
+        .and_then(|profile| profile.with_width(2 + input.below(5)))
+        .expect("allowed")
+        .with_shard_threshold(ShardThreshold::NodeBytes(input.pick(&[0, 60, 1 << 18])));
     profile = profile.with_fanout(input.pick(&[8, 16, 256, 1024])).expect("a power of two");
     let mut blocks = Blocks::new();
     let mut sink = |cid: &Cid, data: &[u8]| {
@@ -147,7 +154,7 @@ pub fn build(data: &[u8]) {
     let file = write_file(&profile, &content[..], &mut sink).expect("memory");
     assert_eq!(file.size, content.len() as u64);
     let target = input.text(20);
-    let link = symlink(target, &mut sink).expect("memory");
+    let link = symlink(&profile, target, &mut sink).expect("memory");
     let mut directory = DirectoryBuilder::new(&profile);
     let mut names = HashMap::new();
     for n in 0..input.below(20) {

@@ -39,12 +39,12 @@ impl Runs {
 
     /// `digest` has at most 255 bytes.
     pub(crate) fn push(&mut self, code: u64, digest: &[u8], offset: u64) -> io::Result<()> {
+        self.make_room();
         self.starts.push(self.arena.len() as u32); // Under the largest budget.
         self.arena.extend_from_slice(&code.to_be_bytes());
         self.arena.push(digest.len() as u8);
         self.arena.extend_from_slice(digest);
         self.arena.extend_from_slice(&offset.to_be_bytes());
-        // Both vectors double when they are full: they are cleared before that takes more than the budget.
         match self.arena.len() + self.starts.len() * 4 + LARGEST_RECORD > self.budget {
             true => self.spill(),
             false => Ok(()),
@@ -72,6 +72,16 @@ impl Runs {
         merge(file, &self.runs, |bytes| each(split(bytes)))
     }
 
+    /// Lets the arena grow for one record, but not over the budget, which doubling would do.
+    fn make_room(&mut self) {
+        let (len, least) = (self.arena.len(), self.arena.len() + LARGEST_RECORD);
+        if self.arena.capacity() < least {
+            let most = self.budget.max(least);
+            let wanted = self.arena.capacity().saturating_mul(2).clamp(least, most);
+            self.arena.reserve_exact(wanted - len);
+        }
+    }
+
     fn sort(&mut self) {
         let arena = &self.arena;
         self.starts.sort_unstable_by(|&a, &b| record(arena, a).cmp(record(arena, b)));
@@ -87,7 +97,7 @@ impl Runs {
             None => self.file.insert(tempfile::tempfile()?),
         };
         let start = self.end;
-        let mut out = BufWriter::with_capacity(SPILL_BUFFER, file);
+        let mut out = tail(file, start);
         for &at in &self.starts {
             let bytes = record(&self.arena, at);
             out.write_all(bytes)?;
@@ -109,8 +119,7 @@ impl Runs {
             && self.runs[first..].iter().all(|(_, other)| *other == kind)
         {
             let start = self.end;
-            // Writing stands at the end of the file; runs are read by their position.
-            let mut out = BufWriter::with_capacity(SPILL_BUFFER, file);
+            let mut out = tail(file, start);
             merge(file, &self.runs[first..], |bytes| {
                 self.end += bytes.len() as u64;
                 out.write_all(bytes)
@@ -120,6 +129,31 @@ impl Runs {
             self.runs.truncate(first);
             self.runs.push((start..self.end, kind + 1));
         }
+        Ok(())
+    }
+}
+
+/// Writes from this offset on. Where the cursor of the file stands has no meaning, since reading moves it on some systems.
+fn tail(file: &File, at: u64) -> BufWriter<Tail<'_>> {
+    BufWriter::with_capacity(SPILL_BUFFER, Tail { file, at })
+}
+
+struct Tail<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl Write for Tail<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        #[cfg(unix)]
+        let written = std::os::unix::fs::FileExt::write_at(self.file, buf, self.at)?;
+        #[cfg(windows)]
+        let written = std::os::windows::fs::FileExt::seek_write(self.file, buf, self.at)?;
+        self.at += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

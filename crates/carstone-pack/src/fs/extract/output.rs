@@ -43,6 +43,11 @@ impl Output {
         Piece(Arc::clone(self))
     }
 
+    /// Whether a piece is known that cannot be had.
+    pub(super) fn has_failed(&self) -> bool {
+        self.state().failed.is_some()
+    }
+
     /// Waits for all pieces, compares size and digest with what is stated, and gives the file its name.
     /// Gives whether the file is there. If not, its content stays readable without a name.
     pub(super) fn finish(

@@ -204,7 +204,8 @@ impl<R: ReadAt + Clone + Send + Sync + 'static> Run<'_, R> {
         let output = Arc::new(Output::new(file, metadata.clone()));
         let source = Arc::new(source);
         let mut offset = 0;
-        while offset < size {
+        // The size is only stated: what cannot be read ends it, and the end tells why.
+        while offset < size && !output.has_failed() {
             if self.options.is_cancelled() {
                 return; // Without its end the file never gets its name.
             }
