@@ -288,11 +288,6 @@ impl<R: Read> PackStream<R> {
         Ok(())
     }
 
-    /// Whole files come before the next record that says whose the leaves are.
-    fn none_awaited(&self, at: u64) -> Result<(), Error> {
-        none_unfinished(self.awaited.values().flatten().map(|file| &file.path), at)
-    }
-
     /// The tail counts what went before. The codec of a section is covered by no hash: a record that lost it would be missing without a
     /// trace.
     fn tail(&mut self, tail: Tail, at: u64) -> Result<(), Error> {
@@ -306,6 +301,11 @@ impl<R: Read> PackStream<R> {
         }
         self.events.push_back(Event::Tail(tail));
         Ok(())
+    }
+
+    /// Whole files come before the next record that says whose the leaves are.
+    fn none_awaited(&self, at: u64) -> Result<(), Error> {
+        none_unfinished(self.awaited.values().flatten().map(|file| &file.path), at)
     }
 
     /// At the end no entry may wait for content.

@@ -56,7 +56,7 @@ pub fn compare_dag<S: BlockSource>(
             return Ok(tally.report);
         }
     }
-    levels.finish(&mut |path| tally.tell(&path, DifferenceKind::Extra));
+    levels.finish(&mut |path, kind| tally.tell(path, kind));
     Ok(tally.report)
 }
 
@@ -74,7 +74,7 @@ fn compare<S: BlockSource>(
         Found::Symlink { .. } => EntryKind::Symlink,
         _ => EntryKind::File,
     };
-    let found = levels.take(path, &mut |path| tally.tell(&path, DifferenceKind::Extra));
+    let found = levels.take(path, &mut |path, kind| tally.tell(path, kind));
     if let Some(error) = fault(entry, path) {
         return Err(DifferenceKind::Source(error));
     }

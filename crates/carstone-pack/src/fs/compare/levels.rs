@@ -1,14 +1,17 @@
 //! What a directory holds, step by step along a walk of what it is compared with.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
 use rustix::fs::{Dir, FileType, Mode, OFlags, Stat};
+use sha2::{Digest, Sha256};
 
+use super::DifferenceKind;
+use crate::block_map::{BlockKey, BlockMap};
 use crate::entry::EntryKind;
 use crate::fs::restore::{Directories, RestoreError, kind_of, look};
 use crate::path::{is_within, split_path};
+use crate::sorter::Sorter;
 
 /// Opens the directory to compare with.
 pub(super) fn open(directory: &Path) -> Result<Directories, RestoreError> {
@@ -18,11 +21,20 @@ pub(super) fn open(directory: &Path) -> Result<Directories, RestoreError> {
     Ok(Directories::new(File::from(root)))
 }
 
-/// The directories on the way to the current entry, each with the names in it that have not come yet.
+/// The directories on the way to the current entry.
 pub(super) struct Levels<'a> {
     directories: &'a Directories,
-    stack: Vec<(Vec<u8>, BTreeSet<Vec<u8>>)>,
+    stack: Vec<Level>,
 }
+
+struct Level {
+    path: Vec<u8>,
+    /// Names in the directory that have come, under their SHA-256. The numbers mean nothing.
+    came: BlockMap,
+}
+
+/// Hears of what only the directory has, and of directories that cannot be listed.
+type Left<'a> = dyn FnMut(&[u8], DifferenceKind) + 'a;
 
 impl<'a> Levels<'a> {
     pub(super) fn new(directories: &'a Directories) -> Self {
@@ -31,58 +43,80 @@ impl<'a> Levels<'a> {
 
     /// Goes into a directory that is there.
     pub(super) fn enter(&mut self, path: &[u8]) -> Result<(), RestoreError> {
-        let listing = |error| RestoreError::system("list the directory", error);
-        let directory = self.directories.open(path)?;
-        let mut names = BTreeSet::new();
-        for entry in Dir::read_from(&*directory).map_err(listing)? {
-            let entry = entry.map_err(listing)?;
-            let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." {
-                names.insert(name.to_vec());
-            }
-        }
-        self.stack.push((path.to_vec(), names));
+        self.directories.open(path)?;
+        self.stack.push(Level { path: path.to_vec(), came: BlockMap::new(NAMES_BUDGET) });
         Ok(())
     }
 
-    /// What stands at `path`. Directories that do not lie on the way to it are left: `extra` hears what was
+    /// What stands at `path`. Directories that do not lie on the way to it are left: `left` hears what was
     /// in them besides.
     pub(super) fn take(
         &mut self,
         path: &[u8],
-        extra: &mut dyn FnMut(Vec<u8>),
+        left: &mut Left<'_>,
     ) -> Result<Option<Stat>, RestoreError> {
         let Some((parent, name)) = split_path(path) else {
             let root = rustix::fs::fstat(&*self.directories.open(path)?);
             return root.map(Some).map_err(|error| RestoreError::system("look at it", error));
         };
-        while self.stack.last().is_some_and(|(open, _)| !is_within(parent, open)) {
-            self.leave(extra);
+        while self.stack.last().is_some_and(|level| !is_within(parent, &level.path)) {
+            self.leave(left);
         }
-        let here = self.stack.last_mut().filter(|(open, _)| open == parent);
-        match here.is_some_and(|(_, names)| names.remove(name)) {
-            true => look(&*self.directories.open(parent)?, name),
-            false => Ok(None),
+        let Some(here) = self.stack.last_mut().filter(|level| level.path == parent) else {
+            return Ok(None);
+        };
+        match here.came.insert(key(name), 0).map_err(noting)? {
+            None => look(&*self.directories.open(parent)?, name),
+            Some(_) => Ok(None), // Another entry under the same name.
         }
     }
 
     /// Leaves the innermost directory.
-    fn leave(&mut self, extra: &mut dyn FnMut(Vec<u8>)) {
-        let Some((path, names)) = self.stack.pop() else { return };
-        for name in names {
-            extra(match path.is_empty() {
-                true => name,
-                false => [path.as_slice(), &name].join(&b'/'),
-            });
+    fn leave(&mut self, left: &mut Left<'_>) {
+        let Some(level) = self.stack.pop() else { return };
+        if let Err(error) = self.extra(&level, left) {
+            left(&level.path, DifferenceKind::Unreadable(error));
         }
     }
 
+    /// Tells of the names that have not come, in order.
+    fn extra(&self, level: &Level, left: &mut Left<'_>) -> Result<(), RestoreError> {
+        let listing = |error| RestoreError::system("list the directory", error);
+        let directory = self.directories.open(&level.path)?;
+        let mut extra = Sorter::new(NAMES_BUDGET);
+        for entry in Dir::read_from(&*directory).map_err(listing)? {
+            let entry = entry.map_err(listing)?;
+            let name = entry.file_name().to_bytes();
+            let is_own = name == b"." || name == b"..";
+            if !is_own && level.came.get(&key(name)).map_err(noting)?.is_none() {
+                extra.push(name, &[]).map_err(noting)?;
+            }
+        }
+        let extra = extra.finish().map_err(noting)?;
+        let mut names = extra.iter().map_err(noting)?;
+        while let Some((name, _)) = names.next().map_err(noting)? {
+            match level.path.is_empty() {
+                true => left(name, DifferenceKind::Extra),
+                false => left(&[&level.path, name].join(&b'/'), DifferenceKind::Extra),
+            }
+        }
+        Ok(())
+    }
+
     /// Leaves all directories.
-    pub(super) fn finish(mut self, extra: &mut dyn FnMut(Vec<u8>)) {
+    pub(super) fn finish(mut self, left: &mut Left<'_>) {
         while !self.stack.is_empty() {
-            self.leave(extra);
+            self.leave(left);
         }
     }
+}
+
+fn key(name: &[u8]) -> BlockKey {
+    BlockKey::leaf(Sha256::digest(name).into())
+}
+
+fn noting(error: std::io::Error) -> RestoreError {
+    RestoreError::system("note the names in the directory", error)
 }
 
 /// Whether what stands there is of a kind. A hard link is whatever it is another name of.
@@ -109,3 +143,6 @@ pub(super) fn target(directories: &Directories, path: &[u8]) -> Result<Vec<u8>, 
 pub(super) fn size_of(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or_default()
 }
+
+/// Memory for the names in one directory before they spill.
+const NAMES_BUDGET: usize = 1 << 20;

@@ -60,7 +60,7 @@ where
         }
     }
     if tally.report.stopped.is_none() {
-        levels.finish(&mut |path| tally.tell(&path, DifferenceKind::Extra));
+        levels.finish(&mut |path, kind| tally.tell(path, kind));
     }
 
     let (reading, shared, metadata) = (reader.clone(), Arc::clone(&directories), options.metadata);
@@ -96,7 +96,7 @@ fn shallow(
     tally: &mut Tally<'_>,
 ) -> bool {
     let path = &entry.path;
-    let found = levels.take(path, &mut |path| tally.tell(&path, DifferenceKind::Extra));
+    let found = levels.take(path, &mut |path, kind| tally.tell(path, kind));
     let stat = match found {
         Ok(Some(stat)) if is_kind(&stat, entry.kind) => stat,
         Ok(Some(_)) => {

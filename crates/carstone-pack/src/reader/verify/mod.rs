@@ -54,6 +54,7 @@ impl<R: ReadAt + Clone> PackReader<R> {
         let mut check = Check { report: VerifyReport::default(), found };
         let Found { stands, ends, announced } = self.check_sections(&mut check, progress)?;
         self.check_index(&mut check, &stands)?;
+        drop(stands); // What it holds in memory is for the entries now.
         self.check_entries(&mut check, &ends, announced)?;
         Ok(check.report)
     }
@@ -150,5 +151,7 @@ fn index_key(digest: &[u8], position: u64) -> [u8; 16] {
     key
 }
 
-const SORT_BUDGET: usize = 32 << 20;
+/// Memory for what is sorted before it spills; at most two such sorters are in use at a time.
+const SORT_BUDGET: usize = 16 << 20;
+/// Memory for the positions of end records before they spill.
 const ENDS_BUDGET: usize = 4 << 20;
