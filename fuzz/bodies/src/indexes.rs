@@ -46,10 +46,10 @@ pub fn index(data: &[u8]) {
     assert_eq!(sound, index.check().is_ok());
     assert!(entries.len() as u64 <= index.len());
     assert_eq!(sound, entries.len() as u64 == index.len());
-    assert_eq!(index.is_empty(), index.len() == 0);
+    assert_eq!(index.is_empty(), entries.is_empty() && sound);
     let payload_len = payload_len.unwrap_or(u64::MAX);
     assert!(entries.iter().all(|entry| entry.offset < payload_len));
-    let hashes = entries.iter().filter_map(|entry| hash_of(entry));
+    let hashes = entries.iter().filter_map(hash_of);
     for hash in hashes.chain(cids.iter().map(|cid| *cid.hash())) {
         let offsets: Vec<_> = search(&index, &hash);
         assert_eq!(offsets, search(&shy, &hash), "pieces make a difference");
