@@ -46,10 +46,10 @@ pub fn index(data: &[u8]) {
     assert_eq!(sound, index.check().is_ok());
     assert!(entries.len() as u64 <= index.len());
     assert_eq!(sound, entries.len() as u64 == index.len());
-    assert_eq!(index.is_empty(), index.len() == 0);
+    assert_eq!(index.is_empty(), entries.is_empty() && sound);
     let payload_len = payload_len.unwrap_or(u64::MAX);
     assert!(entries.iter().all(|entry| entry.offset < payload_len));
-    let hashes = entries.iter().filter_map(|entry| hash_of(entry));
+    let hashes = entries.iter().filter_map(hash_of);
     for hash in hashes.chain(cids.iter().map(|cid| *cid.hash())) {
         let offsets: Vec<_> = search(&index, &hash);
         assert_eq!(offsets, search(&shy, &hash), "pieces make a difference");
@@ -137,7 +137,7 @@ fn written(codec: IndexCodec, input: &mut Input<'_>) -> (Vec<u8>, Vec<Cid>) {
         let digest = noise(u64::from(input.byte() % 64), len);
         let code = input.pick(&[hash_code::SHA2_256, hash_code::BLAKE3, 0, 1 << 40]);
         let hash = Multihash::wrap(code, &digest).expect("at most 64 bytes");
-        let offset = input.number();
+        let offset = input.number().min(u64::MAX - 1); // No payload is that long.
         builder.add(&Cid::new_v1(0x71, hash), offset).expect("few entries");
         cids.push(Cid::new_v1(0x71, hash));
         due.push((Some(code).filter(|_| codec == IndexCodec::MultihashSorted), digest, offset));
@@ -221,15 +221,20 @@ pub fn indexed(data: &[u8]) {
             false => section.cid.hash() == cid.hash(),
         });
         let is_identity = cid.hash().code() == hash_code::IDENTITY;
-        if is_sound {
+        if let (true, Err(error)) = (is_sound, &found) {
+            // Inside of a CIDv1 a wrong place may read as a section with a CIDv0 of the same hash: then the data is another.
+            assert!(lie.is_some() && error.is_block_error(), "{error}");
+        } else if is_sound {
             let data = found.as_ref().expect("the payload is sound");
             assert!(is_there || is_identity || data.is_none(), "a block that is not there");
             assert!(!is_there || data.is_some() || !is_complete && !car.is_scanned());
-            let size = car.size(cid).expect("the payload is sound");
-            assert_eq!(size, data.as_ref().map(Vec::len));
             assert_eq!(car.has(cid).expect("the payload is sound"), data.is_some());
-            let section = car.section(cid).expect("the payload is sound");
-            assert!(section.is_none_or(|section| sections.contains(&section)));
+            if lie.is_none() {
+                let size = car.size(cid).expect("the payload is sound");
+                assert_eq!(size, data.as_ref().map(Vec::len));
+                let section = car.section(cid).expect("the payload is sound");
+                assert!(section.is_none_or(|section| sections.contains(&section)));
+            }
         }
     }
     assert!(!(is_sound && is_complete && car.is_scanned()), "a sound index is enough");
