@@ -59,6 +59,6 @@ for await (const cid of random.cids()) {
   found++
 }
 await random.close()
-same('blocks of the indexed reader', found, new Set(cids).size)
+same('blocks of the indexed reader', found, cids.length)
 
 console.log(JSON.stringify({ version: reader.version, roots, blocks: cids.length }))
