@@ -236,4 +236,4 @@ pub(super) fn bytes_path(bytes: &[u8]) -> PathBuf {
 }
 
 /// Memory for what was found, before it spills to a temporary file.
-const WALK_BUDGET: usize = 16 << 20;
+const WALK_BUDGET: usize = 8 << 20;
