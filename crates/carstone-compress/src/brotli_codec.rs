@@ -1,27 +1,67 @@
 //! Brotli (RFC 7932) with windows up to 2^24.
 
-use brotli::enc::encode::{
-    BrotliEncoderDestroyInstance, BrotliEncoderOperation, BrotliEncoderParameter,
-    BrotliEncoderStateStruct,
-};
-use brotli::enc::{Allocator, SliceWrapper, SliceWrapperMut};
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
 use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
+use mbrotli::{Compressor, ConfigError, EncoderConfig, Quality, Window};
 
-use crate::recycle::{Cells, Fill, Recycler, Shelves};
+use crate::recycle::{Recycler, Shelves};
 
-/// Memory of blocks that are done.
-#[derive(Debug, Default)]
-pub(crate) struct Memory(Shelves);
+/// Encoders that no thread uses now, each with the memory of the blocks it has compressed.
+#[derive(Default)]
+pub(crate) struct Encoders(Mutex<Vec<Bench>>);
 
-impl Memory {
+/// An encoder and the room it writes to.
+struct Bench {
+    encoder: Compressor,
+    room: Vec<u8>,
+}
+
+impl Encoders {
     /// Compresses `plain` into at most `limit` bytes; `None` where that is not enough.
     pub(crate) fn encode(&self, plain: &[u8], quality: u32, limit: usize) -> Option<Vec<u8>> {
-        self.0.with(Fill::Encoder, |recycler| encode(recycler, plain, quality, limit))
+        let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let config = config(plain.len(), quality).ok()?;
+        let mut bench = match spare {
+            Some(bench) => bench,
+            None => Bench { encoder: Compressor::new(config).ok()?, room: Vec::new() },
+        };
+        bench.room.clear();
+        bench.encoder.reconfigure(config).ok()?;
+        bench.encoder.compress_into(plain, &mut bench.room).ok()?;
+        let stream = (bench.room.len() <= limit).then(|| bench.room.as_slice().to_vec());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(bench);
+        stream
     }
+}
 
+impl fmt::Debug for Encoders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoders").finish_non_exhaustive()
+    }
+}
+
+fn config(len: usize, quality: u32) -> Result<EncoderConfig, ConfigError> {
+    let quality = Quality::try_from(u8::try_from(quality).unwrap_or(u8::MAX))?;
+    let window = Window::standard(window_bits(len))?;
+    Ok(EncoderConfig::default().with_quality(quality).with_window(window))
+}
+
+/// The smallest window that spans the block.
+fn window_bits(len: usize) -> u8 {
+    let bits = len.max(1).next_power_of_two().ilog2();
+    u8::try_from(bits).map_or(24, |bits| bits.clamp(16, 24))
+}
+
+/// Memory of decoders of blocks that are done.
+#[derive(Debug, Default)]
+pub(crate) struct Decoders(Shelves);
+
+impl Decoders {
     /// Fills `plain` from exactly one stream.
     pub(crate) fn decode(&self, payload: &[u8], plain: &mut [u8]) -> bool {
-        self.0.with(Fill::Zeros, |recycler| {
+        self.0.with(|recycler| {
             let mut stream = Stream::new(recycler);
             let result = stream.feed(payload, plain);
             matches!(result, BrotliResult::ResultSuccess)
@@ -31,38 +71,10 @@ impl Memory {
     }
 }
 
-fn encode(mut recycler: Recycler, plain: &[u8], quality: u32, limit: usize) -> Option<Vec<u8>> {
-    let mut state = BrotliEncoderStateStruct::new(recycler.clone());
-    state.set_parameter(BrotliEncoderParameter::BROTLI_PARAM_QUALITY, quality);
-    state.set_parameter(BrotliEncoderParameter::BROTLI_PARAM_LGWIN, window_bits(plain.len()));
-    state.set_parameter(BrotliEncoderParameter::BROTLI_PARAM_SIZE_HINT, size_hint(plain.len()));
-
-    let mut payload: Cells<u8> = recycler.alloc_cell(limit);
-    let (mut left, mut taken) = (plain.len(), 0);
-    let (mut room, mut filled) = (limit, 0);
-    // One call takes the whole block, or stops as soon as the room is filled.
-    let sound = state.compress_stream(
-        BrotliEncoderOperation::BROTLI_OPERATION_FINISH,
-        &mut left,
-        plain,
-        &mut taken,
-        &mut room,
-        payload.slice_mut(),
-        &mut filled,
-        &mut None,
-        &mut |_, _, _, _| (),
-    );
-    let whole = sound && state.is_finished();
-    BrotliEncoderDestroyInstance(&mut state);
-    let stream = whole.then(|| payload.slice()[..filled].to_vec());
-    recycler.free_cell(payload);
-    stream
-}
-
 /// The plain bytes up to the first fault that shows, at most `len`.
 pub(crate) fn decode_prefix(payload: &[u8], len: usize) -> Vec<u8> {
     let mut plain = vec![0; len];
-    Shelves::default().with(Fill::Zeros, |recycler| {
+    Shelves::default().with(|recycler| {
         let mut stream = Stream::new(recycler);
         // What is decoded when a fault shows is lost; so the payload is given in small pieces.
         for end in (STEP..payload.len()).step_by(STEP).chain([payload.len()]) {
@@ -106,20 +118,6 @@ impl Stream {
     }
 }
 
-/// The smallest window that spans the block. For windows of 64 KiB and less the encoder sets up a table of 32 MiB.
-fn window_bits(len: usize) -> u32 {
-    len.max(1).next_power_of_two().ilog2().clamp(17, 24)
-}
-
-/// What the encoder is told about the length, from which it takes nothing but the kind of its hash table.
-///
-/// Above 4 MiB it hashes five bytes instead of four and looks at fewer false matches. For blocks of 1 MiB and more that takes
-/// four fifths of the time, and the output grows by 0.2 %.
-fn size_hint(len: usize) -> u32 {
-    let hint = if len >= 1 << 20 { len.max((4 << 20) + 1) } else { len };
-    u32::try_from(hint).unwrap_or(u32::MAX)
-}
-
 const STEP: usize = 256;
 
 #[cfg(test)]
@@ -142,10 +140,10 @@ mod tests {
         let large = [&noise[..], &text, &text[..70_000], &text[1..], &noise[..500_000], &text];
         let small = [&noise[..9_000], &text[..20_000], &noise[..5_000], &text[1..20_000]];
         for (quality, blocks) in [(1, &large[..]), (5, &large), (9, &small), (11, &small)] {
-            let used = Memory::default();
+            let used = Encoders::default();
             for &block in blocks {
                 let limit = block.len() * 2;
-                let fresh = Memory::default().encode(block, quality, limit);
+                let fresh = Encoders::default().encode(block, quality, limit);
                 assert!(used.encode(block, quality, limit) == fresh, "quality {quality}");
             }
         }

@@ -7,7 +7,9 @@ use crate::{Codec, brotli_codec, sample};
 #[derive(Debug)]
 pub(crate) struct Encoder {
     codec: Codec,
-    brotli: brotli_codec::Memory,
+    brotli: brotli_codec::Encoders,
+    /// Of the sample, which has another quality.
+    sample: brotli_codec::Encoders,
     #[cfg(feature = "zstd")]
     zstd: crate::zstd_codec::Contexts,
 }
@@ -17,6 +19,7 @@ impl Encoder {
         Self {
             codec,
             brotli: Default::default(),
+            sample: Default::default(),
             #[cfg(feature = "zstd")]
             zstd: Default::default(),
         }
@@ -27,7 +30,7 @@ impl Encoder {
     /// Depends on the bytes of the block and the codec alone.
     pub(crate) fn encode(&self, plain: &[u8]) -> Option<(u8, Vec<u8>)> {
         let limit = worthwhile_len(plain.len());
-        if limit == 0 || self.codec == Codec::Stored || !sample::is_promising(plain, &self.brotli) {
+        if limit == 0 || self.codec == Codec::Stored || !sample::is_promising(plain, &self.sample) {
             return None;
         }
         match self.codec {
@@ -44,7 +47,7 @@ impl Encoder {
 /// Decompresses payloads, on any thread.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
-    brotli: brotli_codec::Memory,
+    brotli: brotli_codec::Decoders,
     #[cfg(feature = "zstd")]
     zstd: crate::zstd_codec::Contexts,
 }

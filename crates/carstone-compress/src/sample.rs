@@ -4,13 +4,13 @@
 //! frequency of bytes at many spots, a fast compression of a few longer pieces, and repeats far apart. Only when none finds
 //! redundancy is the block stored as it is. All arithmetic is on integers, so that the answer is the same everywhere.
 
-use crate::brotli_codec::Memory;
+use crate::brotli_codec::Encoders;
 
 /// Whether compression may gain 3 %. Small blocks are simply tried.
-pub(crate) fn is_promising(block: &[u8], memory: &Memory) -> bool {
+pub(crate) fn is_promising(block: &[u8], encoders: &Encoders) -> bool {
     block.len() < SMALLEST
         || has_uneven_bytes(block)
-        || pieces_shrink(block, memory)
+        || pieces_shrink(block, encoders)
         || has_repeats(block)
 }
 
@@ -26,10 +26,10 @@ fn has_uneven_bytes(block: &[u8]) -> bool {
 }
 
 /// Whether the fastest compression finds something in pieces that are longer.
-fn pieces_shrink(block: &[u8], memory: &Memory) -> bool {
+fn pieces_shrink(block: &[u8], encoders: &Encoders) -> bool {
     let mut pieces = Vec::with_capacity(PIECES * PIECE_LEN);
     spread(block, PIECES, PIECE_LEN).for_each(|piece| pieces.extend_from_slice(piece));
-    memory.encode(&pieces, 1, pieces.len() - pieces.len() / 64).is_some()
+    encoders.encode(&pieces, 1, pieces.len() - pieces.len() / 64).is_some()
 }
 
 /// Whether 1 in 32 of the places looked at stands somewhere else in the block too.
@@ -123,7 +123,7 @@ mod tests {
 
     #[track_caller]
     fn check(block: &[u8], expected: bool) {
-        assert_eq!(is_promising(block, &Memory::default()), expected, "{} bytes", block.len());
+        assert_eq!(is_promising(block, &Encoders::default()), expected, "{} bytes", block.len());
     }
 
     #[test]
