@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
-use mbrotli::{Compressor, ConfigError, EncoderConfig, Quality, Window};
-
-use crate::recycle::{Recycler, Shelves};
+use mbrotli::{
+    Compressor, ConfigError, DecodeConfigError, DecodeError, DecodeOperation, DecodeStreamConfig,
+    DecoderConfig, Decompressor, EncoderConfig, Quality, Window, WindowLimit,
+};
 
 /// Encoders that no thread uses now, each with the memory of the blocks it has compressed.
 #[derive(Default)]
@@ -54,68 +54,66 @@ fn window_bits(len: usize) -> u8 {
     u8::try_from(bits).map_or(24, |bits| bits.clamp(16, 24))
 }
 
-/// Memory of decoders of blocks that are done.
-#[derive(Debug, Default)]
-pub(crate) struct Decoders(Shelves);
+/// Decoders that no thread uses now.
+#[derive(Default)]
+pub(crate) struct Decoders(Mutex<Vec<Decompressor>>);
 
 impl Decoders {
     /// Fills `plain` from exactly one stream.
     pub(crate) fn decode(&self, payload: &[u8], plain: &mut [u8]) -> bool {
-        self.0.with(|recycler| {
-            let mut stream = Stream::new(recycler);
-            let result = stream.feed(payload, plain);
-            matches!(result, BrotliResult::ResultSuccess)
-                && stream.filled == plain.len()
-                && stream.taken == payload.len()
+        self.run(payload, plain).is_some_and(|result| result.is_ok_and(|n| n == plain.len()))
+    }
+
+    /// Fills `plain` with the first bytes of a stream.
+    pub(crate) fn decode_start(&self, payload: &[u8], plain: &mut [u8]) -> bool {
+        self.run(payload, plain).is_some_and(|result| match result {
+            Ok(n) | Err(DecodeError::OutputTooSmall { written: n }) => n == plain.len(),
+            Err(_) => false,
         })
     }
+
+    fn run(&self, payload: &[u8], plain: &mut [u8]) -> Option<Result<usize, DecodeError>> {
+        let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut decoder = spare.or_else(|| new_decoder().ok())?;
+        let result = decoder.decompress_to_slice(payload, plain);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(decoder);
+        Some(result)
+    }
+}
+
+impl fmt::Debug for Decoders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoders").finish_non_exhaustive()
+    }
+}
+
+/// Large windows, which RFC 7932 does not have, are refused.
+fn new_decoder() -> Result<Decompressor, DecodeConfigError> {
+    let window = WindowLimit::standard(24)?;
+    Decompressor::new(DecoderConfig::default().with_window_limit(window))
 }
 
 /// The plain bytes up to the first fault that shows, at most `len`.
 pub(crate) fn decode_prefix(payload: &[u8], len: usize) -> Vec<u8> {
     let mut plain = vec![0; len];
-    Shelves::default().with(|recycler| {
-        let mut stream = Stream::new(recycler);
+    let filled = new_decoder().map_or(0, |mut decoder| {
+        let Ok(mut session) = decoder.start(DecodeStreamConfig::default()) else { return 0 };
+        let mut filled = 0;
         // What is decoded when a fault shows is lost; so the payload is given in small pieces.
-        for end in (STEP..payload.len()).step_by(STEP).chain([payload.len()]) {
-            match stream.feed(&payload[..end], &mut plain) {
-                BrotliResult::NeedsMoreInput => {}
-                _ => break,
+        for piece in payload.chunks(STEP) {
+            let room = plain.get_mut(filled..).unwrap_or_default();
+            match session.process(piece, room, DecodeOperation::Process) {
+                Ok(progress) => filled += progress.produced,
+                Err(failure) => return filled + failure.produced,
+            }
+            if filled == len {
+                break;
             }
         }
-        plain.truncate(stream.filled);
+        filled
     });
+    plain.truncate(filled);
     plain
-}
-
-struct Stream {
-    state: BrotliState<Recycler, Recycler, Recycler>,
-    taken: usize,
-    filled: usize,
-}
-
-impl Stream {
-    fn new(recycler: Recycler) -> Self {
-        let state = BrotliState::new_strict(recycler.clone(), recycler.clone(), recycler);
-        // Strict: large windows, which RFC 7932 does not have, are refused.
-        Self { state, taken: 0, filled: 0 }
-    }
-
-    /// Decodes what `payload` holds behind the bytes taken so far.
-    fn feed(&mut self, payload: &[u8], plain: &mut [u8]) -> BrotliResult {
-        let mut left = payload.len().saturating_sub(self.taken);
-        let mut room = plain.len().saturating_sub(self.filled);
-        BrotliDecompressStream(
-            &mut left,
-            &mut self.taken,
-            payload,
-            &mut room,
-            &mut self.filled,
-            plain,
-            &mut 0,
-            &mut self.state,
-        )
-    }
 }
 
 const STEP: usize = 256;
@@ -124,15 +122,55 @@ const STEP: usize = 256;
 mod tests {
     use super::*;
 
-    /// The bytes must not depend on what was compressed before: a pack is the same for any number of threads.
-    #[test]
-    fn memory_of_earlier_blocks_does_not_show() {
-        let text: Vec<u8> = (0..400_000_u32)
+    fn text(len: usize) -> Vec<u8> {
+        (0..u32::MAX)
             .flat_map(|n| {
                 format!("{:x} stone {}\n", n.wrapping_mul(2_654_435_761), n % 97).into_bytes()
             })
-            .take(1_200_000)
-            .collect();
+            .take(len)
+            .collect()
+    }
+
+    /// The `brotli` crate shares no code with the one that is used.
+    #[test]
+    fn another_implementation_reads_ours_and_the_other_way_round() {
+        let text = text(300_000);
+        for quality in 0..=11 {
+            let plain = if quality < 10 { &text[..] } else { &text[..40_000] };
+            let ours = Encoders::default().encode(plain, quality, plain.len()).expect("shorter");
+            let mut read = Vec::new();
+            brotli::BrotliDecompress(&mut &ours[..], &mut read).expect("sound");
+            assert!(read == plain, "quality {quality}");
+
+            let mut theirs = Vec::new();
+            let params = brotli::enc::BrotliEncoderParams {
+                quality: i32::try_from(quality).expect("small"),
+                ..Default::default()
+            };
+            brotli::BrotliCompress(&mut &plain[..], &mut theirs, &params).expect("in memory");
+            let mut read = vec![0; plain.len()];
+            assert!(Decoders::default().decode(&theirs, &mut read));
+            assert!(read == plain, "quality {quality}");
+            let mut start = vec![0; plain.len() / 3];
+            assert!(Decoders::default().decode_start(&theirs, &mut start));
+            assert!(plain.starts_with(&start), "quality {quality}");
+        }
+    }
+
+    #[test]
+    fn a_start_is_refused_where_the_stream_is_shorter() {
+        let plain = text(20_000);
+        let payload = Encoders::default().encode(&plain, 5, 20_000).expect("shorter");
+        let decoders = Decoders::default();
+        assert!(decoders.decode_start(&payload, &mut vec![0; 20_000]));
+        assert!(!decoders.decode_start(&payload, &mut vec![0; 20_001]));
+        assert!(!decoders.decode_start(&payload[..payload.len() / 2], &mut vec![0; 20_000]));
+    }
+
+    /// The bytes must not depend on what was compressed before: a pack is the same for any number of threads.
+    #[test]
+    fn memory_of_earlier_blocks_does_not_show() {
+        let text = text(1_200_000);
         let noise: Vec<u8> = (0..300_000_u64)
             .flat_map(|n| (n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20).to_le_bytes())
             .take(1_100_000)

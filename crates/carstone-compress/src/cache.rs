@@ -47,40 +47,39 @@ impl Cache {
         Self { inner: Mutex::default(), filled: Condvar::new(), capacity }
     }
 
-    /// The block of frame `index`; made by `make` where it is neither there nor on its way. What is evicted for it goes to `spare`.
+    /// The block of frame `index`, of which the first `need` bytes are wanted; made by `make` where they are neither there nor on their
+    /// way. It is told whether a shorter start was there. What is evicted goes to `spare`.
     pub(crate) fn get(
         &self,
         index: u64,
-        make: impl FnOnce() -> Result<Block, Error>,
+        need: usize,
+        make: impl FnOnce(bool) -> Result<Block, Error>,
         spare: impl Fn(Vec<u8>),
     ) -> Result<Arc<Block>, Error> {
         let mut inner = self.lock();
-        let ahead = loop {
+        let before = loop {
             let clock = inner.tick();
             match inner.slots.get_mut(&index) {
                 None => break None,
                 Some(slot) => match &slot.state {
-                    State::Ready(block) => {
+                    State::Ready(block) if block.bytes().len() >= need => {
                         slot.used = clock;
                         return Ok(Arc::clone(block));
                     }
                     State::Busy => {}
-                    State::Ahead(_) => {
-                        let ahead = inner.remove(index);
-                        break ahead;
-                    }
+                    State::Ahead(_) | State::Ready(_) => break inner.remove(index),
                 },
             }
             inner = self.filled.wait(inner).unwrap_or_else(PoisonError::into_inner);
         };
         let claim = self.claim(&mut inner, index);
         drop(inner);
-        let block = match ahead {
+        let block = match before {
             Some(State::Ahead(ticket)) => match ticket.wait() {
                 Ok(block) => block?,
                 Err(_) => return Err(Error::new(ErrorKind::WorkerLost, 0)),
             },
-            _ => make()?,
+            before => make(before.is_some())?,
         };
         let block = Arc::new(block);
         claim.fill(State::Ready(Arc::clone(&block)), block.bytes().len(), spare);

@@ -62,6 +62,11 @@ impl Decoder {
             _ => false,
         }
     }
+
+    /// Fills `plain` with the first bytes of a brotli payload, which are decoded without those behind them.
+    pub(crate) fn decode_start(&self, payload: &[u8], plain: &mut [u8]) -> bool {
+        self.brotli.decode_start(payload, plain)
+    }
 }
 
 /// Whether this build reads the codec.

@@ -21,7 +21,7 @@ pub(crate) struct Raw {
     pub(crate) range: Range<usize>,
 }
 
-/// The plain bytes of a frame.
+/// The plain bytes of a frame, or the first of them.
 #[derive(Debug)]
 pub(crate) struct Block {
     buffer: Vec<u8>,
@@ -94,6 +94,11 @@ impl Fetch {
 
     /// Checks the payload against its CRC-64 and decompresses it.
     pub(crate) fn decode(&self, raw: Raw) -> Result<Block, Error> {
+        self.decode_start(raw, usize::MAX)
+    }
+
+    /// As [`decode`](Self::decode), but the plain bytes behind the first `most` may be left out.
+    pub(crate) fn decode_start(&self, raw: Raw, most: usize) -> Result<Block, Error> {
         let frame = raw.header.sequence;
         let payload = raw.payload();
         let (header, at) = (raw.header, raw.at);
@@ -103,9 +108,16 @@ impl Fetch {
         if header.codec == codec::STORED {
             return Ok(Block { buffer: raw.buffer, range: raw.range });
         }
-        let len = header.plain_len as usize;
+        let whole = header.plain_len as usize;
+        let is_start = most < whole && header.codec == codec::BROTLI;
+        let len = if is_start { most } else { whole };
         let mut plain = self.buffers.take(len);
-        if !self.decoder.decode(header.codec, payload, &mut plain[..len]) {
+        let decoded = if is_start {
+            self.decoder.decode_start(payload, &mut plain[..len])
+        } else {
+            self.decoder.decode(header.codec, payload, &mut plain[..len])
+        };
+        if !decoded {
             return Err(Error::new(ErrorKind::BadPayload { frame }, at));
         }
         self.buffers.give(raw.buffer);

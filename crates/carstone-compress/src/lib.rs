@@ -38,7 +38,6 @@ mod fetch;
 mod format;
 mod options;
 mod reader;
-mod recycle;
 mod salvage;
 mod sample;
 mod table;

@@ -126,13 +126,30 @@ impl<R: ReadAt> CompressReader<R> {
     }
 
     /// Reads the frame at `place`, or takes it from the cache; in sequence, those behind it are decoded ahead.
-    fn block(&self, place: Located, in_sequence: bool) -> Result<Arc<Block>, Error> {
+    ///
+    /// The plain bytes from `offset` on, `len` of them where the frame has so many, are there. A frame that is jumped to is decoded
+    /// little further, until more of it is wanted.
+    fn block(
+        &self,
+        place: Located,
+        in_sequence: bool,
+        offset: u64,
+        len: usize,
+    ) -> Result<Arc<Block>, Error> {
         let Shared { cache, fetch, .. } = &*self.shared;
         if in_sequence {
             self.read_ahead(place);
         }
-        let make = || fetch.decode(fetch.load(&self.source, place)?);
-        cache.get(place.index, make, |buffer| fetch.buffers.give(buffer))
+        let whole = place.plain_end.saturating_sub(place.plain);
+        let need = offset.saturating_sub(place.plain).saturating_add(len as u64).min(whole);
+        let jump = need.saturating_add(LOOK_AHEAD);
+        let is_far = !in_sequence && jump < whole / 4 * 3;
+        let (need, jump) = (need as usize, jump as usize); // No frame is longer than 16 MiB.
+        let make = |again: bool| {
+            let most = if is_far && !again { jump } else { usize::MAX };
+            fetch.decode_start(fetch.load(&self.source, place)?, most)
+        };
+        cache.get(place.index, need, make, |buffer| fetch.buffers.give(buffer))
     }
 
     /// Has the frames behind `place` decoded. Faults are left for the reader to find when it gets there.
@@ -202,9 +219,11 @@ impl<R: ReadAt> Read for CompressReader<R> {
             return Ok(0);
         }
         let position = self.position;
-        let here = |place: &Located| (place.plain..place.plain_end).contains(&position);
+        let is_there = |place: &Located, block: &Block| {
+            (place.plain..place.plain + block.bytes().len() as u64).contains(&position)
+        };
         let (place, block) = match self.current.take() {
-            Some((place, block)) if here(&place) => (place, block),
+            Some((place, block)) if is_there(&place, &block) => (place, block),
             other => {
                 let (table, source) = (&self.shared.table, &self.source);
                 let before = other.map(|(place, _)| place);
@@ -214,7 +233,7 @@ impl<R: ReadAt> Read for CompressReader<R> {
                     }
                     _ => (table.locate(source, position)?, false),
                 };
-                (place, self.block(place, in_sequence)?)
+                (place, self.block(place, in_sequence, position, buf.len())?)
             }
         };
         let n = self.fill(buf, place, &block, position);
@@ -246,7 +265,7 @@ impl<R: ReadAt> ReadAt for CompressReader<R> {
         let place = self.shared.table.locate(&self.source, offset)?;
         let before = self.shared.last_read.swap(place.index, Ordering::Relaxed);
         let in_sequence = before.checked_add(1) == Some(place.index);
-        let block = self.block(place, in_sequence)?;
+        let block = self.block(place, in_sequence, offset, buf.len())?;
         Ok(self.fill(buf, place, &block, offset))
     }
 
@@ -276,3 +295,6 @@ impl<R: fmt::Debug> fmt::Debug for CompressReader<R> {
             .finish_non_exhaustive()
     }
 }
+
+/// Bytes decoded behind those that a jump wants: most files of a tree are shorter.
+const LOOK_AHEAD: u64 = 64 << 10;

@@ -34,6 +34,28 @@ fn any_order_of_seeks_gives_the_plain_bytes() {
     }
 }
 
+/// A long frame that is jumped to is decoded in part, and in whole when more of it is wanted.
+#[test]
+fn jumps_into_long_frames_give_the_plain_bytes() {
+    let long = 16 * N;
+    let plain = plain(2 * long + 1_000);
+    for codec in codecs() {
+        let stored = store(&plain, options(codec).block_size(16 * BLOCK));
+        let read = ReadOptions::default().cache(2 * long).threads(2);
+        let mut by_seek = CompressReader::with_options(&stored[..], read.clone()).expect("opens");
+        let by_place = CompressReader::with_options(&stored[..], read).expect("opens");
+        let jumps =
+            [(5, 10), (70_000, 20), (900_000, 300_000), (long + 3, 400_000), (9, 1), (long, 1)];
+        for (from, len) in jumps {
+            let (mut a, mut b) = (vec![0; len], vec![0; len]);
+            by_seek.seek(SeekFrom::Start(from as u64)).expect("seeks");
+            by_seek.read_exact(&mut a).expect("reads");
+            by_place.read_exact_at(&mut b, from as u64).expect("reads");
+            assert!(a == plain[from..from + len] && b == a, "{codec}: {len} bytes at {from}");
+        }
+    }
+}
+
 #[test]
 fn seeks_are_those_of_a_cursor() {
     let plain = plain(N + 10);

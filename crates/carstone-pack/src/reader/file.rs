@@ -45,7 +45,13 @@ struct Runs<R> {
 impl<R: ReadAt + Clone> PackFile<R> {
     pub(super) fn open(reader: PackReader<R>, entry: &Listed) -> Result<Self, Error> {
         let announced = match &entry.root {
-            None => reader.announced(entry)?,
+            None => {
+                // The content stands behind its batch.
+                if let ([run], Some(size)) = (&*entry.runs, entry.size) {
+                    reader.sections.foresee(run.position.saturating_add(size.min(FORESEEN)));
+                }
+                reader.announced(entry)?
+            }
             Some(_) => None,
         };
         Self::of_announced(reader, entry, announced.and_then(|announced| announced.root))
@@ -195,3 +201,6 @@ impl<R> Seek for PackFile<R> {
         Ok(self.position)
     }
 }
+
+/// Content that is foreseen at most: about a chunk.
+const FORESEEN: u64 = 1 << 20;

@@ -88,6 +88,16 @@ impl<R: ReadAt> SectionReader<R> {
         Ok(None)
     }
 
+    /// Lets the layers below know that what stands up to `end` is wanted, when something before it is read first.
+    ///
+    /// Where they keep the stream in compressed blocks, both often stand in one, which is then decoded once and no further than
+    /// here. A fault shows when the bytes are read.
+    pub(crate) fn foresee(&self, end: u64) {
+        if let Some(last) = end.min(self.len).checked_sub(1) {
+            let _ = self.source.read_at(&mut [0], last);
+        }
+    }
+
     /// Reads as much as there is. What fails below says where it failed there; this adds where in the CAR stream.
     fn fill(&self, buffer: &mut [u8], position: u64) -> Result<usize, Error> {
         read_full(&self.source, buffer, position).map_err(|error| Error::io(error, position))
