@@ -345,3 +345,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_offset_that_no_payload_has_is_not_written() {
+    for codec in [IndexCodec::MultihashSorted, IndexCodec::Sorted] {
+        let cid = raw(b"hello").cid;
+        let mut builder = IndexBuilder::new(codec);
+        let error = builder.add(&cid, u64::MAX).expect_err("no payload is longer");
+        assert!(
+            matches!(error.kind(), ErrorKind::TooLarge { part: Part::Payload, size: u64::MAX, .. }),
+            "{error}"
+        );
+        builder.add(&cid, u64::MAX - 1).expect("the last byte of the longest payload");
+        let index = Index::open(write(builder)).expect("just written");
+        assert_eq!(index.find(&cid).expect("sound"), Some(u64::MAX - 1));
+        index.check().expect("what is written can be read");
+    }
+}

@@ -331,6 +331,71 @@ fn a_large_index_is_made_in_a_file() {
     }
 }
 
+/// The file of these blocks, searched with an index that has one entry for each of these hashes and places.
+fn misled(blocks: &[Block], entries: &[(Cid, u64)]) -> IndexedCar<Vec<u8>> {
+    let mut builder = IndexBuilder::new(IndexCodec::MultihashSorted);
+    for (cid, offset) in entries {
+        builder.add(cid, *offset).expect("add");
+    }
+    let mut index = Vec::new();
+    builder.finish().expect("sorted").write(&mut index).expect("memory");
+    let index = Index::open(index).expect("sound");
+    IndexedCar::with_index(car(&[], blocks), options(), index).expect("header")
+}
+
+#[test]
+fn a_place_inside_of_a_cid_is_not_taken_for_its_section() {
+    let blocks = [raw(&[7; 100]), raw(b"behind it")];
+    // 18 bytes of header, then the length, the version of the CID and its codec: that one reads as the length of a CIDv0.
+    let inside = [(blocks[0].cid, 18 + 3)];
+    for cid in [blocks[0].cid, Cid::new_v0(*blocks[0].cid.hash()).expect("SHA-256")] {
+        let fresh = || misled(&blocks, &inside);
+        assert_eq!(fresh().get(&cid).expect("sound").as_ref(), Some(&blocks[0].data));
+        assert_eq!(fresh().size(&cid).expect("sound"), Some(100));
+        assert_eq!(fresh().section(&cid).expect("sound").map(|section| section.offset), Some(18));
+        let car = fresh();
+        assert!(car.has(&cid).expect("sound") && car.is_scanned());
+        assert!(matches!(car.index_fault().expect("a lie").kind(), ErrorKind::StaleIndex));
+    }
+    let car = misled(&blocks, &inside).whole_cids(true);
+    assert_eq!(car.size(&blocks[0].cid).expect("sound"), Some(100));
+}
+
+#[test]
+fn a_link_in_a_block_is_not_taken_for_a_section() {
+    let linked = raw(b"linked");
+    let mut node = vec![36]; // A length, and a CID: an empty section to whoever lands here.
+    node.extend(linked.cid.to_bytes());
+    let blocks = [raw(&node), linked.clone()];
+    let car = misled(&blocks, &[(linked.cid, 18 + 1 + 36)]);
+    assert_eq!(car.size(&linked.cid).expect("sound"), Some(6));
+    assert_eq!(car.get(&linked.cid).expect("sound").as_ref(), Some(&linked.data));
+    assert!(car.index_fault().is_some());
+}
+
+#[test]
+fn a_bad_block_is_no_fault_of_the_index() {
+    let blocks = some_blocks();
+    let mut file = v2(&blocks, FileOptions::v2());
+    let car = IndexedCar::open(&file[..]).expect("header");
+    let section = car.section(&blocks[200].cid).expect("sound").expect("there");
+    file[(51 + section.data_offset) as usize] ^= 1;
+    let car = IndexedCar::open(&file[..]).expect("header");
+    assert!(car.get(&blocks[200].cid).expect_err("bad").is_block_error());
+    assert_eq!(car.section(&blocks[200].cid).expect("there"), Some(section));
+    assert!(car.index_fault().is_none(), "it did not lie");
+}
+
+#[test]
+fn many_places_of_bad_blocks_do_not_hide_the_right_one() {
+    let blocks = [raw(&[7; 100]), raw(&[7; 100])];
+    let second = 18 + section_len(&blocks[0].cid, 100);
+    let mut entries = vec![(blocks[0].cid, 18 + 3); 40];
+    entries.push((blocks[0].cid, second));
+    let car = misled(&blocks, &entries);
+    assert_eq!(car.get(&blocks[0].cid).expect("sound").as_ref(), Some(&blocks[0].data));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 

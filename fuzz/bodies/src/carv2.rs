@@ -268,7 +268,7 @@ fn read_back(sample: &Sample, options: FileOptions, file: &[u8]) {
 pub fn scan(data: &[u8]) {
     let mut input = Input::new(data);
     let mut sample = Sample::new(&mut input);
-    // Enough of these are more than a thread takes at a time.
+    // Two of these are more than a thread takes at a time.
     for _ in 0..input.below(4) {
         let at = input.below(sample.blocks.len() + 1);
         sample.blocks.insert(at, large().clone());
@@ -289,14 +289,14 @@ pub fn scan(data: &[u8]) {
         };
     }
     if input.one_in(4) {
-        options = options.limits(Limits::default().section(input.below(1 << 19)));
+        options = options.limits(Limits::default().section(input.below(BATCH_LEN)));
     }
     // The source may fail on the way.
     let fails_at = input.one_in(4).then(|| input.below(bytes.len() + 1));
     let source = || Failing::new(&bytes, fails_at);
     let due = outcome(CarReader::with_options(source(), options));
     let threads = 1 + input.below(4);
-    let budget = input.pick(&[64 << 20, 0, 1 << 19, 1 << 20]);
+    let budget = input.pick(&[64 << 20, 0, BATCH_LEN, 2 * BATCH_LEN]);
     let scan = ScanOptions::default().threads(threads).budget(budget);
     let found = scanned(CarScan::with_options(source(), options, scan));
     assert_eq!(found.len(), due.len(), "{:?} or {:?}", found.last(), due.last());
@@ -335,14 +335,17 @@ fn scanned(scan: carstone::car::Result<CarScan<impl Read>>) -> Outcome {
     }
 }
 
-/// A block of some hundred kilobytes.
+/// A block of more than half a batch.
 fn large() -> &'static Block {
     static LARGE: OnceLock<Block> = OnceLock::new();
     LARGE.get_or_init(|| {
-        let data = noise(7, 300_000);
+        let data = noise(7, BATCH_LEN * 4 / 7);
         Block { cid: cid_of(codec::RAW, &data), data }
     })
 }
+
+/// What a scan reads at a time. It is less where only fuzzing is done, since to hash half a mebibyte again and again takes all of the time.
+const BATCH_LEN: usize = if cfg!(fuzzing) { 4 << 10 } else { 512 << 10 };
 
 /// Bytes whose source may fail at some place, each time that it comes there.
 struct Failing {

@@ -66,10 +66,14 @@ impl IndexBuilder {
         self
     }
 
-    /// Adds the section of this CID, which starts at this offset in the payload.
+    /// Adds the section of this CID, which starts at this offset in the payload. No payload is so long that it has `u64::MAX`.
     pub fn add(&mut self, cid: &Cid, offset: u64) -> Result<()> {
         if cid.hash().code() == hash_code::IDENTITY && !self.identity {
             return Ok(());
+        }
+        if offset > MAX_OFFSET {
+            let kind = ErrorKind::TooLarge { part: Part::Payload, size: offset, limit: MAX_OFFSET };
+            return Err(Error::new(kind));
         }
         self.add_hash(cid.hash(), offset)
     }
@@ -176,6 +180,9 @@ impl SortedIndex {
 fn count(buckets: usize) -> [u8; 4] {
     (buckets as u32).to_le_bytes()
 }
+
+/// The last offset of the longest payload whose length fits into 64 bits. A reader takes a larger one for damage.
+const MAX_OFFSET: u64 = u64::MAX - 1;
 
 /// Bytes of the width and the length of a bucket.
 const BUCKET_HEAD: u64 = 12;

@@ -7,11 +7,11 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use super::lookup::{Made, Stored};
 use crate::error::{Error, ErrorKind, Part, Result};
 use crate::header::Header;
-use crate::index::{Index, IndexCodec, Offsets, Table, offsets_in};
+use crate::index::{Index, IndexCodec, Table};
 use crate::open::Opened;
 use crate::options::ReaderOptions;
 use crate::read_at::{AtReader, ReadAt, read_full};
-use crate::section::{self, Head, Section};
+use crate::section::{self, Section};
 use crate::v2::V2Header;
 use crate::{CarReader, Cid, hash_code};
 
@@ -20,10 +20,14 @@ use crate::{CarReader, Cid, hash_code};
 /// It uses the index in a CARv2, or one that is [brought along](Self::with_index). Without a usable one, the first search goes over the payload
 /// once, without reading the data of blocks, and makes one.
 ///
-/// A stored index is not believed. Each place that it gives is compared with the CID there, and data is verified. When it leads to another block, it is
-/// [found stale](Self::index_fault) and replaced by a scan, so that a search finds what is there. Only when it knows nothing of a CID is
-/// that taken for the truth; to rely on a scan alone, open with [`ignoring_index`](Self::ignoring_index), and
-/// [`check_index`](Self::check_index) compares every entry with the payload.
+/// A stored index is not believed: what it gives is a hint. At each place the CID is compared and the data verified, also where only the
+/// [size](Self::size) is asked for, since the bytes of a CID can stand in other places than the start of its section. When it leads to
+/// anything else, a scan says what is there, and an index that has lied is [found stale](Self::index_fault) and not used any more. Only
+/// when it knows nothing of a CID is that taken for the truth; to rely on a scan alone, open with
+/// [`ignoring_index`](Self::ignoring_index), and [`check_index`](Self::check_index) compares every entry with the payload.
+///
+/// A scan goes from section to section, so its places are right without a look at the data. Whoever asks for many sizes does better to
+/// [`scan`](Self::scan) first: once the whole payload has been gone over, the stored index is left aside.
 ///
 /// Blocks are found by their multihash, so that a CIDv0 and CIDs of other codecs are found too, unless [`whole_cids`](Self::whole_cids) are asked
 /// for. An identity CID holds its data itself: it is always there.
@@ -42,16 +46,16 @@ use crate::{CarReader, Cid, hash_code};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct IndexedCar<R> {
-    source: R,
+    pub(super) source: R,
     opened: Opened,
     /// Where the payload lies in the source.
-    payload: Range<u64>,
-    options: ReaderOptions,
-    whole_cids: bool,
+    pub(super) payload: Range<u64>,
+    pub(super) options: ReaderOptions,
+    pub(super) whole_cids: bool,
     stored: Option<Stored>,
     /// What makes the stored index unusable.
-    fault: OnceLock<Error>,
-    made: OnceLock<Made>,
+    pub(super) fault: OnceLock<Error>,
+    pub(super) made: OnceLock<Made>,
     /// Held while an index is made, so that one thread does it.
     making: Mutex<()>,
 }
@@ -145,15 +149,15 @@ impl<R: ReadAt> IndexedCar<R> {
         if cid.hash().code() == hash_code::IDENTITY {
             return Ok(Some(cid.hash().digest().to_vec()));
         }
-        self.find_map(cid, |section| self.read(section))
+        self.find(cid, |section| self.read(section), |section| self.read(section))
     }
 
-    /// Whether there is a block of this CID. Its data is not looked at.
+    /// Whether there is a block of this CID, as [`section`](Self::section) finds it.
     pub fn has(&self, cid: &Cid) -> Result<bool> {
         Ok(self.size(cid)?.is_some())
     }
 
-    /// Length of the data of a block, which is not looked at.
+    /// Length of the data of a block, as [`section`](Self::section) finds it.
     pub fn size(&self, cid: &Cid) -> Result<Option<usize>> {
         if cid.hash().code() == hash_code::IDENTITY {
             return Ok(Some(usize::from(cid.hash().size())));
@@ -162,11 +166,14 @@ impl<R: ReadAt> IndexedCar<R> {
     }
 
     /// Where a block lies in the payload: the section there has its CID. `None` if there is no such block, and for identity CIDs.
+    ///
+    /// The data is read and verified where a stored index gives the place, and not looked at where a scan does. A section whose data is
+    /// damaged is there.
     pub fn section(&self, cid: &Cid) -> Result<Option<Section>> {
         if cid.hash().code() == hash_code::IDENTITY {
             return Ok(None);
         }
-        self.find_map(cid, |section| Ok(*section))
+        self.find(cid, |section| self.read(section).map(|_| *section), |section| Ok(*section))
     }
 
     /// The data of a section that [`section`](Self::section) has found, verified.
@@ -201,8 +208,8 @@ impl<R: ReadAt> IndexedCar<R> {
         self.stored_table().map(|table| table.codec())
     }
 
-    /// What is wrong with the stored index, once that has been found: it cannot be read, or has led to another block
-    /// ([`ErrorKind::StaleIndex`]). Then it is not used any more.
+    /// What is wrong with the stored index, once that has been found: it cannot be read, or has led to a place that is no section of the
+    /// block ([`ErrorKind::StaleIndex`]). Then it is not used any more.
     pub fn index_fault(&self) -> Option<&Error> {
         self.fault.get()
     }
@@ -243,11 +250,11 @@ impl<R: ReadAt> IndexedCar<R> {
         self.stored().map(|stored| &stored.table)
     }
 
-    fn payload_len(&self) -> u64 {
+    pub(super) fn payload_len(&self) -> u64 {
         self.payload.end - self.payload.start
     }
 
-    fn made(&self) -> Result<&Made> {
+    pub(super) fn made(&self) -> Result<&Made> {
         // One that panicked has left nothing behind.
         let _one = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         match self.made.get() {
@@ -256,79 +263,6 @@ impl<R: ReadAt> IndexedCar<R> {
                 let made = Made::scan(&self.source, self.options)?;
                 Ok(self.made.get_or_init(|| made))
             }
-        }
-    }
-
-    /// Hands the sections of a CID to `found` until it takes one. A bad block is passed over if there is another of its CID.
-    fn find_map<T>(
-        &self,
-        cid: &Cid,
-        mut found: impl FnMut(&Section) -> Result<T>,
-    ) -> Result<Option<T>> {
-        if let Some(stored) = self.stored() {
-            let source = self.source_of(stored);
-            let offsets = offsets_in(source, &stored.table, cid.hash());
-            match offsets.and_then(|offsets| self.try_all(cid, offsets, &mut found)) {
-                Err(error) if is_index_fault(&error) => {
-                    let _ = self.fault.set(error); // The first one is kept.
-                }
-                result => return result,
-            }
-        }
-        let made = self.made()?;
-        match self.try_all(cid, made.offsets(cid)?, found)? {
-            None if let Some(stop) = &made.stopped => {
-                let offset = stop.offset().unwrap_or(0);
-                Err(Error::at(ErrorKind::NotAllScanned, offset).with_base(self.payload.start))
-            }
-            result => Ok(result),
-        }
-    }
-
-    fn try_all<T>(
-        &self,
-        cid: &Cid,
-        offsets: Offsets<'_, dyn ReadAt + '_>,
-        mut found: impl FnMut(&Section) -> Result<T>,
-    ) -> Result<Option<T>> {
-        let (mut bad, mut bad_count) = (None, 0);
-        for offset in offsets {
-            let offset = offset?;
-            let stale = || Error::at(ErrorKind::StaleIndex, offset).with_base(self.payload.start);
-            let section = self.head_at(offset)?.ok_or_else(stale)?;
-            let (wanted, stored) = (cid.hash(), section.cid.hash());
-            if stored.digest() != wanted.digest() {
-                return Err(stale());
-            }
-            if stored.code() != wanted.code() || (self.whole_cids && section.cid != *cid) {
-                continue; // The same digest, but another function or codec: no fault of the index.
-            }
-            match found(&section) {
-                // An index could lead to one bad block over and over.
-                Err(error) if error.is_block_error() && bad_count < MAX_BAD => {
-                    bad_count += 1;
-                    bad = bad.or(Some(error));
-                }
-                result => return result.map(Some),
-            }
-        }
-        bad.map_or(Ok(None), Err)
-    }
-
-    /// The section at this offset of the payload; `None` if there is none.
-    fn head_at(&self, offset: u64) -> Result<Option<Section>> {
-        let rest = self.payload_len().saturating_sub(offset);
-        let mut bytes = [0; HEAD_LEN];
-        let bytes = &mut bytes[..rest.min(HEAD_LEN as u64) as usize];
-        let place = self.payload.start.saturating_add(offset);
-        let read = read_full(&self.source, bytes, place).map_err(|error| {
-            Error::at(ErrorKind::Io(error), offset).with_base(self.payload.start)
-        })?;
-        match section::parse_head(&bytes[..read], &self.options.limits) {
-            Head::Complete(head) if head.len() as u64 <= rest => {
-                Ok(Some(Section::new(&head, offset)))
-            }
-            _ => Ok(None),
         }
     }
 }
@@ -342,17 +276,3 @@ impl<R> fmt::Debug for IndexedCar<R> {
             .finish_non_exhaustive()
     }
 }
-
-/// Whether this says that the stored index is not to be used.
-fn is_index_fault(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::StaleIndex | ErrorKind::BadIndex(_) | ErrorKind::Truncated(Part::Index)
-    )
-}
-
-/// Bad blocks of one CID that are passed over.
-const MAX_BAD: u32 = 16;
-
-/// More than the head of any section has.
-const HEAD_LEN: usize = 128;

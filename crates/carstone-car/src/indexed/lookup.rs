@@ -61,6 +61,20 @@ impl Made {
     pub(super) fn offsets(&self, cid: &Cid) -> Result<Offsets<'_, dyn ReadAt + '_>> {
         offsets_in(&self.bytes, &self.table, cid.hash())
     }
+
+    /// Whether a section of this hash starts at this offset, as far as the scan has come: behind its end anything may.
+    pub(super) fn may_have(&self, cid: &Cid, offset: u64) -> Result<bool> {
+        let end = self.stopped.as_ref().map_or(u64::MAX, |stop| stop.offset().unwrap_or(0));
+        if offset >= end {
+            return Ok(true);
+        }
+        for found in self.offsets(cid)? {
+            if found? == offset {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 impl ReadAt for Spool {

@@ -2,6 +2,7 @@
 
 mod car;
 mod check;
+mod find;
 mod lookup;
 
 pub use car::IndexedCar;

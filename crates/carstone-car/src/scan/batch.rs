@@ -224,5 +224,6 @@ impl<R: Read> Feed<R> {
     }
 }
 
-/// Bytes that are read at a time, and hashed by one thread. They fit in the cache next to its core.
-pub(super) const BATCH_LEN: usize = 512 << 10;
+/// Bytes that are read at a time, and hashed by one thread. They fit in the cache next to its core. The fuzzer, whose inputs are small, has
+/// several batches too.
+pub(super) const BATCH_LEN: usize = if cfg!(fuzzing) { 4 << 10 } else { 512 << 10 };
