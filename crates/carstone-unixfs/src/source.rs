@@ -20,7 +20,7 @@ pub trait BlockSource {
     fn block(&self, cid: &Cid) -> io::Result<Option<Vec<u8>>>;
 
     /// The length of a block in bytes, or `None` where the source has no such block. [`walk`](crate::walk)
-    /// asks this of raw leaves, so a source with an index should answer without reading the block.
+    /// asks this of raw leaves, so a source that knows the lengths should answer without reading the block.
     fn size(&self, cid: &Cid) -> io::Result<Option<u64>> {
         Ok(self.block(cid)?.map(|data| data.len() as u64))
     }

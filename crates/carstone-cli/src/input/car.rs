@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::bail;
@@ -22,6 +22,8 @@ pub(crate) struct PlainCar {
     scanned: OnceLock<IndexedCar<Stored>>,
     /// Whether there were such blocks.
     incomplete: AtomicBool,
+    /// Lengths that were asked for.
+    sizes: AtomicUsize,
     /// The header of a CARv2.
     v2: Option<V2Header>,
     /// Why a CARv2 that is cut is read like a CARv1 that is.
@@ -63,7 +65,8 @@ impl PlainCar {
             blocks.scan()?;
         }
         let (scanned, incomplete) = (OnceLock::new(), AtomicBool::new(false));
-        Ok(Self { file, blocks, scanned, incomplete, v2, cut })
+        let sizes = AtomicUsize::new(0);
+        Ok(Self { file, blocks, scanned, incomplete, sizes, v2, cut })
     }
 
     /// The root CIDs.
@@ -150,9 +153,16 @@ impl BlockSource for PlainCar {
     }
 
     fn size(&self, cid: &Cid) -> io::Result<Option<u64>> {
+        // By a stored index each length costs the hash of its block; a pass over all heads soon costs less.
+        if self.sizes.fetch_add(1, Ordering::Relaxed) == SIZES {
+            as_found(self.blocks.scan().map(Some))?;
+        }
         Ok(self.look(|car| car.size(cid))?.map(|size| size as u64))
     }
 }
+
+/// Lengths that are found by the stored index.
+const SIZES: usize = 64;
 
 /// A block that is not what its CID says is as good as absent.
 fn as_found<T>(found: car::Result<Option<T>>) -> io::Result<Option<T>> {
