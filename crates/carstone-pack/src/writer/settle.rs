@@ -242,5 +242,6 @@ impl<W: LayerWrite> Settle for Settled<W> {
 
 /// Above this a file is read through its nodes and the index.
 pub(super) const MAX_RUNS: usize = 8192;
-/// Plain bytes of a compression frame in the far region (`docs/format.md`, section 7.6).
-const SEEK_UNIT: u32 = 256 << 10;
+/// Plain bytes of a compression frame in the far region: half of what the format allows (`docs/format.md`, section 7.6), since a look-up decodes a few
+/// of them.
+const SEEK_UNIT: u32 = 128 << 10;
