@@ -1,7 +1,7 @@
 //! Zstandard (RFC 8878) with windows up to 2^24 and without dictionaries.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 
 use zstd::bulk::{Compressor, Decompressor};
@@ -21,7 +21,7 @@ impl Contexts {
         let spare = self.encoders.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut encoder = match spare {
             Some(encoder) => encoder,
-            None => tuned(level).ok()?,
+            None => Compressor::new(level).ok()?,
         };
         // The window spans the block, as it does for brotli. Set anew each time, so that nothing depends on earlier blocks.
         let window = plain.len().max(1).next_power_of_two().ilog2().clamp(10, WINDOW_BITS);
@@ -56,17 +56,6 @@ impl fmt::Debug for Contexts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Contexts").finish_non_exhaustive()
     }
-}
-
-/// An encoder whose tables fit blocks of megabytes: at level 3 the library's own are made for less, and twice as many places cost a
-/// tenth more time for 0.8 % less output.
-fn tuned(level: i32) -> io::Result<Compressor<'static>> {
-    let mut encoder = Compressor::new(level)?;
-    if level == 3 {
-        encoder.set_parameter(CParameter::HashLog(18))?;
-        encoder.set_parameter(CParameter::ChainLog(17))?;
-    }
-    Ok(encoder)
 }
 
 /// The plain bytes up to the first fault that shows, at most `len`.
