@@ -139,7 +139,10 @@ impl fmt::Display for Error {
                 write!(f, "no profile is called {name:?}; there are {}", Profile::NAMES.join(", "))
             }
             ErrorKind::BadChunker(text) => {
-                write!(f, "{text:?} names no chunker; there are fixed:SIZE and fastcdc:SIZE")
+                write!(
+                    f,
+                    "{text:?} names no chunker; there are fixed:SIZE and fastcdc:SIZE, with SIZE in bytes, or with K or M"
+                )
             }
             ErrorKind::BadSetting { what, value, rule } => write!(f, "{what} {value} {rule}"),
             ErrorKind::BadName(fault) => {

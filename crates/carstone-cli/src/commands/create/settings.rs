@@ -39,7 +39,8 @@ impl Settings {
         let content = args.stdin_name.as_ref().map(|_| Path::new("-"));
         let files = args.recipients_file.iter().chain(&args.files_from).chain(&args.exclude_from);
         once(files.map(PathBuf::as_path).chain(content))?;
-        let ends_in_car = |path: &PathBuf| path.extension().is_some_and(|end| end == "car");
+        let ends_in_car =
+            |path: &PathBuf| path.extension().is_some_and(|end| end.eq_ignore_ascii_case("car"));
         let plain = args.plain || args.output.as_ref().is_some_and(ends_in_car);
         let mut profile = args.profile.profile();
         if let Some(chunker) = args.chunker {
