@@ -1,16 +1,15 @@
 //! Brotli (RFC 7932) with windows up to 2^24.
 
-use std::fmt;
-use std::sync::{Mutex, PoisonError};
-
 use mbrotli::{
     Compressor, ConfigError, DecodeConfigError, DecodeError, DecodeOperation, DecodeStreamConfig,
     DecoderConfig, Decompressor, EncoderConfig, Quality, Window, WindowLimit,
 };
 
+use crate::spares::Spares;
+
 /// Encoders that no thread uses now, each with the memory of the blocks it has compressed.
-#[derive(Default)]
-pub(crate) struct Encoders(Mutex<Vec<Bench>>);
+#[derive(Debug, Default)]
+pub(crate) struct Encoders(Spares<Bench>);
 
 /// An encoder and the room it writes to.
 struct Bench {
@@ -21,9 +20,8 @@ struct Bench {
 impl Encoders {
     /// Compresses `plain` into at most `limit` bytes; `None` where that is not enough.
     pub(crate) fn encode(&self, plain: &[u8], quality: u32, limit: usize) -> Option<Vec<u8>> {
-        let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let config = config(plain.len(), quality).ok()?;
-        let mut bench = match spare {
+        let mut bench = match self.0.take() {
             Some(bench) => bench,
             None => Bench { encoder: Compressor::new(config).ok()?, room: Vec::new() },
         };
@@ -31,14 +29,8 @@ impl Encoders {
         bench.encoder.reconfigure(config).ok()?;
         bench.encoder.compress_into(plain, &mut bench.room).ok()?;
         let stream = (bench.room.len() <= limit).then(|| bench.room.as_slice().to_vec());
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(bench);
+        self.0.give(bench);
         stream
-    }
-}
-
-impl fmt::Debug for Encoders {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Encoders").finish_non_exhaustive()
     }
 }
 
@@ -55,8 +47,8 @@ fn window_bits(len: usize) -> u8 {
 }
 
 /// Decoders that no thread uses now.
-#[derive(Default)]
-pub(crate) struct Decoders(Mutex<Vec<Decompressor>>);
+#[derive(Debug, Default)]
+pub(crate) struct Decoders(Spares<Decompressor>);
 
 impl Decoders {
     /// Fills `plain` from exactly one stream.
@@ -73,17 +65,10 @@ impl Decoders {
     }
 
     fn run(&self, payload: &[u8], plain: &mut [u8]) -> Option<Result<usize, DecodeError>> {
-        let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut decoder = spare.or_else(|| new_decoder().ok())?;
+        let mut decoder = self.0.take().or_else(|| new_decoder().ok())?;
         let result = decoder.decompress_to_slice(payload, plain);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(decoder);
+        self.0.give(decoder);
         Some(result)
-    }
-}
-
-impl fmt::Debug for Decoders {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Decoders").finish_non_exhaustive()
     }
 }
 

@@ -40,6 +40,7 @@ mod options;
 mod reader;
 mod salvage;
 mod sample;
+mod spares;
 mod table;
 mod verify;
 mod walk;

@@ -1,25 +1,24 @@
 //! Zstandard (RFC 8878) with windows up to 2^24 and without dictionaries.
 
-use std::fmt;
 use std::io::Read;
-use std::sync::{Mutex, PoisonError};
 
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::stream::read::Decoder;
 use zstd::zstd_safe::{self, CParameter, ResetDirective};
 
+use crate::spares::Spares;
+
 /// Contexts that nobody uses now: setting one up takes longer than compressing a small block.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Contexts {
-    encoders: Mutex<Vec<Compressor<'static>>>,
-    decoders: Mutex<Vec<Decompressor<'static>>>,
+    encoders: Spares<Compressor<'static>>,
+    decoders: Spares<Decompressor<'static>>,
 }
 
 impl Contexts {
     /// Compresses `plain` into at most `limit` bytes; `None` where that is not enough.
     pub(crate) fn encode(&self, plain: &[u8], level: i32, limit: usize) -> Option<Vec<u8>> {
-        let spare = self.encoders.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut encoder = match spare {
+        let mut encoder = match self.encoders.take() {
             Some(encoder) => encoder,
             None => Compressor::new(level).ok()?,
         };
@@ -30,7 +29,7 @@ impl Contexts {
         encoder.set_parameter(CParameter::WindowLog(window)).ok()?;
         let mut payload = Vec::with_capacity(limit);
         let whole = encoder.compress_to_buffer(plain, &mut payload).is_ok();
-        self.encoders.lock().unwrap_or_else(PoisonError::into_inner).push(encoder);
+        self.encoders.give(encoder);
         payload.shrink_to_fit();
         // The library uses what the allocator gave, which can be more than was asked for.
         (whole && payload.len() <= limit).then_some(payload)
@@ -44,17 +43,11 @@ impl Contexts {
         {
             return false;
         }
-        let spare = self.decoders.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let spare = self.decoders.take();
         let Some(mut decoder) = spare.or_else(|| Decompressor::new().ok()) else { return false };
         let filled = decoder.decompress_to_buffer(payload, plain).ok();
-        self.decoders.lock().unwrap_or_else(PoisonError::into_inner).push(decoder);
+        self.decoders.give(decoder);
         filled == Some(plain.len())
-    }
-}
-
-impl fmt::Debug for Contexts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Contexts").finish_non_exhaustive()
     }
 }
 
