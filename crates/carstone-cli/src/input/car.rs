@@ -132,18 +132,19 @@ impl PlainCar {
         if found.is_some() || self.blocks.index_codec().is_none() {
             return Ok(found);
         }
-        let scanned = match self.scanned.get() {
-            Some(scanned) => scanned,
-            None => {
-                let car = IndexedCar::ignoring_index(self.file.clone(), ReaderOptions::default())?;
-                self.scanned.get_or_init(|| car)
-            }
-        };
-        let found = as_found(look(scanned))?;
+        let found = as_found(look(self.scanned()?))?;
         if found.is_some() {
             self.incomplete.store(true, Ordering::Relaxed);
         }
         Ok(found)
+    }
+
+    fn scanned(&self) -> io::Result<&IndexedCar<Stored>> {
+        if let Some(scanned) = self.scanned.get() {
+            return Ok(scanned);
+        }
+        let car = IndexedCar::ignoring_index(self.file.clone(), ReaderOptions::default())?;
+        Ok(self.scanned.get_or_init(|| car))
     }
 }
 
@@ -153,11 +154,14 @@ impl BlockSource for PlainCar {
     }
 
     fn size(&self, cid: &Cid) -> io::Result<Option<u64>> {
+        signals::check()?;
         // By a stored index each length costs the hash of its block; a pass over all heads soon costs less.
-        if self.sizes.fetch_add(1, Ordering::Relaxed) == SIZES {
-            as_found(self.blocks.scan().map(Some))?;
-        }
-        Ok(self.look(|car| car.size(cid))?.map(|size| size as u64))
+        let is_many = self.sizes.fetch_add(1, Ordering::Relaxed) >= SIZES;
+        let size = match is_many && self.blocks.index_codec().is_some() {
+            true => as_found(self.scanned()?.size(cid))?,
+            false => self.look(|car| car.size(cid))?,
+        };
+        Ok(size.map(|size| size as u64))
     }
 }
 
