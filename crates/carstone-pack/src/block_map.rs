@@ -10,14 +10,14 @@ use carstone_layer::ReadAt;
 
 /// What a block is known by: its digest, and whether it is a raw leaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BlockKey {
+pub struct BlockKey {
     pub(crate) digest: [u8; 32],
     pub(crate) raw: bool,
 }
 
 impl BlockKey {
-    /// The key of a raw leaf.
-    pub(crate) fn leaf(digest: [u8; 32]) -> Self {
+    /// The key of a raw leaf under SHA-256.
+    pub fn leaf(digest: [u8; 32]) -> Self {
         Self { digest, raw: true }
     }
 
@@ -43,7 +43,7 @@ impl Hash for BlockKey {
 /// its begin to its end. A filter in memory tells of most blocks that they are not in the file. All hashes are keyed at random: who
 /// chooses the blocks does not choose where they go.
 #[derive(Debug)]
-pub(crate) struct BlockMap {
+pub struct BlockMap {
     recent: HashMap<BlockKey, [u8; 8], RandomState>,
     most_recent: usize,
     filter_words: usize,
@@ -54,7 +54,7 @@ pub(crate) struct BlockMap {
 
 impl BlockMap {
     /// Takes at most about `budget` bytes of memory.
-    pub(crate) fn new(budget: usize) -> Self {
+    pub fn new(budget: usize) -> Self {
         let hashes = RandomState::new();
         let mut buckets = LEAST_BUCKETS;
         while buckets * 2 * BUCKET <= budget / 4 * 3 {
@@ -76,7 +76,10 @@ impl BlockMap {
     }
 
     /// The number of a block that is in it.
-    pub(crate) fn get(&self, key: &BlockKey) -> io::Result<Option<u64>> {
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
+    pub fn get(&self, key: &BlockKey) -> io::Result<Option<u64>> {
         match (self.recent.get(key), &self.table) {
             (Some(number), _) => Ok(Some(u64::from_le_bytes(*number))),
             (None, Some(table)) => table.find(self.hashes.hash_one(key), key),
@@ -85,7 +88,10 @@ impl BlockMap {
     }
 
     /// Puts a block in, unless it is there already: then its number is given, and stays.
-    pub(crate) fn insert(&mut self, key: BlockKey, number: u64) -> io::Result<Option<u64>> {
+    ///
+    /// # Errors
+    /// The temporary file cannot be written; the number is 2⁶³ or more.
+    pub fn insert(&mut self, key: BlockKey, number: u64) -> io::Result<Option<u64>> {
         if number > MOST {
             return Err(io::ErrorKind::FileTooLarge.into());
         }

@@ -113,7 +113,7 @@ pub struct Announced {
 
 impl Announced {
     /// An entry without content.
-    pub(crate) fn new(id: u64, path: Vec<u8>, kind: EntryKind, metadata: Metadata) -> Self {
+    pub fn new(id: u64, path: Vec<u8>, kind: EntryKind, metadata: Metadata) -> Self {
         let (size, root, target, target_id) = (None, None, None, None);
         Self { id, path, kind, metadata, size, root, target, target_id }
     }

@@ -76,7 +76,8 @@ pub enum ErrorKind {
 }
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, at: u64) -> Self {
+    /// A fault of `kind` at byte `at` of the CAR stream.
+    pub fn new(kind: ErrorKind, at: u64) -> Self {
         Self { kind, at }
     }
 
@@ -89,7 +90,7 @@ impl Error {
     }
 
     /// A failure to read the CAR stream at `at`.
-    pub(crate) fn io(source: io::Error, at: u64) -> Self {
+    pub fn io(source: io::Error, at: u64) -> Self {
         match source.downcast::<Self>() {
             Ok(error) => error,
             Err(source) => Self::new(ErrorKind::Io(source), at),

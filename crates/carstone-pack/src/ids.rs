@@ -4,19 +4,19 @@ use std::collections::HashMap;
 
 /// A set of numbers that mostly lie close together: a bit for each, and nothing for far stretches without any.
 #[derive(Debug, Default)]
-pub(crate) struct Ids(HashMap<u64, u64>);
+pub struct Ids(HashMap<u64, u64>);
 
 impl Ids {
     /// Puts `id` in, and says whether it is new.
-    pub(crate) fn insert(&mut self, id: u64) -> bool {
+    pub fn insert(&mut self, id: u64) -> bool {
         let bits = self.0.entry(id / 64).or_default();
         let before = *bits;
         *bits |= 1 << (id % 64);
         *bits != before
     }
 
-    #[cfg(any(feature = "fs", test))]
-    pub(crate) fn contains(&self, id: u64) -> bool {
+    /// Whether `id` is in it.
+    pub fn contains(&self, id: u64) -> bool {
         self.0.get(&(id / 64)).is_some_and(|bits| bits & (1 << (id % 64)) != 0)
     }
 }

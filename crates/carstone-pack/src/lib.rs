@@ -66,9 +66,11 @@ mod sorter;
 mod stream;
 mod writer;
 
+pub use block_map::{BlockKey, BlockMap};
 pub use entry::{Announced, EntryKind, Listed, Metadata, Run, Timestamp};
 pub use error::{Error, ErrorKind};
 pub use fingerprint::Fingerprint;
+pub use ids::Ids;
 pub use path::{MAX_PATH, PathFault, check_path, compare_paths, is_within, split_path};
 pub use pipe::PlainPipe;
 pub use plain::PlainWriter;

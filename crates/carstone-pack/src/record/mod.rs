@@ -21,6 +21,7 @@ pub(crate) use far::{IndexPage, LeafIndex, ParentIndex};
 pub(crate) use kept::{decode_kept, encode_kept};
 pub(crate) use manifest::{LeafManifest, ManifestPage, ParentManifest};
 
+use crate::entry::Listed;
 use crate::error::{Error, ErrorKind};
 
 /// A record of the CAR stream.
@@ -41,6 +42,32 @@ pub enum Record {
     Tail(Tail),
     /// A type that this version does not know.
     Unknown(u64),
+}
+
+impl Record {
+    /// Whether a block is a record of this pack: by codec and first bytes, without decoding.
+    pub fn is_record(cid: &Cid, data: &[u8], pack: &PackId) -> bool {
+        is_record(cid, data, pack)
+    }
+
+    /// Decodes a block that [is a record](Self::is_record); `at` is its position in the CAR stream, for errors.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Newer`] for a record that this version must not pass over; what breaks the format.
+    pub fn decode(data: &[u8], at: u64) -> Result<Self, Error> {
+        decode(data, at)
+    }
+
+    /// The entries of a record that is a page of the manifest; none for a page that leads to others.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn listed(data: &[u8], at: u64) -> Result<Vec<Listed>, Error> {
+        match ManifestPage::decode(data, at)? {
+            ManifestPage::Leaf(entries) => Ok(entries),
+            ManifestPage::Parent { .. } => Ok(Vec::new()),
+        }
+    }
 }
 
 /// Codec number of DAG-CBOR.

@@ -1,5 +1,7 @@
 //! What a pack stream tells.
 
+use std::ops::Range;
+
 use carstone_car::Cid;
 
 use crate::entry::Announced;
@@ -41,6 +43,15 @@ pub enum Event {
         sha256: [u8; 32],
         /// The source changed while it was packed.
         changed: bool,
+    },
+    /// A file of a damaged pack for which nothing more will come.
+    Incomplete {
+        /// The entry.
+        id: u64,
+        /// Its size in bytes, where it is known.
+        size: Option<u64>,
+        /// The bytes that did not come, in order; of a file of unknown size only what lies before the last byte that came.
+        missing: Vec<Range<u64>>,
     },
     /// The entry was given up while it was packed; what came of it does not count.
     Abandoned {

@@ -20,7 +20,7 @@ pub use dag::extract_dag;
 pub(super) use dag::{Names, fault};
 pub use random::extract_reader;
 pub use selection::Selection;
-pub use stream::extract_stream;
+pub use stream::{extract_events, extract_stream};
 
 use crate::error::{Error, ErrorKind};
 use crate::fs::restore::{RestoreEvent, RestoreObserver, RestoreOptions};
@@ -33,12 +33,13 @@ pub struct ExtractOptions {
     threads: usize,
     budget: Option<usize>,
     cancel: Option<Arc<AtomicBool>>,
+    partial: bool,
 }
 
 impl Default for ExtractOptions {
     fn default() -> Self {
         let (restore, threads) = (RestoreOptions::default(), default_threads());
-        Self { restore, threads, budget: None, cancel: None }
+        Self { restore, threads, budget: None, cancel: None, partial: false }
     }
 }
 
@@ -69,6 +70,13 @@ impl ExtractOptions {
     #[must_use]
     pub fn cancel(mut self, flag: Arc<AtomicBool>) -> Self {
         self.cancel = Some(flag);
+        self
+    }
+
+    /// Keeps what came of files that are not complete, with `.partial` behind their names. Only [`extract_events`] has such files.
+    #[must_use]
+    pub fn keep_partial(mut self, keep: bool) -> Self {
+        self.partial = keep;
         self
     }
 

@@ -1,6 +1,7 @@
 //! A long file under construction, written and hashed by several threads.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 use sha2::{Digest, Sha256};
@@ -23,8 +24,13 @@ struct State {
     hasher: Option<Sha256>,
     /// Bytes hashed so far.
     next: u64,
-    /// Pieces that came before their turn. They are in flight anyway, so the budget covers them.
+    /// Pieces that came before their turn, and their bytes.
     early: BTreeMap<u64, Arc<Vec<u8>>>,
+    early_bytes: usize,
+    /// Something does not come in its turn: the file is hashed as a whole at its end.
+    is_late: bool,
+    /// Nothing has been written.
+    is_empty: bool,
     /// Pieces announced and not yet done with.
     due: usize,
     failed: Option<RestoreError>,
@@ -32,8 +38,16 @@ struct State {
 
 impl Output {
     pub(super) fn new(file: NewFile, metadata: Metadata) -> Self {
-        let (hasher, next, early) = (Some(Sha256::new()), 0, BTreeMap::new());
-        let state = State { hasher, next, early, due: 0, failed: None };
+        let state = State {
+            hasher: Some(Sha256::new()),
+            next: 0,
+            early: BTreeMap::new(),
+            early_bytes: 0,
+            is_late: false,
+            is_empty: true,
+            due: 0,
+            failed: None,
+        };
         Self { file: RwLock::new(file), metadata, state: Mutex::new(state), idle: Condvar::new() }
     }
 
@@ -57,14 +71,15 @@ impl Output {
         sha256: &[u8; 32],
         told: &mut RestoreObserver,
     ) -> bool {
-        let mut state = self.state();
-        while state.due > 0 {
-            state = self.idle.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+        let mut state = self.wait();
         let failed = state.failed.take();
-        let (hashed, digest) = (state.next, state.hasher.take().map(Sha256::finalize));
+        let (mut hashed, is_late) = (state.next, state.is_late);
+        let mut digest = state.hasher.take().map(Sha256::finalize);
         drop(state);
         let mut file = self.file.write().unwrap_or_else(PoisonError::into_inner);
+        if is_late && failed.is_none() {
+            (hashed, digest) = (size, hash_back(&file, size));
+        }
         let path = file.path().to_vec();
         let same = hashed == size && digest.is_some_and(|digest| digest[..] == sha256[..]);
         let error = match failed {
@@ -81,6 +96,26 @@ impl Output {
         file.unname();
         told(RestoreEvent::Problem { path, error });
         false
+    }
+
+    /// Waits for all pieces. Nothing more comes: with `keep`, what came gets a name that says so.
+    pub(super) fn give_up(
+        &self,
+        restorer: &Restorer,
+        missing: Vec<Range<u64>>,
+        keep: bool,
+        told: &mut RestoreObserver,
+    ) {
+        let state = self.wait();
+        let is_worth = keep && state.failed.is_none() && !state.is_empty;
+        drop(state);
+        let mut file = self.file.write().unwrap_or_else(PoisonError::into_inner);
+        let kept = is_worth && restorer.place_partial(&mut file, &self.metadata, told);
+        if !kept {
+            file.unname();
+        }
+        let (path, error) = (file.path().to_vec(), RestoreError::incomplete(missing, kept));
+        told(RestoreEvent::Problem { path, error });
     }
 
     /// Gives the file up; its content stays readable without a name.
@@ -101,6 +136,7 @@ impl Output {
             return false;
         }
         drop(file);
+        self.state().is_empty &= data.is_empty();
         self.hash(data, offset);
         true
     }
@@ -108,11 +144,21 @@ impl Output {
     /// Hashes in order: a piece that is early is left for the thread that hashes what lies before it.
     fn hash(&self, data: Arc<Vec<u8>>, offset: u64) {
         let mut state = self.state();
+        if state.is_late {
+            return;
+        }
+        state.early_bytes += data.len();
         state.early.insert(offset, data);
+        if state.early_bytes > MOST_EARLY {
+            (state.is_late, state.early_bytes) = (true, 0);
+            state.early.clear();
+            return;
+        }
         let Some(mut hasher) = state.hasher.take() else { return };
         loop {
             let next = state.next;
             let Some(data) = state.early.remove(&next) else { break };
+            state.early_bytes -= data.len();
             drop(state);
             hasher.update(data.as_slice());
             state = self.state();
@@ -123,6 +169,15 @@ impl Output {
 
     fn fail(&self, error: RestoreError) {
         self.state().failed.get_or_insert(error);
+    }
+
+    /// Waits until no piece is on its way any more.
+    fn wait(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        while state.due > 0 {
+            state = self.idle.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -167,3 +222,18 @@ impl Drop for Piece {
         self.0.idle.notify_all();
     }
 }
+
+/// SHA-256 of the first `size` bytes that were written; `None` where they cannot be read.
+fn hash_back(file: &NewFile, size: u64) -> Option<sha2::digest::Output<Sha256>> {
+    let (mut hasher, mut buffer, mut at) = (Sha256::new(), vec![0; 256 << 10], 0);
+    while at < size {
+        let step = usize::try_from(size - at).unwrap_or(usize::MAX).min(buffer.len());
+        file.read_at(&mut buffer[..step], at).ok()?;
+        hasher.update(&buffer[..step]);
+        at += step as u64;
+    }
+    Some(hasher.finalize())
+}
+
+/// Bytes of pieces that wait for their turn. While nothing is missing there are never so many.
+const MOST_EARLY: usize = 32 << 20;

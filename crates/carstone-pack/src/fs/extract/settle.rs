@@ -1,5 +1,8 @@
 //! Jobs of an extraction from a stream on their way to the pool, and what comes back.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use super::links::LeftOut;
 use super::stream::Flow;
 use super::write::{Done, Job, Leaf};
@@ -14,6 +17,20 @@ impl Flow<'_> {
         if self.cost >= JOB_BYTES || self.leaves.len() >= JOB_LEAVES {
             self.flush();
         }
+    }
+
+    /// Nothing more comes of a file.
+    pub(super) fn incomplete(&mut self, id: u64, missing: Vec<Range<u64>>) {
+        self.unended.remove(&id);
+        self.left_out.remove(&id);
+        if let Some(entry) = self.waiting.remove(&id) {
+            self.problem(&entry.path, RestoreError::incomplete(missing, false));
+        } else if let Some(output) = self.open.get(&id) {
+            let (output, keep) = (Arc::clone(output), self.partial);
+            self.flush();
+            self.push(Job::Incomplete { output, id, missing, keep }, 0);
+        }
+        self.release_links(id);
     }
 
     pub(super) fn flush(&mut self) {

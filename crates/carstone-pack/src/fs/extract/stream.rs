@@ -14,7 +14,7 @@ use super::write::{Done, Job, Leaf, Part, Source, Writer, lost};
 use super::{ExtractOptions, ExtractReport, Selection, Tally, cancelled};
 use crate::entry::{Announced, EntryKind};
 use crate::error::{Error, ErrorKind};
-use crate::fs::restore::{RestoreError, RestoreEvent, RestoreObserver, Restorer};
+use crate::fs::restore::{RestoreError, RestoreErrorKind, RestoreEvent, RestoreObserver, Restorer};
 use crate::ids::Ids;
 use crate::stream::{Event, PackStream, Use};
 
@@ -35,26 +35,62 @@ pub fn extract_stream<R: Read>(
     options: &ExtractOptions,
     observer: &mut RestoreObserver,
 ) -> Result<ExtractReport, RestoreError> {
-    let restorer = Arc::new(Restorer::new(target, options.restore.clone())?);
+    let (mut observer, mut ended) = (|event| observer(event), false);
+    let (flow, stopped) = flow(target, selection, options, &mut observer, &mut || {
+        let at = stream.position();
+        let event = stream.next()?;
+        match &event {
+            // A cut between two sections looks like an end.
+            None if !ended => return Err(Error::new(ErrorKind::NoTail, at)),
+            Some(event) => ended |= matches!(event, Event::Tail(_)),
+            None => {}
+        }
+        Ok(event)
+    })?;
+    Ok(flow.end(stopped, stream.position()))
+}
+
+/// Restores what is selected of what `next` gives, until it gives `None`: the events of a damaged pack, or of anything else that tells its entries so.
+///
+/// A file that ends in [`Event::Incomplete`] is a problem. With [`ExtractOptions::keep_partial`] what came of it is kept, at its place in the file,
+/// with `.partial` at the end of its name.
+///
+/// # Errors
+/// As [`extract_stream`].
+pub fn extract_events(
+    next: &mut dyn FnMut() -> Result<Option<Event>, Error>,
+    target: impl AsRef<Path>,
+    selection: &Selection,
+    options: &ExtractOptions,
+    observer: &mut RestoreObserver,
+) -> Result<ExtractReport, RestoreError> {
     let mut observer = |event| observer(event);
-    let mut flow = Flow::new(restorer, selection, options, Tally::new(&mut observer));
-    let mut ended = false;
+    let (flow, stopped) = flow(target, selection, options, &mut observer, next)?;
+    let at = stopped.as_ref().map_or(0, Error::offset);
+    Ok(flow.end(stopped, at))
+}
+
+/// Follows events to their end, or to what stops them.
+fn flow<'a>(
+    target: impl AsRef<Path>,
+    selection: &'a Selection,
+    options: &ExtractOptions,
+    observer: &'a mut RestoreObserver<'a>,
+    next: &mut dyn FnMut() -> Result<Option<Event>, Error>,
+) -> Result<(Flow<'a>, Option<Error>), RestoreError> {
+    let restorer = Arc::new(Restorer::new(target, options.restore.clone())?);
+    let mut flow = Flow::new(restorer, selection, options, Tally::new(observer));
     let stopped = loop {
         if options.is_cancelled() {
             break Some(cancelled());
         }
-        match stream.next() {
-            Ok(Some(event)) => {
-                ended |= matches!(event, Event::Tail(_));
-                flow.event(event);
-            }
-            Ok(None) if ended => break None,
-            // A cut between two sections looks like an end.
-            Ok(None) => break Some(Error::new(ErrorKind::NoTail, stream.position())),
+        match next() {
+            Ok(Some(event)) => flow.event(event),
+            Ok(None) => break None,
             Err(error) => break Some(error),
         }
     };
-    Ok(flow.end(stopped, stream.position()))
+    Ok((flow, stopped))
 }
 
 /// An extraction that is under way.
@@ -65,11 +101,11 @@ pub(super) struct Flow<'a> {
     pub(super) queue: Ordered<Job, Done>,
     pub(super) tally: Tally<'a>,
     /// Whole files whose leaf has not come.
-    waiting: HashMap<u64, Announced>,
+    pub(super) waiting: HashMap<u64, Announced>,
     /// Long files under construction, and those given up, whose content may still be wanted.
     pub(super) open: HashMap<u64, Arc<Output>>,
     /// Long files whose end has not come.
-    unended: HashMap<u64, Vec<u8>>,
+    pub(super) unended: HashMap<u64, Vec<u8>>,
     /// Files that are not restored: what links to them would need.
     pub(super) left_out: HashMap<u64, LeftOut>,
     left_out_leaves: usize,
@@ -85,6 +121,8 @@ pub(super) struct Flow<'a> {
     links: HashMap<u64, Vec<Announced>>,
     /// Entries of a broken pack may have the same id; only the first counts.
     ids: Ids,
+    /// Whether what came of an incomplete file is kept.
+    pub(super) partial: bool,
 }
 
 impl<'a> Flow<'a> {
@@ -118,6 +156,7 @@ impl<'a> Flow<'a> {
             copies: HashMap::new(),
             links: HashMap::new(),
             ids: Ids::default(),
+            partial: options.partial,
         }
     }
 
@@ -146,6 +185,7 @@ impl<'a> Flow<'a> {
                 }
                 self.release_links(id);
             }
+            Event::Incomplete { id, missing, .. } => self.incomplete(id, missing),
             Event::Abandoned { id } => {
                 self.unended.remove(&id);
                 self.left_out.remove(&id);
@@ -183,6 +223,11 @@ impl<'a> Flow<'a> {
             }
             EntryKind::HardLink if selected => match entry.target_id {
                 Some(id) if self.is_due(id) => self.links.entry(id).or_default().push(entry),
+                None => {
+                    let path = entry.target.unwrap_or_default().escape_ascii().to_string();
+                    let error = RestoreError::new(RestoreErrorKind::LostOriginal { path });
+                    self.problem(&entry.path, error);
+                }
                 _ => self.later(entry),
             },
             EntryKind::File if entry.is_streamed() => {
@@ -284,7 +329,7 @@ impl<'a> Flow<'a> {
         self.push(Job::Link(Box::new(link)), 0);
     }
 
-    fn release_links(&mut self, original: u64) {
+    pub(super) fn release_links(&mut self, original: u64) {
         if self.links.is_empty() {
             return;
         }

@@ -1,5 +1,6 @@
 //! What the pool does for an extraction from a stream: writes leaves where they are content, and keeps them where nothing else does.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
@@ -19,6 +20,13 @@ pub(super) enum Job {
         id: u64,
         size: u64,
         sha256: Digest,
+    },
+    /// Nothing more comes of a long file.
+    Incomplete {
+        output: Arc<Output>,
+        id: u64,
+        missing: Vec<Range<u64>>,
+        keep: bool,
     },
     /// Waits for its turn only: all that stands before it is then there.
     Link(Box<Announced>),
@@ -87,6 +95,11 @@ impl Writer {
                 if output.finish(&self.restorer, size, &sha256, told) {
                     done.restored.push(id);
                 }
+                done.ended = Some(id);
+            }
+            Job::Incomplete { output, id, missing, keep } => {
+                let events = &mut done.events;
+                output.give_up(&self.restorer, missing, keep, &mut |event| events.push(event));
                 done.ended = Some(id);
             }
             Job::Link(entry) => done.link = Some(*entry),

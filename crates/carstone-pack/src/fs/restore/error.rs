@@ -1,5 +1,6 @@
 //! Why an entry could not be restored.
 
+use std::ops::Range;
 use std::{error, fmt, io};
 
 use carstone_car::Cid;
@@ -35,6 +36,13 @@ pub enum RestoreErrorKind {
         /// Its path, escaped.
         path: String,
     },
+    /// Parts of the content are missing in a damaged pack.
+    Incomplete {
+        /// The bytes that are missing, as far as it is known how many there were.
+        missing: Vec<Range<u64>>,
+        /// What came is there, under the name with `.partial` behind it.
+        kept: bool,
+    },
     /// The entry is what a pack cannot hold.
     Unsupported(&'static str),
     /// The entry is restored, but some of its metadata is not.
@@ -60,6 +68,10 @@ impl RestoreError {
 
     pub(in crate::fs) fn system(doing: &'static str, source: impl Into<io::Error>) -> Self {
         Self::new(RestoreErrorKind::System { doing, source: source.into() })
+    }
+
+    pub(in crate::fs) fn incomplete(missing: Vec<Range<u64>>, kept: bool) -> Self {
+        Self::new(RestoreErrorKind::Incomplete { missing, kept })
     }
 
     pub(in crate::fs) fn metadata(what: &'static str, source: impl Into<io::Error>) -> Self {
@@ -105,6 +117,13 @@ impl fmt::Display for RestoreError {
             RestoreErrorKind::LostBlock(cid) => {
                 write!(f, "block {cid} is gone from where it was written before")
             }
+            RestoreErrorKind::Incomplete { missing, kept } => {
+                tell_missing(missing, f)?;
+                match kept {
+                    true => f.write_str("; the rest is kept with .partial behind its name"),
+                    false => Ok(()),
+                }
+            }
             RestoreErrorKind::LostOriginal { path } => {
                 write!(f, "the content of {path}, which it is another name of, is not there")
             }
@@ -149,5 +168,22 @@ impl From<RestoreError> for io::Error {
             _ => io::ErrorKind::InvalidData,
         };
         Self::new(kind, error)
+    }
+}
+
+/// The first few ranges, and how many more there are.
+fn tell_missing(missing: &[Range<u64>], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    const SHOWN: usize = 4;
+    if missing.is_empty() {
+        return f.write_str("its end is missing");
+    }
+    f.write_str("missing bytes ")?;
+    for (n, range) in missing.iter().take(SHOWN).enumerate() {
+        let comma = if n > 0 { ", " } else { "" };
+        write!(f, "{comma}{}–{}", range.start, range.end.saturating_sub(1))?;
+    }
+    match missing.len().saturating_sub(SHOWN) {
+        0 => Ok(()),
+        more => write!(f, " and {more} more ranges"),
     }
 }

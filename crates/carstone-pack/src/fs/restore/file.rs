@@ -79,6 +79,11 @@ impl NewFile {
         }
     }
 
+    /// Changes the path that it is to get.
+    pub(super) fn rename_place(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
+        change(&mut self.place);
+    }
+
     pub(super) fn has_mode(&self) -> bool {
         self.has_mode
     }

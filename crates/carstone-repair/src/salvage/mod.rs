@@ -1,0 +1,403 @@
+//! Puts the entries of a damaged pack together again, front to back.
+
+mod files;
+mod late;
+mod nodes;
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+
+use carstone_car::{Cid, codec};
+use carstone_layer::{FailSafeRead, Gap, PackId, Report, default_threads};
+use carstone_pack::{
+    Announced, Batch, End, EntryKind, Error, ErrorKind, Event, Ids, Record, Resume, Use,
+};
+
+use crate::leaf_digest;
+use crate::leaves::{Digest, Leaf, Leaves};
+use crate::sections::{Block, Found, Proof, Sections};
+use files::{Open, Piece};
+use nodes::{Nodes, is_node, looks_like_node};
+
+/// Settings of a [`Salvage`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SalvageOptions {
+    threads: usize,
+    budget: Option<usize>,
+}
+
+impl Default for SalvageOptions {
+    fn default() -> Self {
+        Self { threads: default_threads(), budget: None }
+    }
+}
+
+impl SalvageOptions {
+    /// Threads that hash blocks; with 0 or 1 the caller's thread does it.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Bytes of blocks read ahead. Default 8 MiB a thread, at least 16 MiB.
+    #[must_use]
+    pub fn budget(mut self, bytes: usize) -> Self {
+        self.budget = Some(bytes);
+        self
+    }
+
+    fn bytes_ahead(&self) -> usize {
+        self.budget.unwrap_or_else(|| self.threads.clamp(2, 256) * (8 << 20))
+    }
+}
+
+/// What a damaged pack tells next.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Item {
+    /// Something that is there, as [`carstone_pack::PackStream`] tells it: but a leaf may come before it is known what it is content of. Then it is
+    /// given without uses, and what it is content of later, as [`Event::Reuse`].
+    Event(Event),
+    /// Bytes of the CAR stream are missing.
+    Gap(Gap),
+    /// Bytes are there and mean nothing: a block that does not hash to its CID, a record that breaks the format.
+    Fault(Error),
+}
+
+/// Reads the CAR stream of a damaged pack, and says what each block means.
+///
+/// A block is given only if it hashes to its CID. After a gap, no leaf is taken for the next one of a file because it stands there: only for
+/// its CID, for a link, or for what a record says. Each file ends in [`Event::End`], when all of its content has been given, or in
+/// [`Event::Incomplete`].
+pub struct Salvage<R> {
+    sections: Sections<R>,
+    pack: PackId,
+    items: VecDeque<Item>,
+    leaves: Leaves,
+    nodes: Nodes,
+    /// Whole files whose leaf has not come yet.
+    awaited: HashMap<Digest, Vec<Awaited>>,
+    open: HashMap<u64, Open>,
+    /// Entries announced; entries of which nothing more is told.
+    ids: Ids,
+    done: Ids,
+    /// To whom the next leaf belongs.
+    current: Option<u64>,
+    /// Something is missing before here.
+    damaged: bool,
+    /// Nothing is missing since the last leaf.
+    unbroken: bool,
+    ended: bool,
+}
+
+/// A whole file on its leaf.
+struct Awaited {
+    id: u64,
+    size: u64,
+}
+
+impl<R: FailSafeRead> Salvage<R> {
+    /// Starts to read the CAR stream of the pack `pack` from what a fail-safe stack gives.
+    pub fn new(reader: R, pack: PackId, options: &SalvageOptions) -> Self {
+        Self {
+            damaged: reader.position() > 0,
+            sections: Sections::new(reader, options.threads, options.bytes_ahead()),
+            pack,
+            items: VecDeque::new(),
+            leaves: Leaves::new(),
+            nodes: Nodes::default(),
+            awaited: HashMap::new(),
+            open: HashMap::new(),
+            ids: Ids::default(),
+            done: Ids::default(),
+            current: None,
+            unbroken: true,
+            ended: false,
+        }
+    }
+
+    /// What comes next; `None` at the end.
+    ///
+    /// # Errors
+    /// The source fails; a record needs a newer reader.
+    #[expect(clippy::should_implement_trait, reason = "it can fail, as `Iterator::next` cannot")]
+    pub fn next(&mut self) -> Result<Option<Item>, Error> {
+        loop {
+            if let Some(item) = self.items.pop_front() {
+                return Ok(Some(item));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            match self.sections.next()? {
+                Some(Found::Block(block)) => self.block(block)?,
+                Some(Found::Gap(gap)) => {
+                    self.interrupt();
+                    self.items.push_back(Item::Gap(gap));
+                }
+                Some(Found::Fault(error)) => {
+                    self.interrupt();
+                    self.items.push_back(Item::Fault(error));
+                }
+                None => {
+                    self.ended = true;
+                    self.finish()?;
+                }
+            }
+        }
+    }
+
+    /// Blocks of content so far that nothing names, and their bytes.
+    pub fn nameless(&self) -> (u64, u64) {
+        (self.leaves.nameless_count, self.leaves.nameless_bytes)
+    }
+
+    /// Moves what the layers below have corrected so far into `report`.
+    pub fn drain_report(&mut self, report: &mut Report) {
+        self.sections.get_mut().drain_report(report);
+    }
+
+    /// From here on nothing is known by its place in the stream.
+    fn interrupt(&mut self) {
+        (self.current, self.damaged, self.unbroken) = (None, true, false);
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.items.push_back(Item::Event(event));
+    }
+
+    fn block(&mut self, Block { cid, at, data, proof }: Block) -> Result<(), Error> {
+        if proof == Proof::Broken {
+            self.interrupt();
+        }
+        if Record::is_record(&cid, &data, &self.pack) {
+            return match self.record(&data, at) {
+                Err(error) if !matches!(error.kind(), ErrorKind::Newer(_) | ErrorKind::Io(_)) => {
+                    self.interrupt();
+                    self.items.push_back(Item::Fault(error));
+                    Ok(())
+                }
+                done => done,
+            };
+        }
+        match cid.codec() {
+            codec::RAW => self.leaf(&cid, at, data, proof),
+            codec::DAG_PB if proof == Proof::Frame || is_node(&cid, &data) => {
+                if self.damaged || !self.open.is_empty() {
+                    self.nodes.keep(cid, data);
+                }
+                Ok(())
+            }
+            _ => {
+                if proof != Proof::Frame {
+                    // It may be a leaf whose codec is damaged.
+                    self.interrupt();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn record(&mut self, data: &[u8], at: u64) -> Result<(), Error> {
+        match Record::decode(data, at)? {
+            Record::Batch(batch) => self.batch(batch),
+            Record::Resume(resume) => self.resume(resume),
+            Record::End(end) => self.end(end),
+            Record::Manifest => {
+                for listed in Record::listed(data, at)? {
+                    self.listed(listed)?;
+                }
+                Ok(())
+            }
+            Record::Tail(tail) => {
+                self.tell(Event::Tail(tail));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn batch(&mut self, batch: Batch) -> Result<(), Error> {
+        self.current = None;
+        for entry in batch.entries {
+            // A repeated batch tells nothing new.
+            if !self.ids.insert(entry.id) {
+                continue;
+            }
+            match (entry.kind, entry.root) {
+                (EntryKind::File, Some(root)) => self.whole_file(entry, &root)?,
+                (EntryKind::File, None) => self.announce(entry),
+                _ => {
+                    self.done.insert(entry.id);
+                    self.tell(Event::Entry(entry));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A file of several leaves, of which some may have come already.
+    fn announce(&mut self, entry: Announced) {
+        let id = entry.id;
+        let mut open = self.open.remove(&id).unwrap_or_default();
+        (open.path, open.named) = (entry.path.clone(), true);
+        self.current = Some(id);
+        self.tell(Event::Entry(entry));
+        self.give_pieces(id, &mut open);
+        self.open.insert(id, open);
+    }
+
+    fn whole_file(&mut self, entry: Announced, root: &Cid) -> Result<(), Error> {
+        let (id, size) = (entry.id, entry.size.unwrap_or_default());
+        self.tell(Event::Entry(entry));
+        let Some(digest) = leaf_digest(root) else {
+            self.incomplete(id, Some(size), vec![0..size]);
+            return Ok(());
+        };
+        match self.find(&digest)? {
+            Some((number, len)) if len == size => {
+                self.leaves.name(number, len);
+                self.tell(Event::Reuse { id, offset: 0, cid: *root, len: Some(len) });
+                self.complete(id, size, digest, false);
+            }
+            Some(_) => self.incomplete(id, Some(size), vec![0..size]),
+            None => self.awaited.entry(digest).or_default().push(Awaited { id, size }),
+        }
+        Ok(())
+    }
+
+    fn leaf(&mut self, cid: &Cid, at: u64, data: Vec<u8>, proof: Proof) -> Result<(), Error> {
+        let Some(digest) = leaf_digest(cid) else { return Ok(()) };
+        if proof != Proof::Frame && self.is_disguised(cid, &data) {
+            self.interrupt();
+            return Ok(());
+        }
+        let len = data.len() as u64;
+        let (mut uses, mut ends) = (Vec::new(), Vec::new());
+        for Awaited { id, size } in self.awaited.remove(&digest).unwrap_or_default() {
+            match size == len {
+                true => {
+                    uses.push(Use { id, offset: 0 });
+                    ends.push(id);
+                }
+                false => self.incomplete(id, Some(size), vec![0..size]),
+            }
+        }
+        let mut is_named = !uses.is_empty();
+        if let Some(id) = self.current
+            && let Some(open) = self.open.get_mut(&id)
+        {
+            let piece = Piece { offset: open.offset, len, digest };
+            open.add(piece);
+            open.offset = piece.range().end;
+            is_named = true;
+            if open.named {
+                uses.push(Use { id, offset: piece.offset });
+            }
+        }
+        let leaf = Leaf { at, len, digest, follows: self.unbroken };
+        self.unbroken = true;
+        let noted = self.leaves.push(leaf, self.damaged && !is_named);
+        noted.map_err(|error| Error::io(error, at))?;
+        self.tell(Event::Leaf { cid: *cid, data, uses });
+        for id in ends {
+            self.complete(id, len, digest, false);
+        }
+        Ok(())
+    }
+
+    /// Whether a leaf without proof may be another block whose codec is damaged: no hash covers it.
+    fn is_disguised(&self, cid: &Cid, data: &[u8]) -> bool {
+        let as_record = Cid::new_v1(codec::DAG_CBOR, *cid.hash());
+        Record::is_record(&as_record, data, &self.pack) || looks_like_node(cid, data)
+    }
+
+    fn resume(&mut self, resume: Resume) -> Result<(), Error> {
+        let Resume { id, mut offset, references, .. } = resume;
+        self.current = None;
+        if self.done.contains(id) {
+            return Ok(());
+        }
+        let mut open = self.open.remove(&id).unwrap_or_default();
+        for leaf in references {
+            let piece =
+                leaf_digest(&leaf.cid).map(|digest| Piece { offset, len: leaf.len, digest });
+            if let Some(piece) = piece {
+                self.give(id, &mut open, piece)?;
+            }
+            offset = offset.saturating_add(leaf.len);
+        }
+        open.offset = offset;
+        self.open.insert(id, open);
+        self.current = Some(id);
+        Ok(())
+    }
+
+    fn end(&mut self, end: End) -> Result<(), Error> {
+        self.current = None;
+        let id = end.id;
+        if self.done.contains(id) {
+            return Ok(());
+        }
+        let mut open = self.open.remove(&id).unwrap_or_default();
+        let Some((root, sha256)) = end.proof else {
+            self.done.insert(id);
+            if open.named {
+                self.tell(Event::Abandoned { id });
+            }
+            return Ok(());
+        };
+        if open.path.is_empty() {
+            open.path = end.path;
+        }
+        let (root, sha256) = (Some(root), Some(sha256));
+        open.end = Some(files::End { size: end.size, root, sha256, changed: end.changed });
+        self.settle(id, open, false)
+    }
+
+    /// A leaf that came earlier is content of a file, if it is there.
+    fn give(&mut self, id: u64, open: &mut Open, piece: Piece) -> Result<(), Error> {
+        if open.received.contains(&piece.range()) {
+            return Ok(());
+        }
+        let Some((number, len)) = self.find(&piece.digest)? else { return Ok(()) };
+        if len != piece.len {
+            return Ok(());
+        }
+        self.leaves.name(number, len);
+        open.add(piece);
+        if open.named {
+            self.reuse(id, piece);
+        }
+        Ok(())
+    }
+
+    /// Gives what came of a file before it was announced.
+    fn give_pieces(&mut self, id: u64, open: &mut Open) {
+        for piece in std::mem::take(&mut open.pieces) {
+            self.reuse(id, piece);
+        }
+    }
+
+    fn reuse(&mut self, id: u64, Piece { offset, len, digest }: Piece) {
+        if let Some(cid) = crate::leaf_cid(&digest) {
+            self.tell(Event::Reuse { id, offset, cid, len: Some(len) });
+        }
+    }
+
+    fn complete(&mut self, id: u64, size: u64, sha256: Digest, changed: bool) {
+        self.done.insert(id);
+        self.tell(Event::End { id, size, sha256, changed });
+    }
+
+    fn incomplete(&mut self, id: u64, size: Option<u64>, missing: Vec<Range<u64>>) {
+        self.done.insert(id);
+        self.tell(Event::Incomplete { id, size, missing });
+    }
+
+    fn find(&self, digest: &Digest) -> Result<Option<(u64, u64)>, Error> {
+        self.leaves.find(digest).map_err(|error| Error::io(error, 0))
+    }
+}
