@@ -16,6 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("carstone-car", &[]),
     ("carstone-unixfs", &["carstone-car"]),
     ("carstone-pack", &["carstone-layer", "carstone-car", "carstone-unixfs"]),
+    ("carstone-repair", &["carstone-layer", "carstone-car", "carstone-unixfs", "carstone-pack"]),
     (
         "carstone",
         &[
@@ -28,6 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "carstone-car",
             "carstone-unixfs",
             "carstone-pack",
+            "carstone-repair",
         ],
     ),
     ("carstone-cli", &["carstone"]),

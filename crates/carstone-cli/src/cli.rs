@@ -133,6 +133,9 @@ pub(crate) struct ExtractArgs {
     /// What to do with files that exist.
     #[arg(long, value_name = "WHEN", default_value = "never")]
     pub overwrite: OverwriteArg,
+    /// Keep what is left of files that are damaged, as NAME.partial. Without it only whole files are restored.
+    #[arg(long)]
+    pub salvage: bool,
     /// Leave out the first N components of each path; what has no more is left out.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub strip_components: usize,

@@ -8,24 +8,22 @@ use std::io::{self, Seek, SeekFrom};
 
 use anyhow::{Context, anyhow};
 use carstone::layer::{Cause, Gap, LayerId, default_threads};
-use carstone::pack::{PackReader, PackStream, StreamOptions};
+use carstone::pack::PackReader;
 use carstone::raw::{self, Container};
-use carstone::stack::{self, ErrorKind, Format, OpenOptions, Opened, SharedSource, Streamed};
+use carstone::stack::{self, ErrorKind, Format, OpenOptions, Opened, SharedSource};
 
 pub(crate) use car::PlainCar;
 
+use crate::front::Front;
 use crate::keys::Keys;
 use crate::source::{Bytes, Source, Watched};
-
-/// A pack that is read front to back.
-pub(crate) type Stream = PackStream<Streamed<'static>>;
 
 /// What is to be read.
 pub(crate) enum Input {
     /// A sound pack, at random.
     Pack(Box<Pack>),
-    /// A pack from a pipe, or one that lacks its end: `fault` says why it is read front to back.
-    Stream(Box<Stream>, Option<stack::Error>),
+    /// A pack from a pipe, or one that is damaged where it is opened: the error says why it is read front to back.
+    Front(Box<Front>, Option<stack::Error>),
     /// A plain CAR.
     Car(Box<PlainCar>),
 }
@@ -62,12 +60,28 @@ impl Input {
                 return Self::open(spooled, keys, threads);
             }
             (_, Bytes::File(file)) => open_file(file, keys, threads),
-            (_, Bytes::Pipe(pipe)) => stack::stream(pipe, keys.source(), &options(threads))
+            (_, Bytes::Pipe(pipe)) => stack::salvage(pipe, keys.source(), &options(threads))
                 .map_err(explained)
-                .and_then(|streamed| stream(streamed, threads))
-                .map(|stream| Self::Stream(Box::new(stream), None)),
+                .map(|salvaged| Self::Front(Box::new(Front::new(salvaged)), None)),
         };
         input.with_context(|| name)
+    }
+}
+
+impl Input {
+    /// Opens a source to read all that is left of it, front to back.
+    pub(crate) fn salvage(
+        source: Source,
+        keys: &Keys,
+        threads: Option<usize>,
+    ) -> anyhow::Result<Self> {
+        match (source.format, &source.bytes) {
+            (Format::Pack, Bytes::File(file)) => {
+                let front = restart(file, keys, threads).with_context(|| source.name)?;
+                Ok(Self::Front(Box::new(front), None))
+            }
+            _ => Self::open(source, keys, threads),
+        }
     }
 }
 
@@ -83,12 +97,11 @@ pub(crate) fn open_strict(
 }
 
 /// Starts to read a file front to back.
-pub(crate) fn restart(file: &File, keys: &Keys, threads: Option<usize>) -> anyhow::Result<Stream> {
+pub(crate) fn restart(file: &File, keys: &Keys, threads: Option<usize>) -> anyhow::Result<Front> {
     let mut file = file.try_clone().context("cannot open it again")?;
     file.seek(SeekFrom::Start(0)).context("cannot go back to byte 0")?;
-    let streamed =
-        stack::stream(Watched(file), keys.source(), &options(threads)).map_err(explained)?;
-    stream(streamed, threads)
+    let salvaged = stack::salvage(Watched(file), keys.source(), &options(threads));
+    salvaged.map(Front::new).map_err(explained)
 }
 
 fn open_file(file: File, keys: &Keys, threads: Option<usize>) -> anyhow::Result<Input> {
@@ -96,17 +109,11 @@ fn open_file(file: File, keys: &Keys, threads: Option<usize>) -> anyhow::Result<
     match open_strict(file, keys, threads) {
         Ok(pack) => Ok(Input::Pack(Box::new(pack))),
         Err(error) if is_damage(&error) => {
-            let stream = restart(&again, keys, threads)?;
-            Ok(Input::Stream(Box::new(stream), Some(error)))
+            let front = restart(&again, keys, threads)?;
+            Ok(Input::Front(Box::new(front), Some(error)))
         }
         Err(error) => Err(explained(error)),
     }
-}
-
-fn stream(streamed: Streamed<'static>, threads: Option<usize>) -> anyhow::Result<Stream> {
-    let pack = streamed.pack_id();
-    let options = StreamOptions::default().threads(threads.unwrap_or_else(default_threads));
-    PackStream::with_options(streamed, pack, options).map_err(|error| anyhow!("{}", chain(&error)))
 }
 
 /// Whether the fault lies in what only random access needs, so that reading front to back may still give something.
@@ -198,7 +205,7 @@ fn gap_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Gap> {
 }
 
 /// Where the pack is damaged, in bytes of the file where that can be told.
-fn damage(mut gap: &Gap) -> String {
+pub(crate) fn damage(mut gap: &Gap) -> String {
     while let Cause::Below(below) = &gap.cause {
         gap = below;
     }

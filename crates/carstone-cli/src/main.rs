@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod dag;
 mod exit;
+mod front;
 mod input;
 mod keys;
 mod names;

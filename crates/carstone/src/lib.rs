@@ -60,6 +60,8 @@ pub use carstone_pack as pack;
 pub use carstone_position as position;
 #[cfg(feature = "raw")]
 pub use carstone_raw as raw;
+#[cfg(feature = "repair")]
+pub use carstone_repair as repair;
 #[cfg(feature = "unixfs")]
 pub use carstone_unixfs as unixfs;
 

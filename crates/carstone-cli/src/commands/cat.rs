@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 
@@ -41,10 +42,10 @@ pub(crate) fn run(args: CatArgs, output: &mut Output) -> anyhow::Result<Exit> {
             from_car(&car, path, range, output).with_context(|| name.clone())?;
             car.tell_faults(&name, output)?;
         }
-        Input::Stream(stream, fault) => {
-            drop(stream);
-            let found = from_front(&again, &keys, path).with_context(|| name.clone())?;
-            send(found.content, found.size, range, Some(found.sha256), path, output)?;
+        Input::Front(front, fault) => {
+            drop(front);
+            let found = from_front(&again, &keys, path, output).with_context(|| name.clone())?;
+            send(found.content, found.size, range, found.sha256, path, output)?;
             if let Some(fault) = fault {
                 output.problem(name.as_bytes(), &chain(&fault))?;
             }
@@ -98,11 +99,13 @@ fn from_car(
 struct Found {
     content: File,
     size: u64,
-    sha256: [u8; 32],
+    /// `None` where only its beginning is left.
+    sha256: Option<[u8; 32]>,
 }
 
-/// Reads the pack once to learn of which leaves the file is made, and once to collect them.
-fn from_front(file: &File, keys: &Keys, path: &[u8]) -> anyhow::Result<Found> {
+/// Reads the pack once to learn of which leaves the file is made, and once to collect them. Of a file with holes, what stands before the
+/// first is given.
+fn from_front(file: &File, keys: &Keys, path: &[u8], output: &mut Output) -> anyhow::Result<Found> {
     let mut path = path.to_vec();
     let plan = loop {
         match plan(file, keys, &path)? {
@@ -110,11 +113,14 @@ fn from_front(file: &File, keys: &Keys, path: &[u8]) -> anyhow::Result<Found> {
             Planned::Link(original) => path = original,
         }
     };
+    if !plan.missing.is_empty() || plan.sha256.is_none() {
+        output.problem(&path, &"parts of it are missing; what stands before them is given")?;
+    }
     let content = tempfile::tempfile().context("cannot make a temporary file")?;
-    let mut stream = restart(file, keys, None)?;
+    let mut front = restart(file, keys, None)?;
     let mut missing = plan.places.len();
     while missing > 0 {
-        match stream.next().map_err(|error| anyhow!("{}", chain(&error)))? {
+        match front.next(&mut |_| {}).map_err(|error| anyhow!("{}", chain(&error)))? {
             Some(Event::Leaf { cid, data, .. }) => {
                 for offset in plan.places.get(&cid).into_iter().flatten() {
                     content.write_all_at(&data, *offset).context("cannot keep the file's parts")?;
@@ -125,7 +131,8 @@ fn from_front(file: &File, keys: &Keys, path: &[u8]) -> anyhow::Result<Found> {
             None => bail!("{}: parts of it are not in the pack", escaped(&path)),
         }
     }
-    Ok(Found { content, size: plan.size, sha256: plan.sha256 })
+    let size = plan.missing.first().map_or(plan.size, |hole| hole.start);
+    Ok(Found { content, size, sha256: plan.sha256 })
 }
 
 enum Planned {
@@ -138,24 +145,25 @@ struct Plan {
     /// File offsets at which each leaf is content.
     places: HashMap<Cid, Vec<u64>>,
     size: u64,
-    sha256: [u8; 32],
+    missing: Vec<Range<u64>>,
+    sha256: Option<[u8; 32]>,
 }
 
 fn plan(file: &File, keys: &Keys, path: &[u8]) -> anyhow::Result<Planned> {
-    let mut stream = restart(file, keys, None)?;
+    let mut front = restart(file, keys, None)?;
     let mut wanted = None;
     let mut places: HashMap<Cid, Vec<u64>> = HashMap::new();
+    let (mut end, mut damage) = (0, None);
     loop {
-        let event = match stream.next() {
-            Ok(Some(event)) => event,
-            Ok(None) => return Err(no_entry(path)),
-            Err(error) => {
-                let what = match wanted {
-                    Some(_) => "its end is missing",
-                    None => "not found before the damage",
-                };
-                return Err(anyhow!("{}: {what}: {}", escaped(path), chain(&error)));
-            }
+        let event = front.next(&mut |what| {
+            damage.get_or_insert_with(|| what.to_owned());
+        });
+        let event = event.map_err(|error| anyhow!("{}: {}", escaped(path), chain(&error)))?;
+        let Some(event) = event else {
+            return Err(match damage {
+                Some(what) => anyhow!("{}: no such entry in what is left: {what}", escaped(path)),
+                None => no_entry(path),
+            });
         };
         match event {
             Event::Entry(entry) if entry.path == path => {
@@ -165,17 +173,24 @@ fn plan(file: &File, keys: &Keys, path: &[u8]) -> anyhow::Result<Planned> {
                 check_kind(entry.kind, path, entry.target.as_deref())?;
                 wanted = Some(entry.id);
             }
-            Event::Leaf { cid, uses, .. } => {
+            Event::Leaf { cid, uses, data } => {
                 for place in uses.iter().filter(|place| Some(place.id) == wanted) {
                     places.entry(cid).or_default().push(place.offset);
+                    end = end.max(place.offset.saturating_add(data.len() as u64));
                 }
             }
-            Event::Reuse { id, offset, cid, .. } if Some(id) == wanted => {
+            Event::Reuse { id, offset, cid, len } if Some(id) == wanted => {
                 places.entry(cid).or_default().push(offset);
+                end = end.max(offset.saturating_add(len.unwrap_or(0)));
             }
             Event::Abandoned { id } if Some(id) == wanted => return Err(no_entry(path)),
             Event::End { id, size, sha256, .. } if Some(id) == wanted => {
-                return Ok(Planned::File(Plan { places, size, sha256 }));
+                let (missing, sha256) = (Vec::new(), Some(sha256));
+                return Ok(Planned::File(Plan { places, size, missing, sha256 }));
+            }
+            Event::Incomplete { id, size, missing } if Some(id) == wanted => {
+                let size = size.unwrap_or(end);
+                return Ok(Planned::File(Plan { places, size, missing, sha256: None }));
             }
             _ => {}
         }

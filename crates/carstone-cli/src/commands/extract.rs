@@ -1,11 +1,13 @@
 //! `carstone extract`: restores files from a pack.
 
+use std::cell::RefCell;
+
 use anyhow::Context;
 use carstone::layer::default_threads;
 use carstone::pack::ErrorKind;
 use carstone::pack::fs::{
     ExtractOptions, ExtractReport, Overwrite, RestoreError, RestoreErrorKind, RestoreEvent,
-    RestoreOptions, Selection, Skip, extract_dag, extract_reader, extract_stream,
+    RestoreOptions, Selection, Skip, extract_dag, extract_events, extract_reader,
 };
 use serde_json::Map;
 
@@ -37,30 +39,41 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
         .same_owner(args.same_owner);
     let options = ExtractOptions::default()
         .restore(restore)
+        .keep_partial(args.salvage)
         .cancel(signals::flag())
         .threads(args.threads.unwrap_or_else(default_threads));
-    let input = Input::open(source, &keys, args.threads)?;
+    let input = match args.salvage {
+        true => Input::salvage(source, &keys, args.threads)?,
+        false => Input::open(source, &keys, args.threads)?,
+    };
     let total = match &input {
         Input::Pack(pack) if selection.is_all() => Some(pack.reader.tail().size),
         _ => None,
     };
-    let mut teller = Teller {
+    let teller = RefCell::new(Teller {
         progress: Progress::new(output, "extracting", total),
         output,
         failed: None,
         done: Totals::default(),
-    };
+    });
     let target = &args.directory;
     let place = || target.display().to_string();
-    let mut told = |event| teller.tell(event);
+    let mut told = |event| teller.borrow_mut().tell(event);
+    let mut damaged = false;
     let report = match input {
         Input::Pack(pack) => extract_reader(&pack.reader, target, &selection, &options, &mut told)
             .with_context(place)?,
-        Input::Stream(stream, fault) => {
-            let report = extract_stream(*stream, target, &selection, &options, &mut told)
+        Input::Front(mut front, fault) => {
+            let mut next = || {
+                front.next(&mut |what| {
+                    damaged = true;
+                    teller.borrow_mut().damage(&name, what);
+                })
+            };
+            let report = extract_events(&mut next, target, &selection, &options, &mut told)
                 .with_context(place)?;
-            if let Some(fault) = fault.filter(|_| report.stopped.is_none()) {
-                teller.output.problem(name.as_bytes(), &chain(&fault))?;
+            if let Some(fault) = fault.filter(|_| !damaged && report.stopped.is_none()) {
+                teller.borrow_mut().output.problem(name.as_bytes(), &chain(&fault))?;
             }
             report
         }
@@ -68,11 +81,11 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
             let report =
                 extract_dag(&*car, car.roots(), None, target, &selection, &options, &mut told)
                     .with_context(place)?;
-            car.tell_faults(&name, teller.output)?;
+            car.tell_faults(&name, teller.borrow_mut().output)?;
             report
         }
     };
-    teller.finish(&name, &report, &selection)
+    teller.into_inner().finish(&name, &report, damaged, &selection)
 }
 
 #[derive(Default)]
@@ -96,6 +109,14 @@ impl Teller<'_> {
             return;
         }
         if let Err(error) = self.try_tell(event) {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    /// Something of the pack is damaged.
+    fn damage(&mut self, name: &str, what: &str) {
+        let Self { output, progress, .. } = self;
+        if let Err(error) = progress.suspend(|| output.problem(name.as_bytes(), &what)) {
             self.failed.get_or_insert(error);
         }
     }
@@ -147,6 +168,7 @@ impl Teller<'_> {
         self,
         name: &str,
         report: &ExtractReport,
+        damaged: bool,
         selection: &Selection,
     ) -> anyhow::Result<Exit> {
         let Self { output, progress, failed, done } = self;
@@ -170,9 +192,9 @@ impl Teller<'_> {
         } else {
             output.note(&format!("{} entries, {}", done.entries, human(done.bytes)));
         }
-        // A stream that gave nothing at all could not be extracted.
-        match (&report.stopped, done.entries) {
-            (Some(_), 0) => Ok(Exit::Failed),
+        // A pack that gave nothing at all could not be extracted.
+        match done.entries {
+            0 if damaged || report.stopped.is_some() => Ok(Exit::Failed),
             _ => Ok(exit),
         }
     }

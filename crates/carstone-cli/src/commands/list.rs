@@ -1,6 +1,6 @@
 //! `carstone list`: what a pack holds.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
@@ -11,7 +11,8 @@ use carstone::pack::{Announced, EntryKind, Event, Listed};
 use crate::cli::ListArgs;
 use crate::dag;
 use crate::exit::Exit;
-use crate::input::{Input, Pack, PlainCar, Stream, chain};
+use crate::front::Front;
+use crate::input::{Input, Pack, PlainCar, chain};
 use crate::keys::Keys;
 use crate::output::Output;
 use crate::rows::{Row, Style};
@@ -31,9 +32,9 @@ pub(crate) fn run(args: ListArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let printer = Printer { style, digests: args.long || output.is_json(), selection: &selection };
     match Input::open(source, &keys, args.threads)? {
         Input::Pack(pack) => printer.pack(&pack, output).with_context(|| name)?,
-        Input::Stream(stream, fault) => {
-            let stopped = printer.stream(*stream, &name, output)?;
-            if let Some(fault) = fault.filter(|_| !stopped) {
+        Input::Front(front, fault) => {
+            let told = printer.front(*front, &name, output).with_context(|| name.clone())?;
+            if let Some(fault) = fault.filter(|_| !told) {
                 output.problem(name.as_bytes(), &chain(&fault))?;
             }
         }
@@ -89,26 +90,28 @@ impl Printer<'_> {
     }
 
     /// Entries as they come. A row is shown when its content has come, in the order of announcement.
-    /// Gives whether damage stopped it.
-    fn stream(&self, mut stream: Stream, name: &str, output: &mut Output) -> anyhow::Result<bool> {
-        let mut waiting = Waiting::default();
+    /// Gives whether anything was damaged.
+    fn front(&self, mut front: Front, name: &str, output: &mut Output) -> anyhow::Result<bool> {
+        let (mut waiting, mut heard) = (Waiting::default(), Vec::new());
+        let mut told = false;
         loop {
-            match stream.next() {
-                Ok(Some(Event::Entry(entry))) => waiting.announce(&entry, self.selection),
-                Ok(Some(Event::End { id, size, sha256, .. })) => waiting.end(id, size, sha256),
-                Ok(Some(Event::Abandoned { id })) => waiting.abandon(id),
-                Ok(Some(_)) => {}
-                Ok(None) => break,
-                Err(error) => {
-                    waiting.print(true, self.style, output)?;
-                    output.problem(name.as_bytes(), &chain(&error))?;
-                    return Ok(true);
-                }
+            let event = front.next(&mut |what| heard.push(what.to_owned()))?;
+            for what in heard.drain(..) {
+                told = true;
+                output.problem(name.as_bytes(), &what)?;
+            }
+            match event {
+                Some(Event::Entry(entry)) => waiting.announce(&entry, self.selection),
+                Some(Event::End { id, size, sha256, .. }) => waiting.end(id, size, sha256),
+                Some(Event::Incomplete { id, size, .. }) => waiting.give_up(id, size),
+                Some(Event::Abandoned { id }) => waiting.abandon(id),
+                Some(_) => {}
+                None => break,
             }
             waiting.print(false, self.style, output)?;
         }
         waiting.print(true, self.style, output)?;
-        Ok(false)
+        Ok(told)
     }
 
     fn car(&self, car: &PlainCar, name: &str, output: &mut Output) -> anyhow::Result<()> {
@@ -150,6 +153,8 @@ struct Waiting {
     first: usize,
     /// Files whose content is still to come.
     open: HashMap<u64, usize>,
+    /// Numbers of rows that will not be complete.
+    lost: HashSet<usize>,
 }
 
 impl Waiting {
@@ -181,6 +186,17 @@ impl Waiting {
         }
     }
 
+    /// Nothing more comes of a file.
+    fn give_up(&mut self, id: u64, size: Option<u64>) {
+        if let Some(number) = self.open.remove(&id)
+            && let Some(n) = number.checked_sub(self.first)
+            && let Some(Some(row)) = self.rows.get_mut(n)
+        {
+            row.size = size.or(row.size);
+            self.lost.insert(number);
+        }
+    }
+
     fn abandon(&mut self, id: u64) {
         if let Some(row) = self.take(id) {
             *row = None;
@@ -195,7 +211,8 @@ impl Waiting {
     /// Shows the rows at the front that are complete, or all of them.
     fn print(&mut self, all: bool, style: Style, output: &mut Output) -> anyhow::Result<()> {
         while let Some(row) = self.rows.front() {
-            if !all && row.as_ref().is_some_and(|row| !row.complete) {
+            let is_lost = self.lost.remove(&self.first);
+            if !all && !is_lost && row.as_ref().is_some_and(|row| !row.complete) {
                 break;
             }
             if let Some(row) = row {

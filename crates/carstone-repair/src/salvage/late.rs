@@ -2,10 +2,10 @@
 
 use carstone_car::verify;
 use carstone_layer::FailSafeRead;
-use carstone_pack::{Announced, EntryKind, Error, Event, Listed, Metadata, Use};
+use carstone_pack::{Announced, EntryKind, Error, ErrorKind, Event, Listed, Metadata, Use};
 
 use super::files::{End, Open, Piece};
-use super::{Awaited, Salvage};
+use super::{Awaited, Item, Salvage};
 use crate::leaf_cid;
 
 impl<R: FailSafeRead> Salvage<R> {
@@ -116,6 +116,10 @@ impl<R: FailSafeRead> Salvage<R> {
 
     /// Nothing more comes: tells of everything that is not complete.
     pub(super) fn finish(&mut self) -> Result<(), Error> {
+        if !self.has_tail && !self.damaged {
+            let end = self.sections.position();
+            self.items.push_back(Item::Fault(Error::new(ErrorKind::NoTail, end)));
+        }
         let mut open: Vec<_> = self.open.drain().collect();
         open.sort_unstable_by_key(|(id, _)| *id);
         for (id, mut file) in open {

@@ -89,6 +89,10 @@ pub struct Salvage<R> {
     damaged: bool,
     /// Nothing is missing since the last leaf.
     unbroken: bool,
+    /// Entries announced and not abandoned, and blocks of content: the tail record counts them too.
+    entries: u64,
+    blocks: u64,
+    has_tail: bool,
     ended: bool,
 }
 
@@ -114,6 +118,9 @@ impl<R: FailSafeRead> Salvage<R> {
             done: Ids::default(),
             current: None,
             unbroken: true,
+            entries: 0,
+            blocks: 0,
+            has_tail: false,
             ended: false,
         }
     }
@@ -182,6 +189,7 @@ impl<R: FailSafeRead> Salvage<R> {
                 done => done,
             };
         }
+        self.blocks += 1;
         match cid.codec() {
             codec::RAW => self.leaf(&cid, at, data, proof),
             codec::DAG_PB if proof == Proof::Frame || is_node(&cid, &data) => {
@@ -212,8 +220,14 @@ impl<R: FailSafeRead> Salvage<R> {
                 Ok(())
             }
             Record::Tail(tail) => {
+                self.has_tail = true;
+                // The codec of a section is covered by no hash: a record that lost it would be missing without a trace.
+                let counted = (tail.entries, tail.blocks) == (self.entries, self.blocks);
                 self.tell(Event::Tail(tail));
-                Ok(())
+                match counted || self.damaged {
+                    true => Ok(()),
+                    false => Err(Error::new(ErrorKind::BadRecord(MISCOUNTED), at)),
+                }
             }
             _ => Ok(()),
         }
@@ -226,6 +240,7 @@ impl<R: FailSafeRead> Salvage<R> {
             if !self.ids.insert(entry.id) {
                 continue;
             }
+            self.entries += 1;
             match (entry.kind, entry.root) {
                 (EntryKind::File, Some(root)) => self.whole_file(entry, &root)?,
                 (EntryKind::File, None) => self.announce(entry),
@@ -344,6 +359,7 @@ impl<R: FailSafeRead> Salvage<R> {
         let mut open = self.open.remove(&id).unwrap_or_default();
         let Some((root, sha256)) = end.proof else {
             self.done.insert(id);
+            self.entries = self.entries.saturating_sub(1);
             if open.named {
                 self.tell(Event::Abandoned { id });
             }
@@ -401,3 +417,5 @@ impl<R: FailSafeRead> Salvage<R> {
         self.leaves.find(digest).map_err(|error| Error::io(error, 0))
     }
 }
+
+const MISCOUNTED: &str = "the pack has not as many entries and blocks as its tail record says";

@@ -84,6 +84,11 @@ impl<R: FailSafeRead> Sections<R> {
         }
     }
 
+    /// Where the stream stands, for errors.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
     /// What is read from.
     pub(crate) fn get_mut(&mut self) -> &mut R {
         self.cutter.get_mut()

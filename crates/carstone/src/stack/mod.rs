@@ -2,13 +2,15 @@
 //!
 //! The order is fixed: raw, encryption, compression, position, from the stored bytes inward. [`write()`] makes a pipe for
 //! `PackWriter`, [`open`] a source for `PackReader`, [`stream`] a forward reader for `PackStream`, and [`fail_safe`] a reader that goes on behind
-//! damage.
+//! damage; [`salvage`] puts the entries of a damaged pack together.
 
 mod budget;
 mod detect;
 mod error;
 mod keys;
 mod open;
+#[cfg(feature = "repair")]
+mod salvage;
 mod stream;
 mod verify;
 mod write;
@@ -17,6 +19,8 @@ pub use detect::{Format, detect};
 pub use error::{Error, ErrorKind};
 pub use keys::{Protection, envelope_keys};
 pub use open::{OpenOptions, Opened, SharedSource, Stored, inspect, open};
+#[cfg(feature = "repair")]
+pub use salvage::{Salvaged, salvage};
 pub use stream::{FailSafe, Streamed, fail_safe, stream};
 pub use verify::{LayerCheck, StackCheck, verify};
 pub use write::{StackWriter, WriteOptions, write};

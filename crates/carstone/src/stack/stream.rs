@@ -36,7 +36,9 @@ pub fn fail_safe<'a, R: Read + Send + 'a>(
     layers(container, raw, keys, options)
 }
 
-fn bottom<'a, R: Read + Send + 'a>(source: R) -> Result<(Container, BoxFailSafe<'a>), Error> {
+pub(super) fn bottom<'a, R: Read + Send + 'a>(
+    source: R,
+) -> Result<(Container, BoxFailSafe<'a>), Error> {
     let raw = RawFailSafe::new(source)?;
     match raw.container() {
         Some(container) => Ok((container.clone(), Box::new(raw))),
@@ -44,7 +46,7 @@ fn bottom<'a, R: Read + Send + 'a>(source: R) -> Result<(Container, BoxFailSafe<
     }
 }
 
-fn layers<'a>(
+pub(super) fn layers<'a>(
     container: Container,
     mut reader: BoxFailSafe<'a>,
     keys: impl KeySource,
@@ -105,7 +107,7 @@ pub fn stream<'a, R: Read + Send + 'a>(
         Ok(key)
     };
     let (container, raw) = bottom(source)?;
-    let raw = Shared(Arc::new(Mutex::new(Bottom { reader: raw, gap: None })));
+    let raw = Shared::new(raw);
     let FailSafe { container, reader } = layers(container, Box::new(raw.clone()), keys, options)?;
     match has_key {
         true => Ok(Streamed { container, reader, raw, ended: false, stopped: None }),
@@ -142,9 +144,9 @@ impl Read for Streamed<'_> {
     }
 }
 
-/// The bottom of the stack, which [`Streamed`] reads to its end when all layers have what they need.
+/// The bottom of a stack, which is read to its end when all layers have what they need.
 #[derive(Clone)]
-struct Shared<'a>(Arc<Mutex<Bottom<'a>>>);
+pub(super) struct Shared<'a>(Arc<Mutex<Bottom<'a>>>);
 
 struct Bottom<'a> {
     reader: BoxFailSafe<'a>,
@@ -163,12 +165,16 @@ impl Bottom<'_> {
 }
 
 impl<'a> Shared<'a> {
+    pub(super) fn new(reader: BoxFailSafe<'a>) -> Self {
+        Self(Arc::new(Mutex::new(Bottom { reader, gap: None })))
+    }
+
     fn get(&self) -> MutexGuard<'_, Bottom<'a>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads on to the end, or to what is missing before it.
-    fn pass_over(&self) -> io::Result<Option<Gap>> {
+    pub(super) fn pass_over(&self) -> io::Result<Option<Gap>> {
         let mut raw = self.get();
         io::copy(&mut raw.reader, &mut io::sink())?;
         raw.next_gap()?;

@@ -1,0 +1,33 @@
+//! A pack that is read front to back, past whatever is damaged.
+
+use carstone::pack::{Error, Event};
+use carstone::repair::Item;
+use carstone::stack::Salvaged;
+
+use crate::input::{chain, damage};
+
+/// What stands in a pack, in the order of its stream.
+pub(crate) struct Front(Salvaged<'static>);
+
+impl Front {
+    pub(crate) fn new(salvaged: Salvaged<'static>) -> Self {
+        Self(salvaged)
+    }
+
+    /// What comes next. `heard` hears what is damaged before it.
+    ///
+    /// # Errors
+    /// The source cannot be read, or needs a newer program.
+    pub(crate) fn next(&mut self, heard: &mut dyn FnMut(&str)) -> Result<Option<Event>, Error> {
+        while let Some(item) = self.0.next()? {
+            match item {
+                Item::Event(event) => return Ok(Some(event)),
+                Item::Gap(gap) => heard(&damage(&gap)),
+                Item::Fault(error) => heard(&chain(&error)),
+                // Later versions may tell more.
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,89 @@
+//! The stack that reads all that a damaged pack still holds.
+
+use std::io::{self, Read};
+
+use carstone_encrypt::KeySource;
+use carstone_layer::{BoxFailSafe, Cause, FailSafeRead, Gap, LayerId, Report};
+use carstone_repair::{Salvage, SalvageOptions};
+
+use super::error::{Error, ErrorKind};
+use super::open::OpenOptions;
+use super::stream::{FailSafe, Shared, bottom, layers};
+
+/// A pack of any layers, of which parts may be damaged.
+pub type Salvaged<'a> = Salvage<BoxFailSafe<'a>>;
+
+/// Puts a stack over `source` that goes on behind damage, and on top what puts the entries together. `source` is only read forwards, and to
+/// its end; that the trailer is missing is told as a gap too.
+///
+/// # Errors
+/// As [`fail_safe`](super::fail_safe); no key for an encrypted pack.
+pub fn salvage<'a, R: Read + Send + 'a>(
+    source: R,
+    mut keys: impl KeySource,
+    options: &OpenOptions,
+) -> Result<Salvaged<'a>, Error> {
+    let mut has_key = true;
+    let keys = |envelope: &[u8]| {
+        let key = keys.content_key(envelope)?;
+        has_key = key.is_some();
+        Ok(key)
+    };
+    let (container, raw) = bottom(source)?;
+    let raw = Shared::new(raw);
+    let FailSafe { container, reader } = layers(container, Box::new(raw.clone()), keys, options)?;
+    if !has_key {
+        return Err(Error::new(ErrorKind::NoKey));
+    }
+    let whole = Whole { reader, raw, is_over: false };
+    let settings = SalvageOptions::default().threads(options.threads);
+    Ok(Salvage::new(Box::new(whole), container.pack_id, &settings))
+}
+
+/// A stack whose lowest layer is read to its end, and that says what is missing there.
+struct Whole<'a> {
+    reader: BoxFailSafe<'a>,
+    raw: Shared<'a>,
+    is_over: bool,
+}
+
+impl Read for Whole<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(buf)
+    }
+}
+
+impl FailSafeRead for Whole<'_> {
+    fn position(&self) -> u64 {
+        self.reader.position()
+    }
+
+    fn next_gap(&mut self) -> io::Result<Option<Gap>> {
+        let gap = self.reader.next_gap()?;
+        if gap.is_some() {
+            // What is missing at the end below is told with it.
+            self.is_over |= gap.as_ref().is_some_and(|gap| gap.len.is_none());
+            return Ok(gap);
+        }
+        if std::mem::replace(&mut self.is_over, true) {
+            return Ok(None);
+        }
+        // A layer ends with its last frame; footers and trailer are still to come.
+        let below = self.raw.pass_over()?;
+        let at = self.reader.position();
+        Ok(below
+            .map(|below| Gap::new(LayerId::POSITION, at, Some(0), Cause::Below(Box::new(below)))))
+    }
+
+    fn next_boundary(&mut self) -> Option<u64> {
+        self.reader.next_boundary()
+    }
+
+    fn read_unchecked(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.reader.read_unchecked(buf)
+    }
+
+    fn drain_report(&mut self, report: &mut Report) {
+        self.reader.drain_report(report);
+    }
+}
