@@ -12,7 +12,7 @@ use carstone_layer::{
 };
 
 use crate::format::OTHER_LIMIT;
-use crate::salvage::{Broken, Done, Job, Plain, Salvage};
+use crate::salvage::{Broken, Done, Gone, Job, Plain, Salvage};
 use crate::{Error, ErrorKind, ReadOptions};
 
 /// Reads what can be read of a damaged compressed stream, front to back.
@@ -60,6 +60,8 @@ pub struct CompressFailSafe<R> {
     scanned: u64,
     /// Plain offset behind everything that was handed on or reported.
     next: u64,
+    /// A frame that is lost, unless it comes again next.
+    gone: Option<Gone>,
     /// Damage met since, whose effect the next good frame tells.
     held: Option<(Range<u64>, Cause)>,
     /// Where the plain stream ends, as the footer says.
@@ -90,6 +92,7 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
             boundaries: VecDeque::new(),
             scanned: 0,
             next: 0,
+            gone: None,
             held: None,
             stated_end: None,
             ended: false,
@@ -116,9 +119,13 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
                 Some(Err(_)) => {
                     return Err(Error::new(ErrorKind::WorkerLost, self.scan.position()).into());
                 }
-                None => match self.failure.take() {
-                    Some(error) => return Err(error),
-                    None => self.end(),
+                None => match (self.gone.take(), self.failure.take()) {
+                    (Some(gone), failure) => {
+                        self.failure = failure;
+                        self.lose(gone)?;
+                    }
+                    (None, Some(error)) => return Err(error),
+                    (None, None) => self.end(),
                 },
             }
         }
@@ -156,7 +163,16 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
     }
 
     fn take(&mut self, done: Done) -> io::Result<()> {
+        let mut lost = Ok(());
+        if let Some(gone) = self.gone.take() {
+            // Where bytes were repeated, the frame may come again, whole.
+            match &done {
+                Done::Plain(plain) if plain.start == gone.start => {}
+                _ => lost = self.lose(gone),
+            }
+        }
         match done {
+            _ if self.ended => {}
             Done::Plain(plain) if plain.start < self.next => {
                 // Late or repeated: its place was filled or reported already.
                 self.current = Some(plain);
@@ -168,25 +184,7 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
                 self.ended = plain.last;
                 self.current = Some(plain);
             }
-            Done::Gone { start, len, last, stored, cause, broken, unknown_codec } => {
-                if start < self.next {
-                    return Ok(());
-                }
-                self.report_up_to(start);
-                let at = stored.start;
-                if len > 0 {
-                    let gap = Gap::new(LayerId::COMPRESSION, start, Some(len), cause);
-                    let codec = broken.as_ref().map(Broken::codec);
-                    self.gaps.push_back((gap.with_stored(stored), broken));
-                    if let (true, Some(codec)) = (unknown_codec, codec) {
-                        self.next = start.saturating_add(len);
-                        self.ended = last;
-                        return Err(Error::new(ErrorKind::UnknownCodec { codec }, at).into());
-                    }
-                }
-                self.next = start.saturating_add(len);
-                self.ended = last;
-            }
+            Done::Gone(gone) => self.gone = Some(gone),
             Done::Lost { stored, cause } => match &mut self.held {
                 Some((held, _)) => held.end = held.end.max(stored.end),
                 None => self.held = Some((stored, cause)),
@@ -194,7 +192,29 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
             Done::End(end) => self.stated_end = self.stated_end.max(Some(end)),
             Done::Nothing => {}
         }
-        Ok(())
+        lost
+    }
+
+    /// A frame is lost, and its header says what it held.
+    fn lose(&mut self, gone: Gone) -> io::Result<()> {
+        let Gone { start, len, last, stored, cause, broken, unknown_codec } = gone;
+        if start < self.next {
+            return Ok(());
+        }
+        self.report_up_to(start);
+        let (at, codec) = (stored.start, broken.as_ref().map(Broken::codec));
+        if len > 0 {
+            let gap = Gap::new(LayerId::COMPRESSION, start, Some(len), cause);
+            self.gaps.push_back((gap.with_stored(stored), broken));
+        }
+        self.next = start.saturating_add(len);
+        self.ended = last;
+        match codec {
+            Some(codec) if unknown_codec && len > 0 => {
+                Err(Error::new(ErrorKind::UnknownCodec { codec }, at).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Reports what is missing before the frame at plain offset `start`. Damage that left nothing missing stood between frames.

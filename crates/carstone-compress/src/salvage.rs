@@ -63,16 +63,7 @@ impl Job {
 /// What comes of it.
 pub(crate) enum Done {
     Plain(Plain),
-    /// A frame that is lost, and says what it held.
-    Gone {
-        start: u64,
-        len: u64,
-        last: bool,
-        stored: Range<u64>,
-        cause: Cause,
-        broken: Option<Broken>,
-        unknown_codec: bool,
-    },
+    Gone(Gone),
     /// Stored bytes that are lost, and do not say what they held.
     Lost {
         stored: Range<u64>,
@@ -81,6 +72,17 @@ pub(crate) enum Done {
     /// A footer says where the plain stream ends.
     End(u64),
     Nothing,
+}
+
+/// A frame that is lost, and says what it held.
+pub(crate) struct Gone {
+    pub(crate) start: u64,
+    pub(crate) len: u64,
+    pub(crate) last: bool,
+    pub(crate) stored: Range<u64>,
+    pub(crate) cause: Cause,
+    pub(crate) broken: Option<Broken>,
+    pub(crate) unknown_codec: bool,
 }
 
 /// Plain bytes of one frame.
@@ -190,7 +192,7 @@ impl Salvage {
 fn gone(frame: Frame, stored: Range<u64>, cause: Cause, readable: bool) -> Done {
     let Frame { header, payload, .. } = frame;
     let (codec, len) = (header.codec, header.plain_len);
-    Done::Gone {
+    Done::Gone(Gone {
         start: header.plain_offset,
         len: len.into(),
         last: header.last,
@@ -198,5 +200,5 @@ fn gone(frame: Frame, stored: Range<u64>, cause: Cause, readable: bool) -> Done 
         cause,
         broken: readable.then_some(Broken { codec, payload, len: len as usize }),
         unknown_codec: !is_supported(codec),
-    }
+    })
 }

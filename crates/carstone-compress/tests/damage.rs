@@ -180,6 +180,18 @@ fn the_prefix_of_a_broken_frame_can_be_read_unchecked() {
     }
 }
 
+/// What is repeated begins in one frame and ends in the next, whose first copy is then broken and whose second is whole.
+#[test]
+fn a_frame_that_comes_again_after_it_was_broken_is_read() {
+    let plain = plain(4 * N);
+    for codec in codecs() {
+        let stored = store(&plain, options(codec));
+        let second = frames(&stored)[2].0;
+        let repeated = [&stored[..second + 300], &stored[second - 300..]].concat();
+        assert_eq!(check(&repeated, &plain), [], "{codec}");
+    }
+}
+
 #[test]
 fn a_removed_frame_is_missing_and_a_repeated_one_is_dropped() {
     let plain = plain(4 * N);
