@@ -21,6 +21,7 @@ mod plain;
 mod position;
 mod raw;
 mod records;
+mod salvage;
 mod sources;
 mod stack;
 mod tree;
@@ -99,6 +100,7 @@ pub const TARGETS: &[Target] = &[
     target("pack_built", pack::built, input::choices),
     target("pack_sections", pack::sections_changed, input::choices),
     target("pack_round_trip", pack::round_trip, input::choices),
+    target("pack_salvage", salvage::built, input::choices),
     target("extract_packs", extract::packs, input::choices),
     target("extract_dags", extract::dags, input::choices),
     target("stack_any", stack::any, stack::any_seeds),
@@ -106,4 +108,5 @@ pub const TARGETS: &[Target] = &[
     target("stack_verify", stack::verify, input::choices),
     target("stack_stream", stack::stream, input::choices),
     target("stack_fail_safe", stack::fail_safe, input::choices),
+    target("stack_salvage", stack::salvage, input::choices),
 ];

@@ -12,6 +12,7 @@ use crate::damage;
 use crate::input::{Input, choices};
 use crate::laws;
 use crate::pack::{fill, filled};
+use crate::salvage::{self, Salvaged};
 use crate::sources::Stutter;
 use crate::tree::{Streamed, Tree, at_random, forward};
 use crate::vectors;
@@ -120,6 +121,25 @@ pub fn fail_safe(data: &[u8]) {
     assert!(whole, "{:?}", salvaged.gaps);
 }
 
+/// What is put together of a damaged pack is what was packed, in whatever pieces it arrives.
+pub fn salvage(data: &[u8]) {
+    let mut input = Input::new(data);
+    let (sample, stored) = changed(&mut input);
+    let all = filled();
+    let Some(whole) = salvaged(&stored[..]) else { return };
+    whole.check(&all);
+    if stored == sample.stored {
+        assert!(whole.tree == all && !whole.is_damaged, "a sound pack is whole");
+    }
+    let pieces = salvaged(Stutter::new(&stored, &mut input)).expect("it could be read before");
+    assert!(pieces.tree == whole.tree && pieces.partial == whole.partial);
+}
+
+fn salvaged(source: impl Read + Send) -> Option<Salvaged> {
+    let salvage = stack::salvage(source, &KEY, &few_threads()).ok()?;
+    salvage::read(salvage)
+}
+
 /// Any bytes as a pack, with and without a key.
 pub fn any(data: &[u8]) {
     let format = stack::detect(data);
@@ -136,6 +156,7 @@ pub fn any(data: &[u8]) {
     }
     let _ = stack::verify(data.to_vec(), &KEY, &options, &mut |_, _| ());
     streamed(data);
+    salvaged(data);
     let no_key = |_: &[u8]| Ok(None);
     if let Ok(stack) = stack::fail_safe(data, no_key, &options) {
         laws::salvage(stack.reader, &mut Input::new(&[]));
