@@ -50,6 +50,10 @@ impl<R: FailSafeRead> Salvage<R> {
         self.damaged = true;
         let is_new = self.ids.insert(id);
         if listed.kind != EntryKind::File {
+            if !is_new {
+                return Ok(());
+            }
+            self.open.remove(&id);
             self.done.insert(id);
             self.tell(Event::Entry(announced(id, listed)));
             return Ok(());

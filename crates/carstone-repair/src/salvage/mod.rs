@@ -241,9 +241,10 @@ impl<R: FailSafeRead> Salvage<R> {
                 continue;
             }
             self.entries += 1;
+            let open = self.open.remove(&entry.id).unwrap_or_default();
             match (entry.kind, entry.root) {
                 (EntryKind::File, Some(root)) => self.whole_file(entry, &root)?,
-                (EntryKind::File, None) => self.announce(entry),
+                (EntryKind::File, None) => self.announce(entry, open),
                 _ => {
                     self.done.insert(entry.id);
                     self.tell(Event::Entry(entry));
@@ -254,9 +255,8 @@ impl<R: FailSafeRead> Salvage<R> {
     }
 
     /// A file of several leaves, of which some may have come already.
-    fn announce(&mut self, entry: Announced) {
+    fn announce(&mut self, entry: Announced, mut open: Open) {
         let id = entry.id;
-        let mut open = self.open.remove(&id).unwrap_or_default();
         (open.path, open.named) = (entry.path.clone(), true);
         self.current = Some(id);
         self.tell(Event::Entry(entry));
@@ -332,7 +332,7 @@ impl<R: FailSafeRead> Salvage<R> {
     fn resume(&mut self, resume: Resume) -> Result<(), Error> {
         let Resume { id, mut offset, references, .. } = resume;
         self.current = None;
-        if self.done.contains(id) {
+        if self.takes_no_leaves(id) {
             return Ok(());
         }
         let mut open = self.open.remove(&id).unwrap_or_default();
@@ -353,7 +353,7 @@ impl<R: FailSafeRead> Salvage<R> {
     fn end(&mut self, end: End) -> Result<(), Error> {
         self.current = None;
         let id = end.id;
-        if self.done.contains(id) {
+        if self.takes_no_leaves(id) {
             return Ok(());
         }
         let mut open = self.open.remove(&id).unwrap_or_default();
@@ -371,6 +371,11 @@ impl<R: FailSafeRead> Salvage<R> {
         let (root, sha256) = (Some(root), Some(sha256));
         open.end = Some(files::End { size: end.size, root, sha256, changed: end.changed });
         self.settle(id, open, false)
+    }
+
+    /// Whether an entry is known not to be a file whose leaves still come.
+    fn takes_no_leaves(&self, id: u64) -> bool {
+        self.done.contains(id) || (self.ids.contains(id) && !self.open.contains_key(&id))
     }
 
     /// A leaf that came earlier is content of a file, if it is there.
