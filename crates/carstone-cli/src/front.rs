@@ -30,4 +30,17 @@ impl Front {
         }
         Ok(None)
     }
+
+    /// What comes next, damage and all.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub(crate) fn item(&mut self) -> Result<Option<Item>, Error> {
+        self.0.next()
+    }
+
+    /// Blocks of content that belong to no entry, and their bytes.
+    pub(crate) fn nameless(&self) -> (u64, u64) {
+        self.0.nameless()
+    }
 }

@@ -1,6 +1,7 @@
 //! `carstone verify`: checks every byte of a pack.
 
 mod car;
+mod survey;
 
 use std::fmt;
 use std::fs::File;
@@ -12,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::VerifyArgs;
 use crate::exit::Exit;
-use crate::input::{chain, explained, is_damage, open_strict, options};
+use crate::input::{chain, explained, is_damage, open_strict, options, restart};
 use crate::keys::Keys;
 use crate::names;
 use crate::output::Output;
@@ -31,11 +32,24 @@ pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit>
         return exit.with_context(|| name);
     }
     let mut findings = Findings { name: &name, output, count: 0 };
+    let again = file.try_clone().context("cannot open it again")?;
     let checked = match format {
         Format::Car => car::check(file, &mut findings),
         _ => pack(file, &keys, args.threads, &mut findings),
     };
-    let totals = checked.with_context(|| name.clone())?;
+    let mut totals = checked.with_context(|| name.clone())?;
+    if findings.count > 0
+        && totals.is_readable
+        && format == Format::Pack
+        // Where nothing can be read front to back, or not without a key, there is no more to tell.
+        && let Ok(front) = restart(&again, &keys, args.threads)
+    {
+        let (whole, hit) = survey::survey(front, &mut findings)?;
+        totals.fields.insert("whole_entries".to_owned(), whole.into());
+        totals.fields.insert("hit_entries".to_owned(), hit.into());
+        let text = format!("damaged: {hit} entries are hit, {whole} are whole");
+        findings.output.note(&format!("{}: {text}", names::escaped(name.as_bytes())));
+    }
     let sound = findings.count == 0;
     if output.is_json() {
         let mut fields = totals.fields;
@@ -50,6 +64,8 @@ pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit>
 /// What was looked at.
 struct Totals {
     text: String,
+    /// Whether what is left of the content can be looked at.
+    is_readable: bool,
     fields: Map<String, Value>,
 }
 
@@ -220,6 +236,6 @@ impl Totals {
     fn new(text: &str, frames_only: bool) -> Self {
         let mut fields = Map::new();
         fields.insert("frames_only".to_owned(), frames_only.into());
-        Self { text: text.to_owned(), fields }
+        Self { text: text.to_owned(), is_readable: !frames_only, fields }
     }
 }

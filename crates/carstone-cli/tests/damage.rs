@@ -1,0 +1,103 @@
+//! Damaged packs: what is intact comes out, what is not is named.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use support::{Place, look, noise, small_tree};
+
+/// A pack of which one block is zeroed and the end is missing, so that it can only be read front to back.
+fn hurt(place: &Place, lose_end: bool) -> std::path::PathBuf {
+    small_tree(&place.path("tree"));
+    let big = noise(12_000_000, 9);
+    place.write("tree/sediment.bin", &big);
+    let pack = place.path("x.cstone");
+    run!("create", "-o", &pack, "--block-size", "64K", place.path("tree")).exits(0);
+    let mut bytes = fs::read(&pack).expect("read");
+    let at = bytes.len() / 2;
+    bytes[at..at + 4096].fill(0);
+    if lose_end {
+        bytes.truncate(bytes.len() - 2_000);
+    }
+    place.write("hurt.cstone", &bytes)
+}
+
+fn same_where_it_came(part: &[u8], whole: &[u8]) -> usize {
+    assert!(part.len() <= whole.len());
+    part.iter().zip(whole).filter(|(a, b)| a == b).count()
+}
+
+#[test]
+fn what_is_intact_is_restored_and_partial_files_only_when_asked_for() {
+    let place = Place::new();
+    let pack = hurt(&place, true);
+    let run = run!("extract", "-C", place.path("out"), &pack).exits(1);
+    assert!(run.stderr.contains("sediment.bin"), "{}", run.stderr);
+    check_subset(&place.path("tree"), &place.path("out"));
+    let names = |dir: &Path| fs::read_dir(dir).expect("a directory").count();
+    assert_eq!(names(&place.path("out")) + 1, names(&place.path("tree")));
+
+    let run = run!("extract", "--salvage", "-C", place.path("all"), &pack).exits(1);
+    assert!(run.stderr.contains(".partial"), "{}", run.stderr);
+    assert!(!place.path("all/sediment.bin").exists());
+    let part = fs::read(place.path("all/sediment.bin.partial")).expect("it is kept");
+    let whole = fs::read(place.path("tree/sediment.bin")).expect("read");
+    // Leaves of 1 MiB that lie in the blocks of 64 KiB that are hit.
+    assert!(same_where_it_came(&part, &whole) > 8_000_000);
+    check_subset(&place.path("tree"), &place.path("all"));
+}
+
+#[test]
+fn a_pipe_is_read_past_the_damage() {
+    let place = Place::new();
+    let pack = hurt(&place, false);
+    let bytes = fs::read(&pack).expect("read");
+    pipe!(&bytes, "extract", "-C", place.path("out"), "-").exits(1).says("sediment.bin");
+    assert!(place.path("out/hello.txt").exists());
+    check_subset(&place.path("tree"), &place.path("out"));
+    let listed = pipe!(&bytes, "list", "-l", "-").exits(1).lines();
+    let incomplete = listed.iter().filter(|line| line.ends_with("(incomplete)"));
+    assert_eq!(incomplete.count(), 1, "{listed:#?}");
+}
+
+#[test]
+fn verify_lists_gaps_and_the_entries_that_are_hit() {
+    for lose_end in [false, true] {
+        let place = Place::new();
+        let pack = hurt(&place, lose_end);
+        let found = run!("verify", "--json", &pack).exits(1).json();
+        let gaps = found.iter().filter(|line| line["type"] == "gap" && line["length"] != 0);
+        assert!(gaps.clone().count() >= 1, "{found:#?}");
+        assert!(gaps.clone().any(|gap| gap["layer"] == "compression"), "{found:#?}");
+        let hit: Vec<_> = found.iter().filter(|line| line["type"] == "damaged_entry").collect();
+        assert_eq!(hit.len(), 1, "{found:#?}");
+        assert_eq!(hit[0]["path"], "sediment.bin");
+        assert!(hit[0]["missing"].as_array().is_some_and(|ranges| !ranges.is_empty()));
+        let summary = found.last().expect("a summary");
+        assert_eq!((&summary["type"], &summary["hit_entries"]), (&"summary".into(), &1.into()));
+        let text = run!("verify", &pack).exits(1).text();
+        assert!(text.contains("sediment.bin") && text.contains("byte"), "{text}");
+    }
+}
+
+#[test]
+fn cat_gives_whole_files_and_the_beginning_of_others() {
+    let place = Place::new();
+    let pack = hurt(&place, true);
+    let hello = fs::read(place.path("tree/hello.txt")).expect("read");
+    assert_eq!(run!("cat", &pack, "hello.txt").exits(1).stdout, hello);
+    let run = run!("cat", &pack, "sediment.bin").exits(1).says("missing");
+    let whole = fs::read(place.path("tree/sediment.bin")).expect("read");
+    assert!(run.stdout.len() > 2_000_000 && whole.starts_with(&run.stdout));
+    run!("cat", &pack, "no such").exits(2).says("no such entry");
+}
+
+/// All that is in `found` is as it is in `whole`.
+#[track_caller]
+fn check_subset(whole: &Path, found: &Path) {
+    let whole = look(whole);
+    for (path, seen) in look(found).into_iter().filter(|(path, _)| !path.ends_with(b".partial")) {
+        assert_eq!(whole.get(&path), Some(&seen), "{}", path.escape_ascii());
+    }
+}
