@@ -2,6 +2,7 @@
 
 mod compare;
 mod consumers;
+mod damage;
 mod demo;
 mod fuzz;
 mod interop;
@@ -38,6 +39,8 @@ enum Task {
     Compare(compare::Arguments),
     /// Build and run the programs in tests/consumers
     Consumers,
+    /// Damage packs in many ways, and see what is left
+    Damage(damage::Arguments),
     /// Pack a real tree, list it, read from its middle, restore and compare it
     Demo(demo::Arguments),
     /// Build the fuzz targets and run each for a while
@@ -62,6 +65,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Compare(arguments) => compare::run(&root, &arguments),
         Task::Consumers => consumers::run(&root),
+        Task::Damage(arguments) => damage::run(&root, &arguments),
         Task::Demo(arguments) => demo::run(&root, &arguments),
         Task::Fuzz(arguments) => fuzz::run(&root, &arguments),
         Task::Interop(arguments) => interop::run(&root, &arguments),

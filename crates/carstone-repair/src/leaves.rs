@@ -155,7 +155,7 @@ mod tests {
         let leaf = |n: u64| {
             let mut digest = [0; 32];
             digest[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
-            Leaf { at: n * 3, len: n % 100, digest, follows: n % 2 == 0 }
+            Leaf { at: n * 3, len: n % 100, digest, follows: n.is_multiple_of(2) }
         };
         for n in 0..count {
             leaves.push(leaf(n), n % 5 == 0).expect("a temporary file");

@@ -20,7 +20,7 @@ impl Ranges {
         }
         let start = self.0[from].start.min(range.start);
         let end = self.0[to - 1].end.max(range.end);
-        self.0.splice(from..to, [start..end]);
+        self.0.splice(from..to, std::iter::once(start..end));
     }
 
     /// Whether all of `range` is in it.

@@ -19,8 +19,8 @@ use support::{
 #[derive(Default)]
 struct Salvaged {
     tree: Tree,
-    /// Bytes by offset of files that are not complete, and what is missing of them.
-    partial: BTreeMap<Vec<u8>, (BTreeMap<u64, Vec<u8>>, Vec<Range<u64>>)>,
+    /// Leaves by offset of files that are not complete.
+    partial: BTreeMap<Vec<u8>, BTreeMap<u64, Vec<u8>>>,
     gaps: usize,
     faults: usize,
 }
@@ -67,10 +67,9 @@ fn salvage(stored: &[u8]) -> Option<Salvaged> {
                 assert_eq!((body.len() as u64, sha256(&body)), (size, stated));
                 salvaged.complete(entry, body);
             }
-            Event::Incomplete { id, missing, .. } => {
+            Event::Incomplete { id, .. } => {
                 let entry = files.remove(&id).expect("told once");
-                let came = pieces.remove(&id).unwrap_or_default();
-                salvaged.partial.insert(entry.path, (came, missing));
+                salvaged.partial.insert(entry.path, pieces.remove(&id).unwrap_or_default());
             }
             _ => {}
         }
@@ -93,7 +92,7 @@ impl Salvaged {
             let there = original.get(path).unwrap_or_else(|| panic!("{place}: an unknown entry"));
             assert_eq!((item.kind, &item.body), (there.kind, &there.body), "{place}");
         }
-        for (path, (came, _)) in &self.partial {
+        for (path, came) in &self.partial {
             for (offset, piece) in came {
                 let range = *offset as usize..*offset as usize + piece.len();
                 assert_eq!(original[path].body.get(range), Some(&piece[..]), "{place}");

@@ -151,7 +151,7 @@ impl<R: FailSafeRead> Salvage<R> {
                     self.tell(Event::Leaf { cid, data, uses });
                     self.complete(id, size, digest, false);
                 }
-                None => self.incomplete(id, Some(size), vec![0..size]),
+                None => self.empty(id, size),
             }
         }
         Ok(())

@@ -3,59 +3,29 @@
 mod files;
 mod late;
 mod nodes;
+mod options;
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
 use carstone_car::{Cid, codec};
-use carstone_layer::{FailSafeRead, Gap, PackId, Report, default_threads};
+use carstone_layer::{FailSafeRead, Gap, PackId, Report};
 use carstone_pack::{
     Announced, Batch, End, EntryKind, Error, ErrorKind, Event, Ids, Record, Resume, Use,
 };
 
-use crate::leaf_digest;
 use crate::leaves::{Digest, Leaf, Leaves};
+use crate::ranges::Ranges;
 use crate::sections::{Block, Found, Proof, Sections};
+use crate::{leaf_cid, leaf_digest};
 use files::{Open, Piece};
-use nodes::{Nodes, is_node, looks_like_node};
-
-/// Settings of a [`Salvage`].
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct SalvageOptions {
-    threads: usize,
-    budget: Option<usize>,
-}
-
-impl Default for SalvageOptions {
-    fn default() -> Self {
-        Self { threads: default_threads(), budget: None }
-    }
-}
-
-impl SalvageOptions {
-    /// Threads that hash blocks; with 0 or 1 the caller's thread does it.
-    #[must_use]
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads;
-        self
-    }
-
-    /// Bytes of blocks read ahead. Default 8 MiB a thread, at least 16 MiB.
-    #[must_use]
-    pub fn budget(mut self, bytes: usize) -> Self {
-        self.budget = Some(bytes);
-        self
-    }
-
-    fn bytes_ahead(&self) -> usize {
-        self.budget.unwrap_or_else(|| self.threads.clamp(2, 256) * (8 << 20))
-    }
-}
+use nodes::{Nodes, is_disguised, is_node};
+pub use options::SalvageOptions;
 
 /// What a damaged pack tells next.
 #[derive(Debug)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are events")]
 pub enum Item {
     /// Something that is there, as [`carstone_pack::PackStream`] tells it: but a leaf may come before it is known what it is content of. Then it is
     /// given without uses, and what it is content of later, as [`Event::Reuse`].
@@ -268,7 +238,7 @@ impl<R: FailSafeRead> Salvage<R> {
         let (id, size) = (entry.id, entry.size.unwrap_or_default());
         self.tell(Event::Entry(entry));
         let Some(digest) = leaf_digest(root) else {
-            self.incomplete(id, Some(size), vec![0..size]);
+            self.empty(id, size);
             return Ok(());
         };
         match self.find(&digest)? {
@@ -277,7 +247,7 @@ impl<R: FailSafeRead> Salvage<R> {
                 self.tell(Event::Reuse { id, offset: 0, cid: *root, len: Some(len) });
                 self.complete(id, size, digest, false);
             }
-            Some(_) => self.incomplete(id, Some(size), vec![0..size]),
+            Some(_) => self.empty(id, size),
             None => self.awaited.entry(digest).or_default().push(Awaited { id, size }),
         }
         Ok(())
@@ -285,7 +255,7 @@ impl<R: FailSafeRead> Salvage<R> {
 
     fn leaf(&mut self, cid: &Cid, at: u64, data: Vec<u8>, proof: Proof) -> Result<(), Error> {
         let Some(digest) = leaf_digest(cid) else { return Ok(()) };
-        if proof != Proof::Frame && self.is_disguised(cid, &data) {
+        if proof != Proof::Frame && is_disguised(cid, &data, &self.pack) {
             self.interrupt();
             return Ok(());
         }
@@ -297,7 +267,7 @@ impl<R: FailSafeRead> Salvage<R> {
                     uses.push(Use { id, offset: 0 });
                     ends.push(id);
                 }
-                false => self.incomplete(id, Some(size), vec![0..size]),
+                false => self.empty(id, size),
             }
         }
         let mut is_named = !uses.is_empty();
@@ -321,12 +291,6 @@ impl<R: FailSafeRead> Salvage<R> {
             self.complete(id, len, digest, false);
         }
         Ok(())
-    }
-
-    /// Whether a leaf without proof may be another block whose codec is damaged: no hash covers it.
-    fn is_disguised(&self, cid: &Cid, data: &[u8]) -> bool {
-        let as_record = Cid::new_v1(codec::DAG_CBOR, *cid.hash());
-        Record::is_record(&as_record, data, &self.pack) || looks_like_node(cid, data)
     }
 
     fn resume(&mut self, resume: Resume) -> Result<(), Error> {
@@ -403,7 +367,7 @@ impl<R: FailSafeRead> Salvage<R> {
     }
 
     fn reuse(&mut self, id: u64, Piece { offset, len, digest }: Piece) {
-        if let Some(cid) = crate::leaf_cid(&digest) {
+        if let Some(cid) = leaf_cid(&digest) {
             self.tell(Event::Reuse { id, offset, cid, len: Some(len) });
         }
     }
@@ -416,6 +380,11 @@ impl<R: FailSafeRead> Salvage<R> {
     fn incomplete(&mut self, id: u64, size: Option<u64>, missing: Vec<Range<u64>>) {
         self.done.insert(id);
         self.tell(Event::Incomplete { id, size, missing });
+    }
+
+    /// Nothing of a file came.
+    fn empty(&mut self, id: u64, size: u64) {
+        self.incomplete(id, Some(size), Ranges::default().missing(size));
     }
 
     fn find(&self, digest: &Digest) -> Result<Option<(u64, u64)>, Error> {

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use carstone_car::{Cid, codec};
+use carstone_layer::PackId;
+use carstone_pack::Record;
 use carstone_unixfs::{Node, decode};
 
 use super::files::Piece;
@@ -87,10 +89,12 @@ pub(super) fn is_node(cid: &Cid, data: &[u8]) -> bool {
     }
 }
 
-/// Whether a block that claims to be a leaf reads as an inner node of a file: what a few flipped bits in its codec would do.
-pub(super) fn looks_like_node(cid: &Cid, data: &[u8]) -> bool {
+/// Whether a leaf without proof may be another block whose codec is damaged: no hash covers it.
+pub(super) fn is_disguised(cid: &Cid, data: &[u8], pack: &PackId) -> bool {
+    let as_record = Cid::new_v1(codec::DAG_CBOR, *cid.hash());
     let as_node = Cid::new_v1(codec::DAG_PB, *cid.hash());
-    matches!(decode(&as_node, data), Ok(Node::File(node)) if !node.links.is_empty())
+    Record::is_record(&as_record, data, pack)
+        || matches!(decode(&as_node, data), Ok(Node::File(node)) if !node.links.is_empty())
 }
 
 const BUDGET: usize = 32 << 20;

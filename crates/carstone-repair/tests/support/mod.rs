@@ -136,11 +136,14 @@ pub fn pack(files: &[(Vec<u8>, Vec<u8>)]) -> Packed {
     Packed { far, files: files.iter().cloned().collect(), sections, bytes }
 }
 
+/// What came of a file, what is missing, and its size, where that is known.
+type Partial = (Vec<u8>, Vec<Range<u64>>, Option<u64>);
+
 /// What came of a damaged pack.
 #[derive(Default)]
 pub struct Salvaged {
     pub complete: BTreeMap<Vec<u8>, Vec<u8>>,
-    pub partial: BTreeMap<Vec<u8>, (Vec<u8>, Vec<Range<u64>>, Option<u64>)>,
+    pub partial: BTreeMap<Vec<u8>, Partial>,
     pub gaps: usize,
     pub faults: usize,
     pub nameless: u64,

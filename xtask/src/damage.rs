@@ -1,0 +1,157 @@
+//! `cargo xtask damage`: the damage matrix. Packs are damaged in many ways, what is left of them is restored, and every restored file is
+//! compared with the original.
+
+#![expect(clippy::print_stdout, reason = "the table is the result")]
+
+mod kinds;
+mod outcome;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, ensure};
+
+use crate::process::build_carstone;
+use crate::seeded::Random;
+use kinds::KINDS;
+use outcome::Outcome;
+
+/// What to damage, and how often.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Small trees, and each damage once
+    #[arg(long)]
+    quick: bool,
+    /// Places for each damage
+    #[arg(long, default_value_t = 3)]
+    trials: u64,
+    /// Where the numbers start that decide what is damaged
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Folder for what is made [default: memory, where there is room]
+    #[arg(long)]
+    work: Option<PathBuf>,
+}
+
+/// How a pack is made: what the table calls it, and the options of `create`.
+const FORMS: [(&str, &str, bool); 5] = [
+    ("plain", "none", false),
+    ("brotli", "brotli", false),
+    ("zstd", "zstd", false),
+    ("encrypted", "none", true),
+    ("both", "brotli", true),
+];
+
+/// Fails when a restored file differs from the original, or the command does anything but end in order.
+pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
+    let carstone = build_carstone(root)?;
+    let shm = Path::new("/dev/shm");
+    let base = match &arguments.work {
+        Some(folder) => folder.clone(),
+        None if shm.is_dir() => shm.to_owned(),
+        None => std::env::temp_dir(),
+    };
+    fs::create_dir_all(&base)?;
+    let folder = tempfile::Builder::new().prefix("carstone-damage-").tempdir_in(base)?;
+    let bench = Bench::new(carstone, folder.path())?;
+    let trials = if arguments.quick { 1 } else { arguments.trials };
+    let (small, large) = if arguments.quick { (300, 2) } else { (2000, 6) };
+    for (name, count, length) in
+        [("many small files", small, 4_000), ("few large files", large, 5_000_000)]
+    {
+        let tree = bench.tree(count, length)?;
+        println!("\n{name}: {count} files; files and bytes intact, mean of {trials}\n");
+        let titles: String = FORMS.iter().map(|(form, ..)| format!(" {form:>17}")).collect();
+        println!("{:<28}{titles}", "damage");
+        let packs = FORMS.iter().map(|(_, compress, encrypted)| bench.pack(compress, *encrypted));
+        let packs = packs.collect::<anyhow::Result<Vec<_>>>()?;
+        for (number, kind) in KINDS.iter().enumerate() {
+            let mut line = format!("{:<28}", kind.name);
+            for pack in &packs {
+                let mut sum = Outcome::default();
+                for trial in 0..trials {
+                    let seed = arguments.seed.wrapping_add(trial * 1000 + number as u64);
+                    let mut damaged = pack.clone();
+                    (kind.apply)(&mut damaged, &mut Random::new(seed));
+                    let place = || format!("{}, {name}, seed {seed}", kind.name);
+                    sum.add(&bench.restore(&damaged, &tree).with_context(place)?);
+                }
+                line.push_str(&format!(" {:>17}", sum.text(trials)));
+            }
+            println!("{line}");
+        }
+    }
+    Ok(())
+}
+
+/// The command, a key, and a folder.
+struct Bench {
+    carstone: PathBuf,
+    folder: PathBuf,
+    recipient: String,
+}
+
+/// Files by path.
+type Tree = Vec<(PathBuf, Vec<u8>)>;
+
+impl Bench {
+    fn new(carstone: PathBuf, folder: &Path) -> anyhow::Result<Self> {
+        let identity = folder.join("identity.txt");
+        let made = Command::new(&carstone).arg("keygen").arg("-o").arg(&identity).output()?;
+        ensure!(made.status.success(), "keygen ended with {}", made.status);
+        let text = fs::read_to_string(identity)?;
+        let recipient = text.lines().find_map(|line| line.strip_prefix("# public key: "));
+        let recipient = recipient.context("keygen named no public key")?.to_owned();
+        Ok(Self { carstone, folder: folder.to_owned(), recipient })
+    }
+
+    /// Makes files of up to `length` bytes.
+    fn tree(&self, count: usize, length: u64) -> anyhow::Result<Tree> {
+        let (root, mut random) = (self.folder.join("tree"), Random::new(length));
+        if root.exists() {
+            fs::remove_dir_all(&root)?;
+        }
+        let mut tree = Tree::new();
+        for number in 0..count {
+            let length = usize::try_from(length / 4 + random.below(length))?;
+            let (ending, content) = random.file(length);
+            let path = PathBuf::from(format!("{:02}/{number:05}.{ending}", number % 20));
+            let full = root.join(&path);
+            fs::create_dir_all(full.parent().context("it has a parent")?)?;
+            fs::write(full, &content)?;
+            tree.push((path, content));
+        }
+        Ok(tree)
+    }
+
+    /// Packs the tree that was made last.
+    fn pack(&self, compress: &str, encrypted: bool) -> anyhow::Result<Vec<u8>> {
+        let pack = self.folder.join("pack.cstone");
+        let mut create = Command::new(&self.carstone);
+        create.args(["create", "-q", "--force", "--compress", compress, "-o"]).arg(&pack);
+        if encrypted {
+            create.args(["-r", &self.recipient]);
+        }
+        let status = create.arg(self.folder.join("tree")).stdout(Stdio::null()).status()?;
+        ensure!(status.success(), "create ended with {status}");
+        Ok(fs::read(pack)?)
+    }
+
+    /// Restores what is left of a pack, and compares it.
+    fn restore(&self, damaged: &[u8], tree: &Tree) -> anyhow::Result<Outcome> {
+        let (pack, out) = (self.folder.join("damaged.cstone"), self.folder.join("out"));
+        fs::write(&pack, damaged)?;
+        if out.exists() {
+            fs::remove_dir_all(&out)?;
+        }
+        let mut extract = Command::new(&self.carstone);
+        extract.args(["extract", "-q", "--salvage", "-i"]).arg(self.folder.join("identity.txt"));
+        let status = extract.arg("-C").arg(&out).arg(&pack).stderr(Stdio::null()).status()?;
+        ensure!(matches!(status.code(), Some(0..=2)), "extract ended with {status}");
+        let outcome = Outcome::compare(tree, &out)?;
+        let all = outcome.files == tree.len() as u64;
+        ensure!(status.code() != Some(0) || all, "exit status 0, and something is missing");
+        Ok(outcome)
+    }
+}
