@@ -29,6 +29,13 @@ impl Flow<'_> {
             let (output, keep) = (Arc::clone(output), self.partial);
             self.flush();
             self.push(Job::Incomplete { output, id, missing, keep }, 0);
+            // Later entries may refer to its leaves, but not every damaged file can stay open.
+            self.given_up.push_back(id);
+            if self.given_up.len() > MOST_GIVEN_UP
+                && let Some(id) = self.given_up.pop_front()
+            {
+                self.open.remove(&id);
+            }
         }
         self.release_links(id);
     }
@@ -99,3 +106,5 @@ const JOB_LEAVES: usize = 64;
 const LEAF_COST: usize = 1 << 10;
 /// Bytes in one job.
 const JOB_BYTES: usize = 1 << 20;
+/// Damaged files that stay open.
+const MOST_GIVEN_UP: usize = 64;

@@ -1,6 +1,6 @@
 //! Extraction from a stream that is read once, front to back.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -104,6 +104,8 @@ pub(super) struct Flow<'a> {
     pub(super) waiting: HashMap<u64, Announced>,
     /// Long files under construction, and those given up, whose content may still be wanted.
     pub(super) open: HashMap<u64, Arc<Output>>,
+    /// Long files of which nothing more comes, and which are still in `open`.
+    pub(super) given_up: VecDeque<u64>,
     /// Long files whose end has not come.
     pub(super) unended: HashMap<u64, Vec<u8>>,
     /// Files that are not restored: what links to them would need.
@@ -145,6 +147,7 @@ impl<'a> Flow<'a> {
             tally,
             waiting: HashMap::new(),
             open: HashMap::new(),
+            given_up: VecDeque::new(),
             unended: HashMap::new(),
             left_out: HashMap::new(),
             left_out_leaves: 0,
