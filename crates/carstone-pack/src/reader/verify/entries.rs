@@ -110,7 +110,12 @@ impl<R: ReadAt + Clone> PackReader<R> {
         entry: &Listed,
         batch: &mut Option<(u64, Result<Batch, ()>)>,
     ) -> Result<Option<Announced>, Error> {
-        let (Some(position), Some(id)) = (entry.record, entry.id) else { return Ok(None) };
+        let (position, id) = match (entry.record, entry.id) {
+            (Some(position), Some(id)) => (position, id),
+            // Paths imply directories, and nothing else.
+            (None, None) if entry.kind == EntryKind::Directory => return Ok(None),
+            _ => return Err(Error::mismatch(&entry.path, "its entry in the batch", 0)),
+        };
         if batch.as_ref().is_none_or(|(loaded, _)| *loaded != position) {
             *batch = Some((position, self.batch(position).map_err(drop)));
         }
