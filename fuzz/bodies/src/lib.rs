@@ -106,4 +106,5 @@ pub const TARGETS: &[Target] = &[
     target("stack_verify", stack::verify, input::choices),
     target("stack_stream", stack::stream, input::choices),
     target("stack_fail_safe", stack::fail_safe, input::choices),
+    target("stack_heal", stack::heal, input::choices),
 ];

@@ -2,11 +2,12 @@
 //!
 //! The order is fixed: raw, encryption, compression, position, from the stored bytes inward. [`write()`] makes a pipe for
 //! `PackWriter`, [`open`] a source for `PackReader`, [`stream`] a forward reader for `PackStream`, and [`fail_safe`] a reader that goes on behind
-//! damage.
+//! damage. [`heal()`] mends stored bytes without a key.
 
 mod budget;
 mod detect;
 mod error;
+mod heal;
 mod keys;
 mod open;
 mod stream;
@@ -15,6 +16,7 @@ mod write;
 
 pub use detect::{Format, detect};
 pub use error::{Error, ErrorKind};
+pub use heal::{Conflict, Damage, HealReport, Healed, Part, Rebuilt, heal};
 pub use keys::{Protection, envelope_keys};
 pub use open::{OpenOptions, Opened, SharedSource, Stored, inspect, open};
 pub use stream::{FailSafe, Streamed, fail_safe, stream};
