@@ -1,8 +1,6 @@
 //! Sizes, the layer header and the anchor (`docs/format.md`, sections 3.5 and 4.2).
 
-use carstone_layer::{
-    FRAME_HEADER_LEN, FrameHeader, Kind, LayerId, LayerSlot, PackId, ScanLimits,
-};
+use carstone_layer::{FRAME_HEADER_LEN, FrameHeader, Kind, LayerId, LayerSlot, PackId, ScanLimits};
 
 use crate::layout::Layout;
 use crate::{Error, ErrorKind};

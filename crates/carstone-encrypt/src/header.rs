@@ -7,9 +7,7 @@ use carstone_layer::{
     PlainSource, ReadAt, Scanned, read_full,
 };
 
-use crate::format::{
-    CONTAINER_LEN, HEADER_FIXED, MAX_ENVELOPE, OVERHEAD, bad_header, scan_limits,
-};
+use crate::format::{CONTAINER_LEN, HEADER_FIXED, MAX_ENVELOPE, OVERHEAD, bad_header, scan_limits};
 use crate::layout::{Layout, header_frame_len};
 use crate::{Anchor, Error, ErrorKind, LayerHeader};
 

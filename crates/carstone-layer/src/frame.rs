@@ -95,8 +95,7 @@ impl FrameHeader {
         plain_len: u32,
         last: bool,
     ) -> Self {
-        let mut header =
-            Self::data(layer, pack, sequence, plain_offset).with_lengths(plain_len, 0);
+        let mut header = Self::data(layer, pack, sequence, plain_offset).with_lengths(plain_len, 0);
         (header.kind, header.last) = (Kind::HOLE, last);
         header.sealed(&[])
     }

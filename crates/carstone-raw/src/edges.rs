@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use carstone_layer::{Correction, ReadAt, read_full};
 
-use crate::search::{self, FoundTrailer};
+use crate::search::{self, Found, FoundTrailer};
 use crate::trailer::TRAILER_LEN;
 use crate::{Container, ErrorKind, appendix};
 
@@ -62,7 +62,10 @@ impl Edges {
 
         let mut anchor = None;
         if trailer.is_none() {
-            let mut found = search::among_frames(source, frames.clone(), own)?;
+            let mut found = Found::default();
+            if own.is_some() {
+                found = search::among_frames(source, frames.clone(), own)?;
+            }
             if found.pack.is_none() && found.trailer.is_none() {
                 let pack = search::largest_pack(source, frames.clone())?;
                 found = search::among_frames(source, frames.clone(), pack)?;
@@ -89,7 +92,10 @@ impl Edges {
 
     /// What the header states, or the trailer, or an anchor.
     pub fn container(&self) -> Option<&Container> {
-        self.header().map(|(container, _)| container).or(self.copy.as_ref()).or(self.anchor.as_ref())
+        self.header()
+            .map(|(container, _)| container)
+            .or(self.copy.as_ref())
+            .or(self.anchor.as_ref())
     }
 
     /// The header at the front, if it is sound or was put right, and of the pack that follows.
@@ -127,8 +133,9 @@ impl Edges {
     /// Whatever `source` gives.
     pub fn behind<R: ReadAt + ?Sized>(&self, source: &R) -> io::Result<(Range<u64>, bool)> {
         let trailer = self.trailer().map(|trailer| trailer.range.end);
-        let start = appendix::step_back(source, self.range.start, self.range.end)
-            .map(|found| found.first().map_or(self.range.end, |a| self.range.start + a.range.start));
+        let start = appendix::step_back(source, self.range.start, self.range.end).map(|found| {
+            found.first().map_or(self.range.end, |a| self.range.start + a.range.start)
+        });
         match start {
             Ok(start) => {
                 let end = trailer.unwrap_or(start);

@@ -173,7 +173,7 @@ impl<R: Read + Seek> RawFailSafe<R> {
     /// Reads the pack that starts where `inner` stands, and looks at its end first.
     ///
     /// Appendices are left out. Where the trailer is not in its place, the stream is searched for one behind the frames,
-    /// and for anchors; where header and trailer are of different packs, the first frame decides.
+    /// and for anchors of the pack with the most bytes; where header and trailer are of different packs, the first frame decides.
     ///
     /// # Errors
     /// As [`new`](Self::new).

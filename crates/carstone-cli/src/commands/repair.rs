@@ -96,7 +96,10 @@ fn done(report: &HealReport) -> Vec<String> {
         lines.push(format!("put in order: {}", counted(report.moved, "frame")));
     }
     if report.repeated > 0 {
-        lines.push(format!("left out: {} that stood there twice", counted(report.repeated, "frame")));
+        lines.push(format!(
+            "left out: {} that stood there twice",
+            counted(report.repeated, "frame")
+        ));
     }
     lines
 }

@@ -106,9 +106,9 @@ impl fmt::Display for Error {
             ErrorKind::ContainerLost => {
                 f.write_str("not a pack: no container header, trailer or anchor is left of one")
             }
-            ErrorKind::LayerHeaderLost => {
-                f.write_str("encryption layer: no layer header is left, and with it no key envelope")
-            }
+            ErrorKind::LayerHeaderLost => f.write_str(
+                "encryption layer: no layer header is left, and with it no key envelope",
+            ),
             ErrorKind::Limit { what, limit } => write!(f, "more {what} than the limit of {limit}"),
             ErrorKind::NoKey => f.write_str("the pack is encrypted, and no key was given"),
         }

@@ -225,11 +225,7 @@ impl Job {
     }
 
     /// What follows the trailer is kept, unless it cannot be an appendix.
-    fn appendices<R: ReadAt>(
-        &mut self,
-        source: &Patched<R>,
-        plan: &mut Plan,
-    ) -> Result<(), Error> {
+    fn appendices<R: ReadAt>(&mut self, source: &Patched<R>, plan: &mut Plan) -> Result<(), Error> {
         let (behind, is_sound) = self.edges.behind(source)?;
         if is_sound {
             plan.keep(behind);

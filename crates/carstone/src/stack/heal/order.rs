@@ -67,7 +67,8 @@ pub(super) fn order<R: ReadAt>(
     order.fill(chosen, rules, &survey.damage);
     order.end(survey, rules, total);
     order.count_moved();
-    let holes = order.runs.iter().filter(|run| !run.is_there()).map(Run::len).fold(0, u64::saturating_add);
+    let holes =
+        order.runs.iter().filter(|run| !run.is_there()).map(Run::len).fold(0, u64::saturating_add);
     match holes > MAX_HOLES {
         true => {
             let kind = ErrorKind::Limit { what: "frames missing in a row", limit: MAX_HOLES };
@@ -97,7 +98,11 @@ impl Order {
             match run.still {
                 Still::Data => self.push(run),
                 Still::Holes => self.lose(run, stored, Cause::Missing),
-                _ => self.lose(run, stored, Cause::Corrupt),
+                _ => {
+                    let place = run.source.clone();
+                    let (stored, cause) = why(damage, Some(place.start), Some(place.end));
+                    self.lose(run, stored, cause);
+                }
             }
             self.is_ended = is_final;
         }
@@ -111,7 +116,8 @@ impl Order {
         };
         for &stated in &survey.totals {
             if known.is_some_and(|known| known != stated) || known.is_none() {
-                self.conflicts.push(Conflict::PlainLength { stated, found: known.unwrap_or(self.plain) });
+                self.conflicts
+                    .push(Conflict::PlainLength { stated, found: known.unwrap_or(self.plain) });
             }
         }
         if self.is_ended {
@@ -128,7 +134,8 @@ impl Order {
         let (first, missing) = (self.frames(), end - self.plain);
         let stated = survey.frames.and_then(|frames| frames.checked_sub(first));
         let least = missing.div_ceil(rules.unit.into()).max(1);
-        let count = stated.filter(|&count| count > 0 && rules.fits(count, missing)).unwrap_or(least);
+        let count =
+            stated.filter(|&count| count > 0 && rules.fits(count, missing)).unwrap_or(least);
         let frames = first..first.saturating_add(count);
         self.lose(Run::lost(frames, self.plain..end, true), stored, cause);
         self.is_ended = true;
