@@ -72,7 +72,7 @@ pub(crate) fn among_frames<R: ReadAt + ?Sized>(
                 }
             }
             Step::Trailer(trailer) if is_of(&trailer, found.pack.or(pack)) => {
-                found.trailer = Some(trailer);
+                found.trailer = Some(*trailer);
                 break;
             }
             Step::Trailer(_) => {}
@@ -123,7 +123,7 @@ fn is_of(trailer: &FoundTrailer, pack: Option<PackId>) -> bool {
 /// What a search comes upon.
 enum Step {
     Frame(u64, FrameHeader),
-    Trailer(FoundTrailer),
+    Trailer(Box<FoundTrailer>),
 }
 
 /// The way through a damaged pack.
@@ -157,7 +157,7 @@ impl<'a, R: ReadAt + ?Sized> Steps<'a, R> {
             let next = self.window.next_magic(at.saturating_add(1)..self.end)?;
             (self.at, self.is_expected) = (next.unwrap_or(self.end), false);
             if let Some(trailer) = trailer {
-                return Ok(Some(Step::Trailer(trailer)));
+                return Ok(Some(Step::Trailer(Box::new(trailer))));
             }
         }
         Ok(None)

@@ -299,6 +299,18 @@ fn a_pack_that_is_cut_stays_cut() {
 }
 
 #[test]
+fn a_header_alone_is_a_pack_that_is_cut() {
+    let stored = around(STORED, &content(1, 1000));
+    // Its last bytes can be put right too.
+    for cut in 252..=HEADER + 100 {
+        let mended = heal(&stored[..cut]).expect("the header is there");
+        assert_eq!(mended.bytes.len(), HEADER + TRAILER, "cut at {cut}");
+        assert_eq!(mended.bytes[..HEADER], stored[..HEADER], "cut at {cut}");
+        assert!(!mended.report.is_original());
+    }
+}
+
+#[test]
 fn a_front_that_is_gone_costs_what_stood_in_it() {
     for layers in framed() {
         let plain = content(1, 700_000);

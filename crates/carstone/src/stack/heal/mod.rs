@@ -79,7 +79,8 @@ impl Job {
         // Frames may have been moved behind the trailer, but not into appendices.
         let end = if is_sound { behind.start } else { self.range.end };
         let mut flips = Flips::default();
-        let frames = self.first_framed()..end;
+        // A header whose last bytes are cut off may have been put right.
+        let frames = self.first_framed().min(end)..end;
         let pack = self.container.pack_id;
         let mut found = survey(&source, frames, rules, pack, &mut flips, progress)?;
         let layer_header = found.layer_header.take();
