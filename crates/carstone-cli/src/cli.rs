@@ -12,7 +12,7 @@ pub(crate) use create::{CarVersion, CreateArgs, OrderArg};
 pub(crate) use texts::EXIT_STATUS;
 use texts::{
     CAT_EXAMPLES, COMPLETIONS_EXAMPLES, EXAMPLES, EXTRACT_EXAMPLES, INFO_EXAMPLES, KEYGEN_EXAMPLES,
-    LIST_EXAMPLES, MAN_EXAMPLES, VERIFY_EXAMPLES,
+    LIST_EXAMPLES, MAN_EXAMPLES, REPAIR_EXAMPLES, VERIFY_EXAMPLES,
 };
 
 /// Packs trees of files into one verifiable, compressed, encrypted, seekable file, and reads it in whole, in part, or
@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Info(InfoArgs),
     /// Check every byte of a pack, or compare it with a directory.
     Verify(VerifyArgs),
+    /// Mend a damaged pack, byte for byte where that can be done.
+    Repair(RepairArgs),
     /// Make an age identity, a key to encrypt to.
     Keygen(KeygenArgs),
     /// Print completions for a shell.
@@ -238,6 +240,34 @@ pub(crate) struct VerifyArgs {
     /// Threads that decode and hash.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+}
+
+/// `carstone repair`.
+///
+/// No key is needed. Small damage is put right, frames are put in order, and what follows from others is made again; where nothing
+/// is lost, the output is the original, byte for byte, and the exit status 0. Else what is sound stays as it is, holes stand
+/// for what is lost, and the exit status is 1.
+#[derive(Debug, Args)]
+#[command(after_long_help = REPAIR_EXAMPLES)]
+pub(crate) struct RepairArgs {
+    /// The damaged pack, which is never changed; `-` is standard input.
+    #[arg(value_name = "DAMAGED", value_hint = ValueHint::FilePath)]
+    pub damaged: PathBuf,
+    /// The mended pack to write; `-` is standard output. It appears under its name only when it is complete.
+    #[arg(
+        short,
+        long,
+        value_name = "PACK",
+        value_hint = ValueHint::FilePath,
+        required_unless_present = "dry_run"
+    )]
+    pub output: Option<PathBuf>,
+    /// Replace an existing output.
+    #[arg(long)]
+    pub force: bool,
+    /// Write nothing, and tell what would be mended and what is lost.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
 }
 
 /// `carstone keygen`.

@@ -9,4 +9,5 @@ pub(crate) mod info;
 pub(crate) mod keygen;
 pub(crate) mod list;
 pub(crate) mod man;
+pub(crate) mod repair;
 pub(crate) mod verify;

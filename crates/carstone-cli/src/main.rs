@@ -56,6 +56,7 @@ fn run(command: Command, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Cat(args) => commands::cat::run(args, output),
         Command::Info(args) => commands::info::run(args, output),
         Command::Verify(args) => commands::verify::run(args, output),
+        Command::Repair(args) => commands::repair::run(args, output),
         Command::Keygen(args) => commands::keygen::run(args, output),
         Command::Completions(args) => commands::completions::run(args, output),
         Command::Man(args) => commands::man::run(args, output),

@@ -1,7 +1,7 @@
 //! What a command says: results on standard output, everything else on standard error; as text or as JSON Lines.
 //!
-//! With `--json` each line is an object with a `type`: `entry`, `info`, `finding`, `difference`, `problem`, `summary`. They go to
-//! standard output, unless that carries content; then to standard error.
+//! With `--json` each line is an object with a `type`: `entry`, `info`, `finding`, `difference`, `problem`, `correction`, `rebuilt`,
+//! `summary`. They go to standard output, unless that carries content; then to standard error.
 
 use std::fmt;
 use std::io::{self, IsTerminal, StdoutLock, Write};
@@ -56,6 +56,17 @@ impl Output {
     pub(crate) fn line(&mut self, line: &[u8]) -> anyhow::Result<()> {
         self.bytes(line)?;
         self.bytes(b"\n")
+    }
+
+    /// A line of results; on standard error where standard output carries content.
+    pub(crate) fn told(&mut self, line: &str) -> anyhow::Result<()> {
+        match self.content {
+            true => {
+                say(line);
+                Ok(())
+            }
+            false => self.line(line.as_bytes()),
+        }
     }
 
     /// Bytes of results.

@@ -35,17 +35,29 @@ impl Source {
     /// # Errors
     /// It cannot be read, or is neither a pack nor a plain CAR.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        Self::recognised_by(recognised, path)
+    }
+
+    /// Opens what may be a damaged pack: its first bytes need not tell.
+    ///
+    /// # Errors
+    /// It cannot be read, is empty, or clearly something else.
+    pub(crate) fn open_damaged(path: &Path) -> anyhow::Result<Self> {
+        Self::recognised_by(perhaps_damaged, path)
+    }
+
+    fn recognised_by(recognise: Recognise, path: &Path) -> anyhow::Result<Self> {
         let name = match is_stdin(path) {
             true => "standard input".to_owned(),
             false => path.display().to_string(),
         };
-        let source = Self::of(path, name.clone());
+        let source = Self::of(path, name.clone(), recognise);
         source.with_context(|| name)
     }
 
-    fn of(path: &Path, name: String) -> anyhow::Result<Self> {
+    fn of(path: &Path, name: String, recognise: Recognise) -> anyhow::Result<Self> {
         if is_stdin(path) {
-            return Self::pipe(io::stdin(), name);
+            return Self::pipe(io::stdin(), name, recognise);
         }
         let file = File::open(path).context("cannot open")?;
         let kind = file.metadata().context("cannot open")?.file_type();
@@ -53,21 +65,25 @@ impl Source {
             bail!("is a directory, not a pack");
         }
         if !kind.is_file() && (&file).stream_position().is_err() {
-            return Self::pipe(file, name);
+            return Self::pipe(file, name, recognise);
         }
         let mut front = [0; FRONT];
         let n = read_full(&file, &mut front, 0).context("cannot read at byte 0")?;
-        let format = recognised(&front[..n])?;
+        let format = recognise(&front[..n])?;
         Ok(Self { name, format, bytes: Bytes::File(file) })
     }
 
-    fn pipe(mut pipe: impl Read + Send + 'static, name: String) -> anyhow::Result<Self> {
+    fn pipe(
+        mut pipe: impl Read + Send + 'static,
+        name: String,
+        recognise: Recognise,
+    ) -> anyhow::Result<Self> {
         let mut front = Vec::with_capacity(FRONT);
         pipe.by_ref()
             .take(FRONT as u64)
             .read_to_end(&mut front)
             .context("cannot read at byte 0")?;
-        let format = recognised(&front)?;
+        let format = recognise(&front)?;
         let bytes = Bytes::Pipe(Box::new(Watched(Cursor::new(front).chain(pipe))));
         Ok(Self { name, format, bytes })
     }
@@ -102,6 +118,17 @@ impl<R: ReadAt> ReadAt for Watched<R> {
 
     fn size(&self) -> io::Result<u64> {
         self.0.size()
+    }
+}
+
+type Recognise = fn(&[u8]) -> anyhow::Result<Format>;
+
+/// What may be a pack whose first bytes are damaged or gone.
+fn perhaps_damaged(front: &[u8]) -> anyhow::Result<Format> {
+    match detect(front) {
+        Format::Car | Format::CarV2 => bail!("not a pack: it is a plain CAR"),
+        Format::Unknown if !front.is_empty() => Ok(Format::Unknown),
+        _ => recognised(front),
     }
 }
 

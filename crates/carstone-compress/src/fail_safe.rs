@@ -7,11 +7,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use carstone_layer::{
-    Cause, FailSafeRead, FrameScan, Gap, LayerId, Ordered, PackId, Pool, Report, ScanLimits,
-    default_threads,
+    Cause, FailSafeRead, FrameScan, Gap, LayerId, Ordered, PackId, Pool, Report, default_threads,
 };
 
-use crate::format::OTHER_LIMIT;
+use crate::footer::scan_limits;
 use crate::salvage::{Broken, Done, Gone, Job, Plain, Salvage};
 use crate::{Error, ErrorKind, ReadOptions};
 
@@ -78,7 +77,7 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
         let salvage = Arc::new(Salvage::new(limit, threads.saturating_add(2)));
         let worker = Arc::clone(&salvage);
         let pool = Pool::new(threads, move |job| worker.work(job));
-        let limits = ScanLimits::new(limit, OTHER_LIMIT as u32);
+        let limits = scan_limits(limit);
         Self {
             scan: FrameScan::new(inner, LayerId::COMPRESSION, options.pack_id, limits),
             scan_ended: false,

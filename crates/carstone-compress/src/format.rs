@@ -13,10 +13,10 @@ pub(crate) const BLOCK_LEN: u32 = 4 << 20;
 /// Length of a container header.
 pub(crate) const CONTAINER_LEN: usize = 256;
 /// Stored bytes between anchors.
-pub(crate) const ANCHOR_EVERY: u64 = 64 << 20;
+pub const ANCHOR_EVERY: u64 = 64 << 20;
 
 /// Entries in a full footer page.
-pub(crate) const PAGE_ENTRIES: u64 = 4096;
+pub const PAGE_ENTRIES: u64 = 4096;
 /// Length of a footer entry.
 pub(crate) const ENTRY_LEN: usize = 16;
 /// Length of the payload of the footer's tail.
@@ -126,12 +126,6 @@ pub(crate) fn other_header(kind: Kind, pack: PackId, sequence: u64, plain: u64) 
     let mut header = FrameHeader::data(LayerId::COMPRESSION, pack, sequence, plain);
     header.kind = kind;
     header
-}
-
-/// The payload of an anchor in a pack that is not encrypted.
-pub(crate) fn anchor_payload(container_header: &[u8]) -> Vec<u8> {
-    let len = u32::try_from(container_header.len()).unwrap_or_default();
-    [&len.to_le_bytes()[..], container_header, &[0; 4]].concat()
 }
 
 /// Checks the fields of a data frame or hole against each other and the limit, before anything is allocated.

@@ -35,6 +35,7 @@ mod codec;
 mod error;
 mod fail_safe;
 mod fetch;
+mod footer;
 mod format;
 mod options;
 mod reader;
@@ -50,6 +51,8 @@ mod zstd_codec;
 
 pub use error::{Error, ErrorKind};
 pub use fail_safe::CompressFailSafe;
+pub use footer::{Footer, anchor_frame, is_regular, scan_limits};
+pub use format::{ANCHOR_EVERY, PAGE_ENTRIES};
 pub use options::{Codec, CompressOptions, ReadOptions};
 pub use reader::CompressReader;
 pub use walk::Frames;

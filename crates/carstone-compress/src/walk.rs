@@ -23,11 +23,18 @@ impl Rules {
     ) -> Result<FrameHeader, Error> {
         let frame_error =
             |error: carstone_layer::Error| Error::new(ErrorKind::Frame(error.moved(at)), at);
+        let header = FrameHeader::decode(bytes).map_err(frame_error)?;
+        self.check(&header, at)?;
+        Ok(header)
+    }
+
+    /// Checks a header that stands at byte `at` by itself.
+    pub(crate) fn check(&self, header: &FrameHeader, at: u64) -> Result<(), Error> {
         let unknown = |what, value| {
             let kind = carstone_layer::ErrorKind::Unknown { what, value };
-            Err(frame_error(carstone_layer::Error::new(kind, 0)))
+            let error = carstone_layer::Error::new(kind, 0).moved(at);
+            Err(Error::new(ErrorKind::Frame(error), at))
         };
-        let header = FrameHeader::decode(bytes).map_err(frame_error)?;
         let misplaced =
             |what| Err(Error::new(ErrorKind::Misplaced { frame: header.sequence, what }, at));
         if header.layer != LayerId::COMPRESSION {
@@ -42,8 +49,8 @@ impl Rules {
         if !header.kind.is_known() && !header.kind.is_ancillary() {
             return unknown("frame kind", header.kind.0.into());
         }
-        if is_data(&header) {
-            check_lengths(&header, self.limit, at)?;
+        if is_data(header) {
+            check_lengths(header, self.limit, at)?;
             if header.first_boundary.is_some_and(|boundary| boundary >= header.plain_len) {
                 return misplaced("first boundary");
             }
@@ -51,7 +58,7 @@ impl Rules {
                 return misplaced("plain length");
             }
         }
-        if let Some(what) = beyond_kind(&header) {
+        if let Some(what) = beyond_kind(header) {
             return misplaced(what);
         }
         let (len, limit) = (header.stored_len.into(), stored_limit(header.kind, self.limit));
@@ -59,7 +66,7 @@ impl Rules {
             let what = "stored length of a frame";
             return Err(Error::new(ErrorKind::TooLong { what, len, limit }, at));
         }
-        Ok(header)
+        Ok(())
     }
 }
 

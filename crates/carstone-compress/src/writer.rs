@@ -5,14 +5,13 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use carstone_layer::{
-    FrameHeader, Hint, Kind, LayerId, LayerSlot, LayerWrite, Ordered, PackId, Pool, default_threads,
+    FrameHeader, Hint, LayerId, LayerSlot, LayerWrite, Ordered, PackId, Pool, default_threads,
 };
 
 use crate::buffers::Buffers;
 use crate::codec::Encoder;
-use crate::format::{
-    ANCHOR_EVERY, ENTRY_LEN, Entry, PAGE_ENTRIES, Tail, anchor_payload, codec, other_header,
-};
+use crate::footer::{Footer, anchor_frame};
+use crate::format::{ANCHOR_EVERY, PAGE_ENTRIES, codec};
 use crate::{CompressOptions, Error, ErrorKind};
 
 /// Compresses a stream block by block into frames that describe themselves.
@@ -81,7 +80,7 @@ impl<W: Write> CompressWriter<W> {
             queue: Ordered::new(pool, options.budget),
             slot,
             pack,
-            anchor: options.anchor.as_deref().map(anchor_payload),
+            anchor: options.anchor,
             plain: Vec::new(),
             plain_at: 0,
             first_boundary: None,
@@ -203,46 +202,38 @@ impl<W: Write> CompressWriter<W> {
 
     /// Writes an anchor behind the data frame, if one is due.
     fn put_anchor(&mut self, data: &FrameHeader) -> io::Result<()> {
-        let Some(payload) = self.anchor.take() else { return Ok(()) };
+        let Some(container) = &self.anchor else { return Ok(()) };
         if self.stored - self.anchored >= ANCHOR_EVERY {
             let plain_end = data.plain_offset.saturating_add(data.plain_len.into());
-            self.put_other(Kind::ANCHOR, self.anchors, plain_end, false, &payload)?;
+            let frame = anchor_frame(container, self.pack, self.anchors, plain_end);
+            self.put_whole(&frame)?;
             self.anchors += 1;
             self.anchored = self.stored;
         }
-        self.anchor = Some(payload);
         Ok(())
     }
 
     fn put_footer(&mut self) -> io::Result<()> {
-        let tail = Tail::new(self.plain_at, self.sequence, self.stored);
+        let footer = Footer::new(self.pack, self.plain_at, self.sequence, self.stored);
         let steps = std::mem::take(&mut self.steps);
-        let mut entry = Entry { plain: 0, stored: 0 };
-        let mut page = Vec::with_capacity(steps.len().min(PAGE_ENTRIES as usize) * ENTRY_LEN);
-        for (sequence, steps) in (0..).zip(steps.chunks(PAGE_ENTRIES as usize)) {
-            page.clear();
-            for step in steps {
-                entry.encode_into(&mut page);
-                entry.plain += u64::from(step.plain);
-                entry.stored += u64::from(step.stored);
-            }
-            self.put_other(Kind::FOOTER, sequence, self.plain_at, false, &page)?;
+        let (mut plain, mut stored) = (0, 0);
+        for (page, steps) in (0..).zip(steps.chunks(PAGE_ENTRIES as usize)) {
+            let entries = steps.iter().map(|step| {
+                let entry = (plain, stored);
+                plain += u64::from(step.plain);
+                stored += u64::from(step.stored);
+                entry
+            });
+            let frame = footer.page(page, entries);
+            self.put_whole(&frame)?;
         }
-        self.put_other(Kind::FOOTER, tail.pages, self.plain_at, true, &tail.encode())
+        self.put_whole(&footer.tail())
     }
 
-    fn put_other(
-        &mut self,
-        kind: Kind,
-        sequence: u64,
-        plain: u64,
-        last: bool,
-        payload: &[u8],
-    ) -> io::Result<()> {
-        let len = u32::try_from(payload.len()).map_err(io::Error::other)?;
-        let mut header = other_header(kind, self.pack, sequence, plain).with_lengths(0, len);
-        header.last = last;
-        self.put_frame(&header.sealed(payload), payload)
+    fn put_whole(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.inner.write_all(frame)?;
+        self.stored += frame.len() as u64;
+        Ok(())
     }
 
     fn put_frame(&mut self, header: &FrameHeader, payload: &[u8]) -> io::Result<()> {

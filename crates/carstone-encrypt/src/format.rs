@@ -1,7 +1,8 @@
 //! Sizes, the layer header and the anchor (`docs/format.md`, sections 3.5 and 4.2).
 
-use carstone_layer::{FRAME_HEADER_LEN, FrameHeader, Kind, LayerId, LayerSlot, PackId};
+use carstone_layer::{FRAME_HEADER_LEN, FrameHeader, Kind, LayerId, LayerSlot, PackId, ScanLimits};
 
+use crate::layout::Layout;
 use crate::{Error, ErrorKind};
 
 /// Plain bytes in every data frame but the last.
@@ -100,7 +101,35 @@ impl LayerHeader {
         Self::decode(header.pack, payload)
     }
 
-    /// Appends the whole frame. `sequence` is 0 at the front and 1 at the end.
+    /// The whole frame at the front of the stored stream.
+    pub fn front_frame(&self) -> Vec<u8> {
+        Self::write_frame(&self.encode(), self.pack_id, 0, 0)
+    }
+
+    /// The whole frame at the end of the stored stream of `plain_len` plain bytes.
+    pub fn end_frame(&self, plain_len: u64) -> Vec<u8> {
+        Self::write_frame(&self.encode(), self.pack_id, 1, plain_len)
+    }
+
+    /// The whole anchor frame of number `index` from 0; `container` is the container header, or empty where the stream has none.
+    pub fn anchor_frame(&self, container: &[u8], index: u64) -> Vec<u8> {
+        let anchor = Anchor { container: container.to_vec(), layer_header: self.encode() };
+        Anchor::write_frame(&anchor.encode(), self.pack_id, index)
+    }
+
+    /// Plain bytes of a whole stored stream of `stored_len` bytes that has this layer header and a container header of `container` bytes;
+    /// `None` where no stream is that long.
+    pub fn plain_len_of(&self, stored_len: u64, container: usize) -> Option<u64> {
+        let layout = Layout::of_stored(stored_len, self.envelope.len(), container)?;
+        Some(layout.plain_len())
+    }
+
+    /// Where data frame `frame`, under [`MAX_FRAMES`], stands in the stored stream, with a container header of `container` bytes.
+    pub fn place_of(&self, frame: u64, container: usize) -> u64 {
+        Layout::new(self.envelope.len(), container).position(frame)
+    }
+
+    /// The whole frame. `sequence` is 0 at the front and 1 at the end.
     pub(crate) fn write_frame(payload: &[u8], pack: PackId, sequence: u64, plain: u64) -> Vec<u8> {
         let mut header = FrameHeader::data(LayerId::ENCRYPTION, pack, sequence, plain);
         (header.kind, header.codec) = (Kind::LAYER_HEADER, AES_256_GCM);
@@ -142,7 +171,7 @@ impl Anchor {
 
     /// The whole frame; `index` counts anchors from 0.
     pub(crate) fn write_frame(payload: &[u8], pack: PackId, index: u64) -> Vec<u8> {
-        let plain = (index + 1) * ANCHOR_EVERY * FRAME_LEN as u64;
+        let plain = index.saturating_add(1).saturating_mul(ANCHOR_EVERY * FRAME_LEN as u64);
         let mut header = FrameHeader::data(LayerId::ENCRYPTION, pack, index, plain);
         header.kind = Kind::ANCHOR;
         whole_frame(header, payload)
@@ -153,7 +182,7 @@ impl Anchor {
 pub(crate) const TAG_LEN: usize = 16;
 
 /// Stored bytes of a full data frame.
-pub(crate) const STORED_FRAME: usize = FRAME_HEADER_LEN + FRAME_LEN + TAG_LEN;
+pub const STORED_FRAME: usize = FRAME_HEADER_LEN + FRAME_LEN + TAG_LEN;
 
 /// Stored bytes of a data frame that are not plain bytes.
 pub(crate) const OVERHEAD: usize = FRAME_HEADER_LEN + TAG_LEN;
@@ -165,7 +194,7 @@ pub(crate) const HEADER_FIXED: usize = 44;
 pub(crate) const CONTAINER_LEN: usize = 256;
 
 /// Data frames between two anchors.
-pub(crate) const ANCHOR_EVERY: u64 = 512;
+pub const ANCHOR_EVERY: u64 = 512;
 
 /// The longest payload of a frame that is not a data frame.
 pub(crate) const MAX_OTHER: usize = 8 + CONTAINER_LEN + HEADER_FIXED + MAX_ENVELOPE;
@@ -175,8 +204,13 @@ pub(crate) const AES_256_GCM: u8 = 1;
 
 const VERSION: u16 = 1;
 
+/// The longest payloads that a search for frames of this layer need believe in.
+pub fn scan_limits() -> ScanLimits {
+    ScanLimits::new((FRAME_LEN + TAG_LEN) as u32, MAX_OTHER as u32)
+}
+
 /// Whether the fields of a data frame agree with each other as the format says.
-pub(crate) fn is_regular(header: &FrameHeader) -> bool {
+pub fn is_regular(header: &FrameHeader) -> bool {
     let full = FRAME_LEN as u32;
     let len_fits = match header.plain_len {
         0 => header.last && header.sequence == 0,

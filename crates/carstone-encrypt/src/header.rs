@@ -4,12 +4,10 @@ use std::io::{self, Read};
 
 use carstone_layer::{
     FRAME_HEADER_LEN, FRAME_MAGIC, FailSafeRead, FrameHeader, FrameScan, Kind, LayerId, PackId,
-    PlainSource, ReadAt, ScanLimits, Scanned, read_full,
+    PlainSource, ReadAt, Scanned, read_full,
 };
 
-use crate::format::{
-    CONTAINER_LEN, FRAME_LEN, HEADER_FIXED, MAX_ENVELOPE, MAX_OTHER, OVERHEAD, TAG_LEN, bad_header,
-};
+use crate::format::{CONTAINER_LEN, HEADER_FIXED, MAX_ENVELOPE, OVERHEAD, bad_header, scan_limits};
 use crate::layout::{Layout, header_frame_len};
 use crate::{Anchor, Error, ErrorKind, LayerHeader};
 
@@ -41,7 +39,7 @@ impl LayerHeader {
     }
 
     /// The layer header that a whole frame holds, if it is a layer header frame or an anchor.
-    pub(crate) fn in_frame(header: &FrameHeader, payload: &[u8]) -> Option<Self> {
+    pub fn in_frame(header: &FrameHeader, payload: &[u8]) -> Option<Self> {
         match header.kind {
             Kind::LAYER_HEADER => Self::of_frame(header, payload).ok(),
             Kind::ANCHOR => {
@@ -79,8 +77,7 @@ impl LayerHeader {
 
 /// A search for the frames of this layer in what may be damaged.
 pub(crate) fn scan<R: FailSafeRead>(source: R, pack: Option<PackId>) -> FrameScan<R> {
-    let limits = ScanLimits::new((FRAME_LEN + TAG_LEN) as u32, MAX_OTHER as u32);
-    FrameScan::new(source, LayerId::ENCRYPTION, pack, limits)
+    FrameScan::new(source, LayerId::ENCRYPTION, pack, scan_limits())
 }
 
 /// A whole layer header frame.

@@ -21,10 +21,9 @@ impl Layout {
     /// The layout of a stored stream of `stored` bytes, if whole frames can add up to it. `envelope` and `container` are
     /// lengths in bytes.
     pub(crate) fn of_stored(stored: u64, envelope: usize, container: usize) -> Option<Self> {
-        let header_len = header_frame_len(envelope);
-        let anchor_len = (FRAME_HEADER_LEN + 8 + container + HEADER_FIXED + envelope) as u64;
-        let body = stored.checked_sub(2 * header_len)?;
-        let group = ANCHOR_EVERY * FRAME + anchor_len;
+        let empty = Self::new(envelope, container);
+        let body = stored.checked_sub(2 * empty.header_len)?;
+        let group = ANCHOR_EVERY * FRAME + empty.anchor_len;
         let (groups, rest) = (body / group, body % group);
         let (frames, last_len) = if body == OVERHEAD as u64 {
             (1, 0) // The empty stream, and only it, has an empty frame.
@@ -34,7 +33,13 @@ impl Layout {
         };
         let in_group = (frames - 1) / ANCHOR_EVERY == groups;
         let fits = in_group && last_len <= FRAME_LEN as u64 && frames <= MAX_FRAMES;
-        fits.then_some(Self { header_len, anchor_len, frames, last_len })
+        fits.then_some(Self { frames, last_len, ..empty })
+    }
+
+    /// The layout of an empty stream. `envelope` and `container` are lengths in bytes.
+    pub(crate) fn new(envelope: usize, container: usize) -> Self {
+        let anchor_len = (FRAME_HEADER_LEN + 8 + container + HEADER_FIXED + envelope) as u64;
+        Self { header_len: header_frame_len(envelope), anchor_len, frames: 1, last_len: 0 }
     }
 
     /// Stored offset of data frame `frame`.

@@ -56,7 +56,10 @@ mod writer;
 pub use aead::Backend;
 pub use error::{Error, ErrorKind};
 pub use fail_safe::EncryptFailSafe;
-pub use format::{Anchor, FRAME_LEN, LayerHeader, MAX_ENVELOPE, MAX_FRAMES, slot};
+pub use format::{
+    ANCHOR_EVERY, Anchor, FRAME_LEN, LayerHeader, MAX_ENVELOPE, MAX_FRAMES, STORED_FRAME,
+    is_regular, scan_limits, slot,
+};
 pub use keys::{ContentKeyBytes, KeySource};
 pub use options::{EncryptOptions, FailSafeOptions, ReadOptions};
 pub use reader::EncryptReader;

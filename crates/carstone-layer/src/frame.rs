@@ -86,6 +86,20 @@ impl FrameHeader {
         }
     }
 
+    /// What stands for a data frame of segment 0 that is lost. The final frame's has the *last* flag.
+    pub fn hole(
+        layer: LayerId,
+        pack: PackId,
+        sequence: u64,
+        plain_offset: u64,
+        plain_len: u32,
+        last: bool,
+    ) -> Self {
+        let mut header = Self::data(layer, pack, sequence, plain_offset).with_lengths(plain_len, 0);
+        (header.kind, header.last) = (Kind::HOLE, last);
+        header.sealed(&[])
+    }
+
     /// Sets the plain and the stored length.
     #[must_use]
     pub fn with_lengths(mut self, plain: u32, stored: u32) -> Self {

@@ -4,7 +4,7 @@ use carstone_layer::{
     Correction, LayerId, LayerList, LayerSlot, PackId, correct_block, crc64, digest16,
 };
 
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, trailer};
 
 /// What the header of a pack states: its id, its versions and its layers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,9 @@ pub struct Container {
 impl Container {
     /// Encoded length in bytes.
     pub const LEN: usize = 256;
+
+    /// Encoded length of the trailer in bytes.
+    pub const TRAILER_LEN: usize = trailer::TRAILER_LEN;
 
     /// A container of this version, segment 0, without features.
     ///
@@ -59,6 +62,11 @@ impl Container {
         let crc = crc64(&[&bytes[..CRC_AT]]);
         bytes[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
         bytes
+    }
+
+    /// The 304 bytes of the trailer of a pack that has `stored_len` bytes, header and trailer included.
+    pub fn encode_trailer(&self, stored_len: u64) -> [u8; Self::TRAILER_LEN] {
+        trailer::encode(&self.encode(), stored_len)
     }
 
     /// Reads a header. Offsets in errors are relative to its first byte.

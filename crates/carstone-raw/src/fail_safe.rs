@@ -3,12 +3,13 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 use carstone_layer::{
-    Cause, Correction, FailSafeRead, Gap, HoldBack, LayerId, ReadAt, Report, SeekSource, read_full,
+    Cause, Correction, FailSafeRead, Gap, HoldBack, LayerId, ReadAt, Report, SeekSource,
 };
 
 use crate::container::MAGIC;
+use crate::edges::Edges;
 use crate::reader::read_front;
-use crate::search::{self, FoundTrailer};
+use crate::search::FoundTrailer;
 use crate::trailer::{TRAILER_LEN, Trailer};
 use crate::{Container, ErrorKind, appendix};
 
@@ -172,7 +173,7 @@ impl<R: Read + Seek> RawFailSafe<R> {
     /// Reads the pack that starts where `inner` stands, and looks at its end first.
     ///
     /// Appendices are left out. Where the trailer is not in its place, the stream is searched for one behind the frames,
-    /// and for anchors; where header and trailer are of different packs, the first frame decides.
+    /// and for anchors of the pack with the most bytes; where header and trailer are of different packs, the first frame decides.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -180,40 +181,20 @@ impl<R: Read + Seek> RawFailSafe<R> {
         let start = inner.stream_position()?;
         let source = SeekSource::new(&mut inner);
         let range = start..source.size()?.max(start);
-        let mut end = search::trailer_from_end(&source, &range)?;
-        // What stands before the trailer may be a header; a trailer alone begins like one.
-        let room = end.as_ref().map_or(u64::MAX, |end| end.at - start);
-        let mut front = [0; Container::LEN];
-        let room = usize::try_from(room).unwrap_or(usize::MAX).min(front.len());
-        let there = read_full(&source, &mut front[..room], start)?;
-        let header = Container::decode_corrected(&front).map(|(container, _)| container);
-        let skip = if header.is_some() { there as u64 } else { 0 };
-        let frames = start + skip..range.end;
-
-        let mut anchor = None;
-        if end.is_none() {
-            let found = search::among_frames(&source, frames.clone(), false)?;
-            (end, anchor) = (found.trailer, found.anchor);
-        }
-        let copy = end.as_ref().and_then(|end| end.trailer.container().ok());
-        let is_header_foreign = match (&header, &copy) {
-            (Some(header), Some(copy)) if header.pack_id != copy.pack_id => {
-                search::among_frames(&source, frames, true)?.pack == Some(copy.pack_id)
-            }
-            _ => false,
-        };
+        let edges = Edges::find(&source, range)?;
 
         let mut this = Self::around(inner);
-        this.take_header(&front[..there])?;
-        if end.is_some() && there < front.len() {
+        this.take_header(edges.front())?;
+        let there = edges.front().len();
+        if edges.trailer.is_some() && there < Container::LEN {
             this.lose_header(there, Cause::Missing);
         }
-        this.anchor = anchor;
-        if is_header_foreign {
+        this.anchor = edges.anchor;
+        if edges.is_header_foreign {
             this.header = None;
             this.lose_header(there, Cause::Foreign);
         }
-        if let Some(FoundTrailer { at, trailer, correction }) = end {
+        if let Some(FoundTrailer { at, trailer, correction }) = edges.trailer {
             let at = at - start;
             this.take_trailer(&trailer, at, correction);
             // The trailer knows whether the pack still starts where it should.

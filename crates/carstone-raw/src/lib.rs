@@ -31,6 +31,7 @@
 
 mod appendix;
 mod container;
+mod edges;
 mod error;
 mod fail_safe;
 mod reader;
@@ -40,6 +41,7 @@ mod writer;
 
 pub use appendix::Appendix;
 pub use container::Container;
+pub use edges::{Edges, TrailerPlace};
 pub use error::{Error, ErrorKind};
 pub use fail_safe::RawFailSafe;
 pub use reader::{RawReader, read_container};

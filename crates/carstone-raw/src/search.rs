@@ -14,7 +14,7 @@ use crate::{Container, appendix};
 /// What stood among the frames of a damaged pack.
 #[derive(Default)]
 pub(crate) struct Found {
-    /// The pack id of the first frame.
+    /// The pack id of the frames.
     pub(crate) pack: Option<PackId>,
     /// The container that an anchor of this pack repeats.
     pub(crate) anchor: Option<Container>,
@@ -23,6 +23,7 @@ pub(crate) struct Found {
 }
 
 /// A trailer, where it stands in the source, and what was put right in it.
+#[derive(Debug)]
 pub(crate) struct FoundTrailer {
     pub(crate) at: u64,
     pub(crate) trailer: Trailer,
@@ -51,42 +52,115 @@ pub(crate) fn trailer_from_end<R: ReadAt + ?Sized>(
     }
 }
 
-/// Goes from frame to frame, and searches for the next one where there is none, until the trailer is found.
+/// Goes from frame to frame of `pack`, and searches for the next one where there is none, until the trailer is found.
 ///
-/// With `first_only` it stops at the first frame. The work is linear in the length of the range.
+/// Without a pack it is that of the first frame, and where there is no frame any trailer will do. The work is linear in the
+/// length of the range.
 pub(crate) fn among_frames<R: ReadAt + ?Sized>(
     source: &R,
     range: Range<u64>,
-    first_only: bool,
+    pack: Option<PackId>,
 ) -> io::Result<Found> {
     let mut found = Found::default();
-    let mut window = Window { source, bytes: Vec::new(), at: range.start };
-    let mut at = range.start;
-    // Correcting a trailer costs more than looking for one: it is tried only where one must stand.
-    let mut is_expected = true;
-    loop {
-        if let Some(header) = window.frame_at(at, is_expected)?
-            && found.pack.is_none_or(|pack| pack == header.pack)
-            && let Some(next) = at.checked_add(header.frame_len()).filter(|&n| n <= range.end)
-        {
-            found.pack = Some(header.pack);
-            if first_only {
-                return Ok(found);
+    let mut steps = Steps::new(source, range);
+    while let Some(step) = steps.next(|id| found.pack.or(pack).is_none_or(|pack| pack == id))? {
+        match step {
+            Step::Frame(at, header) => {
+                found.pack = Some(header.pack);
+                if header.kind == Kind::ANCHOR && found.anchor.is_none() {
+                    found.anchor = anchor_at(source, at, &header)?;
+                }
             }
-            if header.kind == Kind::ANCHOR && found.anchor.is_none() {
-                found.anchor = anchor_at(source, at, &header)?;
+            Step::Trailer(trailer) if is_of(&trailer, found.pack.or(pack)) => {
+                found.trailer = Some(*trailer);
+                break;
             }
-            (at, is_expected) = (next, true);
-            continue;
+            Step::Trailer(_) => {}
         }
-        found.trailer = window.trailer_at(at, is_expected)?;
-        if found.trailer.is_some() {
-            return Ok(found);
+    }
+    Ok(found)
+}
+
+/// The pack of the first frame in `range`.
+pub(crate) fn first_pack<R: ReadAt + ?Sized>(
+    source: &R,
+    range: Range<u64>,
+) -> io::Result<Option<PackId>> {
+    let mut steps = Steps::new(source, range);
+    while let Some(step) = steps.next(|_| true)? {
+        if let Step::Frame(_, header) = step {
+            return Ok(Some(header.pack));
         }
-        match window.next_magic(at.saturating_add(1)..range.end)? {
-            Some(next) => (at, is_expected) = (next, false),
-            None => return Ok(found),
+    }
+    Ok(None)
+}
+
+/// The pack that has the most bytes in `range`. A pack that lies in another one as content has fewer than that one, unless little is left of it.
+pub(crate) fn largest_pack<R: ReadAt + ?Sized>(
+    source: &R,
+    range: Range<u64>,
+) -> io::Result<Option<PackId>> {
+    let mut packs: Vec<(PackId, u64)> = Vec::new();
+    let mut steps = Steps::new(source, range);
+    while let Some(step) = steps.next(|_| true)? {
+        let Step::Frame(_, header) = step else { continue };
+        if let Some((_, bytes)) = packs.iter_mut().find(|(id, _)| *id == header.pack) {
+            *bytes = bytes.saturating_add(header.frame_len());
+        } else if packs.len() < MAX_PACKS {
+            packs.push((header.pack, header.frame_len()));
         }
+    }
+    // Of equal ones the first.
+    Ok(packs.iter().rev().max_by_key(|(_, bytes)| *bytes).map(|(id, _)| *id))
+}
+
+fn is_of(trailer: &FoundTrailer, pack: Option<PackId>) -> bool {
+    pack.is_none_or(|pack| {
+        trailer.trailer.container().is_ok_and(|container| container.pack_id == pack)
+    })
+}
+
+/// What a search comes upon.
+enum Step {
+    Frame(u64, FrameHeader),
+    Trailer(Box<FoundTrailer>),
+}
+
+/// The way through a damaged pack.
+struct Steps<'a, R: ?Sized> {
+    window: Window<'a, R>,
+    at: u64,
+    end: u64,
+    /// Correcting a trailer costs more than looking for one: it is tried only where one must stand.
+    is_expected: bool,
+}
+
+impl<'a, R: ReadAt + ?Sized> Steps<'a, R> {
+    fn new(source: &'a R, range: Range<u64>) -> Self {
+        let window = Window { source, bytes: Vec::new(), at: range.start };
+        Self { window, at: range.start, end: range.end, is_expected: true }
+    }
+
+    /// The next trailer, or frame of a pack that is `wanted`.
+    fn next(&mut self, wanted: impl Fn(PackId) -> bool) -> io::Result<Option<Step>> {
+        while self.at < self.end {
+            let at = self.at;
+            if let Some(header) = self.window.frame_at(at, self.is_expected)?
+                && wanted(header.pack)
+                && let Some(next) = at.checked_add(header.frame_len()).filter(|&n| n <= self.end)
+            {
+                (self.at, self.is_expected) = (next, true);
+                return Ok(Some(Step::Frame(at, header)));
+            }
+            let trailer = self.window.trailer_at(at, self.is_expected)?;
+            let trailer = trailer.filter(|_| self.end - at >= TRAILER_LEN as u64);
+            let next = self.window.next_magic(at.saturating_add(1)..self.end)?;
+            (self.at, self.is_expected) = (next.unwrap_or(self.end), false);
+            if let Some(trailer) = trailer {
+                return Ok(Some(Step::Trailer(Box::new(trailer))));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -183,6 +257,8 @@ fn anchor_at<R: ReadAt + ?Sized>(
 }
 
 const AHEAD: usize = 65_536;
+/// How many packs are told apart.
+const MAX_PACKS: usize = 64;
 /// A payload that is longer is not one of this format: 16 MiB and a tag.
 const MAX_STORED: u32 = 16_777_216 + 16;
 /// The longest anchor: container, layer header and an envelope of 1 MiB.

@@ -12,6 +12,7 @@ pub(crate) const TRAILER_LEN: usize = 304;
 pub(crate) const OUTSIDE: u64 = (Container::LEN + TRAILER_LEN) as u64;
 
 /// A trailer whose checksums hold.
+#[derive(Debug)]
 pub(crate) struct Trailer {
     /// The copy of the header.
     pub(crate) header: [u8; Container::LEN],

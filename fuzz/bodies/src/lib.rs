@@ -109,4 +109,5 @@ pub const TARGETS: &[Target] = &[
     target("stack_stream", stack::stream, input::choices),
     target("stack_fail_safe", stack::fail_safe, input::choices),
     target("stack_salvage", stack::salvage, input::choices),
+    target("stack_heal", stack::heal, input::choices),
 ];

@@ -140,6 +140,55 @@ fn salvaged(source: impl Read + Send) -> Option<Salvaged> {
     salvage::read(salvage)
 }
 
+/// A pack that is mended is the pack that was, or says what it lacks; and is read like any other.
+pub fn heal(data: &[u8]) {
+    let mut input = Input::new(data);
+    let samples = samples();
+    let sample = &samples[input.below(samples.len())];
+    let mut stored = sample.stored.clone();
+    let is_forged = sample.is_encrypted && input.flag();
+    match is_forged {
+        true => damage::tampering(&mut stored, &mut input),
+        false => damage::accidents(&mut stored, &mut input),
+    }
+    let Ok(healed) = stack::heal(&stored[..], &few_threads(), &mut |_| {}) else {
+        assert!(stored != sample.stored, "a sound pack is no worse for it");
+        return;
+    };
+    let report = healed.report();
+    let mut mended = Vec::new();
+    let most = stored.len() as u64 + (1 << 20) + 96 * (1 << 22);
+    assert!(healed.len() <= most);
+    if healed.len() > 1 << 24 {
+        // A forged frame opens a gap that takes long to fill.
+        assert!(is_forged);
+        return;
+    }
+    healed.copy_to(&mut mended, &mut |_| {}).expect("memory can be read");
+    assert_eq!(mended.len() as u64, healed.len());
+    assert!(!report.is_unchanged || mended == stored);
+    if report.is_original() && !is_forged {
+        assert!(mended == sample.stored, "not the original: {report:?}");
+    }
+    assert!(report.is_unchanged || stored != sample.stored, "{report:?}");
+    if is_forged {
+        return;
+    }
+    if sample.has_frames {
+        let salvaged = stack::fail_safe(&mended[..], &KEY, &few_threads());
+        let salvaged = laws::salvage(salvaged.expect("it has a header").reader, &mut input);
+        for (at, bytes) in &salvaged.stretches {
+            let rest = usize::try_from(*at).ok().and_then(|at| sample.car.get(at..));
+            let known = rest.unwrap_or_default().len().min(bytes.len());
+            assert!(rest.unwrap_or_default()[..known] == bytes[..known], "wrong bytes at {at}");
+        }
+    }
+    let again = stack::heal(&mended[..], &few_threads(), &mut |_| {}).expect("it was mended");
+    let mut twice = Vec::new();
+    again.copy_to(&mut twice, &mut |_| {}).expect("memory can be read");
+    assert!(twice == mended, "a second repair finds more to do: {:?}", again.report());
+}
+
 /// Any bytes as a pack, with and without a key.
 pub fn any(data: &[u8]) {
     let format = stack::detect(data);

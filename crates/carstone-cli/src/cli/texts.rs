@@ -61,6 +61,11 @@ Examples:
   carstone verify -i key.txt backup.cstone
   carstone verify site.car                        its blocks, its files, and its index
   carstone verify docs.cstone --against docs";
+pub(super) const REPAIR_EXAMPLES: &str = "\
+Examples:
+  carstone repair damaged.cstone -o mended.cstone
+  carstone repair -n damaged.cstone               what could be mended
+  ssh host 'cat old.cstone' | carstone repair - -o old.cstone";
 pub(super) const KEYGEN_EXAMPLES: &str = "\
 Examples:
   carstone keygen -o key.txt

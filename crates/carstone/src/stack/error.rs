@@ -32,6 +32,17 @@ pub enum ErrorKind {
     Gap(Box<Gap>),
     /// No container header could be found.
     NoContainer,
+    /// Neither header nor trailer nor anchor is left of a container.
+    ContainerLost,
+    /// No copy is left of the layer header, in which the key envelope stands.
+    LayerHeaderLost,
+    /// More of something than is kept track of.
+    Limit {
+        /// Of what.
+        what: &'static str,
+        /// The most.
+        limit: u64,
+    },
     /// The pack is encrypted, and no key was given that opens it.
     NoKey,
 }
@@ -92,6 +103,13 @@ impl fmt::Display for Error {
             ErrorKind::NoContainer => {
                 f.write_str("no container header at byte 0: this is not a carstone pack")
             }
+            ErrorKind::ContainerLost => {
+                f.write_str("not a pack: no container header, trailer or anchor is left of one")
+            }
+            ErrorKind::LayerHeaderLost => f.write_str(
+                "encryption layer: no layer header is left, and with it no key envelope",
+            ),
+            ErrorKind::Limit { what, limit } => write!(f, "more {what} than the limit of {limit}"),
             ErrorKind::NoKey => f.write_str("the pack is encrypted, and no key was given"),
         }
     }

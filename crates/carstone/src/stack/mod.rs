@@ -2,11 +2,12 @@
 //!
 //! The order is fixed: raw, encryption, compression, position, from the stored bytes inward. [`write()`] makes a pipe for
 //! `PackWriter`, [`open`] a source for `PackReader`, [`stream`] a forward reader for `PackStream`, and [`fail_safe`] a reader that goes on behind
-//! damage; [`salvage`] puts the entries of a damaged pack together.
+//! damage; [`salvage`] puts the entries of a damaged pack together. [`heal()`] mends stored bytes without a key.
 
 mod budget;
 mod detect;
 mod error;
+mod heal;
 mod keys;
 mod open;
 #[cfg(feature = "repair")]
@@ -17,6 +18,7 @@ mod write;
 
 pub use detect::{Format, detect};
 pub use error::{Error, ErrorKind};
+pub use heal::{Conflict, Damage, HealReport, Healed, Part, Rebuilt, heal};
 pub use keys::{Protection, envelope_keys};
 pub use open::{OpenOptions, Opened, SharedSource, Stored, inspect, open};
 #[cfg(feature = "repair")]

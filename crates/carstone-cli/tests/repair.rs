@@ -1,0 +1,124 @@
+//! `carstone repair`: what it writes, what it says, and when it refuses.
+
+mod support;
+
+use std::fs;
+
+use support::Place;
+
+/// An encrypted and compressed pack of a small tree.
+fn locked(place: &Place) -> Vec<u8> {
+    let reader = place.key("key.txt");
+    support::small_tree(&place.path("tree"));
+    let pack = place.path("sound.cstone");
+    run!("create", "-r", reader, "-o", &pack, place.path("tree")).exits(0);
+    fs::read(pack).expect("it is there")
+}
+
+#[test]
+fn a_flipped_bit_is_put_right_without_a_key() {
+    let place = Place::new();
+    let stored = locked(&place);
+    let mut damaged = stored.clone();
+    damaged[stored.len() / 2] ^= 8;
+    let from = place.write("damaged.cstone", &damaged);
+    let to = place.path("mended.cstone");
+    let run = run!("repair", &from, "-o", &to).exits(0);
+    assert!(run.text().contains("put right: 1 bit in 1 place"), "{}", run.text());
+    assert!(fs::read(&to).expect("written") == stored);
+    assert!(fs::read(&from).expect("still there") == damaged);
+    let json = run!("repair", "--json", "-n", &from).exits(0).json();
+    assert_eq!(json[0]["type"], "correction");
+    assert_eq!((&json[0]["bits"], &json[0]["offset"]), (&1.into(), &(stored.len() / 2).into()));
+    let summary = json.last().expect("there is one");
+    assert_eq!((&summary["original"], &summary["unchanged"]), (&true.into(), &false.into()));
+}
+
+#[test]
+fn a_sound_pack_is_written_as_it_is() {
+    let place = Place::new();
+    let pack = place.pack("sound.cstone");
+    let to = place.path("copy.cstone");
+    let run = run!("repair", &pack, "-o", &to).exits(0);
+    assert!(run.text().contains("nothing is wrong"), "{}", run.text());
+    assert!(fs::read(&to).expect("written") == fs::read(&pack).expect("there"));
+}
+
+#[test]
+fn both_ends_of_a_pipe_will_do() {
+    let place = Place::new();
+    let stored = locked(&place);
+    // Without its container header, standard input cannot be told by its first bytes.
+    let run = pipe!(&stored[256..], "repair", "-", "-o", "-").exits(0);
+    assert!(run.stdout == stored);
+    assert!(run.stderr.contains("made again: container header"), "{}", run.stderr);
+}
+
+#[test]
+fn what_is_lost_is_told_and_the_rest_stays_readable() {
+    let place = Place::new();
+    let stored = locked(&place);
+    let mut damaged = stored.clone();
+    let at = stored.len() / 2;
+    damaged[at..at + 4096].fill(0);
+    let from = place.write("damaged.cstone", &damaged);
+    let to = place.path("mended.cstone");
+    let run = run!("repair", &from, "-o", &to).exits(1);
+    assert!(run.text().contains("lost: encryption layer: "), "{}", run.text());
+    assert!(run.stderr.contains("With a key"), "{}", run.stderr);
+    assert!(run.text().contains("holes stand for them"), "{}", run.text());
+    run!("info", &to).exits(0);
+    run!("verify", &to).exits(1);
+    let json = run!("repair", "--json", "-n", &from).exits(1).json();
+    let finding = json.iter().find(|line| line["type"] == "finding").expect("there is one");
+    assert_eq!(finding["layer"], "encryption");
+    assert!(finding["length"].as_u64().is_some_and(|len| len >= 131_072), "{finding}");
+    assert_eq!(json.last().expect("there is one")["original"], false);
+}
+
+#[test]
+fn a_pack_that_is_cut_says_so() {
+    let place = Place::new();
+    let stored = locked(&place);
+    let from = place.write("cut.cstone", &stored[..stored.len() / 2]);
+    let to = place.path("mended.cstone");
+    let run = run!("repair", &from, "-o", &to).exits(1);
+    assert!(run.text().contains("the end is lost"), "{}", run.text());
+    run!("verify", &to).exits(1);
+}
+
+#[test]
+fn nothing_is_written_where_it_cannot_be_done() {
+    let place = Place::new();
+    let to = place.path("out.cstone");
+    support::small_tree(&place.path("tree"));
+    let car = place.path("tree.car");
+    run!("create", "-o", &car, place.path("tree")).exits(0);
+    let text = place.write("text", b"no pack at all");
+    let empty = place.write("empty", b"");
+    run!("repair", &car, "-o", &to).exits(2).says("not a pack").one_line();
+    run!("repair", &text, "-o", &to).exits(2).says("not a pack").one_line();
+    run!("repair", &empty, "-o", &to).exits(2).says("is empty").one_line();
+    run!("repair", place.path("none"), "-o", &to).exits(2).one_line();
+    assert!(!to.exists());
+    assert!(place.names().iter().all(|name| !name.ends_with(".part")), "{:?}", place.names());
+    run!("repair", &text).exits(2);
+}
+
+#[test]
+fn neither_input_nor_an_existing_output_is_touched() {
+    let place = Place::new();
+    let pack = place.pack("sound.cstone");
+    let before = fs::read(&pack).expect("there");
+    let other = place.write("other", b"keep me");
+    run!("repair", &pack, "-o", &other).exits(2).says("--force replaces it").one_line();
+    assert_eq!(fs::read(&other).expect("there"), b"keep me");
+    run!("repair", "--force", &pack, "-o", &pack).exits(2).says("stays as it is").one_line();
+    assert!(fs::read(&pack).expect("there") == before);
+    run!("repair", "--force", &pack, "-o", &other).exits(0);
+    assert!(fs::read(&other).expect("there") == before);
+    // A dry run writes nothing, wherever it is told to.
+    let new = place.path("new");
+    run!("repair", "-n", &pack, "-o", &new).exits(0);
+    assert!(!new.exists());
+}
