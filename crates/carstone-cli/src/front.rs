@@ -1,17 +1,24 @@
 //! A pack that is read front to back, past whatever is damaged.
 
+use carstone::layer::Report;
 use carstone::pack::{Error, Event};
 use carstone::repair::Item;
-use carstone::stack::Salvaged;
+use carstone::stack::{HealReport, Salvaged};
 
 use crate::input::{chain, damage};
 
 /// What stands in a pack, in the order of its stream.
-pub(crate) struct Front(Salvaged<'static>);
+pub(crate) struct Front {
+    salvaged: Salvaged<'static>,
+    /// What has been put right before anything was read, to be told first.
+    mended: Option<String>,
+    is_over: bool,
+}
 
 impl Front {
-    pub(crate) fn new(salvaged: Salvaged<'static>) -> Self {
-        Self(salvaged)
+    pub(crate) fn new(salvaged: Salvaged<'static>, healed: Option<&HealReport>) -> Self {
+        let mended = healed.and_then(mended);
+        Self { salvaged, mended, is_over: false }
     }
 
     /// What comes next. `heard` hears what is damaged before it.
@@ -19,13 +26,24 @@ impl Front {
     /// # Errors
     /// The source cannot be read, or needs a newer program.
     pub(crate) fn next(&mut self, heard: &mut dyn FnMut(&str)) -> Result<Option<Event>, Error> {
-        while let Some(item) = self.0.next()? {
+        if let Some(mended) = self.mended.take() {
+            heard(&mended);
+        }
+        while let Some(item) = self.salvaged.next()? {
             match item {
                 Item::Event(event) => return Ok(Some(event)),
                 Item::Gap(gap) => heard(&damage(&gap)),
                 Item::Fault(error) => heard(&chain(&error)),
                 // Later versions may tell more.
                 _ => {}
+            }
+        }
+        if !std::mem::replace(&mut self.is_over, true) {
+            let mut report = Report::default();
+            self.salvaged.drain_report(&mut report);
+            let bits: u32 = report.corrections.iter().map(|found| found.bits).sum();
+            if bits > 0 {
+                heard(&format!("{bits} flipped bits were put right on the way"));
             }
         }
         Ok(None)
@@ -36,11 +54,26 @@ impl Front {
     /// # Errors
     /// As [`next`](Self::next).
     pub(crate) fn item(&mut self) -> Result<Option<Item>, Error> {
-        self.0.next()
+        self.salvaged.next()
     }
 
     /// Blocks of content that belong to no entry, and their bytes.
     pub(crate) fn nameless(&self) -> (u64, u64) {
-        self.0.nameless()
+        self.salvaged.nameless()
     }
+}
+
+/// What was put right without a key.
+fn mended(report: &HealReport) -> Option<String> {
+    let mut done = Vec::new();
+    let bits: u32 = report.corrections.iter().map(|found| found.bits).sum();
+    if bits > 0 {
+        done.push(format!("{bits} flipped bits"));
+    }
+    let parts = report.rebuilt.iter().take(4).map(|rebuilt| rebuilt.part.to_string());
+    done.extend(parts);
+    if report.moved + report.repeated > 0 {
+        done.push(format!("{} frames out of order", report.moved + report.repeated));
+    }
+    (!done.is_empty()).then(|| format!("put right on the way: {}", done.join(", ")))
 }

@@ -4,7 +4,7 @@ mod car;
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom};
+use std::io;
 
 use anyhow::{Context, anyhow};
 use carstone::layer::{Cause, Gap, LayerId, default_threads};
@@ -59,10 +59,13 @@ impl Input {
                         .spooled()?;
                 return Self::open(spooled, keys, threads);
             }
-            (_, Bytes::File(file)) => open_file(file, keys, threads),
+            (Format::Pack, Bytes::File(file)) => open_file(file, keys, threads),
+            (_, Bytes::File(file)) => {
+                restart(&file, keys, threads).map(|front| Self::Front(Box::new(front), None))
+            }
             (_, Bytes::Pipe(pipe)) => stack::salvage(pipe, keys.source(), &options(threads))
                 .map_err(explained)
-                .map(|salvaged| Self::Front(Box::new(Front::new(salvaged)), None)),
+                .map(|salvaged| Self::Front(Box::new(Front::new(salvaged, None)), None)),
         };
         input.with_context(|| name)
     }
@@ -76,7 +79,7 @@ impl Input {
         threads: Option<usize>,
     ) -> anyhow::Result<Self> {
         match (source.format, &source.bytes) {
-            (Format::Pack, Bytes::File(file)) => {
+            (Format::Pack | Format::Unknown, Bytes::File(file)) => {
                 let front = restart(file, keys, threads).with_context(|| source.name)?;
                 Ok(Self::Front(Box::new(front), None))
             }
@@ -96,12 +99,12 @@ pub(crate) fn open_strict(
     Ok(Pack { layers, reader })
 }
 
-/// Starts to read a file front to back.
+/// Starts to read a file front to back, past whatever is damaged.
 pub(crate) fn restart(file: &File, keys: &Keys, threads: Option<usize>) -> anyhow::Result<Front> {
-    let mut file = file.try_clone().context("cannot open it again")?;
-    file.seek(SeekFrom::Start(0)).context("cannot go back to byte 0")?;
-    let salvaged = stack::salvage(Watched(file), keys.source(), &options(threads));
-    salvaged.map(Front::new).map_err(explained)
+    let file = Watched(file.try_clone().context("cannot open it again")?);
+    let salvaged = stack::salvage_at(file, keys.source(), &options(threads), &mut |_| ());
+    let (salvaged, report) = salvaged.map_err(explained)?;
+    Ok(Front::new(salvaged, report.as_ref()))
 }
 
 fn open_file(file: File, keys: &Keys, threads: Option<usize>) -> anyhow::Result<Input> {

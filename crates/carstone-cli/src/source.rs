@@ -5,7 +5,7 @@ use std::io::{self, Cursor, Read, Seek};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use carstone::layer::{ReadAt, read_full};
+use carstone::layer::{FRAME_MAGIC, ReadAt, read_full};
 use carstone::stack::{Format, detect};
 
 use crate::keys::is_stdin;
@@ -69,7 +69,12 @@ impl Source {
         }
         let mut front = [0; FRONT];
         let n = read_full(&file, &mut front, 0).context("cannot read at byte 0")?;
-        let format = recognise(&front[..n])?;
+        let format = match recognise(&front[..n]) {
+            Err(_) if detect(&front[..n]) == Format::Unknown && holds_frames(&file)? => {
+                Format::Unknown
+            }
+            recognised => recognised?,
+        };
         Ok(Self { name, format, bytes: Bytes::File(file) })
     }
 
@@ -132,6 +137,24 @@ fn perhaps_damaged(front: &[u8]) -> anyhow::Result<Format> {
     }
 }
 
+/// Whether a file whose first bytes tell nothing may be a pack that lacks its beginning: where no frame begins in so many bytes, none is there.
+fn holds_frames(file: &File) -> anyhow::Result<bool> {
+    let (mut at, mut chunk) = (0, vec![0; SEARCH_CHUNK]);
+    while at < LONGEST_FRAME {
+        let n =
+            read_full(file, &mut chunk, at).with_context(|| format!("cannot read at byte {at}"))?;
+        if chunk[..n].windows(FRAME_MAGIC.len()).any(|window| window == FRAME_MAGIC) {
+            return Ok(true);
+        }
+        if n < chunk.len() {
+            break;
+        }
+        // A magic may begin in the last bytes.
+        at += (n - FRAME_MAGIC.len()) as u64;
+    }
+    Ok(false)
+}
+
 /// A format that this program reads, or an error that says what else it is.
 fn recognised(front: &[u8]) -> anyhow::Result<Format> {
     match detect(front) {
@@ -173,3 +196,5 @@ fn looks_like(front: &[u8]) -> Option<&'static str> {
 }
 
 const FRONT: usize = 64;
+const SEARCH_CHUNK: usize = 1 << 20;
+const LONGEST_FRAME: u64 = 17 << 20;

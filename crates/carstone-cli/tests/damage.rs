@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use support::{Place, look, noise, small_tree};
+use support::{Place, look, noise, same_trees, small_tree};
 
 /// A pack of which one block is zeroed and the end is missing, so that it can only be read front to back.
 fn hurt(place: &Place, lose_end: bool) -> std::path::PathBuf {
@@ -91,6 +91,42 @@ fn cat_gives_whole_files_and_the_beginning_of_others() {
     let whole = fs::read(place.path("tree/sediment.bin")).expect("read");
     assert!(run.stdout.len() > 2_000_000 && whole.starts_with(&run.stdout));
     run!("cat", &pack, "no such").exits(2).says("no such entry");
+}
+
+/// Both ends of an encrypted pack may be gone, and frames may stand in any order.
+#[test]
+fn a_pack_without_its_ends_is_read_and_frames_are_put_in_order() {
+    let place = Place::new();
+    small_tree(&place.path("tree"));
+    place.write("tree/sediment.bin", &noise(900_000, 3));
+    let alice = place.key("alice");
+    let key = place.path("alice");
+    let pack = place.path("x.cstone");
+    run!("create", "-o", &pack, "-r", alice, "--compress", "none", place.path("tree")).exits(0);
+    let sound = fs::read(&pack).expect("read");
+
+    let mut headless = sound.clone();
+    headless[..256].fill(0);
+    let mut endless = sound.clone();
+    endless.truncate(sound.len() - 304);
+    let mut swapped = sound.clone();
+    let frame = 96 + (128 << 10) + 16;
+    let header = 256 + 96 + u32::from_le_bytes(sound[316..320].try_into().expect("4")) as usize;
+    for n in 0..frame {
+        swapped.swap(header + frame + n, header + 3 * frame + n);
+    }
+    let mut flipped = sound.clone();
+    flipped[header + 5000] ^= 16;
+    for (name, bytes) in [("h", headless), ("e", endless), ("s", swapped), ("f", flipped)] {
+        let pack = place.write(&format!("{name}.cstone"), &bytes);
+        let out = place.path(&format!("out-{name}"));
+        run!("extract", "--salvage", "-i", &key, "-C", &out, &pack).exits(1);
+        same_trees(&place.path("tree"), &out);
+        run!("verify", "-i", &key, &pack).exits(1);
+        let mended = place.path(&format!("{name}-mended.cstone"));
+        run!("repair", &pack, "-o", &mended).exits(0);
+        assert!(fs::read(mended).expect("read") == sound, "{name}");
+    }
 }
 
 /// All that is in `found` is as it is in `whole`.

@@ -35,12 +35,16 @@ pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit>
     let again = file.try_clone().context("cannot open it again")?;
     let checked = match format {
         Format::Car => car::check(file, &mut findings),
+        Format::Unknown => {
+            findings.add("raw", None, Some(0), &"no container header stands at byte 0")?;
+            Ok(Totals::new("damaged", false))
+        }
         _ => pack(file, &keys, args.threads, &mut findings),
     };
     let mut totals = checked.with_context(|| name.clone())?;
     if findings.count > 0
         && totals.is_readable
-        && format == Format::Pack
+        && format != Format::Car
         // Where nothing can be read front to back, or not without a key, there is no more to tell.
         && let Ok(front) = restart(&again, &keys, args.threads)
     {

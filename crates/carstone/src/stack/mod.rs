@@ -22,7 +22,7 @@ pub use heal::{Conflict, Damage, HealReport, Healed, Part, Rebuilt, heal};
 pub use keys::{Protection, envelope_keys};
 pub use open::{OpenOptions, Opened, SharedSource, Stored, inspect, open};
 #[cfg(feature = "repair")]
-pub use salvage::{Salvaged, salvage};
+pub use salvage::{Salvaged, salvage, salvage_at};
 pub use stream::{FailSafe, Streamed, fail_safe, stream};
 pub use verify::{LayerCheck, StackCheck, verify};
 pub use write::{StackWriter, WriteOptions, write};

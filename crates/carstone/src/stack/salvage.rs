@@ -1,12 +1,14 @@
 //! The stack that reads all that a damaged pack still holds.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use carstone_encrypt::KeySource;
-use carstone_layer::{BoxFailSafe, Cause, FailSafeRead, Gap, LayerId, Report};
+use carstone_layer::{BoxFailSafe, Cause, FailSafeRead, Gap, LayerId, ReadAt, Report};
 use carstone_repair::{Salvage, SalvageOptions};
 
 use super::error::{Error, ErrorKind};
+use super::heal::{HealReport, Healed, Part, heal};
 use super::open::OpenOptions;
 use super::stream::{FailSafe, Shared, bottom, layers};
 
@@ -38,6 +40,55 @@ pub fn salvage<'a, R: Read + Send + 'a>(
     let whole = Whole { reader, raw, is_over: false };
     let settings = SalvageOptions::default().threads(options.threads);
     Ok(Salvage::new(Box::new(whole), container.pack_id, &settings))
+}
+
+/// The same for a source that can be read at any offset, which is looked through once before. Header, trailer and key envelope may stand anywhere, frames in any order; what
+/// can be put right without a key is read as it was. Gives what that came to, where it is made use of.
+///
+/// `progress` hears how far the first pass is.
+///
+/// # Errors
+/// As [`salvage`], and as [`heal`].
+pub fn salvage_at<'a, R: ReadAt + Send + Sync + 'a>(
+    source: R,
+    keys: impl KeySource,
+    options: &OpenOptions,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(Salvaged<'a>, Option<HealReport>), Error> {
+    let source = Arc::new(source);
+    let at = options.range.as_ref().map_or(0, |range| range.start);
+    match heal(Arc::clone(&source), options, progress) {
+        Ok(healed) if is_better(&healed) => {
+            let report = healed.report().clone();
+            let healed = InOrder { source: healed, at: 0 };
+            Ok((salvage(healed, keys, options)?, Some(report)))
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::Io(_)) => Err(error),
+        _ => Ok((salvage(InOrder { source, at }, keys, options)?, None)),
+    }
+}
+
+/// Whether a healed pack gives more than the damaged one. The beginning of a broken compressed frame can be read, a hole cannot.
+fn is_better<R: ReadAt>(healed: &Healed<R>) -> bool {
+    let report = healed.report();
+    let is_encrypted = healed.container().layers.get(LayerId::ENCRYPTION).is_some();
+    let has_header = !report.rebuilt.iter().any(|rebuilt| rebuilt.part == Part::Header);
+    !report.is_unchanged
+        && (is_encrypted || !has_header || report.moved > 0 || report.is_original())
+}
+
+/// Reads a source from front to back.
+struct InOrder<R> {
+    source: R,
+    at: u64,
+}
+
+impl<R: ReadAt> Read for InOrder<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.source.read_at(buf, self.at)?;
+        self.at = self.at.saturating_add(n as u64);
+        Ok(n)
+    }
 }
 
 /// A stack whose lowest layer is read to its end, and that says what is missing there.
