@@ -52,6 +52,8 @@ pub(crate) enum Command {
     /// Write one file of a pack, or a range of it, to standard output.
     Cat(CatArgs),
     /// Tell what a pack is made of.
+    ///
+    /// Content and index are not checked: `verify` does that.
     Info(InfoArgs),
     /// Check every byte of a pack, or compare it with a directory.
     Verify(VerifyArgs),

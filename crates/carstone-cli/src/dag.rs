@@ -4,7 +4,7 @@ use std::io::Read;
 
 use carstone::car::Cid;
 use carstone::pack::{EntryKind, Timestamp};
-use carstone::unixfs::{self, FileReader, Limits, State, Step, walk};
+use carstone::unixfs::{self, FileReader, Limits, State, Step, resolve, walk};
 use sha2::{Digest, Sha256};
 
 use crate::input::{PlainCar, chain};
@@ -13,8 +13,8 @@ use crate::rows::Row;
 /// An entry and its root block, or the path of something that cannot be used, and why.
 pub(crate) type Found = Result<(Row, Cid), (Vec<u8>, String)>;
 
-/// Visits all entries below all roots. Below several roots each path starts with the root's CID; a root that is a file is
-/// called [`UNNAMED`].
+/// Visits all entries below all roots. Below several roots each path starts with the root's CID; one root that is no
+/// directory is called [`UNNAMED`].
 pub(crate) fn visit(
     car: &PlainCar,
     digests: bool,
@@ -44,12 +44,9 @@ pub(crate) fn visit(
 pub(crate) fn locate<'a>(car: &'a PlainCar, path: &'a [u8]) -> Option<(&'a Cid, &'a [u8])> {
     match car.roots() {
         [root] if path == UNNAMED => {
-            let mut is_file = false;
-            let visited = walk(car, root, &Limits::default(), &mut |entry| {
-                is_file = entry.kind == unixfs::EntryKind::File;
-                Ok(Step::Stop)
-            });
-            Some((root, if visited.is_ok() && is_file { b"" } else { path }))
+            let entry = resolve(car, root, b"").ok().flatten();
+            let is_it = entry.is_some_and(|entry| !is_directory(&entry.kind));
+            Some((root, if is_it { b"" } else { path }))
         }
         [root] => Some((root, path)),
         roots => {
@@ -62,7 +59,7 @@ pub(crate) fn locate<'a>(car: &'a PlainCar, path: &'a [u8]) -> Option<(&'a Cid, 
 
 fn path_of(car: &PlainCar, root: &Cid, entry: &unixfs::Entry) -> Vec<u8> {
     let mut path = match car.roots() {
-        [_] if entry.path.is_empty() && entry.kind == unixfs::EntryKind::File => UNNAMED.to_vec(),
+        [_] if entry.path.is_empty() && !is_directory(&entry.kind) => UNNAMED.to_vec(),
         [_] => Vec::new(),
         _ => root.to_string().into_bytes(),
     };
@@ -71,6 +68,11 @@ fn path_of(car: &PlainCar, root: &Cid, entry: &unixfs::Entry) -> Vec<u8> {
     }
     path.extend_from_slice(&entry.path);
     path
+}
+
+/// Whether it is a directory, or a part of one.
+fn is_directory(kind: &unixfs::EntryKind) -> bool {
+    matches!(kind, unixfs::EntryKind::Directory | unixfs::EntryKind::Shard)
 }
 
 fn row(car: &PlainCar, entry: unixfs::Entry, path: Vec<u8>, digests: bool) -> Found {
@@ -127,7 +129,7 @@ fn digest(car: &PlainCar, cid: &Cid) -> Result<[u8; 32], unixfs::Error> {
     }
 }
 
-/// What a file without a name is called.
+/// What a root without a name is called.
 pub(crate) const UNNAMED: &[u8] = b"unknown";
 const RAW: u64 = 0x55;
 const SHA2_256: u64 = 0x12;

@@ -51,7 +51,7 @@ impl Input {
         let name = source.name;
         let input = match (source.format, source.bytes) {
             (Format::Car, Bytes::File(file)) => {
-                PlainCar::open(file).map(|car| Self::Car(Box::new(car)))
+                PlainCar::with_files(file).map(|car| Self::Car(Box::new(car)))
             }
             (Format::Car, Bytes::Pipe(pipe)) => {
                 let spooled =

@@ -25,8 +25,11 @@ use exit::Exit;
 use output::Output;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let mut output = Output::new(&cli);
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => usage(&error),
+    };
+    let mut output = Output::new(cli.json, cli.quiet);
     signals::watch();
     let result = run(cli.command, &mut output).and_then(|exit| {
         output.flush()?;
@@ -38,14 +41,27 @@ fn main() -> ExitCode {
         // The reader of our output has seen enough.
         Err(error) if output::is_closed_stdout(&error) => Exit::Intact.into(),
         Err(_) if signals::stopped() => {
-            output.complain("interrupted");
+            output.error("interrupted");
             Exit::Interrupted.into()
         }
         Err(error) => {
-            output.complain(&format!("{error:#}"));
+            output.error(&format!("{error:#}"));
             Exit::Failed.into()
         }
     }
+}
+
+/// Help that was asked for, or what is wrong with the arguments.
+fn usage(error: &clap::Error) -> ! {
+    let mut args = std::env::args_os().take_while(|arg| arg != "--");
+    if error.use_stderr() && args.any(|arg| arg == "--json") {
+        let text = error.render().to_string();
+        // Behind the first empty line stand hints.
+        let what: Vec<&str> =
+            text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+        Output::new(true, false).error_object(what.join(" ").trim_start_matches("error: "));
+    }
+    error.exit()
 }
 
 fn run(command: Command, output: &mut Output) -> anyhow::Result<Exit> {

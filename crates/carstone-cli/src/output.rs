@@ -1,14 +1,14 @@
 //! What a command says: results on standard output, everything else on standard error; as text or as JSON Lines.
 //!
-//! With `--json` each line is an object with a `type`: `entry`, `info`, `finding`, `difference`, `problem`, `correction`, `rebuilt`,
-//! `summary`. They go to standard output, unless that carries content; then to standard error.
+//! With `--json` each line is an object with a `type`: `entry`, `restored`, `skipped`, `info`, `finding`, `gap`, `damaged_entry`,
+//! `difference`, `problem`, `correction`, `rebuilt`, `summary`, and last, where it could not be done, `error`. They go to standard output,
+//! unless that carries content; then to standard error.
 
 use std::fmt;
 use std::io::{self, IsTerminal, StdoutLock, Write};
 
 use serde_json::{Map, Value};
 
-use crate::cli::Cli;
 use crate::names;
 
 /// Where results and diagnostics go.
@@ -23,14 +23,14 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// As the options ask for.
-    pub(crate) fn new(cli: &Cli) -> Self {
+    /// As the options `--json` and `--quiet` ask for.
+    pub(crate) fn new(json: bool, quiet: bool) -> Self {
         let stdout = io::stdout().lock();
         let terminal = stdout.is_terminal();
         Self {
             stdout: io::BufWriter::with_capacity(64 << 10, stdout),
-            json: cli.json,
-            quiet: cli.quiet,
+            json,
+            quiet,
             terminal,
             content: false,
             problems: 0,
@@ -132,6 +132,20 @@ impl Output {
         }
         self.complain(&format!("{}: {what}", names::shown(path)));
         Ok(())
+    }
+
+    /// What ended the run, as a line for programs and one for people.
+    pub(crate) fn error(&mut self, what: &str) {
+        self.error_object(what);
+        self.complain(what);
+    }
+
+    /// The line for programs alone. Nobody can be told where it fails.
+    pub(crate) fn error_object(&mut self, what: &str) {
+        if self.json {
+            let fields = Map::from_iter([("message".to_owned(), what.into())]);
+            let _ = self.object("error", fields).and_then(|()| self.flush());
+        }
     }
 
     /// One line on standard error.

@@ -37,8 +37,7 @@ impl OutFile {
             let place = Place::Direct(file.with_context(name)?);
             return Ok(Self { target: target.to_owned(), place, force });
         }
-        // With a symlink the file it points to is replaced, not the link.
-        let resolved = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
+        let resolved = resolved(target);
         let directory = parent(&resolved);
         let mut prefix = std::ffi::OsString::from(".");
         prefix.push(resolved.file_name().with_context(|| format!("{}: has no name", name()))?);
@@ -111,7 +110,7 @@ pub(crate) enum Kind {
 /// Whether a file may become `target`, as far as can be told without making one.
 ///
 /// # Errors
-/// It exists and `force` is not set, or it is a directory.
+/// It exists and `force` is not set, it is a directory, or there is none for it.
 pub(crate) fn check(target: &Path, force: bool) -> anyhow::Result<Kind> {
     let name = target.display();
     if target.as_os_str().as_bytes().ends_with(b"/") {
@@ -126,7 +125,16 @@ pub(crate) fn check(target: &Path, force: bool) -> anyhow::Result<Kind> {
     if !force && target.symlink_metadata().is_ok() {
         bail!("{name}: exists already; --force replaces it");
     }
+    let resolved = resolved(target);
+    // With the dot a file in the place of the directory is told too.
+    fs::metadata(parent(&resolved).join("."))
+        .with_context(|| format!("{name}: cannot create a file beside it"))?;
     Ok(Kind::File)
+}
+
+/// With a symlink the file it points to is replaced, not the link.
+fn resolved(target: &Path) -> PathBuf {
+    fs::canonicalize(target).unwrap_or_else(|_| target.to_owned())
 }
 
 fn parent(path: &Path) -> &Path {

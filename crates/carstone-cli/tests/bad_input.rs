@@ -413,6 +413,10 @@ fn usage_errors_are_exit_2() {
     let car = place.path("x.car");
     run!("create", "-o", &car, "-r", alice, &tree).exits(2).one_line().says("cannot be encrypted");
     run!("create", "-o", &car, "--compress", "none", &tree).exits(2).says("cannot be compressed");
+    for order in ["type", "given"] {
+        run!("create", "-o", &car, "--order", order, &tree).exits(2).one_line().says("path order");
+    }
+    run!("create", "-n", "--plain", "--order", "path", &tree).exits(0);
     run!("create", "-o", &car).exits(2).one_line().says("nothing to pack");
     for codec in ["brotli:12", "zstd:0", "gzip"] {
         run!("create", "-o", place.path("x"), "--compress", codec, &tree).exits(2);

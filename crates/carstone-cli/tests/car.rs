@@ -104,7 +104,7 @@ fn info_tells_what_a_carv2_is_made_of() {
     assert_eq!((&info["data_offset"], &info["stored"]), (&51.into(), &bytes.len().into()));
     let index_offset = 51 + info["data_size"].as_u64().expect("a number");
     assert_eq!(info["index_offset"], index_offset);
-    let index = serde_json::json!({"usable": true, "codec": 0x0401, "entries": blocks});
+    let index = serde_json::json!({"readable": true, "codec": 0x0401, "entries": blocks});
     assert_eq!(info["index"], index);
     assert_eq!(info["fully_indexed"], false);
     assert_eq!(info["characteristics"], "0".repeat(32));
@@ -118,7 +118,7 @@ fn info_tells_what_a_carv2_is_made_of() {
     odd[index_offset as usize] = 0x82;
     let odd = place.write("odd.car", &odd);
     let info = run!("info", "--json", &odd).exits(1).says("index codec").json().remove(0);
-    assert_eq!((&info["index"]["usable"], &info["fully_indexed"]), (&false.into(), &true.into()));
+    assert_eq!((&info["index"]["readable"], &info["fully_indexed"]), (&false.into(), &true.into()));
     assert!(run!("info", odd).exits(1).text().contains("c0000000000000000000000000000000"));
 }
 
@@ -173,6 +173,10 @@ fn an_index_that_lies_is_found_and_not_believed() {
     let findings = run!("verify", "--json", &lying).exits(1).json();
     assert!(findings.iter().any(|finding| finding["layer"] == "index"), "{findings:?}");
     assert_eq!(findings.last().expect("a summary")["sound"], false);
+    // Only `verify` compares it; `info` does not claim to.
+    let info = run!("info", "--json", &lying).exits(0).json().remove(0);
+    assert_eq!((&info["index"]["readable"], &info["index"]["usable"]), (&true.into(), &().into()));
+    assert!(run!("info", "--help").exits(0).text().contains("`verify` does that"));
     // The content is all there; what reads finds it, and says that the index is wrong.
     let run = run!("extract", "-q", "-C", place.path("out"), &lying).exits(1);
     run.one_line().says("the index leads to another block");

@@ -122,6 +122,11 @@ fn a_dry_run_tells_what_the_real_run_would_tell() {
     };
     let dry = both(&["--force"]).says("socket").says("missing");
     assert!(!dry.text().contains("x.cstone") && !dry.text().contains("socket"));
+    for below in ["gone/x.cstone", "tree/hello.txt/x.cstone"] {
+        let dry = create(&place.path(below), &["-n"], &[&tree]).exits(2).one_line().says(below);
+        assert_eq!(dry.stderr, create(&place.path(below), &[], &[&tree]).exits(2).stderr);
+        assert!(dry.stdout.is_empty());
+    }
     let only = place.path("only");
     create(&pack, &["-n", "--force"], &[&only]).exits(2).one_line().says("nothing is packed");
     // No key is asked for, and nobody reads a key file that is not there.

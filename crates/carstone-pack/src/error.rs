@@ -119,6 +119,7 @@ impl fmt::Display for Error {
         match &self.kind {
             ErrorKind::Io(_) => write!(f, "cannot read the pack's content at byte {at}"),
             ErrorKind::Car(_) => write!(f, "the pack's CAR stream is damaged at byte {at}"),
+            ErrorKind::UnixFs(_) if at == 0 => f.write_str("cannot read the DAG"),
             ErrorKind::UnixFs(_) => write!(f, "UnixFS node at byte {at} is not valid"),
             ErrorKind::NoTail => write!(f, "no tail record at byte {at}"),
             ErrorKind::BadRecord(rule) => write!(f, "record at byte {at}: {rule}"),

@@ -10,10 +10,10 @@ use std::fs;
 use std::path::Path;
 
 use carstone_pack::fs::{
-    CompareOptions, CompareReport, DifferenceKind, Selection, compare_dag, compare_tree,
-    extract_dag,
+    CompareOptions, CompareReport, DifferenceKind, RestoreError, RestoreEvent, Selection,
+    compare_dag, compare_tree, extract_dag,
 };
-use carstone_unixfs::{Cid, DirectoryBuilder, Link, Profile, symlink, write_file};
+use carstone_unixfs::{BlockSource, Cid, DirectoryBuilder, Link, Profile, symlink, write_file};
 use filetime::{FileTime, set_file_mtime, set_symlink_file_times};
 use support::{Packed, content, pack};
 use trees::{Outcome, at_random, exact, meta, names};
@@ -266,6 +266,8 @@ fn roots_that_are_files_or_many_get_names() {
     }
     both.sort();
     check(&[root, large.cid], None, &both);
+    check(&[root, large.cid, root], None, &both);
+    check(&[large.cid, large.cid], None, &["unknown".into()]);
 }
 
 #[test]
@@ -284,4 +286,73 @@ fn missing_blocks_are_told_and_the_rest_is_restored() {
     blocks.insert(leaf, data);
     blocks.remove(&large.cid);
     check(&blocks);
+}
+
+/// Tells what an entry's problem is, with its causes.
+fn told(problem: &RestoreError) -> String {
+    let mut text = problem.to_string();
+    let mut cause = std::error::Error::source(problem);
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
+#[test]
+fn damaged_blocks_are_told_as_what_they_are_and_the_rest_is_restored() {
+    struct Checked(Blocks);
+    impl BlockSource for Checked {
+        fn block(&self, cid: &Cid) -> std::io::Result<Option<Vec<u8>>> {
+            let Some(data) = self.0.get(cid) else { return Ok(None) };
+            carstone_car::verify(cid, data).map_err(|error| error.with_offset(77))?;
+            Ok(Some(data.clone()))
+        }
+    }
+    let (mut blocks, root, large) = dag();
+    let leaf = *blocks.iter().find(|(_, data)| data.len() == MIB).expect("a leaf").0;
+    let whole = blocks.clone();
+    let check = |blocks: Blocks, root: Cid, expected: &[&str], problem: (&str, String)| {
+        let (target, mut problems) = (tempfile::tempdir().expect("a directory"), Vec::new());
+        let mut hear = |event| {
+            if let RestoreEvent::Problem { path, error } = event {
+                problems.push((path.escape_ascii().to_string(), told(&error)));
+            }
+        };
+        let all = Selection::all();
+        let source = Checked(blocks);
+        let report = extract_dag(&source, &[root], None, target.path(), &all, &exact(), &mut hear);
+        assert!(report.expect("the target can be used").stopped.is_none());
+        assert_eq!(problems, [(problem.0.to_owned(), problem.1.clone())]);
+        assert_eq!(names(target.path()), expected);
+        let mut told_again = Vec::new();
+        let report = compare_dag(&source, &[root], None, target.path(), &mut |difference| {
+            if let DifferenceKind::Source(error) = &difference.kind {
+                told_again.push(told(error));
+            }
+        });
+        assert!(report.expect("the directory can be read").stopped.is_none());
+        // What is not there cannot be compared.
+        assert!(told_again.iter().all(|told| *told == problem.1), "{told_again:?}");
+    };
+    let broken = |cid: &Cid| {
+        format!(
+            "cannot read its content: cannot use a block: data does not match its CID {cid} at byte 77"
+        )
+    };
+    let rest = ["inner", "link", "small"];
+    for cid in [leaf, large.cid] {
+        blocks.clone_from(&whole);
+        blocks.get_mut(&cid).expect("it is there")[5] ^= 1;
+        check(blocks.clone(), root, &rest, ("inner/large", broken(&cid)));
+    }
+    blocks.clone_from(&whole);
+    blocks.get_mut(&root).expect("it is there")[5] ^= 1;
+    check(blocks.clone(), root, &[], ("unknown", broken(&root)));
+    blocks.remove(&root);
+    check(blocks.clone(), root, &[], ("unknown", format!("block {root} is missing")));
+    blocks.clone_from(&whole);
+    blocks.remove(&leaf);
+    let gone = format!("cannot read its content: block {leaf}: the block is missing");
+    check(blocks, root, &rest, ("inner/large", gone));
 }

@@ -28,6 +28,9 @@ pub enum ErrorKind {
     Io(io::Error),
     /// A block that is needed here is not in the source.
     Missing,
+    /// The source has the block, but its bytes are not those of its CID, or nobody can tell; `source()` has the
+    /// cause and the place.
+    Damaged(carstone_car::Error),
     /// The block is not what dag-pb and UnixFS allow; the text names the rule.
     Malformed(&'static str),
     /// A shard states a fanout that is no power of two from 8 to the limit.
@@ -120,6 +123,7 @@ impl fmt::Display for Error {
             (ErrorKind::Malformed(_), Some(cid)) => {
                 write!(f, "byte {} of block {cid}: ", self.0.at)?
             }
+            (ErrorKind::Damaged(_), _) => {} // The cause names it.
             (_, Some(cid)) => write!(f, "block {cid}: ")?,
             (ErrorKind::Malformed(_), None) => write!(f, "byte {} of a block: ", self.0.at)?,
             _ => {}
@@ -127,6 +131,7 @@ impl fmt::Display for Error {
         match &self.0.kind {
             ErrorKind::Io(_) => f.write_str("cannot read a block"), // The cause is in `source()`.
             ErrorKind::Missing => f.write_str("the block is missing"),
+            ErrorKind::Damaged(_) => f.write_str("cannot use a block"), // So is this.
             ErrorKind::Malformed(rule) => f.write_str(rule),
             ErrorKind::BadFanout(slots) => write!(f, "fanout {slots} is not allowed"),
             ErrorKind::HashCollision => {
@@ -165,16 +170,24 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0.kind {
             ErrorKind::Io(cause) => Some(cause),
+            ErrorKind::Damaged(cause) => Some(cause),
             _ => None,
         }
     }
 }
 
 impl From<io::Error> for Error {
-    /// Takes out the error of this crate where `error` carries one.
+    /// Takes out the error of this crate where `error` carries one, and that of a damaged block.
     fn from(error: io::Error) -> Self {
-        match error.downcast::<Error>() {
-            Ok(own) => own,
+        let foreign = match error.downcast::<Error>() {
+            Ok(own) => return own,
+            Err(foreign) => foreign,
+        };
+        match foreign.downcast::<carstone_car::Error>() {
+            Ok(cause) if matches!(cause.kind(), carstone_car::ErrorKind::Io(_)) => {
+                Self::new(ErrorKind::Io(cause.into()))
+            }
+            Ok(cause) => Self::new(ErrorKind::Damaged(cause)),
             Err(foreign) => Self::new(ErrorKind::Io(foreign)),
         }
     }

@@ -37,7 +37,8 @@
 //!   [`DirectoryBuilder`], for directories of ordinary size, holds their entries.
 //! - Where a chunk ends depends on the content alone, never on how it arrives.
 //! - A [`BlockSource`] must return verified blocks only: this crate does not hash what it reads. It checks
-//!   what hashes cannot: sizes, positions in sharded directories, names.
+//!   what hashes cannot: sizes, positions in sharded directories, names. What is missing and what the source
+//!   calls damaged are told apart.
 //! - Reading never panics and never recurses, whatever the blocks hold; [`Limits`] bound time and memory.
 //!
 //! # Format

@@ -14,7 +14,7 @@ use crate::source::{BlockSource, fetch_needed};
 /// The content of a file as `Read + Seek`.
 ///
 /// Holds the nodes on the way from the root to the current leaf, and that leaf. Each block is compared with
-/// the size that its parent states before a byte of it is given out. A missing or wrong block fails the
+/// the size that its parent states before a byte of it is given out. A missing, damaged or wrong block fails the
 /// `read` that needs it; other parts of the file stay readable after a `seek`. Children that are stated to be
 /// empty are not looked at.
 #[derive(Debug)]

@@ -13,8 +13,10 @@ use crate::error::{Error, ErrorKind};
 /// Finds blocks by CID.
 ///
 /// Blocks are believed: a source must have checked that the bytes hash to the CID
-/// (`carstone_car::verify`). A block that fails the check is as good as absent: return `Ok(None)`.
-/// Identity CIDs carry their block themselves and are never asked for.
+/// (`carstone_car::verify`). Where that fails it returns the [`carstone_car::Error`] as an [`io::Error`], which
+/// is told as [`ErrorKind::Damaged`](crate::ErrorKind::Damaged) of this one block: all else goes on.
+/// So is every other error of that crate but its `Io`. Any other error is a failure of the source, which ends
+/// the operation. Identity CIDs carry their block themselves and are never asked for.
 pub trait BlockSource {
     /// The bytes of a block, or `None` where the source has no such block.
     fn block(&self, cid: &Cid) -> io::Result<Option<Vec<u8>>>;

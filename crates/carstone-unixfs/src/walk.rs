@@ -73,7 +73,7 @@ pub enum State {
     Present,
     /// Its root block is not in the source.
     Missing,
-    /// Its root block is not what it should be.
+    /// Its root block is not what it should be, or not what its CID says.
     Damaged(Error),
     /// Its name must not reach a file system. The path ends in that name as stored, or is that of the directory
     /// where it would be [too long](NameFault::TooLong).
@@ -100,7 +100,8 @@ pub enum Step {
 /// sharded directories as if they stood in one.
 ///
 /// What is missing, damaged or badly named is visited too, with the reason in its [`State`], and the walk
-/// goes on. Errors are a failing source, a failing visitor, and a used up budget.
+/// goes on. Errors are a failing source, a failing visitor, and a used up budget. A source that says that a
+/// block is [damaged](ErrorKind::Damaged) has not failed.
 pub fn walk<S: BlockSource + ?Sized>(
     source: &S,
     root: &Cid,
@@ -175,16 +176,17 @@ pub(crate) fn examine<S: BlockSource + ?Sized>(
     let mut entry = Entry { path, kind, cid: *cid, size: None, mode: None, mtime: None, state };
     if cid.codec() != DAG_PB {
         // A raw leaf is a file as it is: its length is all there is to know, and its block may be large.
-        let size = fetch_size(source, cid)?;
         entry.kind = match cid.codec() {
             RAW => EntryKind::File,
             codec => EntryKind::Other { codec },
         };
-        entry.size = size.filter(|_| cid.codec() == RAW);
-        entry.state = size.map_or(State::Missing, |_| State::Present);
+        let size = entry.found(fetch_size(source, cid))?;
+        let Some(size) = size else { return Ok((entry, None)) };
+        entry.size = (cid.codec() == RAW).then_some(size);
+        entry.state = State::Present;
         return Ok((entry, None));
     }
-    let Some(block) = fetch(source, cid)? else { return Ok((entry, None)) };
+    let Some(block) = entry.found(fetch(source, cid))? else { return Ok((entry, None)) };
     let listing = match decode(cid, &block).and_then(|node| {
         let listing = Listing::of(&node, Prefix::default(), limits)?;
         Ok((node, listing))
@@ -244,6 +246,17 @@ pub(crate) fn open_shard<S: BlockSource + ?Sized>(
 }
 
 impl Entry {
+    /// Notes that the block is damaged, where the source says so.
+    fn found<T>(&mut self, fetched: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
+        match fetched {
+            Err(error) if matches!(error.kind(), ErrorKind::Damaged(_)) => {
+                self.state = State::Damaged(error);
+                Ok(None)
+            }
+            fetched => fetched,
+        }
+    }
+
     fn describe(&mut self, node: &Node<'_>) {
         let (kind, size, metadata) = match node {
             Node::Raw(data) => (EntryKind::File, Some(data.len() as u64), Metadata::default()),

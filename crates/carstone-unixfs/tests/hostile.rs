@@ -2,12 +2,14 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::error::Error as _;
 use std::io::{self, Read};
 use std::time::Instant;
 
 use carstone_unixfs::{
-    BlockSource, Cid, DirectoryBuilder, Error, ErrorKind, FileReader, Limits, Link, Node, Profile,
-    ShardThreshold, Step, decode, directory_links, leaf_cid, resolve, symlink, walk, write_file,
+    BlockSource, Cid, DirectoryBuilder, EntryKind, Error, ErrorKind, FileReader, Limits, Link,
+    Node, Profile, ShardThreshold, State, Step, decode, directory_links, leaf_cid, resolve,
+    symlink, walk, write_file,
 };
 use proptest::prelude::*;
 
@@ -411,4 +413,95 @@ proptest! {
         }
         exercise(block);
     }
+}
+
+/// A store whose blocks are compared with their CIDs when they are asked for.
+struct Checked(Blocks);
+
+impl BlockSource for Checked {
+    fn block(&self, cid: &Cid) -> io::Result<Option<Vec<u8>>> {
+        let Some(data) = self.0.get(cid) else { return Ok(None) };
+        carstone_car::verify(cid, data).map_err(|error| error.with_offset(77))?;
+        Ok(Some(data.clone()))
+    }
+}
+
+#[test]
+fn damaged_blocks_are_told_apart_from_missing_ones_and_stop_nothing() {
+    let mut blocks = Blocks::new();
+    let (hurt, gone, good) =
+        (leaf(&mut blocks, b"hurt"), leaf_cid(b"gone"), leaf(&mut blocks, b"good"));
+    let directory = node(&mut blocks, &[(b"inner", good)], DIRECTORY);
+    let links = [(&b"a"[..], hurt), (b"b", gone), (b"c", directory), (b"d", good)];
+    let root = node(&mut blocks, &links, DIRECTORY);
+    for cid in [&hurt, &directory] {
+        blocks.get_mut(cid).expect("it was put there")[1] ^= 1;
+    }
+    let (source, mut seen) = (Checked(blocks), Vec::new());
+    walk(&source, &root, &Limits::default(), &mut |entry| {
+        let state = match entry.state {
+            State::Damaged(error) => match error.kind() {
+                ErrorKind::Damaged(cause) => format!("damaged at {:?}", cause.offset()),
+                _ => error.to_string(),
+            },
+            state => format!("{state:?}"),
+        };
+        seen.push((String::from_utf8_lossy(&entry.path).into_owned(), state));
+        Ok(Step::Into)
+    })
+    .expect("the source does not fail");
+    let expected = [
+        ("", "Present"),
+        ("a", "damaged at Some(77)"),
+        ("b", "Missing"),
+        ("c", "damaged at Some(77)"),
+        ("d", "Present"),
+    ];
+    assert_eq!(seen, expected.map(|(path, state)| (path.to_owned(), state.to_owned())));
+    let kind = |cid| match FileReader::open(&source, cid) {
+        Err(error) => format!("{error}: {:?}", error.source().map(ToString::to_string)),
+        Ok(_) => "fine".to_owned(),
+    };
+    let cause = format!("data does not match its CID {hurt} at byte 77");
+    assert_eq!(kind(&hurt), format!("cannot use a block: {:?}", Some(cause)));
+    assert_eq!(kind(&gone), format!("block {gone}: the block is missing: None"));
+    assert!(matches!(
+        resolve(&source, &root, b"c/inner").expect_err("it is damaged").kind(),
+        ErrorKind::Damaged(_)
+    ));
+    let entry = resolve(&source, &root, b"a").expect("the way is sound").expect("there is one");
+    assert!(matches!(entry.state, State::Damaged(_)));
+}
+
+#[test]
+fn a_damaged_shard_is_told_and_the_others_are_visited() {
+    let mut blocks = Blocks::new();
+    let profile = Profile::unixfs_v1_2025().with_shard_threshold(ShardThreshold::NodeBytes(200));
+    let mut directory = DirectoryBuilder::new(&profile);
+    let file = Link { cid: leaf(&mut blocks, b"x"), tsize: 1 };
+    for i in 0..600 {
+        directory.add(&format!("n{i}"), file).expect("a good name");
+    }
+    let mut sink = |cid: &Cid, data: &[u8]| {
+        blocks.insert(*cid, data.to_vec());
+        Ok(())
+    };
+    let root = directory.finish(&mut sink).expect("the sink never fails").cid;
+    let below = |cid: &&Cid| cid.codec() == 0x70 && **cid != root;
+    let shard = *blocks.keys().find(below).expect("it has shards below");
+    blocks.get_mut(&shard).expect("it is there")[0] ^= 1;
+    let (mut damaged, mut present) = (0, 0);
+    walk(&Checked(blocks), &root, &Limits::default(), &mut |entry| {
+        match entry.state {
+            State::Damaged(error) => {
+                assert!(matches!(error.kind(), ErrorKind::Damaged(_)), "{error}");
+                assert_eq!(entry.kind, EntryKind::Shard);
+                damaged += 1;
+            }
+            _ => present += 1,
+        }
+        Ok(Step::Into)
+    })
+    .expect("the source does not fail");
+    assert!(damaged == 1 && present > 500, "{damaged} {present}");
 }

@@ -111,9 +111,9 @@ pub(crate) struct CreateArgs {
     /// Do not enter other file systems.
     #[arg(short = 'x', long, help_heading = "Choosing files")]
     pub one_file_system: bool,
-    /// In which order files are packed. By type compresses best; plain CARs keep path order.
-    #[arg(long, value_name = "ORDER", default_value = "type", help_heading = "Choosing files")]
-    pub order: OrderArg,
+    /// In which order files are packed. By type compresses best; plain CARs keep path order [default: type].
+    #[arg(long, value_name = "ORDER", help_heading = "Choosing files")]
+    pub order: Option<OrderArg>,
     /// Pack standard input as one file of this name.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["paths", "files_from"], help_heading = "Choosing files")]
     pub stdin_name: Option<OsString>,

@@ -40,7 +40,7 @@ pub(crate) fn run(
     let place = || directory.display().to_string();
     let report = match format {
         Format::Car => {
-            let car = PlainCar::open(file)?;
+            let car = PlainCar::with_files(file)?;
             compare_dag(&car, car.roots(), None, directory, &mut tell).with_context(place)?
         }
         _ => {

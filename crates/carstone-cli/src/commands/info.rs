@@ -108,7 +108,7 @@ impl Facts {
         let version = if car.v2().is_some() { "2" } else { "1" };
         let blocks = car.count()?;
         self.line("format", format!("plain CAR, version {version}"));
-        self.roots(&car.roots().iter().map(ToString::to_string).collect::<Vec<_>>());
+        self.roots(&car.stored_roots().iter().map(ToString::to_string).collect::<Vec<_>>());
         self.line("blocks", blocks.to_string());
         self.field("format", "car".into());
         self.field("version", version.into());
@@ -139,7 +139,7 @@ impl Facts {
         self.field("index_offset", v2.index_offset.into());
         let (text, value) = match (v2.index_offset, car.index()) {
             (None, _) => ("none".to_owned(), Value::Null),
-            (Some(at), None) => (format!("at byte {at}, not usable"), json!({"usable": false})),
+            (Some(at), None) => (format!("at byte {at}, not readable"), json!({"readable": false})),
             (Some(at), Some(index)) => {
                 let (code, name) = match index.codec() {
                     IndexCodec::MultihashSorted => (0x0401, "by hash function and digest"),
@@ -147,7 +147,7 @@ impl Facts {
                 };
                 let entries = index.len();
                 let text = format!("{code:#06x}, {name}, {entries} entries, from byte {at} on");
-                (text, json!({"usable": true, "codec": code, "entries": entries}))
+                (text, json!({"readable": true, "codec": code, "entries": entries}))
             }
         };
         self.line("index", text);
@@ -155,6 +155,9 @@ impl Facts {
     }
 
     fn roots(&mut self, roots: &[String]) {
+        if roots.is_empty() {
+            self.line("root", "none".to_owned());
+        }
         for (number, root) in roots.iter().enumerate() {
             self.line(if number == 0 { "root" } else { "" }, root.clone());
         }

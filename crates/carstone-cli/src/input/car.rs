@@ -1,5 +1,6 @@
 //! A plain CAR of either version in a file: its blocks by CID.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,6 +19,8 @@ use crate::signals;
 pub(crate) struct PlainCar {
     file: Stored,
     blocks: IndexedCar<Stored>,
+    /// Each root once.
+    roots: Vec<Cid>,
     /// The same without its index, for blocks that the index does not have.
     scanned: OnceLock<IndexedCar<Stored>>,
     /// Whether there were such blocks.
@@ -40,7 +43,7 @@ struct Stored {
 
 impl PlainCar {
     /// Reads the header, and finds all blocks where no index does. A CAR that is cut keeps the blocks before the cut, and has
-    /// [`faults`](Self::faults).
+    /// [`faults`](Self::faults). It may have no roots.
     pub(crate) fn open(file: File) -> anyhow::Result<Self> {
         let end = layer::ReadAt::size(&file)?;
         let file = Stored { file: Arc::new(file), start: 0, end };
@@ -58,19 +61,35 @@ impl PlainCar {
                 None => return Err(error.into()),
             },
         };
-        if blocks.roots().is_empty() {
-            bail!("the CAR has no root, so it holds no files");
-        }
+        let (mut roots, mut seen) = (blocks.roots().to_vec(), HashSet::new());
+        roots.retain(|root| seen.insert(*root));
         if blocks.index_codec().is_none() {
             blocks.scan()?;
         }
         let (scanned, incomplete) = (OnceLock::new(), AtomicBool::new(false));
         let sizes = AtomicUsize::new(0);
-        Ok(Self { file, blocks, scanned, incomplete, sizes, v2, cut })
+        Ok(Self { file, blocks, roots, scanned, incomplete, sizes, v2, cut })
     }
 
-    /// The root CIDs.
+    /// The same, to read files out of it.
+    ///
+    /// # Errors
+    /// It has no roots.
+    pub(crate) fn with_files(file: File) -> anyhow::Result<Self> {
+        let car = Self::open(file)?;
+        match car.roots.is_empty() {
+            true => bail!("the CAR has no root, so it holds no files"),
+            false => Ok(car),
+        }
+    }
+
+    /// The root CIDs, each once.
     pub(crate) fn roots(&self) -> &[Cid] {
+        &self.roots
+    }
+
+    /// The root CIDs as the header has them.
+    pub(crate) fn stored_roots(&self) -> &[Cid] {
         self.blocks.roots()
     }
 
@@ -92,7 +111,7 @@ impl PlainCar {
         }
     }
 
-    /// The index of a CARv2 that has a usable one.
+    /// The index of a CARv2 that has one that can be read.
     pub(crate) fn index(&self) -> Option<Index<impl car::ReadAt>> {
         let v2 = self.v2.filter(|_| self.cut.is_none())?;
         let place = v2.index_offset?..self.file.end;
@@ -168,12 +187,11 @@ impl BlockSource for PlainCar {
 /// Lengths that are found by the stored index.
 const SIZES: usize = 64;
 
-/// A block that is not what its CID says is as good as absent.
+/// A block that could only be behind the fault that ends the CAR is missing; the fault is told by itself.
 fn as_found<T>(found: car::Result<Option<T>>) -> io::Result<Option<T>> {
     match found {
-        Ok(found) => Ok(found),
-        Err(error) if matches!(error.kind(), ErrorKind::Io(_)) => Err(error.into()),
-        Err(_) => Ok(None),
+        Err(error) if matches!(error.kind(), ErrorKind::NotAllScanned) => Ok(None),
+        found => Ok(found?),
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::bail;
 use carstone::pack::Timestamp;
 use carstone::unixfs::{CidVersion, Leaves, Profile};
 
-use crate::cli::{CarVersion, CreateArgs};
+use crate::cli::{CarVersion, CreateArgs, OrderArg};
 use crate::keys::once;
 
 /// Kind and form of the output.
@@ -64,6 +64,9 @@ fn check_plain(args: &CreateArgs) -> anyhow::Result<()> {
     }
     if args.compress.is_some() || args.block_size.is_some() {
         bail!("a plain CAR cannot be compressed: name the output .cstone, and leave --plain out");
+    }
+    if args.order.is_some_and(|order| order != OrderArg::Path) {
+        bail!("a plain CAR keeps path order: leave --order out, or name the output .cstone");
     }
     Ok(())
 }

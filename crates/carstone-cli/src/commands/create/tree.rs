@@ -41,9 +41,9 @@ impl Tree {
     pub(super) fn new(args: &CreateArgs, settings: &Settings) -> anyhow::Result<Self> {
         let order = match args.order {
             _ if settings.plain => Order::Path,
-            OrderArg::Type => Order::Type,
-            OrderArg::Path => Order::Path,
-            OrderArg::Given => Order::Given,
+            None | Some(OrderArg::Type) => Order::Type,
+            Some(OrderArg::Path) => Order::Path,
+            Some(OrderArg::Given) => Order::Given,
         };
         let mut options = TreeOptions::default()
             .order(order)

@@ -11,7 +11,7 @@ use super::levels::{Levels, is_kind, open, size_of, target};
 use super::{CompareObserver, CompareReport, DifferenceKind, Tally};
 use crate::entry::EntryKind;
 use crate::error::{Error, ErrorKind};
-use crate::fs::extract::{Names, fault};
+use crate::fs::extract::{fault, named};
 use crate::fs::restore::{Directories, RestoreError, open_file};
 use crate::path::split_path;
 
@@ -32,20 +32,15 @@ pub fn compare_dag<S: BlockSource>(
     let mut tally = Tally { observer: &mut observer, report: CompareReport::default() };
     let mut levels = Levels::new(&directories);
     let mut top = false;
-    for root in roots {
-        let prefix = match roots {
-            [_] => Vec::new(),
-            _ => root.to_string().into_bytes(),
-        };
-        let names = Names { prefix, single: name.unwrap_or(b"unknown") };
-        let walked = walk(source, root, &Limits::default(), &mut |entry| {
+    for (root, names) in named(roots, name) {
+        let walked = walk(source, &root, &Limits::default(), &mut |entry| {
             let path = names.of(&entry);
             if !top && !path.is_empty() {
                 levels.enter(b"")?; // Several roots, or one that is no directory.
             }
             top = true;
             tally.report.entries += 1;
-            if let Err(kind) = compare(source, &directories, &mut levels, &entry, &path, &mut tally)
+            if let Err(kind) = compare(source, &directories, &mut levels, entry, &path, &mut tally)
             {
                 tally.tell(&path, kind);
             }
@@ -64,7 +59,7 @@ fn compare<S: BlockSource>(
     source: &S,
     directories: &Directories,
     levels: &mut Levels<'_>,
-    entry: &Entry,
+    entry: Entry,
     path: &[u8],
     tally: &mut Tally<'_>,
 ) -> Result<(), DifferenceKind> {
@@ -75,7 +70,7 @@ fn compare<S: BlockSource>(
         _ => EntryKind::File,
     };
     let found = levels.take(path, &mut |path, kind| tally.tell(path, kind));
-    if let Some(error) = fault(entry, path) {
+    if let Some(error) = fault(entry.state, &entry.kind, &entry.cid) {
         return Err(DifferenceKind::Source(error));
     }
     let stat = found.map_err(unreadable)?.ok_or(DifferenceKind::Missing)?;
@@ -98,8 +93,7 @@ fn compare<S: BlockSource>(
             let (parent, name) = split_path(path).unwrap_or_default();
             let parent = directories.open(parent).map_err(unreadable)?;
             let mut file = open_file(&parent, name).map_err(unreadable)?;
-            let broken =
-                |error| DifferenceKind::Source(Error::new(ErrorKind::UnixFs(error), 0).into());
+            let broken = |error: carstone_unixfs::Error| DifferenceKind::Source(error.into());
             let mut content = FileReader::open(source, &entry.cid).map_err(broken)?;
             compare_content(&mut content, &mut file, tally)
         }
@@ -115,7 +109,7 @@ fn compare_content(
     loop {
         let n = expected
             .read(&mut ours)
-            .map_err(|error| DifferenceKind::Source(Error::from(error).into()))?;
+            .map_err(|error| DifferenceKind::Source(carstone_unixfs::Error::from(error).into()))?;
         if n == 0 {
             // The sizes were the same, unless the file is just growing.
             return Ok(());

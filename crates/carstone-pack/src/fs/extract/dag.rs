@@ -1,5 +1,6 @@
 //! Extraction from blocks alone: plain CARs, stores, whoever made them.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
 
@@ -14,8 +15,8 @@ use crate::fs::restore::{RestoreError, RestoreErrorKind, RestoreEvent, RestoreOb
 /// Restores what is selected of the trees under `roots`. `observer` hears of each entry.
 ///
 /// The entries of one root that is a directory stand at the top of the target. One root that is a file or symlink is named
-/// `name`, or `unknown`. Several roots stand under the texts of their CIDs. Blocks are believed, as [`BlockSource`] says: the
-/// source must have compared them with their CIDs. Mode and time are restored where the DAG states them.
+/// `name`, or `unknown`. Several roots stand under the texts of their CIDs; equal ones are one. Blocks are believed, as
+/// [`BlockSource`] says: the source must have compared them with their CIDs. Mode and time are restored where the DAG states them.
 ///
 /// # Errors
 /// The target cannot be used. Missing and damaged blocks are told to `observer`; a failing source, or a tree over the limits, is in
@@ -32,19 +33,14 @@ pub fn extract_dag<S: BlockSource>(
     let restorer = Restorer::new(target, options.restore.clone())?;
     let mut observer = |event| observer(event);
     let mut tally = Tally::new(&mut observer);
-    for root in roots {
-        let prefix = match roots {
-            [_] => Vec::new(),
-            _ => root.to_string().into_bytes(),
-        };
-        let names = Names { prefix, single: name.unwrap_or(b"unknown") };
-        let walked = walk(source, root, &Limits::default(), &mut |entry| {
+    for (root, names) in named(roots, name) {
+        let walked = walk(source, &root, &Limits::default(), &mut |entry| {
             if options.is_cancelled() {
                 return Ok(Step::Stop);
             }
             let path = names.of(&entry);
             if selection.selects(&path) {
-                restore(&restorer, source, &entry, &path, options, &mut tally);
+                restore(&restorer, source, entry, &path, options, &mut tally);
             }
             Ok(Step::Into)
         });
@@ -61,6 +57,18 @@ pub fn extract_dag<S: BlockSource>(
     Ok(tally.report)
 }
 
+/// The roots, each once, and how the entries below it are called.
+pub(in crate::fs) fn named<'a>(roots: &[Cid], name: Option<&'a [u8]>) -> Vec<(Cid, Names<'a>)> {
+    let (mut roots, mut seen) = (roots.to_vec(), HashSet::new());
+    roots.retain(|root| seen.insert(*root));
+    let several = roots.len() > 1;
+    let names = |root: &Cid| Names {
+        prefix: if several { root.to_string().into_bytes() } else { Vec::new() },
+        single: name.unwrap_or(b"unknown"),
+    };
+    roots.iter().map(|root| (*root, names(root))).collect()
+}
+
 /// Where the entries of a DAG stand.
 pub(in crate::fs) struct Names<'a> {
     /// Name of the root among several.
@@ -74,7 +82,8 @@ impl Names<'_> {
         let below = !entry.path.is_empty();
         match (self.prefix.is_empty(), below) {
             (true, true) => entry.path.clone(),
-            (true, false) if entry.kind == Found::Directory => Vec::new(),
+            // A part of a directory has the path of the whole.
+            (true, false) if matches!(entry.kind, Found::Directory | Found::Shard) => Vec::new(),
             (true, false) => self.single.to_vec(),
             (false, true) => [&self.prefix, entry.path.as_slice()].join(&b'/'),
             (false, false) => self.prefix.clone(),
@@ -85,15 +94,14 @@ impl Names<'_> {
 fn restore<S: BlockSource>(
     restorer: &Restorer,
     source: &S,
-    entry: &Entry,
+    entry: Entry,
     path: &[u8],
     options: &ExtractOptions,
     tally: &mut Tally<'_>,
 ) {
     let mut told = |event| tally.tell(event);
-    let mut problem = |error| told(RestoreEvent::Problem { path: path.to_vec(), error });
-    if let Some(error) = fault(entry, path) {
-        return problem(error);
+    if let Some(error) = fault(entry.state, &entry.kind, &entry.cid) {
+        return told_problem(&mut told, path, error);
     }
     let metadata = Metadata {
         mode: entry.mode.map(|mode| mode & 0o7777),
@@ -111,7 +119,7 @@ fn restore<S: BlockSource>(
             let Some(file) = restorer.create(path, &metadata, &mut told) else { return };
             let mut content = match FileReader::open(source, &entry.cid) {
                 Ok(content) => content,
-                Err(error) => return told_problem(&mut told, path, unixfs(error)),
+                Err(error) => return told_problem(&mut told, path, error.into()),
             };
             let (mut piece, mut offset) = (vec![0; PIECE], 0);
             loop {
@@ -126,7 +134,7 @@ fn restore<S: BlockSource>(
                         told(RestoreEvent::Progress { bytes: n as u64 });
                         wrote.map_err(|error| RestoreError::system("write the file", error))
                     }
-                    Err(error) => Err(Error::from(error).into()),
+                    Err(error) => Err(carstone_unixfs::Error::from(error).into()),
                 };
                 if let Err(error) = done {
                     return told_problem(&mut told, path, error);
@@ -142,25 +150,19 @@ fn told_problem(told: &mut RestoreObserver, path: &[u8], error: RestoreError) {
 }
 
 /// Why an entry cannot be restored.
-pub(in crate::fs) fn fault(entry: &Entry, path: &[u8]) -> Option<RestoreError> {
+pub(in crate::fs) fn fault(state: State, kind: &Found, cid: &Cid) -> Option<RestoreError> {
     let unsupported = |what| Some(RestoreError::new(RestoreErrorKind::Unsupported(what)));
-    let missing = |cid: &Cid| {
-        let path = path.escape_ascii().to_string();
-        Error::new(ErrorKind::MissingBlock { path, cid: Box::new(*cid) }, 0)
-    };
-    match (&entry.state, &entry.kind) {
+    match (state, kind) {
         (State::Present, Found::File | Found::Directory | Found::Symlink { .. }) => None,
         (State::Present, _) => unsupported("the block is neither file nor directory nor symlink"),
-        (State::Missing, _) => Some(missing(&entry.cid).into()),
-        (State::Damaged(_), _) => unsupported("its root block is damaged"),
+        (State::Missing, _) => {
+            Some(RestoreError::new(RestoreErrorKind::MissingBlock(Box::new(*cid))))
+        }
+        (State::Damaged(error), _) => Some(error.into()),
         (State::BadName(_), _) => unsupported("the name must not reach a file system"),
         (State::Duplicate, _) => unsupported("another entry of the directory has the same name"),
         _ => unsupported("it stands where nobody would find it by its name"),
     }
-}
-
-fn unixfs(error: carstone_unixfs::Error) -> RestoreError {
-    Error::new(ErrorKind::UnixFs(error), 0).into()
 }
 
 const PIECE: usize = 1 << 20;

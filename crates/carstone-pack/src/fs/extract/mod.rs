@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use carstone_layer::default_threads;
 
 pub use dag::extract_dag;
-pub(super) use dag::{Names, fault};
+pub(super) use dag::{fault, named};
 pub use random::extract_reader;
 pub use selection::Selection;
 pub use stream::{extract_events, extract_stream};

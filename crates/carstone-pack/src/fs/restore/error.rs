@@ -29,6 +29,10 @@ pub enum RestoreErrorKind {
     Occupied,
     /// The content cannot be read, or is not what the pack states.
     Content(Error),
+    /// The blocks of a file do not give its content.
+    Dag(carstone_unixfs::Error),
+    /// The block that is the entry is not there.
+    MissingBlock(Box<Cid>),
     /// A block that stands earlier in the stream could not be read back.
     LostBlock(Box<Cid>),
     /// The content of the entry that a hard link names is not to be had.
@@ -113,7 +117,10 @@ impl fmt::Display for RestoreError {
                 write!(f, "{at} is not a directory, and links are not followed")
             }
             RestoreErrorKind::Occupied => f.write_str("a directory that is not empty stands there"),
-            RestoreErrorKind::Content(_) => f.write_str("cannot read its content"),
+            RestoreErrorKind::Content(_) | RestoreErrorKind::Dag(_) => {
+                f.write_str("cannot read its content")
+            }
+            RestoreErrorKind::MissingBlock(cid) => write!(f, "block {cid} is missing"),
             RestoreErrorKind::LostBlock(cid) => {
                 write!(f, "block {cid} is gone from where it was written before")
             }
@@ -138,6 +145,7 @@ impl error::Error for RestoreError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match &self.kind {
             RestoreErrorKind::Content(source) => Some(source),
+            RestoreErrorKind::Dag(source) => Some(source),
             RestoreErrorKind::Metadata { source, .. } | RestoreErrorKind::System { source, .. } => {
                 Some(source)
             }
@@ -149,6 +157,12 @@ impl error::Error for RestoreError {
 impl From<Error> for RestoreError {
     fn from(source: Error) -> Self {
         Self::new(RestoreErrorKind::Content(source))
+    }
+}
+
+impl From<carstone_unixfs::Error> for RestoreError {
+    fn from(source: carstone_unixfs::Error) -> Self {
+        Self::new(RestoreErrorKind::Dag(source))
     }
 }
 
