@@ -29,7 +29,7 @@ impl Blocks {
     fn directory(&mut self, entries: &[(&str, Link)]) -> Cid {
         let mut directory = DirectoryBuilder::new(&Profile::unixfs_v1_2025());
         for (name, link) in entries {
-            directory.add(*name, *link).expect("a good name");
+            directory.add(name, *link).expect("a good name");
         }
         let mut keep = |cid: &Cid, data: &[u8]| {
             self.put(*cid, data);
