@@ -68,9 +68,7 @@ fn tell_people<R: carstone::layer::ReadAt>(
     }
     let is_encrypted = healed.container().layers.get(carstone::layer::LayerId::ENCRYPTION);
     if !report.lost.is_empty() && is_encrypted.is_some() {
-        output.note(
-            "With a key (-i FILE or -p) the entries that are left could be rebuilt into a clean pack.",
-        );
+        output.note("With a key, `extract --salvage` restores all files that are left.");
     }
     Ok(())
 }
