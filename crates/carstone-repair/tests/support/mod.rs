@@ -101,6 +101,8 @@ pub struct Packed {
     pub bytes: Vec<u8>,
     pub files: BTreeMap<Vec<u8>, Vec<u8>>,
     pub sections: Vec<Section>,
+    /// Where the record ends that announces each file.
+    pub announced: BTreeMap<Vec<u8>, usize>,
     /// Where directory nodes, manifest and index begin.
     pub far: usize,
 }
@@ -121,19 +123,24 @@ pub fn pack(files: &[(Vec<u8>, Vec<u8>)]) -> Packed {
     let (pipe, _) = writer.finish().expect("memory");
     let bytes = pipe.into_inner();
     let mut sections = Vec::new();
-    let mut far = bytes.len();
+    let (mut far, mut announced) = (bytes.len(), BTreeMap::new());
     for block in CarSlice::parse(&bytes).expect("a CAR").blocks() {
         let (section, block) = block.expect("a sound CAR");
         let range = section.offset as usize..section.end() as usize;
-        let is_manifest = Record::is_record(&block.cid, block.data, &ID)
-            && matches!(Record::decode(block.data, 0), Ok(Record::Manifest));
-        if is_manifest {
-            far = far.min(range.start);
+        if Record::is_record(&block.cid, block.data, &ID) {
+            match Record::decode(block.data, 0).expect("a sound record") {
+                Record::Manifest => far = far.min(range.start),
+                Record::Batch(batch) => {
+                    announced
+                        .extend(batch.entries.into_iter().map(|entry| (entry.path, range.end)));
+                }
+                _ => {}
+            }
         }
         let digest = block.cid.hash().digest().to_vec();
         sections.push(Section { range, digest });
     }
-    Packed { far, files: files.iter().cloned().collect(), sections, bytes }
+    Packed { far, announced, files: files.iter().cloned().collect(), sections, bytes }
 }
 
 /// What came of a file, what is missing, and its size, where that is known.
