@@ -10,7 +10,7 @@ use carstone_repair::{Salvage, SalvageOptions};
 use super::error::{Error, ErrorKind};
 use super::heal::{HealReport, Healed, Part, heal};
 use super::open::OpenOptions;
-use super::stream::{FailSafe, Shared, bottom, layers};
+use super::stream::{FailSafe, Shared, keyed};
 
 /// A pack of any layers, of which parts may be damaged.
 pub type Salvaged<'a> = Salvage<BoxFailSafe<'a>>;
@@ -22,21 +22,10 @@ pub type Salvaged<'a> = Salvage<BoxFailSafe<'a>>;
 /// As [`fail_safe`](super::fail_safe); no key for an encrypted pack.
 pub fn salvage<'a, R: Read + Send + 'a>(
     source: R,
-    mut keys: impl KeySource,
+    keys: impl KeySource,
     options: &OpenOptions,
 ) -> Result<Salvaged<'a>, Error> {
-    let mut has_key = true;
-    let keys = |envelope: &[u8]| {
-        let key = keys.content_key(envelope)?;
-        has_key = key.is_some();
-        Ok(key)
-    };
-    let (container, raw) = bottom(source)?;
-    let raw = Shared::new(raw);
-    let FailSafe { container, reader } = layers(container, Box::new(raw.clone()), keys, options)?;
-    if !has_key {
-        return Err(Error::new(ErrorKind::NoKey));
-    }
+    let (FailSafe { container, reader }, raw) = keyed(source, keys, options)?;
     let whole = Whole { reader, raw, is_over: false };
     let settings = SalvageOptions::default().threads(options.threads);
     Ok(Salvage::new(Box::new(whole), container.pack_id, &settings))

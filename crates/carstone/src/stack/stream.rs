@@ -36,9 +36,7 @@ pub fn fail_safe<'a, R: Read + Send + 'a>(
     layers(container, raw, keys, options)
 }
 
-pub(super) fn bottom<'a, R: Read + Send + 'a>(
-    source: R,
-) -> Result<(Container, BoxFailSafe<'a>), Error> {
+fn bottom<'a, R: Read + Send + 'a>(source: R) -> Result<(Container, BoxFailSafe<'a>), Error> {
     let raw = RawFailSafe::new(source)?;
     match raw.container() {
         Some(container) => Ok((container.clone(), Box::new(raw))),
@@ -46,7 +44,7 @@ pub(super) fn bottom<'a, R: Read + Send + 'a>(
     }
 }
 
-pub(super) fn layers<'a>(
+fn layers<'a>(
     container: Container,
     mut reader: BoxFailSafe<'a>,
     keys: impl KeySource,
@@ -97,9 +95,19 @@ pub struct Streamed<'a> {
 /// As [`fail_safe`]; no key for an encrypted pack.
 pub fn stream<'a, R: Read + Send + 'a>(
     source: R,
-    mut keys: impl KeySource,
+    keys: impl KeySource,
     options: &OpenOptions,
 ) -> Result<Streamed<'a>, Error> {
+    let (FailSafe { container, reader }, raw) = keyed(source, keys, options)?;
+    Ok(Streamed { container, reader, raw, ended: false, stopped: None })
+}
+
+/// A fail-safe stack that has its key, and its bottom.
+pub(super) fn keyed<'a, R: Read + Send + 'a>(
+    source: R,
+    mut keys: impl KeySource,
+    options: &OpenOptions,
+) -> Result<(FailSafe<'a>, Shared<'a>), Error> {
     let mut has_key = true;
     let keys = |envelope: &[u8]| {
         let key = keys.content_key(envelope)?;
@@ -108,9 +116,9 @@ pub fn stream<'a, R: Read + Send + 'a>(
     };
     let (container, raw) = bottom(source)?;
     let raw = Shared::new(raw);
-    let FailSafe { container, reader } = layers(container, Box::new(raw.clone()), keys, options)?;
+    let stack = layers(container, Box::new(raw.clone()), keys, options)?;
     match has_key {
-        true => Ok(Streamed { container, reader, raw, ended: false, stopped: None }),
+        true => Ok((stack, raw)),
         false => Err(Error::new(ErrorKind::NoKey)),
     }
 }
@@ -165,7 +173,7 @@ impl Bottom<'_> {
 }
 
 impl<'a> Shared<'a> {
-    pub(super) fn new(reader: BoxFailSafe<'a>) -> Self {
+    fn new(reader: BoxFailSafe<'a>) -> Self {
         Self(Arc::new(Mutex::new(Bottom { reader, gap: None })))
     }
 
