@@ -170,13 +170,11 @@ impl<R: FailSafeRead> FrameScan<R> {
         let (at, whole) = (self.window.at(), FRAME_HEADER_LEN + header.stored_len as usize);
         self.window.fill(whole + FRAME_HEADER_LEN, 0)?;
         let have = self.window.bytes().len();
+        let inside = FRAME_HEADER_LEN..have.min(whole);
         if !self.fits(whole)
-            && let Some(next) = self.find(FRAME_HEADER_LEN, have.min(whole))
+            && let Some(next) = self.find(inside.clone(), self.pack)
         {
-            // Bytes are missing inside the frame, since the next one begins before its end.
-            let broken = self.copy_frame(header, next);
-            self.window.advance(next);
-            return Ok(Lost::new(at..self.window.at(), Cause::Corrupt, Some(broken)));
+            return Ok(self.lose_up_to(next, header));
         }
         if have < whole {
             let broken = self.copy_frame(header, have);
@@ -184,6 +182,12 @@ impl<R: FailSafeRead> FrameScan<R> {
         }
         let payload = &mut self.window.bytes_mut()[FRAME_HEADER_LEN..whole];
         let corrected = correct_payload(&header, payload);
+        // As many bytes can be missing as the frames behind it have.
+        if corrected.is_none()
+            && let Some(next) = self.find(inside, Some(header.pack))
+        {
+            return Ok(self.lose_up_to(next, header));
+        }
         let frame = self.copy_frame(header, whole);
         self.window.advance(whole);
         if let Some(Correction { layer, at: inside, bits }) = corrected {
@@ -193,6 +197,14 @@ impl<R: FailSafeRead> FrameScan<R> {
             return Ok(Step::Frame(frame));
         }
         Ok(Lost::new(at..self.window.at(), Cause::Corrupt, Some(frame)))
+    }
+
+    /// Bytes are missing inside the frame in front, since the next one begins `next` bytes into it.
+    fn lose_up_to(&mut self, next: usize, header: FrameHeader) -> Step {
+        let at = self.window.at();
+        let broken = self.copy_frame(header, next);
+        self.window.advance(next);
+        Lost::new(at..self.window.at(), Cause::Corrupt, Some(broken))
     }
 
     /// A good header of another pack or layer is in front.
@@ -265,7 +277,7 @@ impl<R: FailSafeRead> FrameScan<R> {
         loop {
             self.window.fill(from + FRAME_HEADER_LEN, SEARCH_CHUNK)?;
             let have = self.window.bytes().len();
-            if let Some(next) = self.find(from, have) {
+            if let Some(next) = self.find(from..have, self.pack) {
                 self.window.advance(next);
                 break;
             }
@@ -281,14 +293,14 @@ impl<R: FailSafeRead> FrameScan<R> {
         Ok(Lost::new(begin..self.window.at(), cause, None))
     }
 
-    /// Where in the window, from `from` on and before `to`, the first good header of ours begins.
-    fn find(&self, from: usize, to: usize) -> Option<usize> {
+    /// Where in `range` of the window the first good header of this layer and `pack` begins.
+    fn find(&self, range: Range<usize>, pack: Option<PackId>) -> Option<usize> {
         let bytes = self.window.bytes();
-        let mut at = from;
+        let mut at = range.start;
         loop {
-            at = at.checked_add(find_byte(bytes.get(at..to)?, FRAME_MAGIC[0])?)?;
+            at = at.checked_add(find_byte(bytes.get(at..range.end)?, FRAME_MAGIC[0])?)?;
             let header = bytes.get(at..).and_then(<[u8]>::first_chunk)?;
-            if is_header(header, self.layer, self.pack, self.limits) {
+            if is_header(header, self.layer, pack, self.limits) {
                 return Some(at);
             }
             at += 1;

@@ -64,6 +64,10 @@ fn bytes_put_in_or_taken_out() {
     let mut shorter = frames.concat();
     shorter.drain(500..533);
     check(&shorter, &[Good(0), Broken(396..859, Cause::Corrupt, 1, 367), Good(2)]);
+    // As many as the frame behind has: the broken one seems to end where the stream does.
+    let mut exactly = stream(&[300, 400, 100]).concat();
+    exactly.drain(500..696);
+    check(&exactly, &[Good(0), Broken(396..696, Cause::Corrupt, 1, 204), Good(2)]);
     let between = [&frames[0][..], &[0xF4; 1000], &frames[1], &[1], &frames[2]].concat();
     check(
         &between,
