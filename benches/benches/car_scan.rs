@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{self, BufReader, Cursor, Read, Seek, Write};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -113,10 +114,34 @@ fn slice_blocks(bytes: &[u8]) -> usize {
     blocks
 }
 
+fn slice_on_threads(bytes: &[u8], threads: usize) -> usize {
+    let mut blocks = 0;
+    let ended = CarSlice::parse(bytes).expect("sound").try_for_each_block(threads, |item| {
+        black_box(item.expect("sound").1);
+        blocks += 1;
+        ControlFlow::<()>::Continue(())
+    });
+    assert!(ended.is_continue());
+    blocks
+}
+
 fn hash(sample: &Sample) -> usize {
     let slice = CarSlice::with_options(&sample.bytes, unverified()).expect("sound");
     let digests = slice.blocks().map(|item| Sha256::digest(item.expect("sound").1.data));
     digests.map(black_box).count()
+}
+
+/// The same, dealt out to threads: what the cores give together, which need not be as many times what one gives.
+fn hash_on_all_cores(sample: &Sample) -> usize {
+    let slice = CarSlice::with_options(&sample.bytes, unverified()).expect("sound");
+    let blocks: Vec<&[u8]> = slice.blocks().map(|item| item.expect("sound").1.data).collect();
+    std::thread::scope(|scope| {
+        let shares = blocks.chunks(BLOCKS.div_ceil(cores()));
+        let threads: Vec<_> = shares
+            .map(|share| scope.spawn(|| share.iter().map(Sha256::digest).map(black_box).count()))
+            .collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+    })
 }
 
 fn unverified() -> ReaderOptions {
@@ -192,12 +217,16 @@ fn ratios(sample: &Sample) {
     tell("unverified CarReader / bare loop, memory", read, bound, 1);
 
     let all = ReaderOptions::default();
-    let [sha, file, memory, one] = race([
+    let [sha, spread, slice, file, memory, one] = race([
         &|| hash(sample),
+        &|| hash_on_all_cores(sample),
+        &|| slice_on_threads(&sample.bytes, cores()),
         &|| scan(sample.file(), all, cores()),
         &|| scan(memory(), all, cores()),
         &|| scan(sample.file(), all, 1),
     ]);
+    tell("SHA-256 on all cores / SHA-256 by cores", spread, sha, cores());
+    tell("verified CarSlice / SHA-256 by cores, memory", slice, sha, cores());
     tell("verified CarScan / SHA-256 by cores, file", file, sha, cores());
     tell("verified CarScan / SHA-256 by cores, memory", memory, sha, cores());
     tell("verified CarScan / SHA-256, one thread, file", one, sha, 1);

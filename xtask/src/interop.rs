@@ -8,7 +8,7 @@ mod fixtures;
 mod tools;
 mod tree;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use self::checks::Checks;
 use self::tools::Tools;
@@ -19,11 +19,14 @@ pub struct Arguments {
     /// A tree without large files
     #[arg(long)]
     quick: bool,
+    /// The `carstone` program that is tried, instead of one that is built
+    #[arg(long, value_name = "PROGRAM")]
+    command: Option<PathBuf>,
 }
 
 /// Runs all checks; fails when one does.
 pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
-    let tools = Tools::prepare(root)?;
+    let tools = Tools::prepare(root, arguments.command.as_deref())?;
     let work = tempfile::Builder::new().prefix("carstone-interop-").tempdir()?;
     let mut checks = Checks::default();
     cars::run_all(&tools, work.path(), arguments.quick, &mut checks)?;

@@ -6,6 +6,16 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 
+/// The program that was given, from wherever it is called; without one, the command is built.
+pub fn carstone(root: &Path, program: Option<&Path>) -> anyhow::Result<PathBuf> {
+    match program {
+        Some(program) => {
+            std::path::absolute(program).with_context(|| format!("no {}", program.display()))
+        }
+        None => build_carstone(root),
+    }
+}
+
 /// Builds the command with all optimisations and returns its path.
 pub fn build_carstone(root: &Path) -> anyhow::Result<PathBuf> {
     cargo(root).args(["build", "--quiet", "--release", "--package", "carstone-cli"]).run()?;

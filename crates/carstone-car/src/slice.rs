@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Part, Result};
 use crate::header::{self, First, Header};
 use crate::index::Index;
 use crate::open::{self, Opened};
-use crate::options::ReaderOptions;
+use crate::options::{ReaderOptions, Verification};
 use crate::section::{self, BlockRef, Head, Section};
 use crate::v2::{V2_PRAGMA, V2Header};
 use crate::varint::{self, Varint};
@@ -169,6 +169,13 @@ impl<'a> SliceBlocks<'a> {
     /// The offset of the next section, in bytes from the start of the payload.
     pub fn offset(&self) -> u64 {
         self.at as u64
+    }
+
+    /// Leaves the verification that was asked for to the caller.
+    pub(crate) fn leave_unverified(&mut self) -> Verification {
+        let verification = self.options.verification();
+        self.options = self.options.danger_skip_verification();
+        verification
     }
 }
 

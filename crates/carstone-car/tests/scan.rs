@@ -4,6 +4,7 @@ mod sources;
 
 use std::fs;
 use std::io::{self, Cursor, Read};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,8 +12,8 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use carstone_car::{
-    Block, CarFileWriter, CarReader, CarScan, Error, ErrorKind, FileOptions, ReaderOptions,
-    ScanOptions, Section,
+    Block, BlockRef, CarFileWriter, CarReader, CarScan, CarSlice, Error, ErrorKind, FileOptions,
+    ReaderOptions, ScanOptions, Section,
 };
 use proptest::prelude::*;
 use sources::{car, raw, small};
@@ -89,9 +90,39 @@ impl Read for Pieces {
     }
 }
 
+/// In memory, threads give what one of them gives, and `each` can break at any block.
+#[track_caller]
+fn check_slice(bytes: &[u8], options: ReaderOptions) {
+    let Ok(car) = CarSlice::with_options(bytes, options) else { return };
+    let told = |item: Result<(Section, BlockRef<'_>), Error>| match item {
+        Ok((section, block)) => Ok((section, block.cid, block.data.as_ptr_range())),
+        Err(error) => Err(told(&error)),
+    };
+    let expected: Vec<_> = car.blocks().map(told).collect();
+    for threads in [0, 1, 2, 5] {
+        for most in [expected.len(), expected.len() / 2] {
+            let mut found = Vec::new();
+            let ended = car.try_for_each_block(threads, |item| {
+                if found.len() == most {
+                    return ControlFlow::Break(most);
+                }
+                found.push(told(item));
+                ControlFlow::Continue(())
+            });
+            assert!(found == expected[..most], "{threads} threads");
+            let broke = most < expected.len();
+            assert_eq!(
+                ended,
+                if broke { ControlFlow::Break(most) } else { ControlFlow::Continue(()) }
+            );
+        }
+    }
+}
+
 #[track_caller]
 fn check(bytes: &[u8], options: ReaderOptions) -> Found {
     let expected = by_reader(bytes, options);
+    check_slice(bytes, options);
     for threads in [1, 2, 5] {
         for budget in [0, 3 << 20, usize::MAX] {
             let scan = ScanOptions::default().threads(threads).budget(budget);
@@ -172,6 +203,7 @@ fn every_end_is_that_of_a_reader() {
                 let scan = ScanOptions::default().threads(threads);
                 let source = Cursor::new(whole[..len].to_vec());
                 assert_eq!(by_scan(source, ReaderOptions::default(), scan), expected, "{len}");
+                check_slice(&whole[..len], ReaderOptions::default());
             }
         }
     }

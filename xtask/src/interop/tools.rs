@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, ensure};
 
-use crate::process::{build_carstone, cargo};
+use crate::process::{cargo, carstone};
 
 /// Where the programs are.
 pub struct Tools {
@@ -23,8 +23,8 @@ pub struct Tools {
 
 impl Tools {
     /// Builds and installs what is missing.
-    pub fn prepare(root: &Path) -> anyhow::Result<Self> {
-        let carstone = build_carstone(root)?;
+    pub fn prepare(root: &Path, program: Option<&Path>) -> anyhow::Result<Self> {
+        let carstone = carstone(root, program)?;
         let help = run(Command::new(&carstone).args(["create", "--help"]))?;
         let car_versions = String::from_utf8_lossy(&help).contains("--car-version");
         let judge = root.join("target/peers/node/judge.mjs");

@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 
 use super::python::{Python, checked, output};
 use super::{remove_tree, tree};
-use crate::process::build_carstone;
+use crate::process::carstone;
 
 /// The layer combinations: each with and without encryption.
 const COMPRESS: [&str; 3] = ["none", "brotli:5", "zstd:3"];
@@ -21,14 +21,7 @@ pub fn check(
     python: &Python,
     program: Option<&Path>,
 ) -> anyhow::Result<()> {
-    let carstone = match program {
-        Some(program) => program.to_owned(),
-        None if root.join("crates/carstone-cli/Cargo.toml").exists() => build_carstone(root)?,
-        None => {
-            eprintln!("vectors: no package carstone-cli: no packs of the command are read");
-            return Ok(());
-        }
-    };
+    let carstone = carstone(root, program)?;
     let folder = work.join("command");
     remove_tree(&folder)?;
     fs::create_dir_all(&folder)?;

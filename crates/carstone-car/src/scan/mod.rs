@@ -2,6 +2,7 @@
 
 mod batch;
 mod reader;
+mod slice;
 mod workers;
 
 pub use reader::{CarScan, ScanOptions};
