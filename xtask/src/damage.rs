@@ -5,6 +5,7 @@
 
 mod kinds;
 mod outcome;
+mod peers;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,17 +13,21 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 
-use crate::process::build_carstone;
+use crate::process::carstone;
 use crate::seeded::Random;
 use kinds::KINDS;
 use outcome::Outcome;
+use peers::{Archive, Peer};
 
 /// What to damage, and how often.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Small trees, and each damage once
+    /// Small trees, each damage once, and no programs of others
     #[arg(long)]
     quick: bool,
+    /// The `carstone` program that is tried, instead of one that is built
+    #[arg(long, value_name = "PROGRAM")]
+    command: Option<PathBuf>,
     /// Places for each damage
     #[arg(long, default_value_t = 3)]
     trials: u64,
@@ -45,7 +50,7 @@ const FORMS: [(&str, &str, bool); 5] = [
 
 /// Fails when a restored file differs from the original, or the command does anything but end in order.
 pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
-    let carstone = build_carstone(root)?;
+    let carstone = carstone(root, arguments.command.as_deref())?;
     let shm = Path::new("/dev/shm");
     let base = match &arguments.work {
         Some(folder) => folder.clone(),
@@ -57,27 +62,39 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     let bench = Bench::new(carstone, folder.path())?;
     let trials = if arguments.quick { 1 } else { arguments.trials };
     let (small, large) = if arguments.quick { (300, 2) } else { (2000, 6) };
+    let mlar = root.join("target/peers/bin/mlar");
+    let peers = if arguments.quick { Vec::new() } else { Peer::installed(&mlar) };
     for (name, count, length) in
         [("many small files", small, 4_000), ("few large files", large, 5_000_000)]
     {
         let tree = bench.tree(count, length)?;
         println!("\n{name}: {count} files; files and bytes intact, mean of {trials}\n");
-        let titles: String = FORMS.iter().map(|(form, ..)| format!(" {form:>17}")).collect();
+        let titles = FORMS.iter().map(|(form, ..)| *form).chain(peers.iter().map(|p| p.name()));
+        let titles: String = titles.map(|title| format!(" {title:>17}")).collect();
         println!("{:<28}{titles}", "damage");
         let packs = FORMS.iter().map(|(_, compress, encrypted)| bench.pack(compress, *encrypted));
         let packs = packs.collect::<anyhow::Result<Vec<_>>>()?;
+        let archives = peers.iter().map(|peer| Archive::make(*peer, &mlar, folder.path()));
+        let archives = archives.collect::<anyhow::Result<Vec<_>>>()?;
         for (number, kind) in KINDS.iter().enumerate() {
-            let mut line = format!("{:<28}", kind.name);
-            for pack in &packs {
+            let seed = |trial| arguments.seed.wrapping_add(trial * 1000 + number as u64);
+            // The mean of all trials on one archive.
+            let mean = |stored: &[u8], restore: &dyn Fn(&[u8]) -> anyhow::Result<Outcome>| {
                 let mut sum = Outcome::default();
                 for trial in 0..trials {
-                    let seed = arguments.seed.wrapping_add(trial * 1000 + number as u64);
-                    let mut damaged = pack.clone();
-                    (kind.apply)(&mut damaged, &mut Random::new(seed));
-                    let place = || format!("{}, {name}, seed {seed}", kind.name);
-                    sum.add(&bench.restore(&damaged, &tree).with_context(place)?);
+                    let mut damaged = stored.to_vec();
+                    (kind.apply)(&mut damaged, &mut Random::new(seed(trial)));
+                    let place = || format!("{}, {name}, seed {}", kind.name, seed(trial));
+                    sum.add(&restore(&damaged).with_context(place)?);
                 }
-                line.push_str(&format!(" {:>17}", sum.text(trials)));
+                anyhow::Ok(format!(" {:>17}", sum.text(trials)))
+            };
+            let mut line = format!("{:<28}", kind.name);
+            for pack in &packs {
+                line.push_str(&mean(pack, &|damaged| bench.restore(damaged, &tree))?);
+            }
+            for archive in &archives {
+                line.push_str(&mean(archive.bytes(), &|damaged| archive.recover(damaged, &tree))?);
             }
             println!("{line}");
         }

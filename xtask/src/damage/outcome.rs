@@ -39,6 +39,21 @@ impl Outcome {
         Ok(outcome)
     }
 
+    /// Counts the files that are as they were, whatever the others are.
+    pub fn count(tree: &[(PathBuf, Vec<u8>)], restored: &Path) -> Self {
+        let mut outcome = Self::default();
+        for (path, content) in tree {
+            let length = content.len() as u64;
+            outcome.total_files += 1;
+            outcome.total_bytes += length;
+            if fs::read(restored.join(path)).is_ok_and(|found| found == *content) {
+                outcome.files += 1;
+                outcome.bytes += length;
+            }
+        }
+        outcome
+    }
+
     pub fn add(&mut self, other: &Self) {
         self.files += other.files;
         self.bytes += other.bytes;
