@@ -170,6 +170,13 @@ fn once(
             let right = fs::read(place.stdout())? == fs::read(place.tree.join(&place.file))?;
             ensure!(right, "cat gave other bytes");
         }
+        Operation::Repair => {
+            if let Program::Carstone(_) = program {
+                let pack = place.store(program).join("pack");
+                ensure!(fs::read(place.repaired())? == fs::read(pack)?, "repair changed the pack");
+            }
+            fs::remove_file(place.repaired())?;
+        }
         Operation::Create | Operation::Verify => {}
     }
     Ok(Some(usage))

@@ -20,8 +20,14 @@ pub const PROGRAMS: [Program; 6] = [
 ];
 
 /// What is measured.
-pub const OPERATIONS: [Operation; 5] =
-    [Operation::Create, Operation::List, Operation::Extract, Operation::Cat, Operation::Verify];
+pub const OPERATIONS: [Operation; 6] = [
+    Operation::Create,
+    Operation::List,
+    Operation::Extract,
+    Operation::Cat,
+    Operation::Verify,
+    Operation::Repair,
+];
 
 /// A program with its settings.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,6 +51,8 @@ pub enum Operation {
     Extract,
     Cat,
     Verify,
+    /// Goes through a sound pack as through a damaged one, and writes what it finds.
+    Repair,
 }
 
 impl Operation {
@@ -55,6 +63,7 @@ impl Operation {
             Self::Extract => "extract",
             Self::Cat => "cat",
             Self::Verify => "verify",
+            Self::Repair => "repair",
         }
     }
 }
@@ -161,6 +170,11 @@ impl Place {
         self.work.join("out")
     }
 
+    /// What `repair` writes.
+    pub fn repaired(&self) -> PathBuf {
+        self.work.join("repaired")
+    }
+
     /// The file to which `list` and `cat` write.
     pub fn stdout(&self) -> PathBuf {
         self.work.join("stdout")
@@ -208,9 +222,9 @@ impl Place {
         let job = match program {
             Program::Carstone(codec) => self.carstone_job(program, operation, codec),
             Program::Mlar => self.mlar_job(operation)?,
-            Program::Tar => self.tar_job(operation),
-            Program::Restic => self.restic_job(operation),
-            Program::Borg => self.borg_job(operation),
+            Program::Tar => self.tar_job(operation)?,
+            Program::Restic => self.restic_job(operation)?,
+            Program::Borg => self.borg_job(operation)?,
         };
         let prints = matches!(operation, Operation::List | Operation::Cat);
         Some(if prints { job.stdout(&self.stdout()) } else { job })
@@ -229,6 +243,7 @@ impl Place {
             Operation::Extract => keyed(job.arg("-q")).arg("-C").arg(self.out()),
             Operation::Cat => keyed(job).arg(&self.file),
             Operation::Verify => keyed(job.arg("-q")),
+            Operation::Repair => job.arg("-q").arg(&pack).arg("-o").arg(self.repaired()),
         }
     }
 
@@ -255,17 +270,22 @@ impl Place {
             Operation::Extract => read("extract").arg("-o").arg(self.out()),
             Operation::Cat => read("cat").arg(self.inner_file()),
             Operation::Verify => return None,
+            Operation::Repair => read("clean-truncated")
+                .args(["--unsigned", "-q", "5", "--out-pub"])
+                .arg(self.work.join("mla.mlapub"))
+                .arg("-o")
+                .arg(self.repaired()),
         })
     }
 
-    fn tar_job(&self, operation: Operation) -> Job {
+    fn tar_job(&self, operation: Operation) -> Option<Job> {
         let pack = self.pack(Program::Tar);
         let read = |end: &str| {
             Job::pipeline(&format!(r#"age -d -i "$1" "$2" | zstd -dcq | {end}"#))
                 .arg(self.identity())
                 .arg(&pack)
         };
-        match operation {
+        Some(match operation {
             Operation::Create => {
                 let script = r#"tar -cf - -C "$1" "$2" | zstd -3 -T2 -cq | age -r "$3" -o "$4""#;
                 Job::pipeline(script)
@@ -278,7 +298,8 @@ impl Place {
             Operation::Extract => read(r#"tar -xpf - -C "$3""#).arg(self.out()),
             Operation::Cat => read(r#"tar -xOf - "$3""#).arg(self.inner_file()),
             Operation::Verify => read("cat >/dev/null"),
-        }
+            Operation::Repair => return None,
+        })
     }
 
     fn restic(&self) -> Job {
@@ -291,16 +312,17 @@ impl Place {
             .arg(self.pack(Program::Restic))
     }
 
-    fn restic_job(&self, operation: Operation) -> Job {
+    fn restic_job(&self, operation: Operation) -> Option<Job> {
         let job = self.restic();
         let inside = Path::new("/").join(self.inner_file());
-        match operation {
+        Some(match operation {
             Operation::Create => job.arg("backup").arg(self.tree_name()).folder(self.tree_parent()),
             Operation::List => job.args(["ls", "latest"]),
             Operation::Extract => job.args(["restore", "latest", "--target"]).arg(self.out()),
             Operation::Cat => job.args(["dump", "latest"]).arg(inside),
             Operation::Verify => job.args(["check", "--read-data"]),
-        }
+            Operation::Repair => return None,
+        })
     }
 
     fn borg(&self) -> Job {
@@ -309,12 +331,12 @@ impl Place {
             .env("BORG_BASE_DIR", self.store(Program::Borg).join("base"))
     }
 
-    fn borg_job(&self, operation: Operation) -> Job {
+    fn borg_job(&self, operation: Operation) -> Option<Job> {
         let repository = self.pack(Program::Borg);
         let mut archive = repository.clone().into_os_string();
         archive.push("::one");
         let job = self.borg();
-        match operation {
+        Some(match operation {
             Operation::Create => job
                 .args(["create", "-C", "zstd,3"])
                 .arg(archive)
@@ -324,7 +346,8 @@ impl Place {
             Operation::Extract => job.arg("extract").arg(archive).folder(&self.out()),
             Operation::Cat => job.args(["extract", "--stdout"]).arg(archive).arg(self.inner_file()),
             Operation::Verify => job.args(["check", "--verify-data"]).arg(repository),
-        }
+            Operation::Repair => return None,
+        })
     }
 }
 

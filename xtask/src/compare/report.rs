@@ -23,6 +23,8 @@ struct Target {
     ours: Program,
     theirs: Program,
     operation: Operation,
+    /// What of theirs it is compared with.
+    against: Operation,
     /// Compares the size of the output, not the time.
     size: bool,
     at_most: f64,
@@ -31,7 +33,7 @@ struct Target {
 const BROTLI: Program = Program::Carstone("brotli:5");
 const ZSTD: Program = Program::Carstone("zstd:3");
 
-const TARGETS: [Target; 7] = [
+const TARGETS: [Target; 9] = [
     target(BROTLI, Program::Mlar, Operation::Create, false, 0.55),
     target(BROTLI, Program::Mlar, Operation::Create, true, 0.90),
     target(ZSTD, Program::Tar, Operation::Create, false, 1.00),
@@ -39,6 +41,12 @@ const TARGETS: [Target; 7] = [
     target(BROTLI, Program::Mlar, Operation::Extract, false, 0.60),
     target(BROTLI, Program::Mlar, Operation::List, false, 0.25),
     target(BROTLI, Program::Mlar, Operation::Cat, false, 0.20),
+    target(BROTLI, Program::Mlar, Operation::Repair, false, 1.00),
+    // At least 0.7 of the speed of a verified read.
+    Target {
+        against: Operation::Verify,
+        ..target(BROTLI, BROTLI, Operation::Repair, false, 1.0 / 0.7)
+    },
 ];
 
 const fn target(
@@ -48,7 +56,7 @@ const fn target(
     size: bool,
     at_most: f64,
 ) -> Target {
-    Target { ours, theirs, operation, size, at_most }
+    Target { ours, theirs, operation, against: operation, size, at_most }
 }
 
 impl Results {
@@ -127,9 +135,13 @@ impl Results {
                 }
                 None => ("–".to_owned(), "not measured"),
             };
+            let against = match target.against == target.operation {
+                true => String::new(),
+                false => format!(", {}", target.against.name()),
+            };
             let _ = writeln!(
                 text,
-                "| {}, {} {what} | {} | {ratio} | {:.2} | {mark} | {cpu} |",
+                "| {}, {} {what} | {}{against} | {ratio} | {:.2} | {mark} | {cpu} |",
                 target.ours.name(),
                 target.operation.name(),
                 target.theirs.name().replace('|', "\\|"),
@@ -141,13 +153,13 @@ impl Results {
 
     /// Our number over theirs; of sizes, whatever `time` is.
     fn ratio(&self, target: &Target, time: impl Fn(Usage) -> Duration) -> Option<f64> {
-        let number = |program: Program| -> Option<f64> {
+        let number = |program: Program, operation| -> Option<f64> {
             if target.size {
                 return Some(*self.sizes.get(program.name())? as f64);
             }
-            Some(time(self.median(program, target.operation)?).as_secs_f64())
+            Some(time(self.median(program, operation)?).as_secs_f64())
         };
-        Some(number(target.ours)? / number(target.theirs)?)
+        Some(number(target.ours, target.operation)? / number(target.theirs, target.against)?)
     }
 
     /// Every single measurement.
