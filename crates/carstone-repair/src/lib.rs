@@ -49,7 +49,10 @@ mod sections;
 
 use carstone_car::{Cid, codec};
 
-pub use car::{BlockSearch, CarFault, CarGap, CarItem, CarSalvage, Judged, looks_like_section};
+pub use car::{
+    BlockSearch, CarFault, CarGap, CarItem, CarSalvage, Judged, looks_like_header,
+    looks_like_section,
+};
 pub use salvage::{Item, Salvage, SalvageOptions};
 
 use leaves::Digest;

@@ -6,4 +6,4 @@ mod search;
 
 pub use item::{CarFault, CarGap, CarItem};
 pub use salvage::CarSalvage;
-pub use search::{BlockSearch, Judged, looks_like_section};
+pub use search::{BlockSearch, Judged, looks_like_header, looks_like_section};

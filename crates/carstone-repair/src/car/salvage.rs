@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use carstone_car::{Header, Limits, Section, SectionHead};
+use carstone_car::{Limits, Section, SectionHead};
 
 use super::item::{CarFault, CarGap, CarItem};
 use super::search::{BlockSearch, Judged, looks_like_section};
@@ -59,7 +59,7 @@ impl<R: Read> CarSalvage<R> {
     #[expect(clippy::should_implement_trait, reason = "it can fail, as `Iterator::next` cannot")]
     pub fn next(&mut self) -> io::Result<Option<CarItem>> {
         if !std::mem::replace(&mut self.is_begun, true) && !self.search.ahead(1)?.is_empty() {
-            return match header_of(&mut self.search, &self.limits)? {
+            return match self.search.header()? {
                 Some((header, len)) => {
                     self.search.skip(len)?;
                     Ok(Some(CarItem::Header { header, len }))
@@ -185,36 +185,5 @@ impl<R: Read> CarSalvage<R> {
     }
 }
 
-/// The header of a CARv1 that stands here, and its length. Nothing is read on for what does not begin like one.
-pub(super) fn header_of<R: Read>(
-    search: &mut BlockSearch<R>,
-    limits: &Limits,
-) -> io::Result<Option<(Header, u64)>> {
-    let front = search.ahead(LONGEST_VARINT + 7)?;
-    let Some((len, at)) = length(front) else { return Ok(None) };
-    // A map of two, and a first key of five or seven letters.
-    let is_map = matches!(front.get(at..at + 2), Some([0xa2, 0x65 | 0x67]));
-    let Some(end) = usize::try_from(len).ok().filter(|&len| is_map && len <= limits.header) else {
-        return Ok(None);
-    };
-    let body = search.ahead(at + end)?.get(at..at + end);
-    let header = body.and_then(|body| Header::decode(body, limits).ok());
-    Ok(header.map(|header| (header, (at + end) as u64)))
-}
-
-/// The varint at the start of `bytes`, and how many bytes it takes.
-fn length(bytes: &[u8]) -> Option<(u64, usize)> {
-    let mut value = 0;
-    for (index, byte) in bytes.iter().take(LONGEST_VARINT).enumerate() {
-        value |= u64::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            let is_shortest = index == 0 || *byte != 0;
-            return is_shortest.then_some((value, index + 1));
-        }
-    }
-    None
-}
-
-const LONGEST_VARINT: usize = 9;
 /// More than the head of any section has.
 const LONGEST_HEAD: usize = 128;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use carstone_car::{ErrorKind, Limits, SectionHead, digest_len, parse_section, verify};
+use carstone_car::{ErrorKind, Header, Limits, SectionHead, digest_len, parse_section, verify};
 
 /// A stream in which sections of CARs are looked for.
 ///
@@ -155,6 +155,24 @@ impl<R: Read> BlockSearch<R> {
         })
     }
 
+    /// The header of a CARv1 that stands here, and its length. Nothing is read on for what does not begin like one.
+    ///
+    /// # Errors
+    /// Whatever the source gives.
+    pub fn header(&mut self) -> io::Result<Option<(Header, u64)>> {
+        let limits = self.limits;
+        let front = self.ahead(LOOK)?;
+        let Some((len, at)) = length(front).filter(|_| looks_like_header(front)) else {
+            return Ok(None);
+        };
+        let Some(end) = usize::try_from(len).ok().filter(|&len| len <= limits.header) else {
+            return Ok(None);
+        };
+        let body = self.ahead(at + end)?.get(at..at + end);
+        let header = body.and_then(|body| Header::decode(body, &limits).ok());
+        Ok(header.map(|header| (header, (at + end) as u64)))
+    }
+
     /// Whether `cost` more bytes may be hashed, with `reserve` left; if so they count.
     pub fn afford(&mut self, cost: u64, reserve: u64) -> bool {
         let ahead = 2 * self.limits.section as u64;
@@ -177,6 +195,25 @@ pub fn looks_like_section(bytes: &[u8]) -> bool {
         Some([0x12, 0x20, ..]) => true,
         _ => false,
     }
+}
+
+/// Whether the header of a CARv1 may begin with these bytes: a length, a map of two, and a first key of five or seven letters.
+pub fn looks_like_header(bytes: &[u8]) -> bool {
+    let Some((_, at)) = length(bytes) else { return false };
+    matches!(bytes.get(at..), Some([0xa2, 0x65, b'r', ..] | [0xa2, 0x67, b'v', ..]))
+}
+
+/// The varint at the start of `bytes`, and how many bytes it takes.
+fn length(bytes: &[u8]) -> Option<(u64, usize)> {
+    let mut value = 0;
+    for (index, byte) in bytes.iter().take(LONGEST_VARINT).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            let is_shortest = index == 0 || *byte != 0;
+            return is_shortest.then_some((value, index + 1));
+        }
+    }
+    None
 }
 
 fn is_provable(head: &SectionHead) -> bool {
