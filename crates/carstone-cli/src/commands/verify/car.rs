@@ -9,7 +9,7 @@ use carstone::unixfs::FileReader;
 
 use super::{Findings, Totals};
 use crate::dag;
-use crate::input::{PlainCar, chain, io_chain};
+use crate::input::{PlainCar, Searched, chain, io_chain, without_roots};
 use crate::names;
 use crate::progress::Progress;
 use crate::signals;
@@ -19,8 +19,14 @@ use crate::source::Watched;
 pub(super) fn check(mut file: File, findings: &mut Findings<'_>) -> anyhow::Result<Totals> {
     file.seek(SeekFrom::Start(0)).context("cannot go back to byte 0")?;
     let again = file.try_clone().context("cannot open it again")?;
-    let blocks = blocks(file, findings)?;
     let car = PlainCar::open(again)?;
+    let blocks = match car.headless() {
+        None => blocks(file, &car, findings)?,
+        Some(error) => {
+            findings.add("car", None, error.file_offset(), &without_roots(error))?;
+            past_damage(&car, &car.search()?, 0, findings)?
+        }
+    };
     let indexed = match blocks.whole {
         true => index(&car, findings)?,
         // Nobody can say of what is cut whether the index is right.
@@ -49,28 +55,49 @@ struct Blocks {
     whole: bool,
 }
 
-fn blocks(file: File, findings: &mut Findings<'_>) -> anyhow::Result<Blocks> {
+fn blocks(file: File, car: &PlainCar, findings: &mut Findings<'_>) -> anyhow::Result<Blocks> {
     let total = file.metadata().ok().map(|metadata| metadata.len());
     let progress = Progress::new(findings.output, "checking blocks", total);
     let mut reader = CarReader::open(BufReader::with_capacity(1 << 20, Watched(file)))?;
-    let (mut count, mut whole, mut data) = (0_u64, true, Vec::new());
+    let (mut count, mut data) = (0_u64, Vec::new());
     loop {
-        progress.at(reader.position());
+        let at = reader.position();
+        progress.at(at);
         match reader.read_block(&mut data) {
             Ok(Some(_)) => count += 1,
             Ok(None) => break,
             Err(error) => {
                 signals::check()?;
-                findings.add("car", None, error.file_offset(), &chain(&error))?;
-                if !error.is_block_error() {
-                    whole = false;
-                    break;
+                if error.is_block_error() {
+                    findings.add("car", None, error.file_offset(), &chain(&error))?;
+                    continue;
                 }
+                progress.finish();
+                let searched = car.search()?;
+                if searched.goes_past_damage() {
+                    return past_damage(car, &searched, at, findings);
+                }
+                findings.add("car", None, error.file_offset(), &chain(&error))?;
+                return Ok(Blocks { count, whole: false });
             }
         }
     }
     progress.finish();
-    Ok(Blocks { count, whole })
+    Ok(Blocks { count, whole: true })
+}
+
+/// Tells all damage from byte `from` of the payload on, and counts the good blocks.
+fn past_damage(
+    car: &PlainCar,
+    searched: &Searched,
+    from: u64,
+    findings: &mut Findings<'_>,
+) -> anyhow::Result<Blocks> {
+    let base = car.payload_start();
+    for (at, what) in searched.told(base).filter(|(at, _)| *at >= base.saturating_add(from)) {
+        findings.add("car", None, Some(at), &what)?;
+    }
+    Ok(Blocks { count: searched.blocks, whole: false })
 }
 
 /// Whether every section is where the index says, and in the index. Gives the number of its entries, if there is one.

@@ -19,7 +19,8 @@ pub struct CarvedCar {
 
 impl CarvedCar {
     pub(super) fn new(seen: SeenCar) -> Self {
-        let SeenCar { header, sections, blocks, goes_on, .. } = seen;
+        let SeenCar { header, sections, counts, goes_on, .. } = seen;
+        let blocks = counts.into_iter().sum();
         Self { header, sections, blocks, goes_on }
     }
 

@@ -16,13 +16,18 @@ pub(super) fn settle(seen: Sightings) -> Vec<Carved> {
     let Sightings { mut packs, mut cars, .. } = seen;
     let known = starts(&packs);
     let bare: Vec<_> = packs.iter().map(|pack| bare_regions(pack, &cars, &known)).collect();
-    for (index, regions) in bare.iter().enumerate() {
-        for region in regions {
-            cars.retain_mut(|car| car.leave(region));
-            // What a damaged block of it has let out.
-            let others = packs.iter_mut().enumerate().filter(|(other, _)| *other != index);
-            others.for_each(|(_, other)| other.leave(region));
-        }
+    let of = |index| move |region: &Range<u64>| (region.clone(), index);
+    let regions = bare.iter().enumerate().flat_map(|(index, all)| all.iter().map(of(index)));
+    let regions = Regions::new(regions.collect());
+    // What a damaged block has let out.
+    for (index, pack) in packs.iter_mut().enumerate() {
+        pack.leave(|at| regions.holds(&(at..at), Some(index)));
+    }
+    let inside = packs.iter().flat_map(|pack| pack.inside(&known).into_iter().map(|r| (r, NOBODY)));
+    let inside = Regions::new(inside.collect());
+    for car in &mut cars {
+        let is_whole = car.header.is_some() && car.sections.len() == 1 && !car.goes_on;
+        car.leave(|piece| regions.holds(piece, None) || (!is_whole && inside.holds(piece, None)));
     }
     cars.retain(|car| !car.sections.is_empty());
     let mut around = surroundings(&packs, &cars);
@@ -34,6 +39,23 @@ pub(super) fn settle(seen: Sightings) -> Vec<Carved> {
     found.extend(cars.into_iter().map(|car| Carved::Car(CarvedCar::new(car))));
     found.sort_by_key(|found| found.range().start);
     found
+}
+
+/// Stretches of the source, and to which pack each belongs.
+struct Regions(Vec<(Range<u64>, usize)>);
+
+impl Regions {
+    fn new(mut regions: Vec<(Range<u64>, usize)>) -> Self {
+        regions.sort_by_key(|(region, _)| region.start);
+        Self(regions)
+    }
+
+    /// Whether a piece lies in a stretch that is not `own`.
+    fn holds(&self, piece: &Range<u64>, own: Option<usize>) -> bool {
+        let before = self.0.partition_point(|(region, _)| region.start <= piece.start);
+        let region = before.checked_sub(1).and_then(|index| self.0.get(index));
+        region.is_some_and(|(region, owner)| Some(*owner) != own && piece.end <= region.end)
+    }
 }
 
 fn pack_of(
@@ -151,10 +173,9 @@ fn bare_regions(seen: &SeenPack, cars: &[SeenCar], known: &[u64]) -> Vec<Range<u
 /// From a header to the end of the CAR behind it, and the footer.
 fn from_header(at: u64, cars: &[SeenCar]) -> Option<Range<u64>> {
     let front = at + HEADER_LEN;
-    let is_behind = |car: &&SeenCar| {
-        car.header.as_ref().is_some_and(|header| header.start == front) && car.blocks > 0
-    };
-    cars.iter().find(is_behind).map(|car| at..car.end() + FOOTER_LEN)
+    let first = cars.partition_point(|car| car.start() < front);
+    let car = cars.get(first).filter(|car| car.start() == front && !car.sections.is_empty());
+    car.map(|car| at..car.end() + FOOTER_LEN)
 }
 
 /// For each pack its frames, and the bytes next to them that nobody claims.
@@ -186,25 +207,59 @@ fn surroundings(packs: &[SeenPack], cars: &[SeenCar]) -> HashMap<usize, Vec<Rang
 }
 
 impl SeenPack {
-    /// Gives up what lies in `region`.
-    fn leave(&mut self, region: &Range<u64>) {
-        let is_outside = |at: u64| !region.contains(&at);
-        self.frames.retain(|frames| is_outside(frames.start));
-        self.headers.retain(|at| is_outside(*at));
-        self.trailers.retain(|(at, _)| is_outside(*at));
+    /// Gives up what begins where `is_lost` says.
+    fn leave(&mut self, is_lost: impl Fn(u64) -> bool) {
+        self.frames.retain(|frames| !is_lost(frames.start));
+        self.headers.retain(|at| !is_lost(*at));
+        self.trailers.retain(|(at, _)| !is_lost(*at));
     }
+
+    /// Where frames of this pack must have been, of which nothing is left: between those that are, and header and trailer. `known` is where
+    /// anything of any pack begins.
+    fn inside(&self, known: &[u64]) -> Vec<Range<u64>> {
+        let mut own: Vec<(Range<u64>, Edge)> = Vec::new();
+        own.extend(self.frames.iter().map(|frames| (frames.clone(), Edge::Neither)));
+        own.extend(self.headers.iter().map(|at| (*at..at + HEADER_LEN, Edge::Front)));
+        for (at, stored_len) in &self.trailers {
+            own.push((*at..at + TRAILER_LEN, Edge::Back));
+            // Where the header should be.
+            let stated = (at + TRAILER_LEN).checked_sub(*stored_len);
+            own.extend(stated.map(|at| (at..at, Edge::Front)));
+        }
+        own.sort_by_key(|(piece, _)| (piece.start, piece.end));
+        let is_clear = |gap: &Range<u64>| {
+            let next = known.partition_point(|start| *start < gap.start);
+            gap.start < gap.end
+                && gap.end - gap.start <= MAX_SLACK
+                && known.get(next).is_none_or(|start| *start >= gap.end)
+        };
+        let pairs =
+            own.windows(2).filter(|pair| pair[0].1 != Edge::Back && pair[1].1 != Edge::Front);
+        pairs.map(|pair| pair[0].0.end..pair[1].0.start).filter(is_clear).collect()
+    }
+}
+
+/// Which end of a pack something is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Edge {
+    Front,
+    Back,
+    Neither,
 }
 
 impl SeenCar {
-    /// Gives up what lies in `region`; gives whether anything is left.
-    fn leave(&mut self, region: &Range<u64>) -> bool {
-        let is_inside = |piece: &Range<u64>| region.start <= piece.start && piece.end <= region.end;
-        self.header = self.header.take().filter(|header| !is_inside(header));
-        self.sections.retain(|section| !is_inside(section));
-        !self.sections.is_empty()
+    /// Gives up pieces.
+    fn leave(&mut self, is_lost: impl Fn(&Range<u64>) -> bool) {
+        self.header = self.header.take().filter(|header| !is_lost(header));
+        let counts = std::mem::take(&mut self.counts);
+        let pieces = std::mem::take(&mut self.sections).into_iter().zip(counts);
+        let kept = pieces.filter(|(section, _)| !is_lost(section));
+        (self.sections, self.counts) = kept.unzip();
     }
 }
 
+/// The owner of what belongs to all.
+const NOBODY: usize = usize::MAX;
 const HEADER_LEN: u64 = Container::LEN as u64;
 const TRAILER_LEN: u64 = Container::TRAILER_LEN as u64;
 /// What a position layer adds to the CAR stream.

@@ -39,7 +39,8 @@ pub(super) struct SeenCar {
     pub(super) header: Option<Range<u64>>,
     /// Sections that stand one behind the other.
     pub(super) sections: Vec<Range<u64>>,
-    pub(super) blocks: u64,
+    /// How many there are in each piece.
+    pub(super) counts: Vec<u64>,
     /// Whether a section that is damaged follows the last one.
     pub(super) goes_on: bool,
     /// Whether nothing more belongs to it.
@@ -87,9 +88,12 @@ impl Sightings {
             self.cars.push(SeenCar::default());
         }
         let Some(car) = self.cars.last_mut() else { return Ok(()) };
-        car.blocks += 1;
         car.goes_on = false;
         let is_new = push(&mut car.sections, place);
+        match car.counts.last_mut().filter(|_| !is_new) {
+            Some(count) => *count += 1,
+            None => car.counts.push(1),
+        }
         self.count(is_new)
     }
 
@@ -137,6 +141,12 @@ impl SeenPack {
 }
 
 impl SeenCar {
+    /// Its first byte.
+    pub(super) fn start(&self) -> u64 {
+        let first = self.header.iter().chain(&self.sections).next();
+        first.map_or(0, |first| first.start)
+    }
+
     /// The byte behind its last one.
     pub(super) fn end(&self) -> u64 {
         let header = self.header.as_ref().map_or(0, |header| header.end);
