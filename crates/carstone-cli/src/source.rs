@@ -76,7 +76,7 @@ impl Source {
             Err(_) if detect(&front[..n]) == Format::Unknown && holds_frames(&file)? => {
                 Format::Unknown
             }
-            Err(_) if detect(&front[..n]) == Format::Unknown && holds_blocks(&file)? => {
+            Err(_) if may_lack_header(&front[..n]) && holds_blocks(&file)? => {
                 // A pack without frames still has its trailer.
                 match Edges::find(&file, 0..file.size()?) {
                     Ok(edges) if edges.container().is_some() => Format::Unknown,
@@ -165,7 +165,13 @@ fn holds_frames(file: &File) -> anyhow::Result<bool> {
     Ok(false)
 }
 
-/// The same of a plain CAR, or a pack without frames: whether a block stands in its first bytes.
+/// Whether nothing tells that the file is something else than a CAR that lacks its header.
+fn may_lack_header(front: &[u8]) -> bool {
+    let is_zeros = front.iter().all(|byte| *byte == 0);
+    detect(front) == Format::Unknown && (is_zeros || looks_like(front).is_none())
+}
+
+/// Whether a file may be a plain CAR, or a pack without frames, that lacks its beginning: whether a block stands in its first bytes.
 fn holds_blocks(file: &File) -> anyhow::Result<bool> {
     let front = AtReader::new(file).take(LONGEST_FRAME);
     let mut salvage = CarSalvage::new(Watched(front));

@@ -320,7 +320,10 @@ fn without_a_header_the_files_are_found_all_the_same() {
             run.says("the roots are unknown");
             let out = place.path(&format!("out{len}"));
             run!("extract", "-q", "-C", &out, &car).exits(1);
-            support::same_trees(&place.path("tree"), &out);
+            for name in ["hello.txt", "big.bin", "long.bin", "docs/guide.md", "docs/deep/note.md"] {
+                let original = fs::read(place.path("tree").join(name)).expect("read");
+                assert!(fs::read(out.join(name)).expect("restored") == original, "{name}");
+            }
             run!("cat", &car, "hello.txt").exits(1);
             assert!(run!("verify", &car).exits(1).text().contains("the roots are unknown"));
         }

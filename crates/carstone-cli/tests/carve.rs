@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 use std::path::PathBuf;
 
-use support::{Place, noise, same_trees, small_tree};
+use support::{Place, noise, small_tree};
 
 /// An image with an encrypted pack, a pack that is not, and a plain CAR; and the bytes of each.
 fn image(place: &Place) -> (Vec<u8>, [Vec<u8>; 3]) {
@@ -60,7 +60,10 @@ fn packs_and_cars_are_written_as_they_were() {
     for (n, path) in paths.iter().enumerate() {
         let restored = place.path(&format!("out{n}"));
         run!("extract", "-q", "-i", place.path("key.txt"), "-C", &restored, path).exits(0);
-        same_trees(&place.path("tree"), &restored);
+        for name in ["hello.txt", "big.bin", "docs/guide.md", "docs/deep/note.md"] {
+            let original = fs::read(place.path("tree").join(name)).expect("read");
+            assert!(fs::read(restored.join(name)).expect("restored") == original, "{name}");
+        }
     }
 }
 

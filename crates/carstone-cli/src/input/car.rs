@@ -84,14 +84,11 @@ impl PlainCar {
         let mut car =
             Self { file, blocks, roots, scanned, incomplete, sizes, v2, cut, searched, headless };
         if car.blocks.scan_fault().is_some() {
-            let Places { searched, index, .. } = places(car.payload(), 0, true)?;
+            let payload = car.payload();
+            let Places { searched, index, .. } = places(payload.clone(), 0, true)?;
             if searched.goes_past_damage() {
-                let source = match car.cut {
-                    Some(_) => car.payload(),
-                    None => car.file.clone(),
-                };
-                car.blocks = IndexedCar::with_index(source, ReaderOptions::default(), index)?;
-                car.searched = Some(searched);
+                car.blocks = IndexedCar::with_index(payload, ReaderOptions::default(), index)?;
+                car.searched = Some(searched.without_index(car.v2.as_ref()));
             }
         }
         Ok(car)
@@ -105,11 +102,7 @@ impl PlainCar {
         // A CARv1 without roots, made of all that is there.
         let front = Header::default().encode();
         let v2 = v2_header(&file)?.filter(|v2| v2.data_offset < file.end);
-        let (start, end) = match &v2 {
-            Some(v2) => (v2.data_offset, v2.data_end().min(file.end)),
-            None => (0, file.end),
-        };
-        let payload = Stored { start, end, ..file };
+        let payload = Stored { start: v2.map_or(0, |v2| v2.data_offset), ..file };
         let Places { searched, index, tops } = places(payload.clone(), front.len() as u64, false)?;
         if searched.blocks == 0 {
             return Err(error.into());
@@ -125,24 +118,20 @@ impl PlainCar {
             sizes: AtomicUsize::new(0),
             v2,
             cut: None,
-            searched: Some(searched),
+            searched: Some(searched.without_index(v2.as_ref())),
             headless: Some(error),
         })
     }
 
-    /// The bytes of the CARv1, as far as they are there.
+    /// The bytes of the CARv1, and whatever follows: where bytes were lost or added, its stated length is wrong.
     fn payload(&self) -> Stored {
-        let Stored { start, end, .. } = self.file;
-        let (start, end) = match (&self.v2, &self.headless) {
-            (Some(v2), None) => (v2.data_offset, v2.data_end().min(end)),
-            _ => (start, end),
-        };
-        Stored { front: Arc::from([]), start, end, ..self.file.clone() }
+        let start = self.v2.map_or(self.file.start, |v2| v2.data_offset);
+        Stored { front: Arc::from([]), start, ..self.file.clone() }
     }
 
     /// Goes over all bytes of the payload, and past all damage.
     pub(crate) fn search(&self) -> anyhow::Result<Searched> {
-        search(self.payload())
+        Ok(search(self.payload())?.without_index(self.v2.as_ref()))
     }
 
     /// Where the payload starts in the file.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 
 use anyhow::Context;
-use carstone::car::{AtReader, Cid, Index, IndexBuilder, IndexCodec, ReadAt, codec};
+use carstone::car::{AtReader, Cid, Index, IndexBuilder, IndexCodec, ReadAt, V2Header, codec};
 use carstone::repair::{CarFault, CarGap, CarItem, CarSalvage};
 use carstone::unixfs::{Links, Node, decode};
 
@@ -33,6 +33,17 @@ impl Searched {
     /// Whether blocks stand behind a gap: the rest is more than a cut.
     pub(crate) fn goes_past_damage(&self) -> bool {
         self.gaps.iter().any(|gap| gap.range.end < self.len)
+    }
+
+    /// The same without a last gap in which the index of a CARv2 stands.
+    pub(super) fn without_index(mut self, v2: Option<&V2Header>) -> Self {
+        let is_index = |gap: &mut CarGap| {
+            gap.fault == CarFault::NoSection && gap.range.end == self.len && self.more == 0
+        };
+        if v2.is_some_and(|v2| v2.index_offset.is_some()) {
+            self.gaps.pop_if(is_index);
+        }
+        self
     }
 
     /// What is wrong, in bytes of a file in which the payload starts at `base`.

@@ -24,7 +24,7 @@ pub(super) fn check(mut file: File, findings: &mut Findings<'_>) -> anyhow::Resu
         None => blocks(file, &car, findings)?,
         Some(error) => {
             findings.add("car", None, error.file_offset(), &without_roots(error))?;
-            past_damage(&car, &car.search()?, 0, findings)?
+            past_damage(&car, &car.search()?, findings)?
         }
     };
     let indexed = match blocks.whole {
@@ -59,42 +59,51 @@ fn blocks(file: File, car: &PlainCar, findings: &mut Findings<'_>) -> anyhow::Re
     let total = file.metadata().ok().map(|metadata| metadata.len());
     let progress = Progress::new(findings.output, "checking blocks", total);
     let mut reader = CarReader::open(BufReader::with_capacity(1 << 20, Watched(file)))?;
-    let (mut count, mut data) = (0_u64, Vec::new());
+    let (mut count, mut data, mut bad) = (0_u64, Vec::new(), Vec::new());
     loop {
-        let at = reader.position();
-        progress.at(at);
+        progress.at(reader.position());
         match reader.read_block(&mut data) {
             Ok(Some(_)) => count += 1,
             Ok(None) => break,
             Err(error) => {
                 signals::check()?;
-                if error.is_block_error() {
-                    findings.add("car", None, error.file_offset(), &chain(&error))?;
+                let is_block = error.is_block_error();
+                // Whether these are blocks at all is known only when the walk has not strayed.
+                bad.push(error);
+                if is_block && bad.len() < MAX_KEPT {
                     continue;
                 }
-                progress.finish();
-                let searched = car.search()?;
-                if searched.goes_past_damage() {
-                    return past_damage(car, &searched, at, findings);
+                let searched = if is_block { None } else { Some(car.search()?) };
+                if let Some(searched) = searched.filter(Searched::goes_past_damage) {
+                    progress.finish();
+                    return past_damage(car, &searched, findings);
                 }
-                findings.add("car", None, error.file_offset(), &chain(&error))?;
-                return Ok(Blocks { count, whole: false });
+                tell(&mut bad, findings)?;
+                if !is_block {
+                    progress.finish();
+                    return Ok(Blocks { count, whole: false });
+                }
             }
         }
     }
     progress.finish();
+    tell(&mut bad, findings)?;
     Ok(Blocks { count, whole: true })
 }
 
-/// Tells all damage from byte `from` of the payload on, and counts the good blocks.
+fn tell(bad: &mut Vec<carstone::car::Error>, findings: &mut Findings<'_>) -> anyhow::Result<()> {
+    let mut told = bad.drain(..);
+    told.try_for_each(|error| findings.add("car", None, error.file_offset(), &chain(&error)))
+}
+
+/// Tells all damage, and counts the good blocks.
 fn past_damage(
     car: &PlainCar,
     searched: &Searched,
-    from: u64,
     findings: &mut Findings<'_>,
 ) -> anyhow::Result<Blocks> {
     let base = car.payload_start();
-    for (at, what) in searched.told(base).filter(|(at, _)| *at >= base.saturating_add(from)) {
+    for (at, what) in searched.told(base) {
         findings.add("car", None, Some(at), &what)?;
     }
     Ok(Blocks { count: searched.blocks, whole: false })
@@ -161,3 +170,6 @@ fn files(car: &PlainCar, findings: &mut Findings<'_>) -> anyhow::Result<u64> {
     })?;
     Ok(entries)
 }
+
+/// Bad blocks that are not told at once.
+const MAX_KEPT: usize = 10_000;
