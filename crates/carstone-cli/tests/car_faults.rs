@@ -311,7 +311,8 @@ fn without_a_header_the_files_are_found_all_the_same() {
         let place = Place::new();
         let (car, bytes) = several(&place, version);
         let names = run!("list", &car).exits(0).lines();
-        for len in [8, 40, 90] {
+        // Where nothing but headers is lost.
+        for len in [8, 40, 58] {
             let mut hurt = bytes.clone();
             hurt[..len].fill(0);
             fs::write(&car, &hurt).expect("written");
