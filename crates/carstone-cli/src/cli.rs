@@ -11,8 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 pub(crate) use create::{CarVersion, CreateArgs, OrderArg};
 pub(crate) use texts::EXIT_STATUS;
 use texts::{
-    CAT_EXAMPLES, COMPLETIONS_EXAMPLES, EXAMPLES, EXTRACT_EXAMPLES, INFO_EXAMPLES, KEYGEN_EXAMPLES,
-    LIST_EXAMPLES, MAN_EXAMPLES, REPAIR_EXAMPLES, VERIFY_EXAMPLES,
+    CARVE_EXAMPLES, CAT_EXAMPLES, COMPLETIONS_EXAMPLES, EXAMPLES, EXTRACT_EXAMPLES, INFO_EXAMPLES,
+    KEYGEN_EXAMPLES, LIST_EXAMPLES, MAN_EXAMPLES, REPAIR_EXAMPLES, VERIFY_EXAMPLES,
 };
 
 /// Packs trees of files into one verifiable, compressed, encrypted, seekable file, and reads it in whole, in part, or
@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Mend a damaged pack, byte for byte where that can be done.
     Repair(RepairArgs),
+    /// Find packs and plain CARs, or fragments of them, at any offset of an image.
+    Carve(CarveArgs),
     /// Make an age identity, a key to encrypt to.
     Keygen(KeygenArgs),
     /// Print completions for a shell.
@@ -268,6 +270,34 @@ pub(crate) struct RepairArgs {
     #[arg(long)]
     pub force: bool,
     /// Write nothing, and tell what would be mended and what is lost.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}
+
+/// `carstone carve`.
+///
+/// Everything that is found is put together as `repair` does it, without a key, and written as NUMBER-PACKID.cstone or NUMBER-OFFSET.car.
+/// Fragments may be mixed, and copies of one pack make up one. What an intact pack or CAR holds is left in it. The exit status
+/// is 0 where all that was found is whole, and 1 where something has holes, or nothing was found.
+#[derive(Debug, Args)]
+#[command(after_long_help = CARVE_EXAMPLES)]
+pub(crate) struct CarveArgs {
+    /// A disk image, a device, a concatenation, a damaged file, which is never changed; `-` is standard input, kept in a temporary file.
+    #[arg(value_name = "IMAGE", value_hint = ValueHint::FilePath)]
+    pub image: PathBuf,
+    /// Where to write what is found; made if it is not there.
+    #[arg(
+        short = 'C',
+        long,
+        value_name = "DIR",
+        value_hint = ValueHint::DirPath,
+        required_unless_present = "dry_run"
+    )]
+    pub directory: Option<PathBuf>,
+    /// Replace existing files.
+    #[arg(long)]
+    pub force: bool,
+    /// Write nothing, and tell what would be written.
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 }

@@ -1,6 +1,7 @@
 //! Opens what is to be read: a pack at random, a pack front to back, or a plain CAR.
 
 mod car;
+mod searched;
 
 use std::error::Error;
 use std::fs::File;
@@ -12,7 +13,8 @@ use carstone::pack::PackReader;
 use carstone::raw::{self, Container};
 use carstone::stack::{self, ErrorKind, Format, OpenOptions, Opened, SharedSource};
 
-pub(crate) use car::PlainCar;
+pub(crate) use car::{PlainCar, without_roots};
+pub(crate) use searched::Searched;
 
 use crate::front::Front;
 use crate::keys::Keys;

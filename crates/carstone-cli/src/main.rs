@@ -73,6 +73,7 @@ fn run(command: Command, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Info(args) => commands::info::run(args, output),
         Command::Verify(args) => commands::verify::run(args, output),
         Command::Repair(args) => commands::repair::run(args, output),
+        Command::Carve(args) => commands::carve::run(args, output),
         Command::Keygen(args) => commands::keygen::run(args, output),
         Command::Completions(args) => commands::completions::run(args, output),
         Command::Man(args) => commands::man::run(args, output),

@@ -5,7 +5,10 @@ use std::io::{self, Cursor, Read, Seek};
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use carstone::car::AtReader;
 use carstone::layer::{FRAME_MAGIC, ReadAt, read_full};
+use carstone::raw::Edges;
+use carstone::repair::{CarItem, CarSalvage};
 use carstone::stack::{Format, detect};
 
 use crate::keys::is_stdin;
@@ -72,6 +75,13 @@ impl Source {
         let format = match recognise(&front[..n]) {
             Err(_) if detect(&front[..n]) == Format::Unknown && holds_frames(&file)? => {
                 Format::Unknown
+            }
+            Err(_) if may_lack_header(&front[..n]) && holds_blocks(&file)? => {
+                // A pack without frames still has its trailer.
+                match Edges::find(&file, 0..file.size()?) {
+                    Ok(edges) if edges.container().is_some() => Format::Unknown,
+                    _ => Format::Car,
+                }
             }
             recognised => recognised?,
         };
@@ -151,6 +161,24 @@ fn holds_frames(file: &File) -> anyhow::Result<bool> {
         }
         // A magic may begin in the last bytes.
         at += (n - FRAME_MAGIC.len()) as u64;
+    }
+    Ok(false)
+}
+
+/// Whether nothing tells that the file is something else than a CAR that lacks its header.
+fn may_lack_header(front: &[u8]) -> bool {
+    let is_zeros = front.iter().all(|byte| *byte == 0);
+    detect(front) == Format::Unknown && (is_zeros || looks_like(front).is_none())
+}
+
+/// Whether a file may be a plain CAR, or a pack without frames, that lacks its beginning: whether a block stands in its first bytes.
+fn holds_blocks(file: &File) -> anyhow::Result<bool> {
+    let front = AtReader::new(file).take(LONGEST_FRAME);
+    let mut salvage = CarSalvage::new(Watched(front));
+    while let Some(item) = salvage.next()? {
+        if matches!(item, CarItem::Block { .. }) {
+            return Ok(true);
+        }
     }
     Ok(false)
 }

@@ -137,9 +137,10 @@ fn one_file_is_read_by_the_index() {
     let run = run!("cat", &hurt, "hello.txt").exits(0);
     assert_eq!((&run.stdout[..], run.stderr.as_str()), (&b"hello\n"[..], ""));
     run!("verify", &hurt).exits(1);
-    // Without the index there is a pass over all sections, which stops there.
+    // Without the index there is a pass over all sections, which tells what is damaged and goes on behind it.
     let v1 = place.write("v1.car", &bytes[51..]);
-    run!("cat", v1, "hello.txt").exits(2);
+    let run = run!("cat", v1, "hello.txt").exits(1).says("no section at byte ");
+    assert_eq!(run.stdout, b"hello\n");
 }
 
 /// A CARv2 with an index that was changed.
@@ -250,7 +251,8 @@ fn a_carv2_that_is_cut_keeps_the_blocks_before_the_cut() {
     let start = place.write("start.car", &whole[..30]);
     run!("list", start).exits(2).one_line().says("start.car");
     let unfinished = [&whole[..11], &[0; 40], &whole[51..]].concat();
-    run!("list", place.write("unfinished.car", &unfinished)).exits(2).says("unfinished CARv2");
+    let listed = run!("list", place.write("unfinished.car", &unfinished)).exits(1);
+    assert_eq!(listed.says("unfinished CARv2").lines(), NAMES);
 }
 
 #[test]

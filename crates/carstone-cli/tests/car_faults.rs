@@ -252,3 +252,81 @@ fn headers_that_are_wrong_are_told_as_headers_of_a_car() {
         refused(&place, name, bytes, text);
     }
 }
+
+/// A CAR of the small tree and of a file with several leaves.
+fn several(place: &Place, version: &str) -> (PathBuf, Vec<u8>) {
+    small_tree(&place.path("tree"));
+    fs::write(place.path("tree/long.bin"), support::noise(3_500_000, 9)).expect("written");
+    let file = place.path(&format!("{version}.car"));
+    run!("create", "-q", "--car-version", version, "-o", &file, place.path("tree")).exits(0);
+    let bytes = fs::read(&file).expect("read");
+    (file, bytes)
+}
+
+#[test]
+fn what_stands_behind_lost_and_added_bytes_is_read() {
+    for version in ["1", "2"] {
+        for is_lost in [true, false] {
+            let place = Place::new();
+            let (car, mut bytes) = several(&place, version);
+            let long = fs::read(place.path("tree/long.bin")).expect("read");
+            // In the second leaf.
+            let part = &long[1_500_000..1_500_100];
+            let at = bytes.windows(100).position(|window| window == part).expect("stored");
+            match is_lost {
+                true => drop(bytes.remove(at)),
+                false => bytes.insert(at, 7),
+            }
+            fs::write(&car, &bytes).expect("written");
+            let listed = run!("list", &car).exits(1);
+            assert!(listed.lines().contains(&"long.bin".to_owned()), "{}", listed.text());
+            let out = place.path("out");
+            run!("extract", "-q", "-C", &out, &car).exits(1).says("long.bin: ");
+            assert!(!out.join("long.bin").exists() && !out.join("long.bin.partial").exists());
+            for name in ["hello.txt", "big.bin", "docs/guide.md"] {
+                let original = fs::read(place.path("tree").join(name)).expect("read");
+                assert!(fs::read(out.join(name)).expect("restored") == original, "{name}");
+                assert!(run!("cat", &car, name).exits(1).stdout == original, "{name}");
+            }
+            let partial = place.path("partial");
+            let run = run!("extract", "-q", "--salvage", "-C", &partial, &car).exits(1);
+            run.says("long.bin: ").says(".partial");
+            let kept = fs::read(partial.join("long.bin.partial")).expect("kept");
+            assert_eq!(kept.len(), long.len());
+            let same = kept.iter().zip(&long).filter(|(kept, byte)| kept == byte).count();
+            assert!(same > 2_000_000, "{same}");
+            assert!(
+                kept[..1_000_000] == long[..1_000_000] && kept[3_000_000..] == long[3_000_000..]
+            );
+            let found = run!("verify", &car).exits(1);
+            assert!(found.text().contains("does not match its CID"), "{}", found.text());
+            assert!(found.text().contains("long.bin"), "{}", found.text());
+        }
+    }
+}
+
+#[test]
+fn without_a_header_the_files_are_found_all_the_same() {
+    for version in ["1", "2"] {
+        let place = Place::new();
+        let (car, bytes) = several(&place, version);
+        let names = run!("list", &car).exits(0).lines();
+        // Where nothing but headers is lost.
+        for len in [8, 40, 58] {
+            let mut hurt = bytes.clone();
+            hurt[..len].fill(0);
+            fs::write(&car, &hurt).expect("written");
+            let run = run!("list", &car).exits(1);
+            assert_eq!(run.lines(), names, "{version} without {len} bytes: {}", run.stderr);
+            run.says("the roots are unknown");
+            let out = place.path(&format!("out{len}"));
+            run!("extract", "-q", "-C", &out, &car).exits(1);
+            for name in ["hello.txt", "big.bin", "long.bin", "docs/guide.md", "docs/deep/note.md"] {
+                let original = fs::read(place.path("tree").join(name)).expect("read");
+                assert!(fs::read(out.join(name)).expect("restored") == original, "{name}");
+            }
+            run!("cat", &car, "hello.txt").exits(1);
+            assert!(run!("verify", &car).exits(1).text().contains("the roots are unknown"));
+        }
+    }
+}

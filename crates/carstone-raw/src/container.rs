@@ -28,6 +28,9 @@ impl Container {
     /// Encoded length in bytes.
     pub const LEN: usize = 256;
 
+    /// The first bytes of every header, and so of every trailer.
+    pub const MAGIC: [u8; 8] = MAGIC;
+
     /// Encoded length of the trailer in bytes.
     pub const TRAILER_LEN: usize = trailer::TRAILER_LEN;
 
@@ -84,6 +87,13 @@ impl Container {
         Self::decode_fields(bytes)
     }
 
+    /// Reads a trailer whose checksums hold: what its copy of the header states, and how many bytes there are from the first of the header to
+    /// its own last. `None` where these bytes are none, or not one that this version understands.
+    pub fn decode_trailer(bytes: &[u8; Self::TRAILER_LEN]) -> Option<(Self, u64)> {
+        let trailer = trailer::Trailer::decode(bytes).ok()?;
+        Some((trailer.container().ok()?, trailer.stored_len))
+    }
+
     /// Reads a header that may have a flipped bit or a burst of at most 32 flipped bits, and says what was put right.
     ///
     /// `None` when the header is lost or not one that this version understands.
@@ -132,7 +142,7 @@ impl Container {
     }
 }
 
-/// The first bytes of every pack.
+/// The first bytes of every pack, and of every trailer.
 pub(crate) const MAGIC: [u8; 8] = [0x89, b'C', b'S', b'T', b'N', 0x0D, 0x0A, 0x1A];
 
 /// The fields of a header that are not reserved, by their first byte: names the place where two headers differ.

@@ -30,6 +30,19 @@ fn every_field_stands_where_the_format_says() {
     assert_eq!(Container::decode_corrected(&bytes), Some((container, None)));
 }
 
+#[test]
+fn a_trailer_says_what_the_header_does_and_how_long_the_pack_is() {
+    let container = Container::new(pack_id(), layers()).unwrap();
+    let mut bytes = container.encode_trailer(4711);
+    assert_eq!(bytes[..8], Container::MAGIC);
+    assert_eq!(Container::decode_trailer(&bytes), Some((container, 4711)));
+    for at in [0, 40, 256, 270, 290, 303] {
+        bytes[at] ^= 1;
+        assert_eq!(Container::decode_trailer(&bytes), None, "byte {at}");
+        bytes[at] ^= 1;
+    }
+}
+
 /// Changes a good header, makes its checksums right, and expects this refusal.
 #[track_caller]
 fn check_refused(change: impl FnOnce(&mut [u8; 256]), expected: &str) {

@@ -24,11 +24,15 @@
 //! [`Salvage`] reads the CAR stream of a pack from any [`FailSafeRead`](carstone_layer::FailSafeRead): from a stack of fail-safe layers, which give what
 //! is intact and say what is missing. The `carstone` facade puts such stacks together.
 //!
+//! [`CarSalvage`] reads plain CARs, from any [`Read`](std::io::Read): behind damage it finds the next block by its content. [`BlockSearch`] is
+//! for callers who look for other things at the same time.
+//!
 //! # Guarantees
 //!
 //! - Damage makes data missing, never wrong: a block counts only if it hashes to its CID, and a file is complete only when all of it has come.
 //! - Bytes on both sides of a hole are never joined, and after a hole no leaf is taken for the next one of a file because it stands there.
 //! - Nothing inside of a block is taken for a block of the pack.
+//! - What looks like blocks and is none costs time in proportion to the stream: the bytes that are hashed are bounded.
 //! - Memory is bounded. Some 50 bytes for each leaf lie in temporary files, and 32 MiB of inner nodes are kept at most.
 //!
 //! # Format
@@ -37,6 +41,7 @@
 //!
 //! There are no features.
 
+mod car;
 mod leaves;
 mod ranges;
 mod salvage;
@@ -44,6 +49,10 @@ mod sections;
 
 use carstone_car::{Cid, codec};
 
+pub use car::{
+    BlockSearch, CarFault, CarGap, CarItem, CarSalvage, Judged, looks_like_header,
+    looks_like_section,
+};
 pub use salvage::{Item, Salvage, SalvageOptions};
 
 use leaves::Digest;

@@ -82,6 +82,19 @@ impl<S: BlockSource> FileReader<S> {
         self.source
     }
 
+    /// After a `read` has failed: the part of the content for which the block stands that could not be used. Reading goes on behind it, after a
+    /// `seek`.
+    pub fn unreadable(&self) -> Range<u64> {
+        let position = self.position;
+        let level = self.path.iter().rev().find(|level| level.covers(position));
+        let Some(level) = level else { return position..self.len().max(position) };
+        let index = level.children.partition_point(|child| child.end <= position);
+        let before = index.checked_sub(1).and_then(|index| level.children.get(index));
+        let start = before.map_or(level.start + level.data.len() as u64, |child| child.end);
+        let end = level.children.get(index).map_or(self.len(), |child| child.end);
+        start.min(position)..end.max(position)
+    }
+
     /// Puts a block on top of the path, after checking it against the `expected` size.
     fn enter(
         &mut self,

@@ -100,6 +100,26 @@ fn read_up_to(mut reader: impl Read, buf: &mut [u8]) -> usize {
 }
 
 #[test]
+fn what_cannot_be_read_is_as_large_as_the_block_that_is_missing() {
+    let data = content(90);
+    let (mut blocks, root) = store(&profile(10, 3), &data);
+    let inner: Vec<_> = blocks.iter().filter(|(cid, _)| cid.codec() == 0x70).collect();
+    // The node above the second three leaves.
+    let second = leaf_cid(&data[30..40]).to_bytes();
+    let holds = |block: &[u8]| block.windows(second.len()).any(|bytes| bytes == second);
+    let node = inner.iter().find(|(_, block)| holds(block)).map(|(cid, _)| **cid);
+    blocks.remove(&node.expect("it links to its leaves"));
+    let mut reader = FileReader::open(&blocks, &root.cid).expect("the root is there");
+    reader.seek(SeekFrom::Start(47)).expect("any place will do");
+    reader.read(&mut [0; 5]).expect_err("a node is missing");
+    assert_eq!(reader.unreadable(), 30..60);
+    reader.seek(SeekFrom::Start(60)).expect("any place will do");
+    let mut rest = Vec::new();
+    reader.read_to_end(&mut rest).expect("the rest is there");
+    assert_eq!(rest, data[60..]);
+}
+
+#[test]
 fn a_missing_leaf_fails_only_reads_that_need_it() {
     let data = content(90);
     let (mut blocks, root) = store(&profile(10, 3), &data);
@@ -112,6 +132,7 @@ fn a_missing_leaf_fails_only_reads_that_need_it() {
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
     let error = Error::of(&error).expect("the typed error rides inside");
     assert!(matches!(error.kind(), ErrorKind::Missing));
+    assert_eq!(reader.unreadable(), 40..50);
     assert_eq!(error.cid(), Some(&hole));
     reader.seek(SeekFrom::Start(50)).expect("behind the hole");
     let mut tail = Vec::new();

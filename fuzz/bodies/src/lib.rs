@@ -6,6 +6,7 @@
 mod built;
 mod car;
 mod carv2;
+mod carve;
 mod chunks;
 mod compress;
 mod damage;
@@ -87,6 +88,7 @@ pub const TARGETS: &[Target] = &[
     target("car_scan", carv2::scan, input::choices),
     target("car_index", indexes::index, input::choices),
     target("car_indexed", indexes::indexed, input::choices),
+    target("car_salvage", carve::cars, carve::cars_seeds),
     target("unixfs_node", unixfs::node, unixfs::node_seeds),
     target("unixfs_directories", unixfs::directories, input::choices),
     target("unixfs_files", unixfs::files, input::choices),
@@ -110,4 +112,5 @@ pub const TARGETS: &[Target] = &[
     target("stack_fail_safe", stack::fail_safe, input::choices),
     target("stack_salvage", stack::salvage, input::choices),
     target("stack_heal", stack::heal, input::choices),
+    target("stack_carve", carve::images, input::choices),
 ];

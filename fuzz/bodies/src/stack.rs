@@ -239,6 +239,19 @@ fn changed(input: &mut Input<'_>) -> (&'static Sample, Vec<u8>) {
     (sample, stored)
 }
 
+/// Stored bytes of a sample.
+pub(crate) struct Stored {
+    pub(crate) bytes: &'static [u8],
+    pub(crate) has_frames: bool,
+}
+
+/// One of the samples, as it was written.
+pub(crate) fn carvable(input: &mut Input<'_>) -> Stored {
+    let samples = samples();
+    let sample = &samples[input.below(samples.len())];
+    Stored { bytes: &sample.stored, has_frames: sample.has_frames }
+}
+
 /// A small pack in every combination of layers.
 fn samples() -> &'static [Sample] {
     static SAMPLES: OnceLock<Vec<Sample>> = OnceLock::new();

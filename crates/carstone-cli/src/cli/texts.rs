@@ -66,6 +66,11 @@ Examples:
   carstone repair damaged.cstone -o mended.cstone
   carstone repair -n damaged.cstone               what could be mended
   ssh host 'cat old.cstone' | carstone repair - -o old.cstone";
+pub(super) const CARVE_EXAMPLES: &str = "\
+Examples:
+  carstone carve disk.img -C found
+  carstone carve -n /dev/sdb1                     what is there
+  carstone verify found/0001-*.cstone             what is missing in one of them";
 pub(super) const KEYGEN_EXAMPLES: &str = "\
 Examples:
   carstone keygen -o key.txt

@@ -7,11 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::bail;
-use carstone::car::{self, Cid, ErrorKind, Index, IndexedCar, ReaderOptions, V2_PRAGMA, V2Header};
+use carstone::car::{
+    self, Cid, ErrorKind, Header, Index, IndexedCar, ReaderOptions, V2_PRAGMA, V2Header,
+};
 use carstone::layer;
 use carstone::unixfs::BlockSource;
 
 use crate::input::chain;
+use crate::input::searched::{Places, Searched, places, search};
 use crate::output::Output;
 use crate::signals;
 
@@ -31,22 +34,28 @@ pub(crate) struct PlainCar {
     v2: Option<V2Header>,
     /// Why a CARv2 that is cut is read like a CARv1 that is.
     cut: Option<car::Error>,
+    /// What was found by its content, behind damage that ends a walk over the sections.
+    searched: Option<Searched>,
+    /// Why there is no header: the roots are those blocks that no other links to.
+    headless: Option<car::Error>,
 }
 
 /// Some bytes of a file. Reads fail once a signal has come.
 #[derive(Clone)]
 struct Stored {
     file: Arc<File>,
+    /// Stands in front of them.
+    front: Arc<[u8]>,
     start: u64,
     end: u64,
 }
 
 impl PlainCar {
     /// Reads the header, and finds all blocks where no index does. A CAR that is cut keeps the blocks before the cut, and has
-    /// [`faults`](Self::faults). It may have no roots.
+    /// [`faults`](Self::faults); behind other damage blocks are found by their content. It may have no roots.
     pub(crate) fn open(file: File) -> anyhow::Result<Self> {
         let end = layer::ReadAt::size(&file)?;
-        let file = Stored { file: Arc::new(file), start: 0, end };
+        let file = Stored { file: Arc::new(file), front: Arc::from([]), start: 0, end };
         let (blocks, v2, cut) = match IndexedCar::open(file.clone()) {
             Ok(blocks) => {
                 let v2 = blocks.v2_header().copied();
@@ -56,9 +65,12 @@ impl PlainCar {
                 Some(v2) => {
                     let (start, end) = (v2.data_offset, v2.data_end().min(end));
                     let payload = Stored { start, end, ..file.clone() };
-                    (IndexedCar::open(payload)?, Some(v2), Some(error))
+                    match IndexedCar::open(payload) {
+                        Ok(blocks) => (blocks, Some(v2), Some(error)),
+                        Err(error) => return Self::without_header(file, error),
+                    }
                 }
-                None => return Err(error.into()),
+                None => return Self::without_header(file, error),
             },
         };
         let (mut roots, mut seen) = (blocks.roots().to_vec(), HashSet::new());
@@ -68,7 +80,68 @@ impl PlainCar {
         }
         let (scanned, incomplete) = (OnceLock::new(), AtomicBool::new(false));
         let sizes = AtomicUsize::new(0);
-        Ok(Self { file, blocks, roots, scanned, incomplete, sizes, v2, cut })
+        let (searched, headless) = (None, None);
+        let mut car =
+            Self { file, blocks, roots, scanned, incomplete, sizes, v2, cut, searched, headless };
+        if car.blocks.scan_fault().is_some() {
+            let payload = car.payload();
+            let Places { searched, index, .. } = places(payload.clone(), 0, true)?;
+            if searched.goes_past_damage() {
+                car.blocks = IndexedCar::with_index(payload, ReaderOptions::default(), index)?;
+                car.searched = Some(searched.without_index(car.v2.as_ref()));
+            }
+        }
+        Ok(car)
+    }
+
+    /// All blocks that can be found by their content, where `error` says what is wrong with the header.
+    fn without_header(file: Stored, error: car::Error) -> anyhow::Result<Self> {
+        if matches!(error.kind(), ErrorKind::Io(_) | ErrorKind::UnsupportedVersion(_)) {
+            return Err(error.into());
+        }
+        // A CARv1 without roots, made of all that is there.
+        let front = Header::default().encode();
+        let v2 = v2_header(&file)?.filter(|v2| v2.data_offset < file.end);
+        let payload = Stored { start: v2.map_or(0, |v2| v2.data_offset), ..file };
+        let Places { searched, index, tops } = places(payload.clone(), front.len() as u64, false)?;
+        if searched.blocks == 0 {
+            return Err(error.into());
+        }
+        let file = Stored { front: front.into(), ..payload };
+        let blocks = IndexedCar::with_index(file.clone(), ReaderOptions::default(), index)?;
+        Ok(Self {
+            file,
+            blocks,
+            roots: tops,
+            scanned: OnceLock::new(),
+            incomplete: AtomicBool::new(false),
+            sizes: AtomicUsize::new(0),
+            v2,
+            cut: None,
+            searched: Some(searched.without_index(v2.as_ref())),
+            headless: Some(error),
+        })
+    }
+
+    /// The bytes of the CARv1, and whatever follows: where bytes were lost or added, its stated length is wrong.
+    fn payload(&self) -> Stored {
+        let start = self.v2.map_or(self.file.start, |v2| v2.data_offset);
+        Stored { front: Arc::from([]), start, ..self.file.clone() }
+    }
+
+    /// Goes over all bytes of the payload, and past all damage.
+    pub(crate) fn search(&self) -> anyhow::Result<Searched> {
+        Ok(search(self.payload())?.without_index(self.v2.as_ref()))
+    }
+
+    /// Where the payload starts in the file.
+    pub(crate) fn payload_start(&self) -> u64 {
+        self.payload().start
+    }
+
+    /// Why there is no header.
+    pub(crate) fn headless(&self) -> Option<&car::Error> {
+        self.headless.as_ref()
     }
 
     /// The same, to read files out of it.
@@ -98,8 +171,11 @@ impl PlainCar {
         self.v2.as_ref()
     }
 
-    /// How many sections there are, up to the first that is damaged.
+    /// How many sections there are, up to the first that is damaged, or how many good ones where they had to be searched for.
     pub(crate) fn count(&self) -> anyhow::Result<u64> {
+        if let Some(searched) = &self.searched {
+            return Ok(searched.blocks);
+        }
         let (mut reader, mut count) = (self.blocks.reader()?, 0);
         loop {
             match reader.skip_section() {
@@ -113,7 +189,7 @@ impl PlainCar {
 
     /// The index of a CARv2 that has one that can be read.
     pub(crate) fn index(&self) -> Option<Index<impl car::ReadAt>> {
-        let v2 = self.v2.filter(|_| self.cut.is_none())?;
+        let v2 = self.v2.filter(|_| self.cut.is_none() && self.headless.is_none())?;
         let place = v2.index_offset?..self.file.end;
         Index::open_range(self.file.clone(), place, Some(v2.data_size)).ok()
     }
@@ -125,9 +201,9 @@ impl PlainCar {
 
     /// What is known to be wrong: with the index, as far as it was used, and with what had to be read instead.
     pub(crate) fn faults(&self) -> impl Iterator<Item = &car::Error> {
-        let inner = match &self.cut {
-            Some(_) => [None, None],
-            None => [self.blocks.index_fault(), self.blocks.scan_fault()],
+        let inner = match (&self.cut, &self.searched) {
+            (None, None) => [self.blocks.index_fault(), self.blocks.scan_fault()],
+            _ => [None, None],
         };
         self.cut.iter().chain(inner.into_iter().flatten())
     }
@@ -135,6 +211,13 @@ impl PlainCar {
     /// Tells [`faults`](Self::faults) as problems of the file `name`.
     pub(crate) fn tell_faults(&self, name: &str, output: &mut Output) -> anyhow::Result<()> {
         self.faults().try_for_each(|fault| output.problem(name.as_bytes(), &chain(fault)))?;
+        if let Some(error) = &self.headless {
+            output.problem(name.as_bytes(), &without_roots(error))?;
+        }
+        if let Some(searched) = &self.searched {
+            let mut told = searched.told(self.payload_start());
+            told.try_for_each(|(_, what)| output.problem(name.as_bytes(), &what))?;
+        }
         match self.incomplete.load(Ordering::Relaxed) {
             true => output.problem(name.as_bytes(), &"its index does not have all of its blocks"),
             false => Ok(()),
@@ -148,7 +231,7 @@ impl PlainCar {
     ) -> io::Result<Option<T>> {
         signals::check()?;
         let found = as_found(look(&self.blocks))?;
-        if found.is_some() || self.blocks.index_codec().is_none() {
+        if found.is_some() || self.searched.is_some() || self.blocks.index_codec().is_none() {
             return Ok(found);
         }
         let found = as_found(look(self.scanned()?))?;
@@ -176,7 +259,8 @@ impl BlockSource for PlainCar {
         signals::check()?;
         // By a stored index each length costs the hash of its block; a pass over all heads soon costs less.
         let is_many = self.sizes.fetch_add(1, Ordering::Relaxed) >= SIZES;
-        let size = match is_many && self.blocks.index_codec().is_some() {
+        let can_scan = self.searched.is_none();
+        let size = match is_many && can_scan && self.blocks.index_codec().is_some() {
             true => as_found(self.scanned()?.size(cid))?,
             false => self.look(|car| car.size(cid))?,
         };
@@ -193,6 +277,24 @@ fn as_found<T>(found: car::Result<Option<T>>) -> io::Result<Option<T>> {
         Err(error) if matches!(error.kind(), ErrorKind::NotAllScanned) => Ok(None),
         found => Ok(found?),
     }
+}
+
+/// What is told of a CAR whose header is damaged in this way.
+pub(crate) fn without_roots(error: &car::Error) -> String {
+    format!(
+        "{}: the roots are unknown, and blocks that no other links to stand for them",
+        chain(error)
+    )
+}
+
+/// The header of a CARv2 that is sound, whatever the length of the file.
+fn v2_header(file: &Stored) -> io::Result<Option<V2Header>> {
+    const PRAGMA: usize = V2_PRAGMA.len();
+    let mut front = [0; PRAGMA + V2Header::LEN];
+    let read = layer::read_full(&*file.file, &mut front, 0)?;
+    let (pragma, header) = front.split_at(PRAGMA);
+    let header = header.first_chunk().filter(|_| read == front.len() && pragma == V2_PRAGMA);
+    Ok(header.and_then(|header| V2Header::decode(header, None).ok()))
 }
 
 /// The header of a CARv2 whose payload or index goes past the end of the file.
@@ -213,13 +315,20 @@ fn cut_v2(file: &Stored) -> io::Result<Option<V2Header>> {
 impl car::ReadAt for Stored {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         signals::check()?;
-        let at = self.start.saturating_add(offset);
+        let front = usize::try_from(offset).ok().and_then(|at| self.front.get(at..));
+        if let Some(front) = front.filter(|front| !front.is_empty()) {
+            let n = front.len().min(buf.len());
+            buf[..n].copy_from_slice(&front[..n]);
+            return Ok(n);
+        }
+        let inside = offset.saturating_sub(self.front.len() as u64);
+        let at = self.start.saturating_add(inside);
         let most =
             usize::try_from(self.end.saturating_sub(at)).unwrap_or(usize::MAX).min(buf.len());
         layer::ReadAt::read_at(&*self.file, &mut buf[..most], at)
     }
 
     fn size(&self) -> io::Result<u64> {
-        Ok(self.end.saturating_sub(self.start))
+        Ok(self.end.saturating_sub(self.start).saturating_add(self.front.len() as u64))
     }
 }

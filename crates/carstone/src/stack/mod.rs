@@ -2,9 +2,12 @@
 //!
 //! The order is fixed: raw, encryption, compression, position, from the stored bytes inward. [`write()`] makes a pipe for
 //! `PackWriter`, [`open`] a source for `PackReader`, [`stream`] a forward reader for `PackStream`, and [`fail_safe`] a reader that goes on behind
-//! damage; [`salvage`] puts the entries of a damaged pack together. [`heal()`] mends stored bytes without a key.
+//! damage; [`salvage`] puts the entries of a damaged pack together. [`heal()`] mends stored bytes without a key, and [`carve()`] finds packs at any
+//! offset of anything.
 
 mod budget;
+#[cfg(feature = "repair")]
+mod carve;
 mod detect;
 mod error;
 mod heal;
@@ -16,6 +19,8 @@ mod stream;
 mod verify;
 mod write;
 
+#[cfg(feature = "repair")]
+pub use carve::{Carved, CarvedCar, CarvedPack, MendedPack, Spliced, carve};
 pub use detect::{Format, detect};
 pub use error::{Error, ErrorKind};
 pub use heal::{Conflict, Damage, HealReport, Healed, Part, Rebuilt, heal};

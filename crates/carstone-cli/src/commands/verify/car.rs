@@ -9,7 +9,7 @@ use carstone::unixfs::FileReader;
 
 use super::{Findings, Totals};
 use crate::dag;
-use crate::input::{PlainCar, chain, io_chain};
+use crate::input::{PlainCar, Searched, chain, io_chain, without_roots};
 use crate::names;
 use crate::progress::Progress;
 use crate::signals;
@@ -19,8 +19,14 @@ use crate::source::Watched;
 pub(super) fn check(mut file: File, findings: &mut Findings<'_>) -> anyhow::Result<Totals> {
     file.seek(SeekFrom::Start(0)).context("cannot go back to byte 0")?;
     let again = file.try_clone().context("cannot open it again")?;
-    let blocks = blocks(file, findings)?;
     let car = PlainCar::open(again)?;
+    let blocks = match car.headless() {
+        None => blocks(file, &car, findings)?,
+        Some(error) => {
+            findings.add("car", None, error.file_offset(), &without_roots(error))?;
+            past_damage(&car, &car.search()?, findings)?
+        }
+    };
     let indexed = match blocks.whole {
         true => index(&car, findings)?,
         // Nobody can say of what is cut whether the index is right.
@@ -49,11 +55,11 @@ struct Blocks {
     whole: bool,
 }
 
-fn blocks(file: File, findings: &mut Findings<'_>) -> anyhow::Result<Blocks> {
+fn blocks(file: File, car: &PlainCar, findings: &mut Findings<'_>) -> anyhow::Result<Blocks> {
     let total = file.metadata().ok().map(|metadata| metadata.len());
     let progress = Progress::new(findings.output, "checking blocks", total);
     let mut reader = CarReader::open(BufReader::with_capacity(1 << 20, Watched(file)))?;
-    let (mut count, mut whole, mut data) = (0_u64, true, Vec::new());
+    let (mut count, mut data, mut bad) = (0_u64, Vec::new(), Vec::new());
     loop {
         progress.at(reader.position());
         match reader.read_block(&mut data) {
@@ -61,16 +67,46 @@ fn blocks(file: File, findings: &mut Findings<'_>) -> anyhow::Result<Blocks> {
             Ok(None) => break,
             Err(error) => {
                 signals::check()?;
-                findings.add("car", None, error.file_offset(), &chain(&error))?;
-                if !error.is_block_error() {
-                    whole = false;
-                    break;
+                let is_block = error.is_block_error();
+                // Whether these are blocks at all is known only when the walk has not strayed.
+                bad.push(error);
+                if is_block && bad.len() < MAX_KEPT {
+                    continue;
+                }
+                let searched = if is_block { None } else { Some(car.search()?) };
+                if let Some(searched) = searched.filter(Searched::goes_past_damage) {
+                    progress.finish();
+                    return past_damage(car, &searched, findings);
+                }
+                tell(&mut bad, findings)?;
+                if !is_block {
+                    progress.finish();
+                    return Ok(Blocks { count, whole: false });
                 }
             }
         }
     }
     progress.finish();
-    Ok(Blocks { count, whole })
+    tell(&mut bad, findings)?;
+    Ok(Blocks { count, whole: true })
+}
+
+fn tell(bad: &mut Vec<carstone::car::Error>, findings: &mut Findings<'_>) -> anyhow::Result<()> {
+    let mut told = bad.drain(..);
+    told.try_for_each(|error| findings.add("car", None, error.file_offset(), &chain(&error)))
+}
+
+/// Tells all damage, and counts the good blocks.
+fn past_damage(
+    car: &PlainCar,
+    searched: &Searched,
+    findings: &mut Findings<'_>,
+) -> anyhow::Result<Blocks> {
+    let base = car.payload_start();
+    for (at, what) in searched.told(base) {
+        findings.add("car", None, Some(at), &what)?;
+    }
+    Ok(Blocks { count: searched.blocks, whole: false })
 }
 
 /// Whether every section is where the index says, and in the index. Gives the number of its entries, if there is one.
@@ -134,3 +170,6 @@ fn files(car: &PlainCar, findings: &mut Findings<'_>) -> anyhow::Result<u64> {
     })?;
     Ok(entries)
 }
+
+/// Bad blocks that are not told at once.
+const MAX_KEPT: usize = 10_000;

@@ -1,16 +1,21 @@
 //! Extraction from blocks alone: plain CARs, stores, whoever made them.
 
 use std::collections::HashSet;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 
-use carstone_unixfs::{BlockSource, Cid, Entry, EntryKind as Found, FileReader, Limits, State};
-use carstone_unixfs::{Step, walk};
+use carstone_unixfs::{
+    BlockSource, Cid, Entry, EntryKind as Found, ErrorKind as Fault, FileReader, Limits, State,
+    Step, walk,
+};
 
 use super::{ExtractOptions, ExtractReport, Selection, Tally, cancelled};
 use crate::entry::{Metadata, Timestamp};
 use crate::error::{Error, ErrorKind};
-use crate::fs::restore::{RestoreError, RestoreErrorKind, RestoreEvent, RestoreObserver, Restorer};
+use crate::fs::restore::{
+    NewFile, RestoreError, RestoreErrorKind, RestoreEvent, RestoreObserver, Restorer,
+};
 
 /// Restores what is selected of the trees under `roots`. `observer` hears of each entry.
 ///
@@ -121,26 +126,67 @@ fn restore<S: BlockSource>(
                 Ok(content) => content,
                 Err(error) => return told_problem(&mut told, path, error.into()),
             };
-            let (mut piece, mut offset) = (vec![0; PIECE], 0);
-            loop {
-                if options.is_cancelled() {
-                    return;
+            match copy(&mut content, &file, options, &mut told) {
+                Ok(Copied::All(size)) => {
+                    restorer.place(file, &metadata, size, &mut told);
                 }
-                let done = match content.read(&mut piece) {
-                    Ok(0) => break,
-                    Ok(n) => {
-                        let wrote = file.write_at(&piece[..n], offset);
-                        offset += n as u64;
-                        told(RestoreEvent::Progress { bytes: n as u64 });
-                        wrote.map_err(|error| RestoreError::system("write the file", error))
-                    }
-                    Err(error) => Err(carstone_unixfs::Error::from(error).into()),
-                };
-                if let Err(error) = done {
-                    return told_problem(&mut told, path, error);
+                Ok(Copied::Parts(missing)) => {
+                    let mut file = file;
+                    let is_worth = missing.iter().map(|hole| hole.end - hole.start).sum::<u64>()
+                        < content.len();
+                    let kept = is_worth && restorer.place_partial(&mut file, &metadata, &mut told);
+                    told_problem(&mut told, path, RestoreError::incomplete(missing, kept));
+                }
+                Ok(Copied::Cancelled) => {}
+                Err(error) => told_problem(&mut told, path, error),
+            }
+        }
+    }
+}
+
+/// What has come of a file.
+enum Copied {
+    /// All of it, so many bytes.
+    All(u64),
+    /// All but this.
+    Parts(Vec<Range<u64>>),
+    Cancelled,
+}
+
+/// Writes the content of a file, and where parts are to be kept, what stands behind those that cannot be read.
+fn copy<S: BlockSource>(
+    content: &mut FileReader<S>,
+    file: &NewFile,
+    options: &ExtractOptions,
+    told: &mut RestoreObserver,
+) -> Result<Copied, RestoreError> {
+    let (mut piece, mut offset, mut missing) = (vec![0; PIECE], 0, Vec::<Range<u64>>::new());
+    loop {
+        if options.is_cancelled() {
+            return Ok(Copied::Cancelled);
+        }
+        match content.read(&mut piece) {
+            Ok(0) if missing.is_empty() => return Ok(Copied::All(offset)),
+            Ok(0) => return Ok(Copied::Parts(missing)),
+            Ok(n) => {
+                let wrote = file.write_at(&piece[..n], offset);
+                offset += n as u64;
+                told(RestoreEvent::Progress { bytes: n as u64 });
+                wrote.map_err(|error| RestoreError::system("write the file", error))?;
+            }
+            Err(error) => {
+                let error = carstone_unixfs::Error::from(error);
+                let hole = content.unreadable();
+                if !options.partial || matches!(error.kind(), Fault::Io(_)) || hole.is_empty() {
+                    return Err(error.into());
+                }
+                let to = content.seek(SeekFrom::Start(hole.end));
+                offset = to.map_err(|error| RestoreError::system("read on", error))?;
+                match missing.last_mut() {
+                    Some(last) if last.end == hole.start => last.end = hole.end,
+                    _ => missing.push(hole),
                 }
             }
-            restorer.place(file, &metadata, offset, &mut told);
         }
     }
 }

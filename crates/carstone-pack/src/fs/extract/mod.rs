@@ -73,7 +73,8 @@ impl ExtractOptions {
         self
     }
 
-    /// Keeps what came of files that are not complete, with `.partial` behind their names. Only [`extract_events`] has such files.
+    /// Keeps what came of files that are not complete, with `.partial` behind their names. Only [`extract_events`] and [`extract_dag`]
+    /// have such files.
     #[must_use]
     pub fn keep_partial(mut self, keep: bool) -> Self {
         self.partial = keep;

@@ -1,0 +1,250 @@
+//! `carstone carve`: finds packs and plain CARs in anything.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use anyhow::Context;
+use carstone::layer::ReadAt;
+use carstone::stack::{self, Carved, CarvedCar, CarvedPack};
+use serde_json::{Map, Value, json};
+
+use crate::cli::CarveArgs;
+use crate::exit::Exit;
+use crate::input::{chain, explained};
+use crate::keys::is_stdin;
+use crate::names::{self, escaped, hex, human};
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::signals;
+use crate::sink::OutFile;
+use crate::source::Watched;
+
+/// Carves.
+pub(crate) fn run(args: CarveArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let name = match is_stdin(&args.image) {
+        true => "standard input".to_owned(),
+        false => args.image.display().to_string(),
+    };
+    let source = Watched(open(&args.image).with_context(|| name.clone())?);
+    let progress = Progress::new(output, "searching", source.size().ok());
+    let found = stack::carve(&source, &mut |at| progress.at(at));
+    progress.finish();
+    signals::check()?;
+    let found = found.map_err(explained).with_context(|| name.clone())?;
+    if found.is_empty() {
+        output.problem(name.as_bytes(), &"holds no pack and no CAR, nor a fragment of one")?;
+    }
+    let directory = args.directory.filter(|_| !args.dry_run);
+    if let Some(directory) = directory.as_deref().filter(|_| !found.is_empty()) {
+        fs::create_dir_all(directory)
+            .with_context(|| format!("{}: cannot make the directory", directory.display()))?;
+    }
+    let mut job = Job { source, directory: directory.as_deref(), force: args.force, output };
+    let mut whole = 0;
+    for (index, found) in found.iter().enumerate() {
+        let told = match found {
+            Carved::Pack(pack) => job.pack(index + 1, pack)?,
+            Carved::Car(car) => job.car(index + 1, car)?,
+            _ => continue,
+        };
+        whole += usize::from(told.is_whole);
+        job.tell(&told)?;
+    }
+    if output.is_json() {
+        let fields = json!({
+            "found": found.len(),
+            "whole": whole,
+            "damaged": found.len() - whole,
+            "dry_run": args.dry_run,
+        });
+        output.object("summary", object(fields))?;
+    }
+    Ok(Exit::found(found.is_empty() || whole < found.len()))
+}
+
+/// The image. Standard input, and whatever else cannot seek, is kept in a temporary file.
+fn open(path: &Path) -> anyhow::Result<File> {
+    if is_stdin(path) {
+        return spooled(io::stdin());
+    }
+    let file = File::open(path).context("cannot open")?;
+    let kind = file.metadata().context("cannot open")?.file_type();
+    if kind.is_dir() {
+        anyhow::bail!("is a directory, not an image");
+    }
+    match !kind.is_file() && io::Seek::stream_position(&mut &file).is_err() {
+        true => spooled(file),
+        false => Ok(file),
+    }
+}
+
+fn spooled(pipe: impl io::Read) -> anyhow::Result<File> {
+    let mut file = tempfile::tempfile().context("cannot make a temporary file")?;
+    io::copy(&mut Watched(pipe), &mut file).context("cannot keep it in a temporary file")?;
+    Ok(file)
+}
+
+struct Job<'a> {
+    source: Watched<File>,
+    /// `None`: nothing is written.
+    directory: Option<&'a Path>,
+    force: bool,
+    output: &'a mut Output,
+}
+
+/// What is told of one find.
+struct Told {
+    is_whole: bool,
+    /// The file that it is written to, or would be.
+    name: Option<String>,
+    text: String,
+    fields: Map<String, Value>,
+}
+
+impl Job<'_> {
+    fn pack(&mut self, number: usize, pack: &CarvedPack) -> anyhow::Result<Told> {
+        let id = hex(pack.pack_id().as_bytes());
+        let mut fields = object(json!({
+            "kind": "pack",
+            "pack_id": id,
+            "fragments": pack.fragments(),
+            "whole": false,
+        }));
+        place(&mut fields, &pack.range(), pack.bytes());
+        let about = format!("pack {id}{}", shown(&pack.range(), pack.bytes()));
+        let progress = Progress::new(self.output, "checking frames", None);
+        let mended = pack.mend(&self.source, &mut |at| progress.at(at));
+        progress.finish();
+        signals::check()?;
+        let mended = match mended {
+            Ok(mended) => mended,
+            Err(error) if matches!(error.kind(), stack::ErrorKind::Io(_)) => {
+                return Err(error.into());
+            }
+            Err(error) => {
+                let why = match pack.fragments() {
+                    0 => "none of its frames are left".to_owned(),
+                    _ => chain(&error),
+                };
+                fields.insert("message".to_owned(), why.clone().into());
+                let text = format!("{about}: cannot be put together: {why}");
+                return Ok(Told { is_whole: false, name: None, text, fields });
+            }
+        };
+        let name = format!("{number:04}-{id}.cstone");
+        let copy = |file: &File, progress: &mut dyn FnMut(u64)| mended.copy_to(file, progress);
+        write(self.directory, self.force, self.output, &name, mended.len(), copy)?;
+        let is_whole = mended.is_whole();
+        let lost: Option<u64> = mended.report().lost.iter().map(|gap| gap.len).sum();
+        fields.insert("whole".to_owned(), is_whole.into());
+        fields.insert("encrypted".to_owned(), mended.is_encrypted().into());
+        fields.insert("holes".to_owned(), mended.holes().into());
+        fields.insert("lost".to_owned(), lost.into());
+        fields.insert("stored".to_owned(), mended.len().into());
+        let state = match (is_whole, mended.holes(), lost) {
+            (true, _, _) => "whole".to_owned(),
+            (false, 0, _) => "nobody can say that it is whole".to_owned(),
+            (false, holes, Some(0)) => counted(holes, "hole"),
+            (false, holes, Some(lost)) => {
+                format!("{}, {} lost", counted(holes, "hole"), human(lost))
+            }
+            (false, holes, None) => format!("{}, its end is lost", counted(holes, "hole")),
+        };
+        let inferred = match mended.is_inferred() {
+            true => "; its layers are told by its frames alone",
+            false => "",
+        };
+        let text = format!("{about}, {state}{inferred}");
+        Ok(Told { is_whole, name: Some(name), text, fields })
+    }
+
+    fn car(&mut self, number: usize, car: &CarvedCar) -> anyhow::Result<Told> {
+        let (range, is_whole) = (car.range(), car.is_whole());
+        let name = format!("{number:04}-{}.car", range.start);
+        let source = &self.source;
+        let copy = |file: &File, progress: &mut dyn FnMut(u64)| car.copy_to(source, file, progress);
+        write(self.directory, self.force, self.output, &name, car.bytes(), copy)?;
+        let mut fields = object(json!({
+            "kind": "car",
+            "blocks": car.blocks(),
+            "header": car.has_header(),
+            "holes": car.holes(),
+            "whole": is_whole,
+        }));
+        place(&mut fields, &range, car.bytes());
+        let holes = match car.holes() {
+            0 => String::new(),
+            holes => format!(", {}", counted(holes, "hole")),
+        };
+        let state = match (is_whole, car.has_header()) {
+            (true, _) => ", whole",
+            (false, true) => "",
+            (false, false) => ", its header is lost and with it its roots",
+        };
+        let blocks = counted(car.blocks(), "block");
+        let text = format!("CAR{}, {blocks}{holes}{state}", shown(&range, car.bytes()));
+        Ok(Told { is_whole, name: Some(name), text, fields })
+    }
+
+    fn tell(&mut self, told: &Told) -> anyhow::Result<()> {
+        let path = told.name.as_ref().map(|name| match self.directory {
+            Some(directory) => directory.join(name),
+            None => name.into(),
+        });
+        if self.output.is_json() {
+            let mut fields = told.fields.clone();
+            if let Some(path) = path {
+                names::put(&mut fields, "output", path.as_os_str().as_bytes());
+            }
+            return self.output.object("carved", fields);
+        }
+        let line = match path {
+            Some(path) => format!("{}: {}", escaped(path.as_os_str().as_bytes()), told.text),
+            None => told.text.clone(),
+        };
+        self.output.line(line.as_bytes())
+    }
+}
+
+/// Writes a file that appears under its name only when it is complete.
+fn write(
+    directory: Option<&Path>,
+    force: bool,
+    output: &Output,
+    name: &str,
+    len: u64,
+    copy: impl FnOnce(&File, &mut dyn FnMut(u64)) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    let Some(directory) = directory else { return Ok(()) };
+    let path = directory.join(name);
+    let file = OutFile::create(&path, force)?;
+    let progress = Progress::new(output, "writing", Some(len));
+    let written = copy(file.file(), &mut |at| progress.at(at));
+    progress.finish();
+    signals::check()?;
+    written.with_context(|| format!("{}: cannot write", path.display()))?;
+    file.finish()
+}
+
+fn place(fields: &mut Map<String, Value>, range: &std::ops::Range<u64>, bytes: u64) {
+    fields.insert("offset".to_owned(), range.start.into());
+    fields.insert("end".to_owned(), range.end.into());
+    fields.insert("bytes".to_owned(), bytes.into());
+}
+
+fn shown(range: &std::ops::Range<u64>, bytes: u64) -> String {
+    format!(" at bytes {}–{}, {}", range.start, range.end, human(bytes))
+}
+
+fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}

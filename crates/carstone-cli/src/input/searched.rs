@@ -1,0 +1,139 @@
+//! The blocks of a damaged CAR, found by what they are.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+
+use anyhow::Context;
+use carstone::car::{AtReader, Cid, Index, IndexBuilder, IndexCodec, ReadAt, V2Header, codec};
+use carstone::repair::{CarFault, CarGap, CarItem, CarSalvage};
+use carstone::unixfs::{Links, Node, decode};
+
+/// What a search has found in a payload.
+pub(crate) struct Searched {
+    /// Good blocks.
+    pub blocks: u64,
+    /// What stands between them, the first of it.
+    pub gaps: Vec<CarGap>,
+    /// How many more there are.
+    pub more: u64,
+    /// Length of the payload.
+    pub len: u64,
+}
+
+/// Where the blocks stand, and what they may be roots of.
+pub(super) struct Places {
+    pub(super) searched: Searched,
+    pub(super) index: Index<File>,
+    /// Nodes to which no other node links, or leaves where there are no nodes.
+    pub(super) tops: Vec<Cid>,
+}
+
+impl Searched {
+    /// Whether blocks stand behind a gap: the rest is more than a cut.
+    pub(crate) fn goes_past_damage(&self) -> bool {
+        self.gaps.iter().any(|gap| gap.range.end < self.len)
+    }
+
+    /// The same without a last gap in which the index of a CARv2 stands.
+    pub(super) fn without_index(mut self, v2: Option<&V2Header>) -> Self {
+        let is_index = |gap: &mut CarGap| {
+            gap.fault == CarFault::NoSection && gap.range.end == self.len && self.more == 0
+        };
+        if v2.is_some_and(|v2| v2.index_offset.is_some()) {
+            self.gaps.pop_if(is_index);
+        }
+        self
+    }
+
+    /// What is wrong, in bytes of a file in which the payload starts at `base`.
+    pub(crate) fn told(&self, base: u64) -> impl Iterator<Item = (u64, String)> {
+        let gaps = self.gaps.iter().filter(|gap| !gap.range.is_empty());
+        let told = gaps.map(move |gap| {
+            let gap = gap.clone().with_base(base);
+            (gap.range.start, gap.to_string())
+        });
+        let last = self.gaps.last().map_or(0, |gap| gap.range.end.saturating_add(base));
+        let more =
+            (self.more > 0).then(|| (last, format!("{} more places are damaged", self.more)));
+        told.chain(more)
+    }
+}
+
+/// Goes over a payload and hashes all of it.
+pub(crate) fn search<R: ReadAt>(payload: R) -> anyhow::Result<Searched> {
+    Ok(scan(payload, &mut |_| Ok(()))?)
+}
+
+/// The same, and keeps where the blocks are: `front` bytes farther on than in the payload. With a header sections with damaged data are
+/// among them, so that it can be told what they are.
+pub(super) fn places<R: ReadAt>(
+    payload: R,
+    front: u64,
+    has_header: bool,
+) -> anyhow::Result<Places> {
+    let mut index = IndexBuilder::new(IndexCodec::MultihashSorted);
+    let (mut tops, mut linked, mut leaves) = (Vec::new(), HashSet::new(), Vec::new());
+    let searched = scan(payload, &mut |item| {
+        match item {
+            CarItem::Block { section, data, .. } => {
+                index.add(&section.cid, section.offset.saturating_add(front))?;
+                match section.cid.codec() {
+                    codec::DAG_PB if !has_header => {
+                        tops.push(section.cid);
+                        linked.extend(links(&section.cid, data));
+                    }
+                    codec::RAW if !has_header && tops.is_empty() => leaves.push(section.cid),
+                    _ => {}
+                }
+            }
+            CarItem::Gap(CarGap { range, fault: CarFault::Mismatch(cid), .. }) if has_header => {
+                index.add(cid, range.start.saturating_add(front))?;
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    let mut seen = HashSet::new();
+    let mut tops = if tops.is_empty() { leaves } else { tops };
+    tops.retain(|cid| !linked.contains(cid) && seen.insert(*cid));
+    let file = tempfile::tempfile().context("cannot make a temporary file")?;
+    let mut out = BufWriter::new(&file);
+    let written = index.finish()?.write(&mut out).and_then(|()| out.flush());
+    written.context("cannot keep an index in a temporary file")?;
+    drop(out);
+    Ok(Places { searched, index: Index::open(file)?, tops })
+}
+
+fn scan<R: ReadAt>(
+    payload: R,
+    heard: &mut dyn FnMut(&CarItem) -> Result<(), carstone::car::Error>,
+) -> Result<Searched, std::io::Error> {
+    let mut salvage = CarSalvage::new(AtReader::new(payload));
+    let mut searched = Searched { blocks: 0, gaps: Vec::new(), more: 0, len: 0 };
+    while let Some(item) = salvage.next()? {
+        heard(&item)?;
+        match item {
+            CarItem::Block { .. } => searched.blocks += 1,
+            CarItem::Gap(gap) if searched.gaps.len() < MAX_GAPS => searched.gaps.push(gap),
+            CarItem::Gap(_) => searched.more += 1,
+            _ => {}
+        }
+    }
+    searched.len = salvage.position();
+    Ok(searched)
+}
+
+/// The blocks to which a node links.
+fn links(cid: &Cid, data: &[u8]) -> Vec<Cid> {
+    let all = |links: Links<'_>| links.map(|link| link.cid).collect();
+    match decode(cid, data) {
+        Ok(Node::File(file)) => all(file.links),
+        Ok(Node::Directory { links, .. }) => all(links),
+        Ok(Node::Shard(shard)) => all(shard.links),
+        _ => Vec::new(),
+    }
+}
+
+/// Gaps that are told one by one.
+const MAX_GAPS: usize = 10_000;

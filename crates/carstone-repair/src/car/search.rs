@@ -1,0 +1,230 @@
+//! Looks for sections in bytes of any kind, and hashes no more than so many of them.
+
+use std::io::{self, Read};
+
+use carstone_car::{ErrorKind, Header, Limits, SectionHead, digest_len, parse_section, verify};
+
+/// A stream in which sections of CARs are looked for.
+///
+/// Memory stays within what is [looked at ahead](Self::ahead): one section, or two where the end of one is compared with what follows it. At most
+/// [`HASHED_PER_BYTE`](Self::HASHED_PER_BYTE) bytes are hashed for each byte read, and two of the largest sections more.
+#[derive(Debug)]
+pub struct BlockSearch<R> {
+    inner: R,
+    limits: Limits,
+    /// What has been read; unused from `start` on.
+    buf: Vec<u8>,
+    start: usize,
+    at: u64,
+    is_ended: bool,
+    taken: u64,
+    hashed: u64,
+}
+
+/// What stands at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Judged {
+    /// A section whose data hashes to its CID.
+    Block(SectionHead),
+    /// A section whose data does not.
+    Mismatch(SectionHead),
+    /// A section whose hash function is not known.
+    Unverifiable(SectionHead),
+    /// The beginning of a section that goes on behind the end of the stream.
+    Truncated(SectionHead),
+    /// What looks like a section, and is not hashed because of the bound.
+    Unaffordable(SectionHead),
+    /// No section.
+    Nothing,
+}
+
+impl<R: Read> BlockSearch<R> {
+    /// Bytes that are hashed for each byte read, at most, in the long run.
+    pub const HASHED_PER_BYTE: u64 = 4;
+
+    /// Starts where `inner` stands. Larger sections than `limits` allow are none.
+    pub fn new(inner: R, limits: Limits) -> Self {
+        let buf = Vec::new();
+        Self { inner, limits, buf, start: 0, at: 0, is_ended: false, taken: 0, hashed: 0 }
+    }
+
+    /// Offset of the next byte.
+    pub fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// Bytes read so far, which may lie ahead.
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Bytes hashed so far, and those that were [afforded](Self::afford) for other checks.
+    pub fn hashed(&self) -> u64 {
+        self.hashed
+    }
+
+    /// The next `wanted` bytes or more; fewer only where the stream ends. Memory grows with what arrives.
+    ///
+    /// # Errors
+    /// Whatever the source gives.
+    pub fn ahead(&mut self, wanted: usize) -> io::Result<&[u8]> {
+        while self.buf.len() - self.start < wanted && !self.is_ended {
+            // Moving what is left costs no more than what was used before it.
+            if self.start >= self.buf.len() / 2 {
+                self.buf.drain(..self.start);
+                self.start = 0;
+            }
+            let have = self.buf.len() - self.start;
+            let step = (wanted - have).min(have.max(STEP)).max(STEP);
+            let n = self.inner.by_ref().take(step as u64).read_to_end(&mut self.buf)?;
+            self.taken = self.taken.saturating_add(n as u64);
+            self.is_ended = n < step;
+        }
+        Ok(self.buf.get(self.start..).unwrap_or_default())
+    }
+
+    /// Passes over `n` bytes, or as many as there are.
+    ///
+    /// # Errors
+    /// Whatever the source gives.
+    pub fn skip(&mut self, mut n: u64) -> io::Result<()> {
+        while n > 0 {
+            let step = usize::try_from(n).unwrap_or(usize::MAX).min(STEP);
+            let step = self.ahead(step)?.len().min(step);
+            if step == 0 {
+                break;
+            }
+            self.start += step;
+            self.at = self.at.saturating_add(step as u64);
+            n -= step as u64;
+        }
+        Ok(())
+    }
+
+    /// Passes over bytes up to the first place where `like` holds; it is given what follows there, at least 16 bytes before the end. Gives whether
+    /// there is such a place.
+    ///
+    /// # Errors
+    /// Whatever the source gives.
+    pub fn pass_to(&mut self, mut like: impl FnMut(&[u8]) -> bool) -> io::Result<bool> {
+        loop {
+            self.ahead(STEP)?;
+            let bytes = self.buf.get(self.start..).unwrap_or_default();
+            let sure = match self.is_ended {
+                true => bytes.len(),
+                false => bytes.len().saturating_sub(LOOK),
+            };
+            let found = (0..sure).find(|&n| like(bytes.get(n..).unwrap_or_default()));
+            let passed = found.unwrap_or(sure);
+            self.start += passed;
+            self.at = self.at.saturating_add(passed as u64);
+            if found.is_some() || self.is_ended {
+                return Ok(found.is_some());
+            }
+        }
+    }
+
+    /// What stands here. Where a section `is_due`, since one has just ended, any will do; elsewhere it must be one that a hash can prove.
+    ///
+    /// # Errors
+    /// Whatever the source gives.
+    pub fn judge(&mut self, is_due: bool) -> io::Result<Judged> {
+        let limits = self.limits;
+        let bytes = self.ahead(LONGEST_HEAD)?;
+        let Ok(head) = parse_section(bytes, &limits) else { return Ok(Judged::Nothing) };
+        if !is_due && !is_provable(&head) {
+            return Ok(Judged::Nothing);
+        }
+        if self.ahead(head.len())?.len() < head.len() {
+            return Ok(Judged::Truncated(head));
+        }
+        let cost = head.data_len as u64;
+        // What may be anything leaves something for what is due.
+        let reserve = if is_due { 0 } else { cost };
+        if !self.afford(cost, reserve) {
+            return Ok(Judged::Unaffordable(head));
+        }
+        let data = self.buf.get(self.start + head.head_len..self.start + head.len());
+        Ok(match verify(&head.cid, data.unwrap_or_default()) {
+            Ok(()) => Judged::Block(head),
+            Err(error) if matches!(error.kind(), ErrorKind::Unverifiable { .. }) => {
+                Judged::Unverifiable(head)
+            }
+            Err(_) => Judged::Mismatch(head),
+        })
+    }
+
+    /// The header of a CARv1 that stands here, and its length. Nothing is read on for what does not begin like one.
+    ///
+    /// # Errors
+    /// Whatever the source gives.
+    pub fn header(&mut self) -> io::Result<Option<(Header, u64)>> {
+        let limits = self.limits;
+        let front = self.ahead(LOOK)?;
+        let Some((len, at)) = length(front).filter(|_| looks_like_header(front)) else {
+            return Ok(None);
+        };
+        let Some(end) = usize::try_from(len).ok().filter(|&len| len <= limits.header) else {
+            return Ok(None);
+        };
+        let body = self.ahead(at + end)?.get(at..at + end);
+        let header = body.and_then(|body| Header::decode(body, &limits).ok());
+        Ok(header.map(|header| (header, (at + end) as u64)))
+    }
+
+    /// Whether `cost` more bytes may be hashed, with `reserve` left; if so they count.
+    pub fn afford(&mut self, cost: u64, reserve: u64) -> bool {
+        let ahead = 2 * self.limits.section as u64;
+        let bound = self.taken.saturating_mul(Self::HASHED_PER_BYTE).saturating_add(ahead);
+        let is_affordable = self.hashed.saturating_add(cost).saturating_add(reserve) <= bound;
+        if is_affordable {
+            self.hashed = self.hashed.saturating_add(cost);
+        }
+        is_affordable
+    }
+}
+
+/// Whether a section may begin with these bytes, as far as a glance tells: a length, and the beginning of a CID.
+pub fn looks_like_section(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.iter().take(LONGEST_VARINT).position(|byte| *byte < 0x80) else {
+        return false;
+    };
+    match bytes.get(last + 1..) {
+        Some([1, ..]) => true,
+        Some([0x12, 0x20, ..]) => true,
+        _ => false,
+    }
+}
+
+/// Whether the header of a CARv1 may begin with these bytes: a length, a map of two, and a first key of five or seven letters.
+pub fn looks_like_header(bytes: &[u8]) -> bool {
+    let Some((_, at)) = length(bytes) else { return false };
+    matches!(bytes.get(at..), Some([0xa2, 0x65, b'r', ..] | [0xa2, 0x67, b'v', ..]))
+}
+
+/// The varint at the start of `bytes`, and how many bytes it takes.
+fn length(bytes: &[u8]) -> Option<(u64, usize)> {
+    let mut value = 0;
+    for (index, byte) in bytes.iter().take(LONGEST_VARINT).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            let is_shortest = index == 0 || *byte != 0;
+            return is_shortest.then_some((value, index + 1));
+        }
+    }
+    None
+}
+
+fn is_provable(head: &SectionHead) -> bool {
+    let hash = head.cid.hash();
+    digest_len(hash.code()) == Some(usize::from(hash.size()))
+}
+
+/// Bytes are read in steps of this size where it is unknown whether they will come.
+const STEP: usize = 64 << 10;
+/// What a glance at a place needs.
+const LOOK: usize = 16;
+/// More than the head of any section has.
+const LONGEST_HEAD: usize = 128;
+const LONGEST_VARINT: usize = 9;

@@ -1,0 +1,214 @@
+//! One pass over bytes of any kind: frames, headers and trailers of packs, headers and sections of CARs.
+
+use std::io::{self, Read};
+
+use carstone_car::{Limits, digest_len};
+use carstone_compress as compress;
+use carstone_encrypt as encrypt;
+use carstone_layer::{FRAME_HEADER_LEN, FRAME_MAGIC, FrameHeader, Kind, LayerId, ReadAt};
+use carstone_raw::Container;
+use carstone_repair::{BlockSearch, Judged, looks_like_header, looks_like_section};
+
+use super::sightings::Sightings;
+use crate::stack::error::Error;
+
+/// Goes over all of `source`. What begins first holds what lies inside of it.
+pub(super) fn survey<R: ReadAt>(
+    source: &R,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Sightings, Error> {
+    let forward = Forward { source, at: 0, progress };
+    let search = BlockSearch::new(forward, Limits::default());
+    let mut pass = Pass { source, search, seen: Sightings::default(), due: None };
+    while pass.search.pass_to(may_begin)? {
+        let len = pass.look()?;
+        pass.search.skip(len.max(1))?;
+    }
+    Ok(pass.seen)
+}
+
+/// Whether anything that is looked for may begin with these bytes.
+fn may_begin(bytes: &[u8]) -> bool {
+    match bytes.first() {
+        Some(0xF4) if bytes.starts_with(&FRAME_MAGIC) => true,
+        Some(0x89) if bytes.starts_with(&Container::MAGIC) => true,
+        _ => looks_like_section(bytes) || looks_like_header(bytes),
+    }
+}
+
+struct Pass<'a, R> {
+    source: &'a R,
+    search: BlockSearch<Forward<'a, R>>,
+    seen: Sightings,
+    /// Where a section would begin that follows the last one.
+    due: Option<u64>,
+}
+
+impl<R: ReadAt> Pass<'_, R> {
+    /// Takes what stands here, and gives its length; 0 where nothing does.
+    fn look(&mut self) -> Result<u64, Error> {
+        let front = self.search.ahead(FRAME_MAGIC.len())?;
+        let (is_frame, is_container) =
+            (front.starts_with(&FRAME_MAGIC), front.starts_with(&Container::MAGIC));
+        match (is_frame, is_container) {
+            (true, _) => self.frame(),
+            (_, true) => self.container(),
+            _ => self.car(),
+        }
+    }
+
+    fn frame(&mut self) -> Result<u64, Error> {
+        let at = self.search.at();
+        let bytes = self.search.ahead(FRAME_HEADER_LEN)?.first_chunk();
+        let Some(header) = bytes.and_then(|bytes| FrameHeader::decode(bytes).ok()) else {
+            return Ok(0);
+        };
+        if !is_plausible(&header) {
+            return Ok(0);
+        }
+        let len = self.frame_len(&header)?;
+        if self.is_begin(&header) {
+            self.header_before(at, &header)?;
+        }
+        self.seen.frame(&header, at..at.saturating_add(len))?;
+        Ok(len)
+    }
+
+    /// How much of the frame in front is there: all of it if its payload is sound, or something follows where it should end. Else more of it
+    /// may be missing, and only its header is sure.
+    fn frame_len(&mut self, header: &FrameHeader) -> Result<u64, Error> {
+        let whole = FRAME_HEADER_LEN + header.stored_len as usize;
+        let is_checked = self.search.afford(header.stored_len.into(), 0);
+        let bytes = self.search.ahead(whole + FRAME_HEADER_LEN)?;
+        let Some(payload) = bytes.get(FRAME_HEADER_LEN..whole) else {
+            return Ok(FRAME_HEADER_LEN as u64);
+        };
+        let is_sound = is_checked && header.payload_matches_crc(payload);
+        let container = match (is_sound, header.kind) {
+            (true, Kind::ANCHOR) => container_in(payload),
+            _ => None,
+        };
+        let rest = bytes.get(whole..).unwrap_or_default();
+        let next = rest.first_chunk().and_then(|next| FrameHeader::decode(next).ok());
+        let leads_on = next.is_some_and(|next| next.pack == header.pack)
+            || rest.starts_with(&Container::MAGIC);
+        if let Some(container) = container.filter(|container| container.pack_id == header.pack) {
+            self.seen.pack(header.pack)?.container.get_or_insert(container);
+        }
+        Ok(match is_sound || leads_on {
+            true => whole as u64,
+            false => FRAME_HEADER_LEN as u64,
+        })
+    }
+
+    /// Whether a container header would stand before the frame.
+    fn is_begin(&self, header: &FrameHeader) -> bool {
+        let kind = match header.layer {
+            LayerId::ENCRYPTION => Kind::LAYER_HEADER,
+            _ => Kind::DATA,
+        };
+        header.kind == kind && header.sequence == 0
+    }
+
+    /// Puts the container header before the first frame right, if that can be done, and nothing has been seen of one.
+    fn header_before(&mut self, at: u64, header: &FrameHeader) -> Result<(), Error> {
+        let pack = self.seen.pack(header.pack)?;
+        let Some(place) = at.checked_sub(Container::LEN as u64) else { return Ok(()) };
+        if pack.container.is_some() || !pack.frames.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = [0; Container::LEN];
+        self.source.read_exact_at(&mut bytes, place)?;
+        if let Some((container, _)) = Container::decode_corrected(&bytes)
+            && container.pack_id == header.pack
+        {
+            pack.header(place, container);
+        }
+        Ok(())
+    }
+
+    fn container(&mut self) -> Result<u64, Error> {
+        let at = self.search.at();
+        let bytes = self.search.ahead(Container::TRAILER_LEN)?;
+        let trailer = bytes.first_chunk().and_then(Container::decode_trailer);
+        let header = bytes.first_chunk().and_then(|bytes| Container::decode(bytes).ok());
+        let len = match (trailer, header) {
+            (Some((container, stored_len)), _) => {
+                self.seen.pack(container.pack_id)?.trailer(at, stored_len, container);
+                Container::TRAILER_LEN
+            }
+            (None, Some(container)) => {
+                self.seen.pack(container.pack_id)?.header(at, container);
+                Container::LEN
+            }
+            (None, None) => return Ok(0),
+        };
+        self.seen.close();
+        self.due = None;
+        Ok(len as u64)
+    }
+
+    fn car(&mut self) -> Result<u64, Error> {
+        let at = self.search.at();
+        if let Some((_, len)) = self.search.header()? {
+            let end = at.saturating_add(len);
+            self.seen.car(at..end)?;
+            self.due = Some(end);
+            return Ok(len);
+        }
+        let is_due = self.due == Some(at);
+        match self.search.judge(is_due)? {
+            Judged::Block(head) => {
+                let end = at.saturating_add(head.len() as u64);
+                self.seen.section(at..end)?;
+                self.due = Some(end);
+                Ok(head.len() as u64)
+            }
+            Judged::Mismatch(head) | Judged::Truncated(head) if is_due => {
+                let hash = head.cid.hash();
+                let is_known = digest_len(hash.code()) == Some(usize::from(hash.size()));
+                if let Some(car) = self.seen.cars.last_mut() {
+                    car.goes_on |= is_known;
+                }
+                Ok(0)
+            }
+            _ => Ok(0),
+        }
+    }
+}
+
+/// Whether a frame can be the outermost one of a pack.
+fn is_plausible(header: &FrameHeader) -> bool {
+    let limits = match header.layer {
+        LayerId::ENCRYPTION => encrypt::scan_limits(),
+        LayerId::COMPRESSION => compress::scan_limits(MAX_BLOCK),
+        _ => return false,
+    };
+    header.stored_len <= limits.of(header.kind)
+}
+
+/// The container header that an anchor repeats.
+fn container_in(anchor: &[u8]) -> Option<Container> {
+    let (len, rest) = anchor.split_first_chunk()?;
+    let is_there = u32::from_le_bytes(*len) as usize == Container::LEN;
+    rest.first_chunk().filter(|_| is_there).and_then(|bytes| Container::decode(bytes).ok())
+}
+
+/// A source read in order, which tells how far.
+struct Forward<'a, R> {
+    source: &'a R,
+    at: u64,
+    progress: &'a mut dyn FnMut(u64),
+}
+
+impl<R: ReadAt> Read for Forward<'_, R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.source.read_at(buf, self.at)?;
+        self.at = self.at.saturating_add(n as u64);
+        (self.progress)(self.at);
+        Ok(n)
+    }
+}
+
+/// The most plain bytes in a compression frame of any pack.
+const MAX_BLOCK: u32 = 16 << 20;
