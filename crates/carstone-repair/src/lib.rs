@@ -39,11 +39,15 @@
 
 mod leaves;
 mod ranges;
+mod rebuild;
+mod report;
 mod salvage;
 mod sections;
 
 use carstone_car::{Cid, codec};
 
+pub use rebuild::{Plan, RebuildError, RebuildOptions, Written};
+pub use report::{Damage, Hit, Report, State, Tally, Told};
 pub use salvage::{Item, Salvage, SalvageOptions};
 
 use leaves::Digest;

@@ -34,6 +34,13 @@ pub enum Item {
     Gap(Gap),
     /// Bytes are there and mean nothing: a block that does not hash to its CID, a record that breaks the format.
     Fault(Error),
+    /// The file whose [`Event::Incomplete`] comes next lies in this damage.
+    Hit {
+        /// The entry.
+        id: u64,
+        /// Gaps and faults, counted from 0 in the order in which they are told. More may be named than hit it.
+        damage: Vec<u64>,
+    },
 }
 
 /// Reads the CAR stream of a damaged pack, and says what each block means.
