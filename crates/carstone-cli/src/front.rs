@@ -1,8 +1,8 @@
 //! A pack that is read front to back, past whatever is damaged.
 
-use carstone::layer::Report;
+use carstone::layer::{Correction, Report};
 use carstone::pack::{Error, Event};
-use carstone::repair::Item;
+use carstone::repair::{Item, Tally};
 use carstone::stack::{HealReport, Salvaged};
 
 use crate::input::{chain, damage};
@@ -12,13 +12,15 @@ pub(crate) struct Front {
     salvaged: Salvaged<'static>,
     /// What has been put right before anything was read, to be told first.
     mended: Option<String>,
+    corrections: Vec<Correction>,
     is_over: bool,
 }
 
 impl Front {
     pub(crate) fn new(salvaged: Salvaged<'static>, healed: Option<&HealReport>) -> Self {
         let mended = healed.and_then(mended);
-        Self { salvaged, mended, is_over: false }
+        let corrections = healed.map_or_else(Vec::new, |report| report.corrections.clone());
+        Self { salvaged, mended, corrections, is_over: false }
     }
 
     /// What comes next. `heard` hears what is damaged before it.
@@ -57,9 +59,10 @@ impl Front {
         self.salvaged.next()
     }
 
-    /// Blocks of content that belong to no entry, and their bytes.
-    pub(crate) fn nameless(&self) -> (u64, u64) {
-        self.salvaged.nameless()
+    /// Ends a count of what [`item`](Self::item) gave.
+    pub(crate) fn finish(&mut self, tally: &mut Tally) {
+        tally.finish(&mut self.salvaged);
+        tally.correct(&self.corrections);
     }
 }
 

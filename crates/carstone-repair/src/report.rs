@@ -200,6 +200,11 @@ impl Tally {
         report.corrections.append(&mut below.corrections);
     }
 
+    /// Adds what was put right before the pack was read.
+    pub fn correct(&mut self, corrections: &[Correction]) {
+        self.report.corrections.extend_from_slice(corrections);
+    }
+
     /// The count so far.
     pub fn report(&self) -> &Report {
         &self.report

@@ -10,6 +10,7 @@ mod spool;
 mod write;
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use carstone_pack::{Ids, Sorted};
 
@@ -50,8 +51,7 @@ pub struct Plan {
 /// A file with holes that is kept.
 struct Partial {
     path: Vec<u8>,
-    holes: Vec<std::ops::Range<u64>>,
-    end: u64,
+    holes: Vec<Range<u64>>,
 }
 
 impl Plan {

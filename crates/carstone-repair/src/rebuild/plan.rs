@@ -138,7 +138,7 @@ impl Survey {
                 if let Some(path) = free_name(&mut self.names, &hit.path, hit.kind)? {
                     room -= bytes;
                     plan.kept.insert(hit.id);
-                    plan.partial.insert(hit.id, Partial { path, holes, end: *end });
+                    plan.partial.insert(hit.id, Partial { path, holes });
                 }
             }
             for hit in &report.hit {
