@@ -5,7 +5,7 @@ use carstone::pack::{Error, Event};
 use carstone::repair::{Item, Tally};
 use carstone::stack::{HealReport, Salvaged};
 
-use crate::input::{chain, damage};
+use crate::input::{chain, damage, put_right};
 
 /// What stands in a pack, in the order of its stream.
 pub(crate) struct Front {
@@ -43,9 +43,9 @@ impl Front {
         if !std::mem::replace(&mut self.is_over, true) {
             let mut report = Report::default();
             self.salvaged.drain_report(&mut report);
-            let bits: u32 = report.corrections.iter().map(|found| found.bits).sum();
+            let bits = report.corrections.iter().map(|found| u64::from(found.bits)).sum();
             if bits > 0 {
-                heard(&format!("{bits} flipped bits were put right on the way"));
+                heard(&put_right(bits));
             }
         }
         Ok(None)
