@@ -143,7 +143,8 @@ fn with_the_key_a_clean_pack_holds_every_entry_that_is_whole() {
     let reader = place.key("key.txt");
     let other = place.key("other.txt");
     let (key, pack) = (place.path("key.txt"), place.path("sound.cstone"));
-    run!("create", "-r", reader, "-r", other, "-o", &pack, place.path("tree")).exits(0);
+    let tree = place.path("tree");
+    run!("create", "--block-size", "64K", "-r", reader, "-r", other, "-o", &pack, tree).exits(0);
     let from = place.write("damaged.cstone", &zeroed(&fs::read(&pack).expect("there")));
     let to = place.path("clean.cstone");
     let run = run!("repair", "-i", &key, "--json", &from, "-o", &to).exits(1);
@@ -194,7 +195,9 @@ fn holes_stand_for_what_is_lost_where_that_is_asked_for() {
 #[test]
 fn a_pack_that_anyone_can_read_is_rebuilt_without_being_asked() {
     let place = Place::new();
-    let pack = place.pack("sound.cstone");
+    support::small_tree(&place.path("tree"));
+    let pack = place.path("sound.cstone");
+    run!("create", "--block-size", "64K", "-o", &pack, place.path("tree")).exits(0);
     let stored = fs::read(&pack).expect("there");
     let mut damaged = stored.clone();
     let at = stored.len() / 2;

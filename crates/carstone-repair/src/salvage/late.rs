@@ -55,8 +55,7 @@ impl<R: FailSafeRead> Salvage<R> {
             }
             self.open.remove(&id);
             self.done.insert(id);
-            self.tell(Event::Entry(announced(id, listed)));
-            return Ok(());
+            return self.tell_entry(announced(id, listed));
         }
         // A whole file has nothing to gain here: its batch has said what its leaf is.
         if !is_new && !self.open.contains_key(&id) {
@@ -73,7 +72,7 @@ impl<R: FailSafeRead> Salvage<R> {
         open.end.get_or_insert(End { size, root, sha256, changed });
         let runs = listed.runs.clone();
         if !open.named {
-            self.tell(Event::Entry(announced(id, listed)));
+            self.tell_entry(announced(id, listed))?;
             open.named = true;
             self.give_pieces(id, &mut open);
         }
@@ -136,7 +135,7 @@ impl<R: FailSafeRead> Salvage<R> {
             } else if !file.path.is_empty() {
                 let (path, kind) = (file.path.clone(), EntryKind::File);
                 self.ids.insert(id);
-                self.tell(Event::Entry(Announced::new(id, path, kind, Metadata::default())));
+                self.tell_entry(Announced::new(id, path, kind, Metadata::default()))?;
                 file.named = true;
                 self.give_pieces(id, &mut file);
                 self.settle(id, file, true)?;
@@ -158,7 +157,8 @@ impl<R: FailSafeRead> Salvage<R> {
                 None => self.empty(id, size, at),
             }
         }
-        Ok(())
+        self.name_by_directories()?;
+        self.tell_links()
     }
 }
 

@@ -1,7 +1,9 @@
 //! Puts the entries of a damaged pack together again, front to back.
 
+mod directories;
 mod files;
 mod late;
+mod links;
 mod nodes;
 mod options;
 mod places;
@@ -12,7 +14,7 @@ use std::ops::Range;
 
 use carstone_car::{Cid, codec};
 use carstone_layer::{FailSafeRead, Gap, PackId, Report};
-use carstone_pack::{Error, ErrorKind, Event, Ids, Record, Use};
+use carstone_pack::{Announced, BlockMap, Error, ErrorKind, Event, Ids, Record, Use};
 
 use crate::leaves::{Digest, Leaf, Leaves};
 use crate::ranges::Ranges;
@@ -56,6 +58,14 @@ pub struct Salvage<R> {
     leaves: Leaves,
     nodes: Nodes,
     places: Places,
+    /// Paths of entries that have been told, and their ids.
+    paths: BlockMap,
+    /// Hard links whose original has not been told.
+    links: Vec<Announced>,
+    /// The root directory, as the tail record states it.
+    root: Option<Cid>,
+    /// The id of the next entry that gets one here.
+    made_id: u64,
     /// Whole files whose leaf has not come yet.
     awaited: HashMap<Digest, Vec<Awaited>>,
     open: HashMap<u64, Open>,
@@ -94,6 +104,10 @@ impl<R: FailSafeRead> Salvage<R> {
             leaves: Leaves::new(),
             nodes: Nodes::default(),
             places: Places::default(),
+            paths: BlockMap::new(PATHS_BUDGET),
+            links: Vec::new(),
+            root: None,
+            made_id: FIRST_MADE,
             awaited: HashMap::new(),
             open: HashMap::new(),
             ids: Ids::default(),
@@ -291,3 +305,7 @@ impl<R: FailSafeRead> Salvage<R> {
         self.leaves.find(digest).map_err(|error| Error::io(error, 0))
     }
 }
+
+/// Ids of entries that have none in their pack: no pack has so many entries.
+const FIRST_MADE: u64 = 1 << 62;
+const PATHS_BUDGET: usize = 16 << 20;

@@ -22,6 +22,7 @@ impl<R: FailSafeRead> Salvage<R> {
             }
             Record::Tail(tail) => {
                 self.has_tail = true;
+                self.root = tail.roots.first().copied();
                 // The codec of a section is covered by no hash: a record that lost it would be missing without a trace.
                 let counted = (tail.entries, tail.blocks) == (self.entries, self.blocks);
                 self.tell(Event::Tail(tail));
@@ -46,10 +47,10 @@ impl<R: FailSafeRead> Salvage<R> {
             open.span.announce(at);
             match (entry.kind, entry.root) {
                 (EntryKind::File, Some(root)) => self.whole_file(entry, &root, at)?,
-                (EntryKind::File, None) => self.announce(entry, open),
+                (EntryKind::File, None) => self.announce(entry, open)?,
                 _ => {
                     self.done.insert(entry.id);
-                    self.tell(Event::Entry(entry));
+                    self.tell_entry(entry)?;
                 }
             }
         }
@@ -57,18 +58,19 @@ impl<R: FailSafeRead> Salvage<R> {
     }
 
     /// A file of several leaves, of which some may have come already.
-    fn announce(&mut self, entry: Announced, mut open: Open) {
+    fn announce(&mut self, entry: Announced, mut open: Open) -> Result<(), Error> {
         let id = entry.id;
         (open.path, open.named) = (entry.path.clone(), true);
         self.current = Some(id);
-        self.tell(Event::Entry(entry));
+        self.tell_entry(entry)?;
         self.give_pieces(id, &mut open);
         self.open.insert(id, open);
+        Ok(())
     }
 
     fn whole_file(&mut self, entry: Announced, root: &Cid, at: u64) -> Result<(), Error> {
         let (id, size) = (entry.id, entry.size.unwrap_or_default());
-        self.tell(Event::Entry(entry));
+        self.tell_entry(entry)?;
         let Some(digest) = leaf_digest(root) else {
             self.empty(id, size, at);
             return Ok(());
