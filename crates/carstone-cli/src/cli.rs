@@ -57,7 +57,7 @@ pub(crate) enum Command {
     Info(InfoArgs),
     /// Check every byte of a pack, or compare it with a directory.
     Verify(VerifyArgs),
-    /// Mend a damaged pack, byte for byte where that can be done.
+    /// Mend a damaged pack, byte for byte where that can be done, or make a clean one of what is left.
     Repair(RepairArgs),
     /// Find packs and plain CARs, or fragments of them, at any offset of an image.
     Carve(CarveArgs),
@@ -248,9 +248,13 @@ pub(crate) struct VerifyArgs {
 
 /// `carstone repair`.
 ///
-/// No key is needed. Small damage is put right, frames are put in order, and what follows from others is made again; where nothing
-/// is lost, the output is the original, byte for byte, and the exit status 0. Else what is sound stays as it is, holes stand
-/// for what is lost, and the exit status is 1.
+/// First the pack is healed, for which no key is needed: small damage is put right, frames are put in order, and what follows from others is made
+/// again. Where nothing is lost, the output is the original, byte for byte, and the exit status 0.
+///
+/// Else, where the content can be read, because the pack is not encrypted or a key is given, the output is a clean new pack of all entries that
+/// are whole, with the same layers and for the same readers, and a new pack id. Every entry that is left out is named, and the exit status is 1.
+///
+/// Without a key, or with --holes, what is sound stays as it is, and holes stand for what is lost.
 #[derive(Debug, Args)]
 #[command(after_long_help = REPAIR_EXAMPLES)]
 pub(crate) struct RepairArgs {
@@ -272,6 +276,19 @@ pub(crate) struct RepairArgs {
     /// Write nothing, and tell what would be mended and what is lost.
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+    /// Keep what is left of files with holes in the new pack, as NAME.partial, with zeros for what is missing. Without it only whole entries are
+    /// kept.
+    #[arg(long)]
+    pub keep_partial: bool,
+    /// Keep the sound frames as they are, with holes for what is lost, even where a new pack could be made.
+    #[arg(long, conflicts_with = "keep_partial")]
+    pub holes: bool,
+    /// What opens an encrypted pack; without it only frames can be healed.
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    /// Threads that decode and compress.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
 }
 
 /// `carstone carve`.

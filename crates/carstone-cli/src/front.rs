@@ -1,24 +1,26 @@
 //! A pack that is read front to back, past whatever is damaged.
 
-use carstone::layer::Report;
+use carstone::layer::{Correction, Report};
 use carstone::pack::{Error, Event};
-use carstone::repair::Item;
+use carstone::repair::{Item, Tally};
 use carstone::stack::{HealReport, Salvaged};
 
-use crate::input::{chain, damage};
+use crate::input::{chain, damage, put_right};
 
 /// What stands in a pack, in the order of its stream.
 pub(crate) struct Front {
     salvaged: Salvaged<'static>,
     /// What has been put right before anything was read, to be told first.
     mended: Option<String>,
+    corrections: Vec<Correction>,
     is_over: bool,
 }
 
 impl Front {
     pub(crate) fn new(salvaged: Salvaged<'static>, healed: Option<&HealReport>) -> Self {
         let mended = healed.and_then(mended);
-        Self { salvaged, mended, is_over: false }
+        let corrections = healed.map_or_else(Vec::new, |report| report.corrections.clone());
+        Self { salvaged, mended, corrections, is_over: false }
     }
 
     /// What comes next. `heard` hears what is damaged before it.
@@ -41,9 +43,9 @@ impl Front {
         if !std::mem::replace(&mut self.is_over, true) {
             let mut report = Report::default();
             self.salvaged.drain_report(&mut report);
-            let bits: u32 = report.corrections.iter().map(|found| found.bits).sum();
+            let bits = report.corrections.iter().map(|found| u64::from(found.bits)).sum();
             if bits > 0 {
-                heard(&format!("{bits} flipped bits were put right on the way"));
+                heard(&put_right(bits));
             }
         }
         Ok(None)
@@ -57,9 +59,10 @@ impl Front {
         self.salvaged.next()
     }
 
-    /// Blocks of content that belong to no entry, and their bytes.
-    pub(crate) fn nameless(&self) -> (u64, u64) {
-        self.salvaged.nameless()
+    /// Ends a count of what [`item`](Self::item) gave.
+    pub(crate) fn finish(&mut self, tally: &mut Tally) {
+        tally.finish(&mut self.salvaged);
+        tally.correct(&self.corrections);
     }
 }
 

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 
 use anyhow::{Context, anyhow};
-use carstone::layer::{Cause, Gap, LayerId, default_threads};
+use carstone::layer::{Cause, Corrections, Gap, LayerId, default_threads};
 use carstone::pack::PackReader;
 use carstone::raw::{self, Container};
 use carstone::stack::{self, ErrorKind, Format, OpenOptions, Opened, SharedSource};
@@ -18,6 +18,7 @@ pub(crate) use searched::Searched;
 
 use crate::front::Front;
 use crate::keys::Keys;
+use crate::output::Output;
 use crate::source::{Bytes, Source, Watched};
 
 /// What is to be read.
@@ -36,6 +37,24 @@ pub(crate) struct Pack {
     pub layers: Opened,
     /// The entries.
     pub reader: PackReader<SharedSource>,
+    corrections: Corrections,
+}
+
+impl Pack {
+    /// Says what small damage has been put right so far.
+    pub(crate) fn tell_corrections(&self, name: &str, output: &mut Output) -> anyhow::Result<()> {
+        let bits: u64 = self.corrections.made().iter().map(|found| u64::from(found.bits)).sum();
+        match bits {
+            0 => Ok(()),
+            _ => output.problem(name.as_bytes(), &put_right(bits)),
+        }
+    }
+}
+
+/// What is said of bits that were flipped back.
+pub(crate) fn put_right(bits: u64) -> String {
+    let plural = if bits == 1 { " was" } else { "s were" };
+    format!("{bits} flipped bit{plural} put right on the way")
 }
 
 /// Settings of the layers.
@@ -90,15 +109,24 @@ impl Input {
     }
 }
 
-/// Opens a pack in a file at random, and nothing else.
+/// Opens a pack in a file at random, and nothing else. Any damage that is met is an error.
 pub(crate) fn open_strict(
     file: File,
     keys: &Keys,
     threads: Option<usize>,
 ) -> Result<Pack, stack::Error> {
-    let layers = stack::open(Watched(file), keys.source(), &options(threads))?;
+    open_pack(file, keys, &options(threads), Corrections::new())
+}
+
+fn open_pack(
+    file: File,
+    keys: &Keys,
+    options: &OpenOptions,
+    corrections: Corrections,
+) -> Result<Pack, stack::Error> {
+    let layers = stack::open(Watched(file), keys.source(), options)?;
     let reader = layers.pack()?;
-    Ok(Pack { layers, reader })
+    Ok(Pack { layers, reader, corrections })
 }
 
 /// Starts to read a file front to back, past whatever is damaged.
@@ -111,7 +139,9 @@ pub(crate) fn restart(file: &File, keys: &Keys, threads: Option<usize>) -> anyho
 
 fn open_file(file: File, keys: &Keys, threads: Option<usize>) -> anyhow::Result<Input> {
     let again = file.try_clone().context("cannot open it again")?;
-    match open_strict(file, keys, threads) {
+    let corrections = Corrections::new();
+    let mending = options(threads).corrections(corrections.clone());
+    match open_pack(file, keys, &mending, corrections) {
         Ok(pack) => Ok(Input::Pack(Box::new(pack))),
         Err(error) if is_damage(&error) => {
             let front = restart(&again, keys, threads)?;

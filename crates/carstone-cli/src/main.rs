@@ -7,6 +7,7 @@ mod exit;
 mod front;
 mod input;
 mod keys;
+mod losses;
 mod names;
 mod output;
 mod progress;

@@ -129,6 +129,51 @@ fn a_pack_without_its_ends_is_read_and_frames_are_put_in_order() {
     }
 }
 
+/// A pack opens at random although a bit of a data frame is flipped.
+#[test]
+fn a_flipped_bit_costs_nothing_wherever_it_is() {
+    let place = Place::new();
+    small_tree(&place.path("tree"));
+    let alice = place.key("alice");
+    let key = place.path("alice");
+    for (name, args) in [
+        ("plain", vec!["--compress", "none"]),
+        ("brotli", vec!["--block-size", "64K"]),
+        ("locked", vec!["-r", &alice]),
+    ] {
+        let pack = place.path(&format!("{name}.cstone"));
+        let mut create: Vec<std::ffi::OsString> = vec!["create".into(), "-o".into()];
+        create.push(pack.clone().into());
+        create.extend(args.into_iter().map(Into::into));
+        create.push(place.path("tree").into());
+        support::run_args(&create, None).exits(0);
+        let sound = fs::read(&pack).expect("read");
+        // In the payload of a frame, and in the header of the second one.
+        let second = sound[1000..].windows(8).position(|bytes| bytes == &sound[256..264]);
+        let second = 1000 + second.expect("there are several frames");
+        for (n, at) in [sound.len() / 3, sound.len() / 2 + 1, second + 70].into_iter().enumerate() {
+            let mut flipped = sound.clone();
+            flipped[at] ^= 4;
+            let pack = place.write(&format!("{name}-{n}.cstone"), &flipped);
+            let out = place.path(&format!("{name}-{n}"));
+            run!("extract", "-i", &key, "-C", &out, &pack)
+                .exits(1)
+                .says("1 flipped bit was put right");
+            same_trees(&place.path("tree"), &out);
+            let cat = run!("cat", "-i", &key, &pack, "big.bin");
+            assert!(
+                cat.stdout == fs::read(place.path("tree/big.bin")).expect("read"),
+                "{name} {n}"
+            );
+            run!("verify", "-i", &key, &pack).exits(1);
+            let told = run!("verify", "-i", &key, "--json", &pack).exits(1).json();
+            assert!(told.iter().any(|line| line["type"] == "correction"), "{name} {n}: {told:#?}");
+            let names = |pack: &Path| run!("list", "-i", &key, pack).lines();
+            assert_eq!(names(&pack), names(&place.path(&format!("{name}.cstone"))));
+        }
+    }
+}
+
 /// All that is in `found` is as it is in `whole`.
 #[track_caller]
 fn check_subset(whole: &Path, found: &Path) {

@@ -12,6 +12,7 @@ use carstone_layer::{
 
 use crate::footer::scan_limits;
 use crate::salvage::{Broken, Done, Gone, Job, Plain, Salvage};
+use crate::seen::SeenCodecs;
 use crate::{Error, ErrorKind, ReadOptions};
 
 /// Reads what can be read of a damaged compressed stream, front to back.
@@ -101,6 +102,11 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
     /// The pack that is read, once a frame of it has been found.
     pub fn pack_id(&self) -> Option<PackId> {
         self.scan.pack()
+    }
+
+    /// Hears which codecs the frames have that are read.
+    pub fn seen_codecs(&self) -> SeenCodecs {
+        self.salvage.seen.clone()
     }
 
     /// The reader below.

@@ -2,10 +2,14 @@
 
 use std::ops::Range;
 
-use carstone_layer::{FRAME_HEADER_LEN, FrameHeader, Kind, ReadAt, read_full};
+use carstone_layer::{
+    Corrections, FRAME_HEADER_LEN, FrameHeader, Kind, LayerId, ReadAt, correct_frame,
+    correct_payload, read_full,
+};
 
 use crate::buffers::Buffers;
 use crate::codec::{Decoder, is_supported};
+use crate::footer::scan_limits;
 use crate::format::codec;
 use crate::table::Located;
 use crate::walk::{Rules, is_data};
@@ -44,11 +48,17 @@ pub(crate) struct Fetch {
     pub(crate) rules: Rules,
     pub(crate) buffers: Buffers,
     decoder: Decoder,
+    corrections: Option<Corrections>,
 }
 
 impl Fetch {
-    pub(crate) fn new(rules: Rules, spare_buffers: usize) -> Self {
-        Self { rules, buffers: Buffers::new(spare_buffers), decoder: Decoder::default() }
+    pub(crate) fn new(
+        rules: Rules,
+        spare_buffers: usize,
+        corrections: Option<Corrections>,
+    ) -> Self {
+        let (buffers, decoder) = (Buffers::new(spare_buffers), Decoder::default());
+        Self { rules, buffers, decoder, corrections }
     }
 
     /// Reads a frame where the table says it stands, in one read.
@@ -66,7 +76,10 @@ impl Fetch {
         let n = read_full(source, &mut buffer[..len], at).map_err(|error| Error::io(error, at))?;
         let truncated = || Error::new(ErrorKind::Truncated, at.saturating_add(n as u64));
         let header = buffer[..n].first_chunk().ok_or_else(truncated)?;
-        let header = self.rules.parse(header, at)?;
+        let header = match self.rules.parse(header, at) {
+            Ok(header) => header,
+            Err(fault) => self.mend_frame(&mut buffer[..n], at).ok_or(fault)?,
+        };
         let differs = if !is_data(&header) {
             Some("kind")
         } else if header.sequence != index {
@@ -98,11 +111,12 @@ impl Fetch {
     }
 
     /// As [`decode`](Self::decode), but the plain bytes behind the first `most` may be left out.
-    pub(crate) fn decode_start(&self, raw: Raw, most: usize) -> Result<Block, Error> {
+    pub(crate) fn decode_start(&self, mut raw: Raw, most: usize) -> Result<Block, Error> {
         let frame = raw.header.sequence;
-        let payload = raw.payload();
         let (header, at) = (raw.header, raw.at);
-        if !header.payload_matches_crc(payload) {
+        let is_sound = header.payload_matches_crc(raw.payload()) || self.mend_payload(&mut raw);
+        let payload = raw.payload();
+        if !is_sound {
             return Err(Error::new(ErrorKind::BadChecksum { frame }, at));
         }
         if header.codec == codec::STORED {
@@ -122,6 +136,30 @@ impl Fetch {
         }
         self.buffers.give(raw.buffer);
         Ok(Block { buffer: plain, range: 0..len })
+    }
+
+    /// Puts a damaged header right, where one small fault explains it, and that of the payload behind it.
+    fn mend_frame(&self, frame: &mut [u8], at: u64) -> Option<FrameHeader> {
+        let corrections = self.corrections.as_ref()?;
+        let limits = scan_limits(self.rules.limit);
+        let (header, made) = correct_frame(frame, LayerId::COMPRESSION, self.rules.pack, limits)?;
+        self.rules.check(&header, at).ok()?;
+        for mut correction in made {
+            correction.at = correction.at.saturating_add(at);
+            corrections.note(correction);
+        }
+        Some(header)
+    }
+
+    /// Puts a payload right, where one small fault explains the damage.
+    fn mend_payload(&self, raw: &mut Raw) -> bool {
+        let Some(corrections) = &self.corrections else { return false };
+        let payload = raw.buffer.get_mut(raw.range.clone()).unwrap_or_default();
+        let Some(mut correction) = correct_payload(&raw.header, payload) else { return false };
+        let start = raw.at.saturating_add(FRAME_HEADER_LEN as u64);
+        correction.at = correction.at.saturating_add(start);
+        corrections.note(correction);
+        true
     }
 }
 

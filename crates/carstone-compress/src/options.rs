@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use carstone_layer::{LayerId, LayerSlot, PackId};
+use carstone_layer::{Corrections, LayerId, LayerSlot, PackId};
 
 use crate::format::{BLOCK_LEN, CONTAINER_LEN, MAX_BLOCK_LEN, MIN_BLOCK_LEN};
 use crate::{Error, ErrorKind};
@@ -184,11 +184,20 @@ pub struct ReadOptions {
     pub cache: usize,
     /// Bytes of frames that are decoded ahead; default 64 MiB.
     pub budget: usize,
+    /// Where a [`CompressReader`](crate::CompressReader) tells what it puts right; without it any damage is an error.
+    pub corrections: Option<Corrections>,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { pack_id: None, max_block: MAX_BLOCK_LEN, threads: 0, cache: CACHE, budget: BUDGET }
+        Self {
+            pack_id: None,
+            max_block: MAX_BLOCK_LEN,
+            threads: 0,
+            cache: CACHE,
+            budget: BUDGET,
+            corrections: None,
+        }
     }
 }
 
@@ -225,6 +234,13 @@ impl ReadOptions {
     #[must_use]
     pub fn budget(mut self, bytes: usize) -> Self {
         self.budget = bytes;
+        self
+    }
+
+    /// Sets [`corrections`](Self::corrections).
+    #[must_use]
+    pub fn corrections(mut self, corrections: Option<Corrections>) -> Self {
+        self.corrections = corrections;
         self
     }
 

@@ -95,7 +95,8 @@ impl<R: ReadAt> CompressReader<R> {
         let threads = if options.threads == 0 { default_threads() } else { options.threads };
         // A stream of one frame has nothing to decode ahead.
         let threads = if table.frames == 1 { 1 } else { threads };
-        let fetch = Arc::new(Fetch::new(rules, threads.saturating_mul(2).saturating_add(4)));
+        let spare = threads.saturating_mul(2).saturating_add(4);
+        let fetch = Arc::new(Fetch::new(rules, spare, options.corrections));
         let worker = Arc::clone(&fetch);
         let shared = Shared {
             table,

@@ -8,6 +8,7 @@ use crate::ErrorKind;
 use crate::buffers::Buffers;
 use crate::codec::{Decoder, decode_prefix, is_supported};
 use crate::format::{check_lengths, codec};
+use crate::seen::SeenCodecs;
 
 /// What the pool is given.
 pub(crate) enum Job {
@@ -120,17 +121,28 @@ impl Broken {
 pub(crate) struct Salvage {
     pub(crate) limit: u32,
     pub(crate) buffers: Buffers,
+    pub(crate) seen: SeenCodecs,
     decoder: Decoder,
 }
 
 impl Salvage {
     pub(crate) fn new(limit: u32, spare_buffers: usize) -> Self {
-        Self { limit, buffers: Buffers::new(spare_buffers), decoder: Decoder::default() }
+        Self {
+            limit,
+            buffers: Buffers::new(spare_buffers),
+            seen: SeenCodecs::default(),
+            decoder: Decoder::default(),
+        }
     }
 
     pub(crate) fn work(&self, job: Job) -> Done {
         match job {
-            Job::Frame(frame) => self.frame(frame),
+            Job::Frame(frame) => {
+                if frame.header.kind == Kind::DATA {
+                    self.seen.note(frame.header.codec);
+                }
+                self.frame(frame)
+            }
             Job::Lost { stored, cause, broken: Some(frame) }
                 if frame.header.kind == Kind::DATA && self.fits(&frame) =>
             {

@@ -46,7 +46,7 @@ impl Shared {
         bytes: Vec<u8>,
     ) -> Result<Chunk, Error> {
         let chunk = self.stream.frames.read(source, first, frames.min(self.chunk_frames), bytes)?;
-        self.stream.open(chunk)
+        self.stream.open(chunk).or_else(|fault| self.stream.mend(source, fault))
     }
 
     fn pool(&self) -> &Pool<Chunk, Result<Chunk, Error>> {

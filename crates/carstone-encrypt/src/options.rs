@@ -1,6 +1,6 @@
 //! What can be chosen when a stream is written, read or salvaged.
 
-use carstone_layer::{LayerList, PackId, default_threads};
+use carstone_layer::{Corrections, LayerList, PackId, default_threads};
 
 use crate::{Backend, LayerHeader, slot};
 
@@ -75,6 +75,7 @@ pub struct ReadOptions {
     pub(crate) pack_id: Option<PackId>,
     pub(crate) layers: Option<LayerList>,
     pub(crate) cache: Option<usize>,
+    pub(crate) corrections: Option<Corrections>,
     pub(crate) work: Work,
 }
 
@@ -90,6 +91,13 @@ impl ReadOptions {
     #[must_use]
     pub fn layers(mut self, layers: LayerList) -> Self {
         self.layers = Some(layers);
+        self
+    }
+
+    /// Where the reader tells what it puts right. Default: nowhere, and any damage is an error.
+    #[must_use]
+    pub fn corrections(mut self, corrections: Option<Corrections>) -> Self {
+        self.corrections = corrections;
         self
     }
 

@@ -1,9 +1,12 @@
 //! One open stream: its keys, the places of its frames, and the check of each frame.
 
-use carstone_layer::{FRAME_HEADER_LEN, FrameHeader, Kind, LayerId, PackId, ReadAt, read_full};
+use carstone_layer::{
+    Correction, Corrections, FRAME_HEADER_LEN, FrameHeader, Kind, LayerId, PackId, ReadAt,
+    correct_frame, correct_payload, read_full,
+};
 
 use crate::aead::Aead;
-use crate::format::{AES_256_GCM, FRAME_LEN, OVERHEAD, STORED_FRAME};
+use crate::format::{AES_256_GCM, FRAME_LEN, OVERHEAD, STORED_FRAME, scan_limits};
 use crate::layout::Layout;
 use crate::{Error, ErrorKind, LayerHeader};
 
@@ -12,6 +15,8 @@ pub(crate) struct Stream {
     pub header: LayerHeader,
     pub frames: Frames,
     pub aead: Aead,
+    /// Where corrections are told; without it nothing is put right.
+    pub corrections: Option<Corrections>,
 }
 
 /// Which frames a stream has, and where: known without a key.
@@ -57,6 +62,50 @@ impl Stream {
         self.frames.check_header(frame, &header)?;
         self.aead.open(&header, payload).map_err(|_| Error::new(ErrorKind::BadTag { frame }, at))
     }
+}
+
+impl Stream {
+    /// Reads the frame again whose fault this is, and opens it after one small fault in it has been put right; else gives the fault back.
+    pub(crate) fn mend<R: ReadAt + ?Sized>(
+        &self,
+        source: &R,
+        fault: Error,
+    ) -> Result<Chunk, Error> {
+        let Some(corrections) = &self.corrections else { return Err(fault) };
+        let (ErrorKind::BadTag { frame } | ErrorKind::BadFrame { frame, .. }) = *fault.kind()
+        else {
+            return Err(fault);
+        };
+        let mut chunk = self.frames.read(source, frame, 1, Vec::new())?;
+        let made = correct(&mut chunk.bytes, self.frames.pack);
+        if made.is_empty() {
+            return Err(fault);
+        }
+        let chunk = self.open(chunk)?;
+        let at = self.frames.layout.position(frame);
+        for mut correction in made {
+            correction.at = correction.at.saturating_add(at);
+            corrections.note(correction);
+        }
+        Ok(chunk)
+    }
+}
+
+/// Puts a stored frame right, where its digest confirms it. Offsets count from its header.
+fn correct(stored: &mut [u8], pack: PackId) -> Vec<Correction> {
+    let Some((head, payload)) = stored.split_first_chunk_mut::<FRAME_HEADER_LEN>() else {
+        return Vec::new();
+    };
+    if let Ok(header) = FrameHeader::decode(head) {
+        let made = correct_payload(&header, payload);
+        let made = made.map(|mut made| {
+            made.at += FRAME_HEADER_LEN as u64;
+            made
+        });
+        return made.into_iter().collect();
+    }
+    let made = correct_frame(stored, LayerId::ENCRYPTION, Some(pack), scan_limits());
+    made.map_or_else(Vec::new, |(_, made)| made)
 }
 
 impl Frames {

@@ -48,6 +48,7 @@
 
 mod checksum;
 mod correct;
+mod corrections;
 mod error;
 mod fail_safe;
 mod frame;
@@ -62,6 +63,7 @@ mod write;
 
 pub use checksum::{Digest16, crc32c, crc64, digest16};
 pub use correct::{correct_block, correct_frame, correct_payload};
+pub use corrections::Corrections;
 pub use error::{Error, ErrorKind};
 pub use fail_safe::{BoxFailSafe, Cause, Correction, FailSafeRead, Gap, Report};
 pub use frame::{FRAME_HEADER_LEN, FRAME_MAGIC, FrameHeader, Kind};

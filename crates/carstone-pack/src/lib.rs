@@ -77,5 +77,6 @@ pub use plain::PlainWriter;
 pub use reader::{Blocks, Entries, Finding, PackFile, PackReader, VerifyReport};
 pub use record::{Batch, End, Record, Reference, Resume, Tail};
 pub use sink::{EntrySink, SmallFile};
+pub use sorter::{Sorted, SortedIter, Sorter};
 pub use stream::{Event, PackStream, StreamOptions, Use};
 pub use writer::{EntryId, PackOptions, PackWriter, Problem, ProblemKind, Summary};

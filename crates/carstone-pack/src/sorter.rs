@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, Write};
 use carstone_layer::ReadAt;
 
 /// Collects records of a sort key and a value.
-pub(crate) struct Sorter {
+pub struct Sorter {
     /// Records as `u32 key length ‖ u32 value length ‖ key ‖ value`.
     buffer: Vec<u8>,
     /// Where each record starts in the buffer.
@@ -24,12 +24,16 @@ pub(crate) struct Sorter {
 
 impl Sorter {
     /// Keeps at most about `budget` bytes in memory.
-    pub(crate) fn new(budget: usize) -> Self {
+    pub fn new(budget: usize) -> Self {
         let (buffer, starts, runs) = (Vec::new(), Vec::new(), Vec::new());
         Self { buffer, starts, budget, spilled: None, runs, end: 0, count: 0 }
     }
 
-    pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
+    /// Puts a record in.
+    ///
+    /// # Errors
+    /// The temporary file cannot be written; key or value have 4 GiB or more.
+    pub fn push(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
         let lengths = u32::try_from(key.len()).ok().zip(u32::try_from(value.len()).ok());
         let (key_len, value_len) = lengths.ok_or(io::ErrorKind::FileTooLarge)?;
         self.starts.push(self.buffer.len());
@@ -45,7 +49,10 @@ impl Sorter {
     }
 
     /// Sorts what is still in memory; nothing can be pushed any more.
-    pub(crate) fn finish(mut self) -> io::Result<Sorted> {
+    ///
+    /// # Errors
+    /// The temporary file cannot be written.
+    pub fn finish(mut self) -> io::Result<Sorted> {
         if self.spilled.is_some() {
             self.spill()?;
             (self.buffer, self.starts) = (Vec::new(), Vec::new()); // Their memory is needed no more.
@@ -92,7 +99,7 @@ impl Sorter {
 }
 
 /// Sorted records, read any number of times.
-pub(crate) struct Sorted {
+pub struct Sorted {
     buffer: Vec<u8>,
     starts: Vec<usize>,
     spilled: Option<File>,
@@ -101,12 +108,16 @@ pub(crate) struct Sorted {
 }
 
 impl Sorted {
-    pub(crate) fn count(&self) -> u64 {
+    /// How many records there are.
+    pub fn count(&self) -> u64 {
         self.count
     }
 
     /// Reads the records in order of the key.
-    pub(crate) fn iter(&self) -> io::Result<SortedIter<'_>> {
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
+    pub fn iter(&self) -> io::Result<SortedIter<'_>> {
         let mut heap = BinaryHeap::new();
         if let Some(file) = &self.spilled {
             let window = (MERGE_BUDGET / self.runs.len().max(1)).max(4096);
@@ -122,7 +133,7 @@ impl Sorted {
 }
 
 /// Gives the records one by one.
-pub(crate) struct SortedIter<'a> {
+pub struct SortedIter<'a> {
     sorted: &'a Sorted,
     next: usize,
     /// Runs on their next record, the one with the least key first.
@@ -133,7 +144,11 @@ pub(crate) struct SortedIter<'a> {
 
 impl SortedIter<'_> {
     /// Key and value of the next record.
-    pub(crate) fn next(&mut self) -> io::Result<Option<(&[u8], &[u8])>> {
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
+    #[expect(clippy::should_implement_trait, reason = "what it gives is borrowed from it")]
+    pub fn next(&mut self) -> io::Result<Option<(&[u8], &[u8])>> {
         if self.sorted.spilled.is_none() {
             let start = self.sorted.starts.get(self.next);
             self.next += 1;

@@ -44,6 +44,8 @@
 mod car;
 mod leaves;
 mod ranges;
+mod rebuild;
+mod report;
 mod salvage;
 mod sections;
 
@@ -53,6 +55,8 @@ pub use car::{
     BlockSearch, CarFault, CarGap, CarItem, CarSalvage, Judged, looks_like_header,
     looks_like_section,
 };
+pub use rebuild::{Plan, RebuildError, RebuildOptions, Written};
+pub use report::{Damage, Hit, Report, State, Tally, Told};
 pub use salvage::{Item, Salvage, SalvageOptions};
 
 use leaves::Digest;

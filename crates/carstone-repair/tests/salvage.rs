@@ -4,7 +4,9 @@ mod support;
 
 use std::ops::Range;
 
+use carstone_car::CarSlice;
 use carstone_layer::Cause;
+use carstone_pack::Record;
 use proptest::prelude::*;
 use support::{Holes, Packed, assert_never_wrong, pack, salvage};
 
@@ -144,4 +146,35 @@ proptest! {
             }
         }
     }
+}
+
+/// Records of a pack, and what they are.
+fn records(packed: &Packed, is_lost: impl Fn(&Record) -> bool) -> Vec<Range<usize>> {
+    let mut lost = Vec::new();
+    for block in CarSlice::parse(&packed.bytes).expect("a CAR").blocks() {
+        let (section, block) = block.expect("a sound CAR");
+        let is_record = Record::is_record(&block.cid, block.data, &support::ID);
+        if is_record && is_lost(&Record::decode(block.data, 0).expect("a sound record")) {
+            lost.push(section.offset as usize..section.end() as usize);
+        }
+    }
+    lost
+}
+
+/// Neither batches nor end records nor manifest: what is left are leaves, nodes and directories.
+#[test]
+fn directories_give_names_where_nothing_else_does() {
+    let files: Vec<_> = (0..30u8)
+        .map(|n| (format!("d{}/f{n}", n % 3).into_bytes(), content(n, 100 + usize::from(n) * 50)))
+        .collect();
+    let packed = pack(&files);
+    let named =
+        |record: &Record| matches!(record, Record::Batch(_) | Record::End(_) | Record::Manifest);
+    let salvaged = salvage(Holes::new(&packed, records(&packed, named)), 1);
+    assert_eq!(salvaged.complete, packed.files);
+    assert_eq!(salvaged.nameless, 0);
+    // Without the tail record the root is the only directory that stands in no other.
+    let named = |record: &Record| named(record) || matches!(record, Record::Tail(_));
+    let salvaged = salvage(Holes::new(&packed, records(&packed, named)), 1);
+    assert_eq!(salvaged.complete, packed.files);
 }

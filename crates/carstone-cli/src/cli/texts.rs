@@ -65,6 +65,8 @@ pub(super) const REPAIR_EXAMPLES: &str = "\
 Examples:
   carstone repair damaged.cstone -o mended.cstone
   carstone repair -n damaged.cstone               what could be mended
+  carstone repair -i key.txt damaged.cstone -o clean.cstone
+  carstone repair --keep-partial damaged.cstone -o clean.cstone
   ssh host 'cat old.cstone' | carstone repair - -o old.cstone";
 pub(super) const CARVE_EXAMPLES: &str = "\
 Examples:

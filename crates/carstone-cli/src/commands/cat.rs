@@ -37,7 +37,10 @@ pub(crate) fn run(args: CatArgs, output: &mut Output) -> anyhow::Result<Exit> {
     };
     let range = args.range;
     match Input::open(source, &keys, None)? {
-        Input::Pack(pack) => from_pack(&pack, path, range, output).with_context(|| name)?,
+        Input::Pack(pack) => {
+            from_pack(&pack, path, range, output).with_context(|| name.clone())?;
+            pack.tell_corrections(&name, output)?;
+        }
         Input::Car(car) => {
             from_car(&car, path, range, output).with_context(|| name.clone())?;
             car.tell_faults(&name, output)?;

@@ -61,8 +61,12 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
     let mut told = |event| teller.borrow_mut().tell(event);
     let mut damaged = false;
     let report = match input {
-        Input::Pack(pack) => extract_reader(&pack.reader, target, &selection, &options, &mut told)
-            .with_context(place)?,
+        Input::Pack(pack) => {
+            let report = extract_reader(&pack.reader, target, &selection, &options, &mut told)
+                .with_context(place)?;
+            pack.tell_corrections(&name, teller.borrow_mut().output)?;
+            report
+        }
         Input::Front(mut front, fault) => {
             let mut next = || {
                 front.next(&mut |what| {

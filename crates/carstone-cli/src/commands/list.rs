@@ -31,7 +31,10 @@ pub(crate) fn run(args: ListArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let selection = selection(&args.patterns);
     let printer = Printer { style, digests: args.long || output.is_json(), selection: &selection };
     match Input::open(source, &keys, args.threads)? {
-        Input::Pack(pack) => printer.pack(&pack, output).with_context(|| name)?,
+        Input::Pack(pack) => {
+            printer.pack(&pack, output).with_context(|| name.clone())?;
+            pack.tell_corrections(&name, output)?;
+        }
         Input::Front(front, fault) => {
             let told = printer.front(*front, &name, output).with_context(|| name.clone())?;
             if let Some(fault) = fault.filter(|_| !told) {

@@ -1,14 +1,21 @@
-//! `carstone repair`: mends a damaged pack without a key.
+//! `carstone repair`: mends a damaged pack without a key, or makes a new one of what is left.
+
+mod rebuild;
+
+use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use carstone::layer::LayerId;
 use carstone::pack::fs::FileId;
-use carstone::stack::{self, HealReport, Healed, OpenOptions};
-use serde_json::{Map, Value, json};
+use carstone::stack::{self, HealReport, Healed};
+use serde_json::json;
 
 use crate::cli::RepairArgs;
 use crate::exit::Exit;
-use crate::input::explained;
-use crate::keys::is_stdin;
+use crate::input::{explained, options};
+use crate::keys::{Keys, is_stdin};
+use crate::losses::{self, object};
 use crate::names::{escaped, hex, human};
 use crate::output::Output;
 use crate::progress::Progress;
@@ -16,8 +23,9 @@ use crate::signals;
 use crate::source::{Bytes, Source, Watched};
 use crate::target::Target;
 
-/// Mends.
+/// Mends, or makes a new pack of what is left.
 pub(crate) fn run(args: RepairArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let keys = Keys::new(&args.keys, &args.damaged)?;
     let source = Source::open_damaged(&args.damaged)?.spooled()?;
     let name = source.name.clone();
     let Bytes::File(file) = source.bytes else { return Ok(Exit::Failed) };
@@ -29,16 +37,23 @@ pub(crate) fn run(args: RepairArgs, output: &mut Output) -> anyhow::Result<Exit>
         bail!("{name}: is the damaged pack itself, which stays as it is; write to another file");
     }
     let size = file.metadata().ok().map(|metadata| metadata.len());
+    let options = options(args.threads);
+    let source = Arc::new(Watched(file));
     let progress = Progress::new(output, "checking frames", size);
-    let healed = stack::heal(Watched(file), &OpenOptions::default(), &mut |at| progress.at(at));
+    let healed = stack::heal(Arc::clone(&source), &options, &mut |at| progress.at(at));
     progress.finish();
     signals::check()?;
-    let healed = healed.map_err(explained).with_context(|| name.clone())?;
-    if let (Some(target), Some(path)) = (target, path) {
-        let to = match is_stdin(path) {
-            true => "standard output".to_owned(),
-            false => path.display().to_string(),
-        };
+    let healed = Arc::new(healed.map_err(explained).with_context(|| name.clone())?);
+    let is_encrypted = healed.container().layers.get(LayerId::ENCRYPTION).is_some();
+    let is_readable = !is_encrypted || !keys.is_empty();
+    if is_readable && !args.holes && !healed.report().is_original() {
+        let job = rebuild::Job { name: &name, args: &args, keys: &keys, options: &options };
+        if let Some(rebuild) = job.survey(source, Arc::clone(&healed), output)? {
+            return job.run(&rebuild, &healed, target, output);
+        }
+    }
+    if let Some(target) = target {
+        let to = target_name(args.output.as_deref());
         let progress = Progress::new(output, "writing", Some(healed.len()));
         let written = healed.copy_to(target.file(), &mut |at| progress.at(at));
         progress.finish();
@@ -50,7 +65,20 @@ pub(crate) fn run(args: RepairArgs, output: &mut Output) -> anyhow::Result<Exit>
         true => tell_programs(&healed, args.dry_run, output)?,
         false => tell_people(&escaped(name.as_bytes()), &healed, output)?,
     }
+    if !healed.report().lost.is_empty() && !is_readable {
+        output.note(
+            "With a key (-i FILE or -p), a clean pack of all entries that are left can be made.",
+        );
+    }
     Ok(Exit::found(!healed.report().is_original()))
+}
+
+/// How messages call the output.
+fn target_name(path: Option<&Path>) -> String {
+    match path {
+        Some(path) if !is_stdin(path) => path.display().to_string(),
+        _ => "standard output".to_owned(),
+    }
 }
 
 fn tell_people<R: carstone::layer::ReadAt>(
@@ -65,10 +93,6 @@ fn tell_people<R: carstone::layer::ReadAt>(
     lines.push(outcome(report));
     for line in lines {
         output.told(&format!("{name}: {line}"))?;
-    }
-    let is_encrypted = healed.container().layers.get(carstone::layer::LayerId::ENCRYPTION);
-    if !report.lost.is_empty() && is_encrypted.is_some() {
-        output.note("With a key, `extract --salvage` restores all files that are left.");
     }
     Ok(())
 }
@@ -132,17 +156,7 @@ fn tell_programs<R: carstone::layer::ReadAt>(
     output: &mut Output,
 ) -> anyhow::Result<()> {
     let report = healed.report();
-    for found in &report.corrections {
-        let (layer, offset, bits) = (found.layer.to_string(), found.at, found.bits);
-        let fields = json!({ "layer": layer, "offset": offset, "bits": bits });
-        output.object("correction", object(fields))?;
-    }
-    for rebuilt in &report.rebuilt {
-        let length = rebuilt.stored.end - rebuilt.stored.start;
-        let part = rebuilt.part.to_string();
-        let fields = json!({ "part": part, "offset": rebuilt.stored.start, "length": length });
-        output.object("rebuilt", object(fields))?;
-    }
+    parts_for_programs(report, output)?;
     for gap in &report.lost {
         let stored = gap.stored.as_ref().map(|stored| [stored.start, stored.end]);
         let fields = json!({
@@ -160,6 +174,7 @@ fn tell_programs<R: carstone::layer::ReadAt>(
     }
     let fields = json!({
         "original": report.is_original(),
+        "rebuilt": false,
         "unchanged": report.is_unchanged,
         "dry_run": is_dry,
         "pack_id": hex(healed.container().pack_id.as_bytes()),
@@ -171,11 +186,18 @@ fn tell_programs<R: carstone::layer::ReadAt>(
     output.object("summary", object(fields))
 }
 
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
+/// What was mended, a line for each.
+fn parts_for_programs(report: &HealReport, output: &mut Output) -> anyhow::Result<()> {
+    for found in &report.corrections {
+        output.object("correction", losses::correction_fields(found))?;
     }
+    for rebuilt in &report.rebuilt {
+        let length = rebuilt.stored.end - rebuilt.stored.start;
+        let part = rebuilt.part.to_string();
+        let fields = json!({ "part": part, "offset": rebuilt.stored.start, "length": length });
+        output.object("rebuilt", object(fields))?;
+    }
+    Ok(())
 }
 
 /// Parts that are named one by one.

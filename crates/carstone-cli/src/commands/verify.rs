@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs::File;
 
 use anyhow::Context;
-use carstone::layer::LayerId;
+use carstone::layer::{Correction, LayerId};
 use carstone::stack::{self, Format, StackCheck};
 use serde_json::{Map, Value};
 
@@ -15,6 +15,7 @@ use crate::cli::VerifyArgs;
 use crate::exit::Exit;
 use crate::input::{chain, explained, is_damage, open_strict, options, restart};
 use crate::keys::Keys;
+use crate::losses;
 use crate::names;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -101,8 +102,21 @@ impl Findings<'_> {
             fields.insert("message".to_owned(), what.to_string().into());
             return self.output.object("finding", fields);
         }
+        self.tell(what)
+    }
+
+    /// A line for people about the pack.
+    fn tell(&mut self, what: &dyn fmt::Display) -> anyhow::Result<()> {
         let line = format!("{}: {what}", names::escaped(self.name.as_bytes()));
         self.output.line(line.as_bytes())
+    }
+
+    /// Bits that were flipped, a line for programs.
+    fn correction(&mut self, found: &Correction) -> anyhow::Result<()> {
+        match self.output.is_json() {
+            true => self.output.object("correction", losses::correction_fields(found)),
+            false => Ok(()),
+        }
     }
 
     fn stack(&mut self, error: &stack::Error) -> anyhow::Result<()> {

@@ -144,6 +144,23 @@ impl<S: Settle> Front<S> {
         Ok(())
     }
 
+    /// Appends a leaf as it is; what was appended before ends in front of it.
+    pub(crate) fn append_leaf(&mut self, id: EntryId, data: Vec<u8>) -> io::Result<()> {
+        self.open(id)?;
+        if data.len() > MAX_LEAF {
+            let (what, limit) = ("bytes in one leaf", MAX_LEAF as u64);
+            return Err(Error::new(ErrorKind::Limit { what, limit }, self.position()).into());
+        }
+        let before = self.buffers.take(id.0)?;
+        self.leaves(id, before, true)?;
+        if !self.settled.is_streamed(id.0) {
+            self.flush_batch()?;
+            self.settled.mark_streamed(id.0);
+        }
+        let len = data.len();
+        self.push(Job::Leaf { id: id.0, data }, len)
+    }
+
     pub(crate) fn fill_entry(
         &mut self,
         id: EntryId,
@@ -329,6 +346,8 @@ fn encoded_estimate(entry: &Announced) -> usize {
 
 /// The most bytes of content in the files of a batch (`docs/format.md`, section 7.2).
 pub(crate) const MAX_BATCH: usize = 1 << 20;
+/// A section of 8 MiB holds a leaf of so many bytes, and its CID.
+const MAX_LEAF: usize = (8 << 20) - 256;
 /// How much `fill_entry` reads at once.
 const PIECE: usize = 256 << 10;
 /// The most bytes that one entry may take in its batch.

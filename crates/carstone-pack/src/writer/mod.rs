@@ -170,6 +170,15 @@ impl<W: LayerWrite> PackWriter<W> {
         self.front.append(id, bytes)
     }
 
+    /// Appends bytes to an open file that are to be one leaf, wherever the profile would cut. Files that keep the leaves that they had
+    /// keep their root CIDs.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append); more than 8 MiB − 256.
+    pub fn append_leaf(&mut self, id: EntryId, leaf: Vec<u8>) -> io::Result<()> {
+        self.front.append_leaf(id, leaf)
+    }
+
     /// Appends all that `reader` gives. `seen` hears how many bytes came, as they come.
     ///
     /// # Errors

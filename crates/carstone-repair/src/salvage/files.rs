@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use carstone_car::Cid;
 
+use super::places::Span;
 use crate::leaves::Digest;
 use crate::ranges::Ranges;
 
@@ -20,6 +21,8 @@ pub(super) struct Open {
     pub(super) received: Ranges,
     /// The same, leaf by leaf, while it is not announced.
     pub(super) pieces: Vec<Piece>,
+    /// Where it stands.
+    pub(super) span: Span,
     /// What its end says, once that is known.
     pub(super) end: Option<End>,
 }

@@ -5,14 +5,14 @@ use carstone_layer::FailSafeRead;
 use carstone_pack::{Announced, EntryKind, Error, ErrorKind, Event, Listed, Metadata, Use};
 
 use super::files::{End, Open, Piece};
-use super::{Awaited, Item, Salvage};
+use super::{Awaited, Salvage};
 use crate::leaf_cid;
 
 impl<R: FailSafeRead> Salvage<R> {
     /// Tells of a file whose end is known, if all is known that can be; with `last` in any case.
     pub(super) fn settle(&mut self, id: u64, mut open: Open, last: bool) -> Result<(), Error> {
         let Some(end) = open.end else {
-            self.incomplete(id, None, open.missing());
+            self.incomplete(id, None, open.missing(), &open.span);
             return Ok(());
         };
         let mut missing = open.missing();
@@ -35,7 +35,7 @@ impl<R: FailSafeRead> Salvage<R> {
         }
         match (missing.is_empty(), end.sha256) {
             (true, Some(sha256)) => self.complete(id, end.size, sha256, end.changed),
-            _ if is_final => self.incomplete(id, Some(end.size), missing),
+            _ if is_final => self.incomplete(id, Some(end.size), missing, &open.span),
             _ => drop(self.open.insert(id, open)),
         }
         Ok(())
@@ -55,21 +55,24 @@ impl<R: FailSafeRead> Salvage<R> {
             }
             self.open.remove(&id);
             self.done.insert(id);
-            self.tell(Event::Entry(announced(id, listed)));
-            return Ok(());
+            return self.tell_entry(announced(id, listed));
         }
         // A whole file has nothing to gain here: its batch has said what its leaf is.
         if !is_new && !self.open.contains_key(&id) {
             return Ok(());
         }
         let mut open = self.open.remove(&id).unwrap_or_default();
+        if let Some(at) = listed.record {
+            open.span.announce(at);
+        }
+        listed.runs.iter().for_each(|run| open.span.see(run.position));
         let size = listed.size.unwrap_or_default();
         let leaf = self.single_leaf(&listed, size)?;
         let (root, sha256, changed) = (listed.root, listed.sha256.or(leaf), false);
         open.end.get_or_insert(End { size, root, sha256, changed });
         let runs = listed.runs.clone();
         if !open.named {
-            self.tell(Event::Entry(announced(id, listed)));
+            self.tell_entry(announced(id, listed))?;
             open.named = true;
             self.give_pieces(id, &mut open);
         }
@@ -122,7 +125,7 @@ impl<R: FailSafeRead> Salvage<R> {
     pub(super) fn finish(&mut self) -> Result<(), Error> {
         if !self.has_tail && !self.damaged {
             let end = self.sections.position();
-            self.items.push_back(Item::Fault(Error::new(ErrorKind::NoTail, end)));
+            self.fault(Error::new(ErrorKind::NoTail, end));
         }
         let mut open: Vec<_> = self.open.drain().collect();
         open.sort_unstable_by_key(|(id, _)| *id);
@@ -132,7 +135,7 @@ impl<R: FailSafeRead> Salvage<R> {
             } else if !file.path.is_empty() {
                 let (path, kind) = (file.path.clone(), EntryKind::File);
                 self.ids.insert(id);
-                self.tell(Event::Entry(Announced::new(id, path, kind, Metadata::default())));
+                self.tell_entry(Announced::new(id, path, kind, Metadata::default()))?;
                 file.named = true;
                 self.give_pieces(id, &mut file);
                 self.settle(id, file, true)?;
@@ -143,7 +146,7 @@ impl<R: FailSafeRead> Salvage<R> {
             awaited.flat_map(|(digest, files)| files.into_iter().map(move |file| (digest, file)));
         let mut awaited: Vec<_> = awaited.collect();
         awaited.sort_unstable_by_key(|(_, file)| file.id);
-        for (digest, Awaited { id, size }) in awaited {
+        for (digest, Awaited { id, size, at }) in awaited {
             match leaf_cid(&digest).filter(|cid| size == 0 && verify(cid, &[]).is_ok()) {
                 // Nothing of an empty file can be lost.
                 Some(cid) => {
@@ -151,10 +154,11 @@ impl<R: FailSafeRead> Salvage<R> {
                     self.tell(Event::Leaf { cid, data, uses });
                     self.complete(id, size, digest, false);
                 }
-                None => self.empty(id, size),
+                None => self.empty(id, size, at),
             }
         }
-        Ok(())
+        self.name_by_directories()?;
+        self.tell_links()
     }
 }
 

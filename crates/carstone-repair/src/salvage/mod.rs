@@ -1,18 +1,20 @@
 //! Puts the entries of a damaged pack together again, front to back.
 
+mod directories;
 mod files;
 mod late;
+mod links;
 mod nodes;
 mod options;
+mod places;
+mod records;
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
 use carstone_car::{Cid, codec};
 use carstone_layer::{FailSafeRead, Gap, PackId, Report};
-use carstone_pack::{
-    Announced, Batch, End, EntryKind, Error, ErrorKind, Event, Ids, Record, Resume, Use,
-};
+use carstone_pack::{Announced, BlockMap, Error, ErrorKind, Event, Ids, Record, Use};
 
 use crate::leaves::{Digest, Leaf, Leaves};
 use crate::ranges::Ranges;
@@ -21,6 +23,7 @@ use crate::{leaf_cid, leaf_digest};
 use files::{Open, Piece};
 use nodes::{Nodes, is_disguised, is_node};
 pub use options::SalvageOptions;
+use places::{Places, Span};
 
 /// What a damaged pack tells next.
 #[derive(Debug)]
@@ -34,6 +37,13 @@ pub enum Item {
     Gap(Gap),
     /// Bytes are there and mean nothing: a block that does not hash to its CID, a record that breaks the format.
     Fault(Error),
+    /// The file whose [`Event::Incomplete`] comes next lies in this damage.
+    Hit {
+        /// The entry.
+        id: u64,
+        /// Gaps and faults, counted from 0 in the order in which they are told. More may be named than hit it.
+        damage: Vec<u64>,
+    },
 }
 
 /// Reads the CAR stream of a damaged pack, and says what each block means.
@@ -47,6 +57,15 @@ pub struct Salvage<R> {
     items: VecDeque<Item>,
     leaves: Leaves,
     nodes: Nodes,
+    places: Places,
+    /// Paths of entries that have been told, and their ids.
+    paths: BlockMap,
+    /// Hard links whose original has not been told.
+    links: Vec<Announced>,
+    /// The root directory, as the tail record states it.
+    root: Option<Cid>,
+    /// The id of the next entry that gets one here.
+    made_id: u64,
     /// Whole files whose leaf has not come yet.
     awaited: HashMap<Digest, Vec<Awaited>>,
     open: HashMap<u64, Open>,
@@ -70,6 +89,8 @@ pub struct Salvage<R> {
 struct Awaited {
     id: u64,
     size: u64,
+    /// Where it is announced.
+    at: u64,
 }
 
 impl<R: FailSafeRead> Salvage<R> {
@@ -82,6 +103,11 @@ impl<R: FailSafeRead> Salvage<R> {
             items: VecDeque::new(),
             leaves: Leaves::new(),
             nodes: Nodes::default(),
+            places: Places::default(),
+            paths: BlockMap::new(PATHS_BUDGET),
+            links: Vec::new(),
+            root: None,
+            made_id: FIRST_MADE,
             awaited: HashMap::new(),
             open: HashMap::new(),
             ids: Ids::default(),
@@ -112,11 +138,13 @@ impl<R: FailSafeRead> Salvage<R> {
                 Some(Found::Block(block)) => self.block(block)?,
                 Some(Found::Gap(gap)) => {
                     self.interrupt();
+                    let end = gap.len.map_or(u64::MAX, |len| gap.at.saturating_add(len));
+                    self.places.damage(gap.at..end);
                     self.items.push_back(Item::Gap(gap));
                 }
                 Some(Found::Fault(error)) => {
                     self.interrupt();
-                    self.items.push_back(Item::Fault(error));
+                    self.fault(error);
                 }
                 None => {
                     self.ended = true;
@@ -141,6 +169,11 @@ impl<R: FailSafeRead> Salvage<R> {
         (self.current, self.damaged, self.unbroken) = (None, true, false);
     }
 
+    fn fault(&mut self, error: Error) {
+        self.places.damage(error.offset()..error.offset());
+        self.items.push_back(Item::Fault(error));
+    }
+
     fn tell(&mut self, event: Event) {
         self.items.push_back(Item::Event(event));
     }
@@ -150,10 +183,11 @@ impl<R: FailSafeRead> Salvage<R> {
             self.interrupt();
         }
         if Record::is_record(&cid, &data, &self.pack) {
+            self.places.record(at);
             return match self.record(&data, at) {
                 Err(error) if !matches!(error.kind(), ErrorKind::Newer(_) | ErrorKind::Io(_)) => {
                     self.interrupt();
-                    self.items.push_back(Item::Fault(error));
+                    self.fault(error);
                     Ok(())
                 }
                 done => done,
@@ -178,81 +212,6 @@ impl<R: FailSafeRead> Salvage<R> {
         }
     }
 
-    fn record(&mut self, data: &[u8], at: u64) -> Result<(), Error> {
-        match Record::decode(data, at)? {
-            Record::Batch(batch) => self.batch(batch),
-            Record::Resume(resume) => self.resume(resume),
-            Record::End(end) => self.end(end),
-            Record::Manifest => {
-                for listed in Record::listed(data, at)? {
-                    self.listed(listed)?;
-                }
-                Ok(())
-            }
-            Record::Tail(tail) => {
-                self.has_tail = true;
-                // The codec of a section is covered by no hash: a record that lost it would be missing without a trace.
-                let counted = (tail.entries, tail.blocks) == (self.entries, self.blocks);
-                self.tell(Event::Tail(tail));
-                match counted || self.damaged {
-                    true => Ok(()),
-                    false => Err(Error::new(ErrorKind::BadRecord(MISCOUNTED), at)),
-                }
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn batch(&mut self, batch: Batch) -> Result<(), Error> {
-        self.current = None;
-        for entry in batch.entries {
-            // A repeated batch tells nothing new.
-            if !self.ids.insert(entry.id) {
-                continue;
-            }
-            self.entries += 1;
-            let open = self.open.remove(&entry.id).unwrap_or_default();
-            match (entry.kind, entry.root) {
-                (EntryKind::File, Some(root)) => self.whole_file(entry, &root)?,
-                (EntryKind::File, None) => self.announce(entry, open),
-                _ => {
-                    self.done.insert(entry.id);
-                    self.tell(Event::Entry(entry));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// A file of several leaves, of which some may have come already.
-    fn announce(&mut self, entry: Announced, mut open: Open) {
-        let id = entry.id;
-        (open.path, open.named) = (entry.path.clone(), true);
-        self.current = Some(id);
-        self.tell(Event::Entry(entry));
-        self.give_pieces(id, &mut open);
-        self.open.insert(id, open);
-    }
-
-    fn whole_file(&mut self, entry: Announced, root: &Cid) -> Result<(), Error> {
-        let (id, size) = (entry.id, entry.size.unwrap_or_default());
-        self.tell(Event::Entry(entry));
-        let Some(digest) = leaf_digest(root) else {
-            self.empty(id, size);
-            return Ok(());
-        };
-        match self.find(&digest)? {
-            Some((number, len)) if len == size => {
-                self.leaves.name(number, len);
-                self.tell(Event::Reuse { id, offset: 0, cid: *root, len: Some(len) });
-                self.complete(id, size, digest, false);
-            }
-            Some(_) => self.empty(id, size),
-            None => self.awaited.entry(digest).or_default().push(Awaited { id, size }),
-        }
-        Ok(())
-    }
-
     fn leaf(&mut self, cid: &Cid, at: u64, data: Vec<u8>, proof: Proof) -> Result<(), Error> {
         let Some(digest) = leaf_digest(cid) else { return Ok(()) };
         if proof != Proof::Frame && is_disguised(cid, &data, &self.pack) {
@@ -261,13 +220,13 @@ impl<R: FailSafeRead> Salvage<R> {
         }
         let len = data.len() as u64;
         let (mut uses, mut ends) = (Vec::new(), Vec::new());
-        for Awaited { id, size } in self.awaited.remove(&digest).unwrap_or_default() {
+        for Awaited { id, size, at } in self.awaited.remove(&digest).unwrap_or_default() {
             match size == len {
                 true => {
                     uses.push(Use { id, offset: 0 });
                     ends.push(id);
                 }
-                false => self.empty(id, size),
+                false => self.empty(id, size, at),
             }
         }
         let mut is_named = !uses.is_empty();
@@ -275,6 +234,7 @@ impl<R: FailSafeRead> Salvage<R> {
             && let Some(open) = self.open.get_mut(&id)
         {
             let piece = Piece { offset: open.offset, len, digest };
+            open.span.see(at);
             open.add(piece);
             open.offset = piece.range().end;
             is_named = true;
@@ -291,55 +251,6 @@ impl<R: FailSafeRead> Salvage<R> {
             self.complete(id, len, digest, false);
         }
         Ok(())
-    }
-
-    fn resume(&mut self, resume: Resume) -> Result<(), Error> {
-        let Resume { id, mut offset, references, .. } = resume;
-        self.current = None;
-        if self.takes_no_leaves(id) {
-            return Ok(());
-        }
-        let mut open = self.open.remove(&id).unwrap_or_default();
-        for leaf in references {
-            let piece =
-                leaf_digest(&leaf.cid).map(|digest| Piece { offset, len: leaf.len, digest });
-            if let Some(piece) = piece {
-                self.give(id, &mut open, piece)?;
-            }
-            offset = offset.saturating_add(leaf.len);
-        }
-        open.offset = offset;
-        self.open.insert(id, open);
-        self.current = Some(id);
-        Ok(())
-    }
-
-    fn end(&mut self, end: End) -> Result<(), Error> {
-        self.current = None;
-        let id = end.id;
-        if self.takes_no_leaves(id) {
-            return Ok(());
-        }
-        let mut open = self.open.remove(&id).unwrap_or_default();
-        let Some((root, sha256)) = end.proof else {
-            self.done.insert(id);
-            self.entries = self.entries.saturating_sub(1);
-            if open.named {
-                self.tell(Event::Abandoned { id });
-            }
-            return Ok(());
-        };
-        if open.path.is_empty() {
-            open.path = end.path;
-        }
-        let (root, sha256) = (Some(root), Some(sha256));
-        open.end = Some(files::End { size: end.size, root, sha256, changed: end.changed });
-        self.settle(id, open, false)
-    }
-
-    /// Whether an entry is known not to be a file whose leaves still come.
-    fn takes_no_leaves(&self, id: u64) -> bool {
-        self.done.contains(id) || (self.ids.contains(id) && !self.open.contains_key(&id))
     }
 
     /// A leaf that came earlier is content of a file, if it is there.
@@ -377,14 +288,17 @@ impl<R: FailSafeRead> Salvage<R> {
         self.tell(Event::End { id, size, sha256, changed });
     }
 
-    fn incomplete(&mut self, id: u64, size: Option<u64>, missing: Vec<Range<u64>>) {
+    fn incomplete(&mut self, id: u64, size: Option<u64>, missing: Vec<Range<u64>>, span: &Span) {
         self.done.insert(id);
+        let damage = self.places.hit(span);
+        self.items.push_back(Item::Hit { id, damage });
         self.tell(Event::Incomplete { id, size, missing });
     }
 
-    /// Nothing of a file came.
-    fn empty(&mut self, id: u64, size: u64) {
-        self.incomplete(id, Some(size), Ranges::default().missing(size));
+    /// Nothing of a file came that is announced at `at`.
+    fn empty(&mut self, id: u64, size: u64, at: u64) {
+        let missing = Ranges::default().missing(size);
+        self.incomplete(id, Some(size), missing, &Span::announced(at));
     }
 
     fn find(&self, digest: &Digest) -> Result<Option<(u64, u64)>, Error> {
@@ -392,4 +306,6 @@ impl<R: FailSafeRead> Salvage<R> {
     }
 }
 
-const MISCOUNTED: &str = "the pack has not as many entries and blocks as its tail record says";
+/// Ids of entries that have none in their pack: no pack has so many entries.
+const FIRST_MADE: u64 = 1 << 62;
+const PATHS_BUDGET: usize = 16 << 20;

@@ -16,6 +16,8 @@ pub struct Error {
 pub enum ErrorKind {
     /// The source failed.
     Io(io::Error),
+    /// A new pack cannot be written.
+    Write(io::Error),
     /// Container header or trailer.
     Raw(carstone_raw::Error),
     /// Encryption.
@@ -90,6 +92,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             ErrorKind::Io(_) => f.write_str("cannot read the pack"),
+            ErrorKind::Write(_) => f.write_str("cannot write the pack"),
             // The layer's own message says it all, and its source is passed on as ours.
             ErrorKind::Raw(error) => write!(f, "{error}"),
             ErrorKind::Encrypt(error) => write!(f, "encryption layer: {error}"),
@@ -118,7 +121,7 @@ impl fmt::Display for Error {
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match &self.kind {
-            ErrorKind::Io(source) => Some(source),
+            ErrorKind::Io(source) | ErrorKind::Write(source) => Some(source),
             ErrorKind::Raw(error) => error.source(),
             ErrorKind::Encrypt(error) => error.source(),
             ErrorKind::Compress(error) => error.source(),
@@ -132,7 +135,7 @@ impl error::Error for Error {
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match error.kind {
-            ErrorKind::Io(source) => return source,
+            ErrorKind::Io(source) | ErrorKind::Write(source) => return source,
             ErrorKind::UnknownLayer(_) => io::ErrorKind::Unsupported,
             _ => io::ErrorKind::InvalidData,
         };

@@ -2,8 +2,8 @@
 //!
 //! The order is fixed: raw, encryption, compression, position, from the stored bytes inward. [`write()`] makes a pipe for
 //! `PackWriter`, [`open`] a source for `PackReader`, [`stream`] a forward reader for `PackStream`, and [`fail_safe`] a reader that goes on behind
-//! damage; [`salvage`] puts the entries of a damaged pack together. [`heal()`] mends stored bytes without a key, and [`carve()`] finds packs at any
-//! offset of anything.
+//! damage; [`salvage`] puts the entries of a damaged pack together. [`heal()`] mends stored bytes without a key, [`Rebuild`]
+//! writes a clean pack of what is left, and [`carve()`] finds packs at any offset of anything.
 
 mod budget;
 #[cfg(feature = "repair")]
@@ -13,6 +13,8 @@ mod error;
 mod heal;
 mod keys;
 mod open;
+#[cfg(feature = "repair")]
+mod rebuild;
 #[cfg(feature = "repair")]
 mod salvage;
 mod stream;
@@ -26,6 +28,8 @@ pub use error::{Error, ErrorKind};
 pub use heal::{Conflict, Damage, HealReport, Healed, Part, Rebuilt, heal};
 pub use keys::{Protection, envelope_keys};
 pub use open::{OpenOptions, Opened, SharedSource, Stored, inspect, open};
+#[cfg(feature = "repair")]
+pub use rebuild::{Rebuild, RebuiltPack};
 #[cfg(feature = "repair")]
 pub use salvage::{Salvaged, salvage, salvage_at};
 pub use stream::{FailSafe, Streamed, fail_safe, stream};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use carstone_compress::{self as compress, CompressReader};
 use carstone_encrypt::{self as encrypt, EncryptReader, KeySource, LayerHeader};
 use carstone_keys::{Envelope, RecipientKind};
-use carstone_layer::{LayerId, PackId, ReadAt, default_threads};
+use carstone_layer::{Corrections, LayerId, PackId, ReadAt, default_threads};
 use carstone_pack::PackReader;
 use carstone_position::PositionReader;
 use carstone_raw::{Container, RawReader};
@@ -26,11 +26,17 @@ pub struct OpenOptions {
     pub(super) threads: usize,
     pub(super) budget: Budget,
     pub(super) range: Option<Range<u64>>,
+    pub(super) corrections: Option<Corrections>,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { threads: default_threads(), budget: Budget::default(), range: None }
+        Self {
+            threads: default_threads(),
+            budget: Budget::default(),
+            range: None,
+            corrections: None,
+        }
     }
 }
 
@@ -54,6 +60,14 @@ impl OpenOptions {
     #[must_use]
     pub fn range(mut self, range: Range<u64>) -> Self {
         self.range = Some(range);
+        self
+    }
+
+    /// Puts small damage right in frames that are read at random, where their digests confirm it, and tells it there. By default such a frame is an
+    /// error. What reads front to back puts damage right in any case, and [`verify`](super::verify()) never does.
+    #[must_use]
+    pub fn corrections(mut self, corrections: Corrections) -> Self {
+        self.corrections = Some(corrections);
         self
     }
 }
@@ -141,6 +155,7 @@ where
                 let read = encrypt::ReadOptions::default()
                     .pack_id(pack_id)
                     .layers(layers.clone())
+                    .corrections(options.corrections.clone())
                     .threads(options.threads)
                     .budget(options.budget.encryption(options.threads));
                 let keys = keys.take().ok_or_else(|| Error::new(ErrorKind::NoContainer))?;
@@ -151,6 +166,7 @@ where
                 let read = compress::ReadOptions::default()
                     .pack_id(pack_id)
                     .max_block(slot.unit)
+                    .corrections(options.corrections.clone())
                     .threads(options.threads)
                     .cache(cache)
                     .budget(cache / 3 * 2);

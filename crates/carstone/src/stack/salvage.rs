@@ -3,8 +3,10 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use carstone_compress::SeenCodecs;
 use carstone_encrypt::KeySource;
 use carstone_layer::{BoxFailSafe, Cause, FailSafeRead, Gap, LayerId, ReadAt, Report};
+use carstone_raw::Container;
 use carstone_repair::{Salvage, SalvageOptions};
 
 use super::error::{Error, ErrorKind};
@@ -25,10 +27,20 @@ pub fn salvage<'a, R: Read + Send + 'a>(
     keys: impl KeySource,
     options: &OpenOptions,
 ) -> Result<Salvaged<'a>, Error> {
-    let (FailSafe { container, reader }, raw) = keyed(source, keys, options)?;
+    Ok(salvage_stack(source, keys, options, &mut SeenCodecs::default())?.0)
+}
+
+/// The same, with what the container states. `codecs` will hear how frames are compressed.
+pub(super) fn salvage_stack<'a, R: Read + Send + 'a>(
+    source: R,
+    keys: impl KeySource,
+    options: &OpenOptions,
+    codecs: &mut SeenCodecs,
+) -> Result<(Salvaged<'a>, Container), Error> {
+    let (FailSafe { container, reader }, raw) = keyed(source, keys, options, codecs)?;
     let whole = Whole { reader, raw, is_over: false };
     let settings = SalvageOptions::default().threads(options.threads);
-    Ok(Salvage::new(Box::new(whole), container.pack_id, &settings))
+    Ok((Salvage::new(Box::new(whole), container.pack_id, &settings), container))
 }
 
 /// The same for a source that can be read at any offset, which is looked through once before. Header, trailer and key envelope may stand anywhere, frames in any order; what
@@ -45,15 +57,52 @@ pub fn salvage_at<'a, R: ReadAt + Send + Sync + 'a>(
     progress: &mut dyn FnMut(u64),
 ) -> Result<(Salvaged<'a>, Option<HealReport>), Error> {
     let source = Arc::new(source);
-    let at = options.range.as_ref().map_or(0, |range| range.start);
-    match heal(Arc::clone(&source), options, progress) {
-        Ok(healed) if is_better(&healed) => {
-            let report = healed.report().clone();
-            let healed = InOrder { source: healed, at: 0 };
-            Ok((salvage(healed, keys, options)?, Some(report)))
+    let better = match heal(Arc::clone(&source), options, progress) {
+        Ok(healed) => Better::of(source, Arc::new(healed), options),
+        Err(error) if matches!(error.kind(), ErrorKind::Io(_)) => return Err(error),
+        Err(_) => Better::stored(source, options),
+    };
+    let report = better.report().cloned();
+    Ok((salvage(better.reader(), keys, options)?, report))
+}
+
+/// A damaged pack, or what healing made of it: whichever gives more.
+pub(super) enum Better<R> {
+    Healed(Arc<Healed<Arc<R>>>),
+    Stored { source: Arc<R>, at: u64 },
+}
+
+impl<R: ReadAt + Send + Sync> Better<R> {
+    pub(super) fn of(source: Arc<R>, healed: Arc<Healed<Arc<R>>>, options: &OpenOptions) -> Self {
+        match is_better(&healed) {
+            true => Self::Healed(healed),
+            false => Self::stored(source, options),
         }
-        Err(error) if matches!(error.kind(), ErrorKind::Io(_)) => Err(error),
-        _ => Ok((salvage(InOrder { source, at }, keys, options)?, None)),
+    }
+
+    fn stored(source: Arc<R>, options: &OpenOptions) -> Self {
+        Self::Stored { source, at: options.range.as_ref().map_or(0, |range| range.start) }
+    }
+
+    /// What healing did, where that is made use of.
+    fn report(&self) -> Option<&HealReport> {
+        match self {
+            Self::Healed(healed) => Some(healed.report()),
+            Self::Stored { .. } => None,
+        }
+    }
+
+    /// The pack from front to back.
+    pub(super) fn reader<'a>(&self) -> Box<dyn Read + Send + 'a>
+    where
+        R: 'a,
+    {
+        match self {
+            Self::Healed(healed) => Box::new(InOrder { source: Arc::clone(healed), at: 0 }),
+            Self::Stored { source, at } => {
+                Box::new(InOrder { source: Arc::clone(source), at: *at })
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use carstone_compress::{CompressFailSafe, ReadOptions};
+use carstone_compress::{CompressFailSafe, ReadOptions, SeenCodecs};
 use carstone_encrypt::{EncryptFailSafe, FailSafeOptions, KeySource};
 use carstone_layer::{BoxFailSafe, FailSafeRead, Gap, LayerId, PackId, Report};
 use carstone_position::PositionFailSafe;
@@ -33,7 +33,7 @@ pub fn fail_safe<'a, R: Read + Send + 'a>(
     options: &OpenOptions,
 ) -> Result<FailSafe<'a>, Error> {
     let (container, raw) = bottom(source)?;
-    layers(container, raw, keys, options)
+    layers(container, raw, keys, options, &mut SeenCodecs::default())
 }
 
 fn bottom<'a, R: Read + Send + 'a>(source: R) -> Result<(Container, BoxFailSafe<'a>), Error> {
@@ -49,6 +49,7 @@ fn layers<'a>(
     mut reader: BoxFailSafe<'a>,
     keys: impl KeySource,
     options: &OpenOptions,
+    codecs: &mut SeenCodecs,
 ) -> Result<FailSafe<'a>, Error> {
     let mut keys = Some(keys);
     for slot in container.layers.slots() {
@@ -68,7 +69,9 @@ fn layers<'a>(
                     .max_block(slot.unit)
                     .threads(options.threads)
                     .budget(options.budget.compression(options.threads, slot.unit));
-                Box::new(CompressFailSafe::new(reader, read))
+                let layer = CompressFailSafe::new(reader, read);
+                *codecs = layer.seen_codecs();
+                Box::new(layer)
             }
             LayerId::POSITION => Box::new(PositionFailSafe::new(reader)),
             other => return Err(Error::new(ErrorKind::UnknownLayer(other))),
@@ -98,15 +101,17 @@ pub fn stream<'a, R: Read + Send + 'a>(
     keys: impl KeySource,
     options: &OpenOptions,
 ) -> Result<Streamed<'a>, Error> {
-    let (FailSafe { container, reader }, raw) = keyed(source, keys, options)?;
+    let codecs = &mut SeenCodecs::default();
+    let (FailSafe { container, reader }, raw) = keyed(source, keys, options, codecs)?;
     Ok(Streamed { container, reader, raw, ended: false, stopped: None })
 }
 
-/// A fail-safe stack that has its key, and its bottom.
+/// A fail-safe stack that has its key, and its bottom. `codecs` will hear how frames are compressed.
 pub(super) fn keyed<'a, R: Read + Send + 'a>(
     source: R,
     mut keys: impl KeySource,
     options: &OpenOptions,
+    codecs: &mut SeenCodecs,
 ) -> Result<(FailSafe<'a>, Shared<'a>), Error> {
     let mut has_key = true;
     let keys = |envelope: &[u8]| {
@@ -116,7 +121,7 @@ pub(super) fn keyed<'a, R: Read + Send + 'a>(
     };
     let (container, raw) = bottom(source)?;
     let raw = Shared::new(raw);
-    let stack = layers(container, Box::new(raw.clone()), keys, options)?;
+    let stack = layers(container, Box::new(raw.clone()), keys, options, codecs)?;
     match has_key {
         true => Ok((stack, raw)),
         false => Err(Error::new(ErrorKind::NoKey)),
