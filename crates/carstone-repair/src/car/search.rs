@@ -190,11 +190,7 @@ pub fn looks_like_section(bytes: &[u8]) -> bool {
     let Some(last) = bytes.iter().take(LONGEST_VARINT).position(|byte| *byte < 0x80) else {
         return false;
     };
-    match bytes.get(last + 1..) {
-        Some([1, ..]) => true,
-        Some([0x12, 0x20, ..]) => true,
-        _ => false,
-    }
+    matches!(bytes.get(last + 1..), Some([1, ..] | [0x12, 0x20, ..]))
 }
 
 /// Whether the header of a CARv1 may begin with these bytes: a length, a map of two, and a first key of five or seven letters.
