@@ -102,8 +102,11 @@ fn complete(stored: &[u8], original: &Tree) -> BTreeSet<Vec<u8>> {
     complete
 }
 
+/// Entries, and the pack of them.
+type Packed = (Tree, Vec<u8>);
+
 /// Twenty packs of all kinds, with noise around each; gives where each of them begins.
-fn twenty() -> (Vec<(Tree, Vec<u8>)>, Vec<u8>, Vec<usize>) {
+fn twenty() -> (Vec<Packed>, Vec<u8>, Vec<usize>) {
     let kinds = Layers::all();
     let (mut image, mut places) = (content(7000, NOISE), Vec::new());
     let packs: Vec<_> = (0..20u8)

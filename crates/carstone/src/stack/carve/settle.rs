@@ -65,7 +65,8 @@ fn pack_of(
 ) -> Option<CarvedPack> {
     if let Some(region) = regions.into_iter().next() {
         let trailer = seen.trailers.iter().any(|(at, _)| at + TRAILER_LEN == region.end);
-        let pieces = vec![region.start.saturating_add(HEADER_LEN)..region.end];
+        let stream = region.start.saturating_add(HEADER_LEN)..region.end;
+        let pieces = vec![stream];
         let bytes = region.end - region.start;
         let (id, container) = (seen.id, seen.container);
         return Some(CarvedPack {
@@ -84,10 +85,9 @@ fn pack_of(
     if edges.is_empty() && seen.frames.is_empty() {
         return None;
     }
-    let range = edges
-        .iter()
-        .chain(&seen.frames)
-        .fold(u64::MAX..0, |range, piece| range.start.min(piece.start)..range.end.max(piece.end));
+    let all = || edges.iter().chain(&seen.frames);
+    let (start, end) = (all().map(|piece| piece.start).min(), all().map(|piece| piece.end).max());
+    let range = start.unwrap_or_default()..end.unwrap_or_default();
     let bytes = seen.frames.iter().chain(&edges).map(|piece| piece.end - piece.start).sum();
     let fragments = seen.frames.len() as u64;
     let is_inferred = seen.container.is_none();
