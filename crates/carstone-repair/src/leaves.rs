@@ -78,11 +78,6 @@ impl Leaves {
         }
     }
 
-    /// Whether leaf `number` is content of nothing that is known.
-    pub(crate) fn is_nameless(&self, number: u64) -> bool {
-        self.nameless.contains(number) && !self.named.contains(number)
-    }
-
     /// The number of the leaf whose section stands at `at`.
     pub(crate) fn at(&self, at: u64) -> io::Result<Option<u64>> {
         let (mut low, mut high) = (0, self.len());

@@ -1,11 +1,10 @@
 //! Names that only directory nodes tell: batch and manifest page of an entry may both be lost.
 
-use std::collections::HashSet;
 use std::io;
 
 use carstone_car::Cid;
 use carstone_layer::FailSafeRead;
-use carstone_pack::{Announced, EntryKind, Error, Metadata, Timestamp};
+use carstone_pack::{Announced, EntryKind, Error, MAX_PATH, Metadata, Timestamp, check_path};
 use carstone_unixfs::{self as unixfs, BlockSource, Limits, Node, State, Step, decode, walk};
 
 use super::Salvage;
@@ -16,64 +15,24 @@ use crate::leaf_digest;
 use crate::leaves::Leaves;
 
 impl<R: FailSafeRead> Salvage<R> {
-    /// Tells of entries that stand in directories that are left, and of which nothing else tells.
+    /// Tells of entries that stand in directories that are left, and of which nothing else tells. Only below the root that the tail record
+    /// states: where a directory stands is known from those above it alone.
     pub(super) fn name_by_directories(&mut self) -> Result<(), Error> {
-        if !self.damaged {
-            return Ok(());
-        }
-        let tops = self.nodes.tops();
-        let stated = self.root.filter(|root| tops.contains(root));
-        let root = stated.or_else(|| tops.first().copied().filter(|_| self.is_only(&tops)));
-        let mut found = Vec::new();
-        for top in &tops {
-            match Some(*top) == root {
-                true => self.collect(top, b"", &mut found),
-                // Where it stood is lost: only content that has no other name gets one here.
-                false => {
-                    let above = format!("{LOST}/{top}");
-                    self.collect(top, above.as_bytes(), &mut found);
-                }
-            }
-        }
-        found.into_iter().try_for_each(|entry| self.found(entry))
-    }
-
-    /// Whether the only directory without another above it must be the root.
-    fn is_only(&self, tops: &[Cid]) -> bool {
-        self.root.is_none() && tops.len() == 1
-    }
-
-    /// What stands below a directory and is not known; `above` is the path of one whose place is lost.
-    fn collect(&self, top: &Cid, above: &[u8], found: &mut Vec<unixfs::Entry>) {
+        let Some(root) = self.root.filter(|_| self.damaged) else { return Ok(()) };
         let source = Source { nodes: &self.nodes, leaves: &self.leaves };
-        let limits = Limits::default().with_path(carstone_pack::MAX_PATH);
+        let limits = Limits::default().with_path(MAX_PATH);
+        let mut found = Vec::new();
         // A DAG that has no end, or a temporary file that cannot be read: what was found by then counts.
-        let _ = walk(&source, top, &limits, &mut |mut entry| {
-            let is_new = match above.is_empty() {
-                true => !self.knows(&entry.path)?,
-                false => self.is_nameless(&entry)?,
-            };
-            if is_new && found.len() < MOST_FOUND {
-                let slash: &[u8] = if above.is_empty() { b"" } else { b"/" };
-                entry.path = [above, slash, &entry.path].concat();
+        let _ = walk(&source, &root, &limits, &mut |entry| {
+            // Directories that only paths imply are in no batch either.
+            let is_implied = entry.kind == unixfs::EntryKind::Directory
+                && !self.nodes.is_empty_directory(&entry.cid);
+            if !is_implied && !self.knows(&entry.path)? && found.len() < MOST_FOUND {
                 found.push(entry);
             }
             Ok(Step::Into)
         });
-    }
-
-    /// Whether it is a file whose content nothing names.
-    fn is_nameless(&self, entry: &unixfs::Entry) -> io::Result<bool> {
-        let size = entry.size.unwrap_or_default();
-        if entry.kind != unixfs::EntryKind::File || entry.path.is_empty() || size == 0 {
-            return Ok(false);
-        }
-        let first = self.nodes.content(&entry.cid, size, std::slice::from_ref(&(0..1)));
-        let Some(first) = first.pieces.first() else { return Ok(false) };
-        Ok(match self.leaves.find(&first.digest)? {
-            Some((number, _)) => self.leaves.is_nameless(number),
-            None => false,
-        })
+        found.into_iter().try_for_each(|entry| self.found(entry))
     }
 
     fn found(&mut self, entry: unixfs::Entry) -> Result<(), Error> {
@@ -89,7 +48,7 @@ impl<R: FailSafeRead> Salvage<R> {
             State::Missing => false,
             _ => return Ok(()),
         };
-        if carstone_pack::check_path(&path).is_err() {
+        if path.is_empty() || check_path(&path).is_err() {
             return Ok(());
         }
         let mut metadata = Metadata::default();
@@ -123,21 +82,9 @@ impl<R: FailSafeRead> Salvage<R> {
 }
 
 impl Nodes {
-    /// Directories that no other directory holds, each once.
-    fn tops(&self) -> Vec<Cid> {
-        let (mut directories, mut below) = (Vec::new(), HashSet::new());
-        for (cid, data) in self.blocks() {
-            let links = match decode(cid, data) {
-                Ok(Node::Directory { links, .. }) => links,
-                Ok(Node::Shard(shard)) => shard.links,
-                _ => continue,
-            };
-            directories.push(*cid);
-            below.extend(links.map(|link| link.cid));
-        }
-        directories.retain(|cid| !below.contains(cid));
-        directories.sort_unstable();
-        directories
+    fn is_empty_directory(&self, cid: &Cid) -> bool {
+        let node = self.get(cid).map(|data| decode(cid, data));
+        matches!(node, Some(Ok(Node::Directory { links, .. })) if links.is_empty())
     }
 }
 
@@ -158,7 +105,5 @@ impl BlockSource for Source<'_> {
     }
 }
 
-/// Stands above what was in directories whose own place is lost.
-const LOST: &str = "lost+found";
 /// Entries that get their names so: some 200 bytes each.
 const MOST_FOUND: usize = 1 << 18;

@@ -39,10 +39,6 @@ impl Nodes {
         self.blocks.get(cid).map(Vec::as_slice)
     }
 
-    pub(super) fn blocks(&self) -> impl Iterator<Item = (&Cid, &[u8])> {
-        self.blocks.iter().map(|(cid, data)| (cid, data.as_slice()))
-    }
-
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
