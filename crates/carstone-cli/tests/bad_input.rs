@@ -296,9 +296,10 @@ fn damage_to_the_entries_themselves_is_told_with_its_cause() {
     let place = Place::new();
     let pack = place.pack("x.cstone");
     let mut bytes = fs::read(&pack).expect("read");
-    // All of it is one frame.
+    // All of it is one frame, and this is more than can be put right.
     let middle = bytes.len() / 2;
     bytes[middle] ^= 4;
+    bytes[middle + 100] ^= 4;
     let pack = place.write("hurt.cstone", &bytes);
     let run = run!("extract", "-C", place.path("out"), &pack).exits(1);
     assert!(run.stderr.contains("record at byte "), "{}", run.stderr);
