@@ -74,6 +74,11 @@ pub(crate) fn human(bytes: u64) -> String {
     if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") }
 }
 
+/// So many of something.
+pub(crate) fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 fn needs_escape(c: char) -> bool {
     // Marks of writing direction can make a terminal show a name in another order.
     c.is_control()

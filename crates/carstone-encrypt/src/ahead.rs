@@ -91,7 +91,8 @@ impl Ahead {
         let (_, ticket) = self.queue.pop_front()?;
         let lost =
             |_| Error::new(ErrorKind::WorkerLost, shared.stream.frames.layout.position(frame));
-        Some(ticket.wait().map_err(lost).flatten())
+        let opened = ticket.wait().map_err(lost).flatten();
+        Some(opened.or_else(|fault| shared.stream.mend(source, fault)))
     }
 
     /// Whether the next chunk in the queue starts with `frame`.

@@ -149,8 +149,6 @@ impl<R: ReadAt> EncryptReader<R> {
             let until = self.shared.stream.frames.layout.frames;
             let spare = &mut cache.spare;
             chunk = self.ahead.take(&self.shared, &self.inner, frame, until, spare);
-            let stream = &self.shared.stream;
-            chunk = chunk.map(|chunk| chunk.or_else(|fault| stream.mend(&self.inner, fault)));
         }
         let chunk = chunk.unwrap_or_else(|| {
             let bytes = cache.spare.pop().unwrap_or_default();
@@ -172,15 +170,12 @@ impl<R: ReadAt> EncryptReader<R> {
         while done < buf.len() {
             let at = from + done as u64;
             let frame = at / FRAME_LEN as u64;
-            let taken = ahead.take(&self.shared, &self.inner, frame, until, &mut spare);
-            let stream = &self.shared.stream;
-            let chunk =
-                match taken.map(|taken| taken.or_else(|fault| stream.mend(&self.inner, fault))) {
-                    Some(Ok(chunk)) => chunk,
-                    Some(Err(error)) if done == 0 => return Err(error),
-                    None if done == 0 => self.shared.load(&self.inner, frame, 1, Vec::new())?,
-                    _ => break,
-                };
+            let chunk = match ahead.take(&self.shared, &self.inner, frame, until, &mut spare) {
+                Some(Ok(chunk)) => chunk,
+                Some(Err(error)) if done == 0 => return Err(error),
+                None if done == 0 => self.shared.load(&self.inner, frame, 1, Vec::new())?,
+                _ => break,
+            };
             done += chunk.copy(at, &mut buf[done..]);
             if done < buf.len() {
                 spare.push(chunk.bytes);

@@ -14,7 +14,8 @@ use crate::cli::CarveArgs;
 use crate::exit::Exit;
 use crate::input::{chain, explained};
 use crate::keys::is_stdin;
-use crate::names::{self, escaped, hex, human};
+use crate::losses::object;
+use crate::names::{self, counted, escaped, hex, human};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::signals;
@@ -236,15 +237,4 @@ fn place(fields: &mut Map<String, Value>, range: &std::ops::Range<u64>, bytes: u
 
 fn shown(range: &std::ops::Range<u64>, bytes: u64) -> String {
     format!(" at bytes {}–{}, {}", range.start, range.end, human(bytes))
-}
-
-fn counted(number: u64, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    }
 }

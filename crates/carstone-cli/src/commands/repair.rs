@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::input::{explained, options};
 use crate::keys::{Keys, is_stdin};
 use crate::losses::{self, object};
-use crate::names::{escaped, hex, human};
+use crate::names::{counted, escaped, hex, human};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::signals;
@@ -144,10 +144,6 @@ fn outcome(report: &HealReport) -> String {
 /// `None` where the end is missing.
 fn lost_bytes(report: &HealReport) -> Option<u64> {
     report.lost.iter().map(|gap| gap.len).sum()
-}
-
-fn counted(number: u64, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn tell_programs<R: carstone::layer::ReadAt>(

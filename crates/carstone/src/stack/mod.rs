@@ -10,6 +10,7 @@ mod budget;
 mod carve;
 mod detect;
 mod error;
+mod forward;
 mod heal;
 mod keys;
 mod open;

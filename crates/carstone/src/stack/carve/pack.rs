@@ -1,6 +1,6 @@
 //! A pack that was found, put together of what is left of it.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::ops::Range;
 
 use carstone_layer::{LayerId, PackId, ReadAt};
@@ -10,6 +10,7 @@ use carstone_repair::{CarItem, CarSalvage};
 use super::settle::FOOTER_LEN;
 use super::spliced::Spliced;
 use crate::stack::error::{Error, ErrorKind};
+use crate::stack::forward::Forward;
 use crate::stack::heal::{Conflict, HealReport, Healed, heal};
 use crate::stack::open::OpenOptions;
 
@@ -85,7 +86,7 @@ impl CarvedPack {
         let trailer = if self.has_trailer { Container::TRAILER_LEN as u64 } else { 0 };
         let end = spliced.size()?.saturating_sub(trailer).saturating_sub(FOOTER_LEN);
         let mut stream =
-            CarSalvage::new(Stretch { source: spliced, at: Container::LEN as u64, end });
+            CarSalvage::new(Forward { source: spliced, at: Container::LEN as u64, end });
         let mut holes = 0;
         while let Some(item) = stream.next()? {
             holes += u64::from(matches!(item, CarItem::Gap(_)));
@@ -158,22 +159,5 @@ impl<R: ReadAt> ReadAt for MendedPack<R> {
 
     fn size(&self) -> io::Result<u64> {
         self.healed.size()
-    }
-}
-
-/// A part of a source, read in order.
-struct Stretch<'a, R> {
-    source: &'a R,
-    at: u64,
-    end: u64,
-}
-
-impl<R: ReadAt> Read for Stretch<'_, R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let room = self.end.saturating_sub(self.at);
-        let room = usize::try_from(room).unwrap_or(usize::MAX).min(buf.len());
-        let n = self.source.read_at(&mut buf[..room], self.at)?;
-        self.at += n as u64;
-        Ok(n)
     }
 }

@@ -1,6 +1,5 @@
 //! What stands in a damaged pack, and where: one pass from front to back.
 
-use std::io::{self, Read};
 use std::ops::Range;
 
 use carstone_compress::Footer;
@@ -15,6 +14,7 @@ use super::report::Damage;
 use super::rules::Rules;
 use super::runs::Run;
 use crate::stack::error::{Error, ErrorKind};
+use crate::stack::forward::Forward;
 
 /// What the scan found. Grows with the damage, and by little with the frames.
 #[derive(Debug, Default)]
@@ -187,22 +187,6 @@ impl Survey {
             }
         }
         Ok(())
-    }
-}
-
-/// A part of a source, read in order.
-struct Forward<'a, R> {
-    source: &'a R,
-    at: u64,
-    end: u64,
-}
-
-impl<R: ReadAt> Read for Forward<'_, R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let room = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(buf.len());
-        let n = self.source.read_at(&mut buf[..room], self.at)?;
-        self.at += n as u64;
-        Ok(n)
     }
 }
 
