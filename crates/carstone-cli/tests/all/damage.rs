@@ -1,0 +1,182 @@
+//! Damaged packs: what is intact comes out, what is not is named.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{self, Place, look, noise, same_trees, small_tree};
+
+/// A pack of which one block is zeroed and the end is missing, so that it can only be read front to back.
+fn hurt(place: &Place, lose_end: bool) -> std::path::PathBuf {
+    small_tree(&place.path("tree"));
+    let big = noise(12_000_000, 9);
+    place.write("tree/sediment.bin", &big);
+    let pack = place.path("x.cstone");
+    run!("create", "-o", &pack, "--block-size", "64K", place.path("tree")).exits(0);
+    let mut bytes = fs::read(&pack).expect("read");
+    let at = bytes.len() / 2;
+    bytes[at..at + 4096].fill(0);
+    if lose_end {
+        bytes.truncate(bytes.len() - 2_000);
+    }
+    place.write("hurt.cstone", &bytes)
+}
+
+fn same_where_it_came(part: &[u8], whole: &[u8]) -> usize {
+    assert!(part.len() <= whole.len());
+    part.iter().zip(whole).filter(|(a, b)| a == b).count()
+}
+
+#[test]
+fn what_is_intact_is_restored_and_partial_files_only_when_asked_for() {
+    let place = Place::new();
+    let pack = hurt(&place, true);
+    let run = run!("extract", "-C", place.path("out"), &pack).exits(1);
+    assert!(run.stderr.contains("sediment.bin"), "{}", run.stderr);
+    check_subset(&place.path("tree"), &place.path("out"));
+    let names = |dir: &Path| fs::read_dir(dir).expect("a directory").count();
+    assert_eq!(names(&place.path("out")) + 1, names(&place.path("tree")));
+
+    let run = run!("extract", "--salvage", "-C", place.path("all"), &pack).exits(1);
+    assert!(run.stderr.contains(".partial"), "{}", run.stderr);
+    assert!(!place.path("all/sediment.bin").exists());
+    let part = fs::read(place.path("all/sediment.bin.partial")).expect("it is kept");
+    let whole = fs::read(place.path("tree/sediment.bin")).expect("read");
+    // Leaves of 1 MiB that lie in the blocks of 64 KiB that are hit.
+    assert!(same_where_it_came(&part, &whole) > 8_000_000);
+    check_subset(&place.path("tree"), &place.path("all"));
+}
+
+#[test]
+fn a_pipe_is_read_past_the_damage() {
+    let place = Place::new();
+    let pack = hurt(&place, false);
+    let bytes = fs::read(&pack).expect("read");
+    pipe!(&bytes, "extract", "-C", place.path("out"), "-").exits(1).says("sediment.bin");
+    assert!(place.path("out/hello.txt").exists());
+    check_subset(&place.path("tree"), &place.path("out"));
+    let listed = pipe!(&bytes, "list", "-l", "-").exits(1).lines();
+    let incomplete = listed.iter().filter(|line| line.ends_with("(incomplete)"));
+    assert_eq!(incomplete.count(), 1, "{listed:#?}");
+}
+
+#[test]
+fn verify_lists_gaps_and_the_entries_that_are_hit() {
+    for lose_end in [false, true] {
+        let place = Place::new();
+        let pack = hurt(&place, lose_end);
+        let found = run!("verify", "--json", &pack).exits(1).json();
+        let gaps = found.iter().filter(|line| line["type"] == "gap" && line["length"] != 0);
+        assert!(gaps.clone().count() >= 1, "{found:#?}");
+        assert!(gaps.clone().any(|gap| gap["layer"] == "compression"), "{found:#?}");
+        let hit: Vec<_> = found.iter().filter(|line| line["type"] == "damaged_entry").collect();
+        assert_eq!(hit.len(), 1, "{found:#?}");
+        assert_eq!(hit[0]["path"], "sediment.bin");
+        assert!(hit[0]["missing"].as_array().is_some_and(|ranges| !ranges.is_empty()));
+        let summary = found.last().expect("a summary");
+        assert_eq!((&summary["type"], &summary["hit_entries"]), (&"summary".into(), &1.into()));
+        let text = run!("verify", &pack).exits(1).text();
+        assert!(text.contains("sediment.bin") && text.contains("byte"), "{text}");
+    }
+}
+
+#[test]
+fn cat_gives_whole_files_and_the_beginning_of_others() {
+    let place = Place::new();
+    let pack = hurt(&place, true);
+    let hello = fs::read(place.path("tree/hello.txt")).expect("read");
+    assert_eq!(run!("cat", &pack, "hello.txt").exits(1).stdout, hello);
+    let run = run!("cat", &pack, "sediment.bin").exits(1).says("missing");
+    let whole = fs::read(place.path("tree/sediment.bin")).expect("read");
+    assert!(run.stdout.len() > 2_000_000 && whole.starts_with(&run.stdout));
+    run!("cat", &pack, "no such").exits(2).says("no such entry");
+}
+
+/// Both ends of an encrypted pack may be gone, and frames may stand in any order.
+#[test]
+fn a_pack_without_its_ends_is_read_and_frames_are_put_in_order() {
+    let place = Place::new();
+    small_tree(&place.path("tree"));
+    place.write("tree/sediment.bin", &noise(900_000, 3));
+    let alice = place.key("alice");
+    let key = place.path("alice");
+    let pack = place.path("x.cstone");
+    run!("create", "-o", &pack, "-r", alice, "--compress", "none", place.path("tree")).exits(0);
+    let sound = fs::read(&pack).expect("read");
+
+    let mut headless = sound.clone();
+    headless[..256].fill(0);
+    let mut endless = sound.clone();
+    endless.truncate(sound.len() - 304);
+    let mut swapped = sound.clone();
+    let frame = 96 + (128 << 10) + 16;
+    let header = 256 + 96 + u32::from_le_bytes(sound[316..320].try_into().expect("4")) as usize;
+    for n in 0..frame {
+        swapped.swap(header + frame + n, header + 3 * frame + n);
+    }
+    let mut flipped = sound.clone();
+    flipped[header + 5000] ^= 16;
+    for (name, bytes) in [("h", headless), ("e", endless), ("s", swapped), ("f", flipped)] {
+        let pack = place.write(&format!("{name}.cstone"), &bytes);
+        let out = place.path(&format!("out-{name}"));
+        run!("extract", "--salvage", "-i", &key, "-C", &out, &pack).exits(1);
+        same_trees(&place.path("tree"), &out);
+        run!("verify", "-i", &key, &pack).exits(1);
+        let mended = place.path(&format!("{name}-mended.cstone"));
+        run!("repair", &pack, "-o", &mended).exits(0);
+        assert!(fs::read(mended).expect("read") == sound, "{name}");
+    }
+}
+
+/// A pack opens at random although a bit of a data frame is flipped.
+#[test]
+fn a_flipped_bit_costs_nothing_wherever_it_is() {
+    let place = Place::new();
+    small_tree(&place.path("tree"));
+    let alice = place.key("alice");
+    let key = place.path("alice");
+    for (name, args) in [
+        ("plain", vec!["--compress", "none"]),
+        ("brotli", vec!["--block-size", "64K"]),
+        ("locked", vec!["-r", &alice]),
+    ] {
+        let pack = place.path(&format!("{name}.cstone"));
+        let mut create: Vec<std::ffi::OsString> = vec!["create".into(), "-o".into()];
+        create.push(pack.clone().into());
+        create.extend(args.into_iter().map(Into::into));
+        create.push(place.path("tree").into());
+        support::run_args(&create, None).exits(0);
+        let sound = fs::read(&pack).expect("read");
+        // In the payload of a frame, and in the header of the second one.
+        let second = sound[1000..].windows(8).position(|bytes| bytes == &sound[256..264]);
+        let second = 1000 + second.expect("there are several frames");
+        for (n, at) in [sound.len() / 3, sound.len() / 2 + 1, second + 70].into_iter().enumerate() {
+            let mut flipped = sound.clone();
+            flipped[at] ^= 4;
+            let pack = place.write(&format!("{name}-{n}.cstone"), &flipped);
+            let out = place.path(&format!("{name}-{n}"));
+            run!("extract", "-i", &key, "-C", &out, &pack)
+                .exits(1)
+                .says("1 flipped bit was put right");
+            same_trees(&place.path("tree"), &out);
+            let cat = run!("cat", "-i", &key, &pack, "big.bin");
+            assert!(
+                cat.stdout == fs::read(place.path("tree/big.bin")).expect("read"),
+                "{name} {n}"
+            );
+            run!("verify", "-i", &key, &pack).exits(1);
+            let told = run!("verify", "-i", &key, "--json", &pack).exits(1).json();
+            assert!(told.iter().any(|line| line["type"] == "correction"), "{name} {n}: {told:#?}");
+            let names = |pack: &Path| run!("list", "-i", &key, pack).lines();
+            assert_eq!(names(&pack), names(&place.path(&format!("{name}.cstone"))));
+        }
+    }
+}
+
+/// All that is in `found` is as it is in `whole`.
+#[track_caller]
+fn check_subset(whole: &Path, found: &Path) {
+    let whole = look(whole);
+    for (path, seen) in look(found).into_iter().filter(|(path, _)| !path.ends_with(b".partial")) {
+        assert_eq!(whole.get(&path), Some(&seen), "{}", path.escape_ascii());
+    }
+}

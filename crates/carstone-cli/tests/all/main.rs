@@ -1,0 +1,15 @@
+//! All tests of the crate in one program, which is linked once.
+
+mod bad_input;
+mod car;
+mod car_faults;
+mod carve;
+mod create_extract;
+mod create_forms;
+mod damage;
+mod json_errors;
+mod keys_and_shell;
+mod man;
+mod read;
+mod repair;
+mod support;

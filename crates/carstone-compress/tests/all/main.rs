@@ -1,0 +1,8 @@
+//! All tests of the crate in one program, which is linked once.
+
+mod damage;
+mod laws;
+mod roundtrip;
+mod seek;
+mod streams;
+mod vectors;

@@ -1,0 +1,10 @@
+//! All tests of the crate in one program, which is linked once.
+
+mod damage;
+mod fail_safe;
+mod hostile;
+mod laws;
+mod roundtrip;
+mod seek;
+mod streams;
+mod vectors;

@@ -1,0 +1,9 @@
+//! All tests of the crate in one program, which is linked once.
+
+mod age_tool;
+mod damage;
+mod files;
+mod seal_and_open;
+#[cfg(feature = "ssh")]
+mod ssh;
+mod vectors;

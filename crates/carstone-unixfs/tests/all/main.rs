@@ -1,0 +1,10 @@
+//! All tests of the crate in one program, which is linked once.
+
+mod chunks;
+mod directory;
+mod file;
+mod fixtures;
+mod hostile;
+mod profiles;
+mod shared_vectors;
+mod vectors;

@@ -1,0 +1,12 @@
+//! All tests of the crate in one program, which is linked once.
+
+mod carve;
+mod cut;
+mod heal;
+mod laws;
+mod rebuild;
+mod salvage;
+mod sinks;
+mod stack;
+mod support;
+mod vectors;
