@@ -1,5 +1,8 @@
 //! All tests of the crate in one program, which is linked once.
 
+#[macro_use]
+mod support;
+
 mod bad_input;
 mod car;
 mod car_faults;
@@ -12,4 +15,3 @@ mod keys_and_shell;
 mod man;
 mod read;
 mod repair;
-mod support;

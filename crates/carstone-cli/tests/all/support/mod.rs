@@ -73,7 +73,6 @@ pub fn command<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
 }
 
 /// Runs `carstone` with these arguments.
-#[macro_export]
 macro_rules! run {
     ($($arg:expr),* $(,)?) => {
         $crate::support::run_args(&[$(std::ffi::OsString::from($arg)),*], None)
@@ -81,7 +80,6 @@ macro_rules! run {
 }
 
 /// The same, with bytes on standard input.
-#[macro_export]
 macro_rules! pipe {
     ($input:expr, $($arg:expr),* $(,)?) => {
         $crate::support::run_args(&[$(std::ffi::OsString::from($arg)),*], Some($input))

@@ -1,7 +1,5 @@
 //! Makes trees on disk, and packs them.
 
-
-
 use std::ffi::OsStr;
 use std::fs;
 use std::io;

@@ -226,22 +226,6 @@ impl Streamed {
         self.ends.insert(entry.path.clone(), position);
         assert!(self.tree.insert(entry.path, item).is_none(), "an entry is complete once");
     }
-
-    /// The fault that the stack reports, somewhere in the chain of causes.
-    pub fn stack_error(&self) -> Option<&stack::Error> {
-        let mut cause: Option<&(dyn Error + 'static)> = Some(&**self.error.as_ref()?);
-        while let Some(error) = cause {
-            if let Some(found) = error.downcast_ref() {
-                return Some(found);
-            }
-            // An `io::Error` keeps its own payload apart from its source.
-            if let Some(found) = error.downcast_ref::<io::Error>().and_then(stack::Error::of) {
-                return Some(found);
-            }
-            cause = error.source();
-        }
-        None
-    }
 }
 
 /// The message of an error and of all its causes.
