@@ -39,8 +39,16 @@ pub(super) fn salvage_stack<'a, R: Read + Send + 'a>(
 ) -> Result<(Salvaged<'a>, Container), Error> {
     let (FailSafe { container, reader }, raw) = keyed(source, keys, options, codecs)?;
     let whole = Whole { reader, raw, is_over: false };
-    let settings = SalvageOptions::default().threads(options.threads);
+    let mut settings = SalvageOptions::default().threads(options.threads);
+    if !has_frames(&container) {
+        settings = settings.without_frames();
+    }
     Ok((Salvage::new(Box::new(whole), container.pack_id, &settings), container))
+}
+
+fn has_frames(container: &Container) -> bool {
+    let is_listed = |id| container.layers.get(id).is_some();
+    is_listed(LayerId::ENCRYPTION) || is_listed(LayerId::COMPRESSION)
 }
 
 /// The same for a source that can be read at any offset, which is looked through once before. Header, trailer and key envelope may stand anywhere, frames in any order; what
