@@ -6,5 +6,5 @@ mod search;
 
 pub use item::{CarFault, CarGap, CarItem};
 pub use salvage::CarSalvage;
-pub use search::{BlockSearch, Judged, looks_like_header, looks_like_section};
 pub(crate) use search::is_provable;
+pub use search::{BlockSearch, Judged, looks_like_header, looks_like_section};

@@ -80,7 +80,8 @@ impl<R: FailSafeRead> Salvage<R> {
             let end = runs.get(n + 1).map_or(size, |next| next.offset.min(size));
             self.run(id, &mut open, run.position, run.offset, end)?;
         }
-        let is_known = open.missing().is_empty() && open.end.is_some_and(|end| end.sha256.is_some());
+        let is_known =
+            open.missing().is_empty() && open.end.is_some_and(|end| end.sha256.is_some());
         if !is_known && self.is_displaced && self.displaced.len() < MOST_DISPLACED {
             self.displaced.insert(path, id);
             self.open.insert(id, open);

@@ -46,7 +46,8 @@ impl Broken {
         gap: Gap,
         due: Option<(u64, Vec<u8>)>,
     ) -> io::Result<Option<Gap>> {
-        let is_next = |(at, begun): &(u64, Vec<u8>)| at.checked_add(begun.len() as u64) == Some(gap.at);
+        let is_next =
+            |(at, begun): &(u64, Vec<u8>)| at.checked_add(begun.len() as u64) == Some(gap.at);
         let due = due.filter(is_next);
         let is_due = due.is_some();
         let (base, mut bytes) = due.unwrap_or((gap.at, Vec::new()));

@@ -28,10 +28,7 @@ pub(crate) enum Found {
 /// What a stream is cut into.
 enum Piece {
     /// A section from whole frames, whose hash is still to be compared.
-    Section {
-        section: Section,
-        data: Vec<u8>,
-    },
+    Section { section: Section, data: Vec<u8> },
     /// A block that hashes to its CID.
     Block(Block),
     /// Bytes are missing.

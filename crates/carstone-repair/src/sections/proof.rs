@@ -23,8 +23,8 @@ impl Proof {
         matches!(self, Self::Frame | Self::Cut | Self::Chain)
     }
 
-    /// Whether it stands where it stood when it was written.
+    /// Whether it is known to stand where it stood when it was written.
     pub(crate) fn is_placed(self) -> bool {
-        matches!(self, Self::Frame | Self::Cut | Self::Broken)
+        matches!(self, Self::Frame | Self::Cut)
     }
 }

@@ -16,11 +16,7 @@ pub(super) enum Part {
     /// Bytes in which there is no block.
     Lost(Range<u64>),
     /// A section that is due begins with these bytes, and the rest is not there.
-    Open {
-        head: SectionHead,
-        begun: Vec<u8>,
-        proof: Proof,
-    },
+    Open { head: SectionHead, begun: Vec<u8>, proof: Proof },
 }
 
 /// Reads such bytes. Nothing inside of a block that hashes to its CID is looked at, nor inside of one that does not where the next one stands right behind it.
