@@ -5,6 +5,8 @@ mod broken;
 mod cut;
 mod proof;
 mod resync;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 
