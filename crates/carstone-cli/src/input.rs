@@ -69,15 +69,13 @@ impl Input {
         keys: &Keys,
         threads: Option<usize>,
     ) -> anyhow::Result<Self> {
-        let name = source.name;
+        let name = source.name.clone();
         let input = match (source.format, source.bytes) {
             (Format::Car, Bytes::File(file)) => {
                 PlainCar::with_files(file).map(|car| Self::Car(Box::new(car)))
             }
             (Format::Car, Bytes::Pipe(pipe)) => {
-                let spooled =
-                    Source { name: name.clone(), format: Format::Car, bytes: Bytes::Pipe(pipe) }
-                        .spooled()?;
+                let spooled = Source { bytes: Bytes::Pipe(pipe), ..source }.spooled()?;
                 return Self::open(spooled, keys, threads);
             }
             (Format::Pack, Bytes::File(file)) => open_file(file, keys, threads),

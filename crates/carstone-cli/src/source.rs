@@ -12,6 +12,7 @@ use carstone::repair::{CarItem, CarSalvage};
 use carstone::stack::{Format, detect};
 
 use crate::keys::is_stdin;
+use crate::output::Output;
 use crate::signals;
 
 /// Something to read, and what it is.
@@ -22,6 +23,8 @@ pub(crate) struct Source {
     pub format: Format,
     /// The bytes.
     pub bytes: Bytes,
+    /// It is a pipe that lacks what stands at the front of a pack, and was kept because of that.
+    pub is_kept: bool,
 }
 
 /// The bytes of a source.
@@ -70,6 +73,10 @@ impl Source {
         if !kind.is_file() && (&file).stream_position().is_err() {
             return Self::pipe(file, name, recognise);
         }
+        Self::file(file, name, recognise)
+    }
+
+    fn file(file: File, name: String, recognise: Recognise) -> anyhow::Result<Self> {
         let mut front = [0; FRONT];
         let n = read_full(&file, &mut front, 0).context("cannot read at byte 0")?;
         let format = match recognise(&front[..n]) {
@@ -85,7 +92,7 @@ impl Source {
             }
             recognised => recognised?,
         };
-        Ok(Self { name, format, bytes: Bytes::File(file) })
+        Ok(Self { name, format, bytes: Bytes::File(file), is_kept: false })
     }
 
     fn pipe(
@@ -98,9 +105,40 @@ impl Source {
             .take(FRONT as u64)
             .read_to_end(&mut front)
             .context("cannot read at byte 0")?;
-        let format = recognise(&front)?;
-        let bytes = Bytes::Pipe(Box::new(Watched(Cursor::new(front).chain(pipe))));
-        Ok(Self { name, format, bytes })
+        let recognised = recognise(&front);
+        let may_lack_header = recognised.is_err() && !front.is_empty() && may_lack_header(&front);
+        let pipe = Watched(Cursor::new(front).chain(pipe));
+        match may_lack_header {
+            true => Self::kept(pipe, name, recognise),
+            false => {
+                let bytes = Bytes::Pipe(Box::new(pipe));
+                Ok(Self { name, format: recognised?, bytes, is_kept: false })
+            }
+        }
+    }
+
+    /// A pipe whose first bytes tell nothing. If frames or blocks follow, all of it is kept in a temporary file: what its layers are, its end may tell.
+    fn kept(mut pipe: impl Read, name: String, recognise: Recognise) -> anyhow::Result<Self> {
+        let mut file = tempfile::tempfile().context("cannot make a temporary file")?;
+        let again = file.try_clone().context("cannot open it again")?;
+        let mut keep = |most: u64| {
+            let kept = io::copy(&mut pipe.by_ref().take(most), &mut file);
+            kept.context("cannot keep it in a temporary file").map(drop)
+        };
+        keep(LONGEST_FRAME)?;
+        if holds_frames(&again)? || holds_blocks(&again)? {
+            keep(u64::MAX)?;
+        }
+        let source = Self::file(again, name, recognise)?;
+        Ok(Self { is_kept: true, ..source })
+    }
+
+    /// Says that a pipe was kept, and why.
+    pub(crate) fn tell_kept(&self, output: &mut Output) {
+        if self.is_kept {
+            let why = "no container header at byte 0: it is kept in a temporary file, to be read from both ends";
+            output.note(&format!("{}: {why}", self.name));
+        }
     }
 
     /// Makes a file of a pipe, in an unnamed temporary file.

@@ -76,12 +76,9 @@ pub(crate) fn is_supported(number: u8) -> bool {
 }
 
 /// The plain bytes that a damaged or cut payload still gives, at most `len`; those behind the damage are wrong.
-pub(crate) fn decode_prefix(number: u8, mut payload: Vec<u8>, len: usize) -> Vec<u8> {
+pub(crate) fn decode_prefix(number: u8, payload: Vec<u8>, len: usize) -> Vec<u8> {
     match number {
-        codec::STORED => {
-            payload.truncate(len);
-            payload
-        }
+        codec::STORED => payload,
         codec::BROTLI => brotli_codec::decode_prefix(&payload, len),
         #[cfg(feature = "zstd")]
         codec::ZSTD => crate::zstd_codec::decode_prefix(&payload, len),

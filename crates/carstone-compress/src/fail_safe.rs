@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read};
-use std::ops::Range;
 use std::sync::Arc;
 
 use carstone_layer::{
@@ -11,9 +10,9 @@ use carstone_layer::{
 };
 
 use crate::footer::scan_limits;
-use crate::salvage::{Broken, Done, Gone, Job, Plain, Salvage};
+use crate::salvage::{Broken, Done, Gone, Job, KEPT_BESIDES, Lost, Plain, Salvage};
 use crate::seen::SeenCodecs;
-use crate::{Error, ErrorKind, ReadOptions};
+use crate::{Codec, Error, ErrorKind, ReadOptions};
 
 /// Reads what can be read of a damaged compressed stream, front to back.
 ///
@@ -52,7 +51,7 @@ pub struct CompressFailSafe<R> {
     position: u64,
     current: Option<Plain>,
     /// Gaps before `current`.
-    gaps: VecDeque<(Gap, Option<Broken>)>,
+    gaps: VecDeque<(Gap, Unchecked)>,
     /// What can be decoded of the gap that was given last.
     unchecked: Unchecked,
     /// Section starts that the frames read so far state, and the plain offset behind these frames.
@@ -63,7 +62,7 @@ pub struct CompressFailSafe<R> {
     /// A frame that is lost, unless it comes again next.
     gone: Option<Gone>,
     /// Damage met since, whose effect the next good frame tells.
-    held: Option<(Range<u64>, Cause)>,
+    held: Option<Lost>,
     /// Where the plain stream ends, as the footer says.
     stated_end: Option<u64>,
     ended: bool,
@@ -79,8 +78,9 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
         let worker = Arc::clone(&salvage);
         let pool = Pool::new(threads, move |job| worker.work(job));
         let limits = scan_limits(limit);
+        let scan = FrameScan::new(inner, LayerId::COMPRESSION, options.pack_id, limits);
         Self {
-            scan: FrameScan::new(inner, LayerId::COMPRESSION, options.pack_id, limits),
+            scan: scan.keeping(limit as usize + KEPT_BESIDES),
             scan_ended: false,
             failure: None,
             queue: Ordered::new(pool, options.budget),
@@ -170,9 +170,12 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
     fn take(&mut self, done: Done) -> io::Result<()> {
         let mut lost = Ok(());
         if let Some(gone) = self.gone.take() {
-            // Where bytes were repeated, the frame may come again, whole.
             match &done {
+                // Where bytes were repeated, the frame may come again, whole.
                 Done::Plain(plain) if plain.start == gone.start => {}
+                Done::Lost(rest) if gone.goes_on_in(rest) => {
+                    self.gone = Some(gone);
+                }
                 _ => lost = self.lose(gone),
             }
         }
@@ -190,9 +193,10 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
                 self.current = Some(plain);
             }
             Done::Gone(gone) => self.gone = Some(gone),
-            Done::Lost { stored, cause } => match &mut self.held {
-                Some((held, _)) => held.end = held.end.max(stored.end),
-                None => self.held = Some((stored, cause)),
+            Done::Lost(next) => match (&mut self.gone, &mut self.held) {
+                (Some(gone), _) => gone.go_on(next),
+                (None, Some(held)) => held.go_on(next),
+                (None, held) => *held = Some(next),
             },
             Done::End(end) => self.stated_end = self.stated_end.max(Some(end)),
             Done::Nothing => {}
@@ -202,15 +206,24 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
 
     /// A frame is lost, and its header says what it held.
     fn lose(&mut self, gone: Gone) -> io::Result<()> {
-        let Gone { start, len, last, stored, cause, broken, unknown_codec } = gone;
+        let Gone { start, len, last, stored, cause, broken, unknown_codec, rest } = gone;
         if start < self.next {
             return Ok(());
         }
         self.report_up_to(start);
         let (at, codec) = (stored.start, broken.as_ref().map(Broken::codec));
-        if len > 0 {
-            let gap = Gap::new(LayerId::COMPRESSION, start, Some(len), cause);
-            self.gaps.push_back((gap.with_stored(stored), broken));
+        let behind =
+            rest.map(|rest| (rest.stored.clone(), rest.into_last(len))).unwrap_or_default();
+        let before = len.saturating_sub(behind.1.len() as u64);
+        let gaps = [
+            (start, before, stored, cause, broken.map_or(Unchecked::None, Unchecked::Broken)),
+            (start.saturating_add(before), len - before, behind.0, Cause::Corrupt, behind.1.into()),
+        ];
+        for (at, len, stored, cause, unchecked) in gaps {
+            if len > 0 {
+                let gap = Gap::new(LayerId::COMPRESSION, at, Some(len), cause);
+                self.gaps.push_back((gap.with_stored(stored), unchecked));
+            }
         }
         self.next = start.saturating_add(len);
         self.ended = last;
@@ -226,11 +239,7 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
     fn report_up_to(&mut self, start: u64) {
         let held = self.held.take();
         if start > self.next {
-            let (stored, cause) = match held {
-                Some((stored, cause)) => (Some(stored), cause),
-                None => (None, Cause::Missing),
-            };
-            self.push_gap(Some(start - self.next), cause, stored);
+            self.push_gap(Some(start - self.next), Cause::Missing, held);
         }
     }
 
@@ -239,22 +248,46 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
         // An end that was stated, but lies not behind what came, is none.
         let end = self.stated_end.filter(|&end| end > self.next);
         let len = end.map(|end| end - self.next);
-        let (stored, cause) = match self.held.take() {
-            Some((stored, cause)) if len.is_some() || matches!(cause, Cause::Below(_)) => {
-                (Some(stored), cause)
-            }
-            Some((stored, _)) => (Some(stored), Cause::Truncated),
-            None => (None, Cause::Truncated),
-        };
-        self.push_gap(len, cause, stored);
+        let mut held = self.held.take();
+        if let Some(held) = &mut held
+            && len.is_none()
+            && !matches!(held.cause, Cause::Below(_))
+        {
+            held.cause = Cause::Truncated;
+        }
+        self.push_gap(len, Cause::Truncated, held);
         self.next = end.unwrap_or(self.next);
         self.ended = true;
     }
 
-    fn push_gap(&mut self, len: Option<u64>, cause: Cause, stored: Option<Range<u64>>) {
-        let mut gap = Gap::new(LayerId::COMPRESSION, self.next, len, cause);
-        gap.stored = stored;
-        self.gaps.push_back((gap, None));
+    /// A gap from here on, and what can be read of it: where a frame without its header was not compressed, what stood there is the end of what is missing.
+    fn push_gap(&mut self, len: Option<u64>, cause: Cause, held: Option<Lost>) {
+        let (mut stored, mut cause, mut bytes) = (None, cause, Vec::new());
+        if let Some(held) = held {
+            (stored, cause) = (Some(held.stored.clone()), held.cause.clone());
+            let is_plain = match len {
+                Some(len) => held.may_be_plain(len),
+                None => matches!(self.salvage.seen.codec(), None | Some(Codec::Stored)),
+            };
+            if is_plain {
+                bytes = held.into_last(len.unwrap_or(u64::MAX));
+            }
+        }
+        let mut at = self.next;
+        let mut push = |at, len, unchecked: Vec<u8>| {
+            let mut gap = Gap::new(LayerId::COMPRESSION, at, len, cause.clone());
+            gap.stored.clone_from(&stored);
+            self.gaps.push_back((gap, unchecked.into()));
+        };
+        let known = len.map(|len| len.min(bytes.len() as u64));
+        let before = len.zip(known).map_or(0, |(len, known)| len - known);
+        if before > 0 {
+            push(at, Some(before), Vec::new());
+            at = at.saturating_add(before);
+        }
+        if known != Some(0) {
+            push(at, known, bytes);
+        }
     }
 
     /// Gives the buffers of the current frame back.
@@ -306,9 +339,9 @@ impl<R: FailSafeRead> FailSafeRead for CompressFailSafe<R> {
         self.unchecked = Unchecked::None;
         self.advance()?;
         // Bytes that stand before the gap are read first.
-        let Some((gap, broken)) = self.gaps.pop_front() else { return Ok(None) };
+        let Some((gap, unchecked)) = self.gaps.pop_front() else { return Ok(None) };
         self.position = gap.at.saturating_add(gap.len.unwrap_or(0));
-        self.unchecked = broken.map_or(Unchecked::None, Unchecked::Broken);
+        self.unchecked = unchecked;
         Ok(Some(gap))
     }
 
@@ -324,10 +357,10 @@ impl<R: FailSafeRead> FailSafeRead for CompressFailSafe<R> {
         if let Unchecked::Broken(_) = &self.unchecked
             && let Unchecked::Broken(broken) = std::mem::take(&mut self.unchecked)
         {
-            self.unchecked = Unchecked::Prefix(io::Cursor::new(broken.into_prefix()));
+            self.unchecked = broken.into_prefix().into();
         }
         match &mut self.unchecked {
-            Unchecked::Prefix(prefix) => prefix.read(buf),
+            Unchecked::Bytes(bytes) => bytes.read(buf),
             _ => Ok(0),
         }
     }
@@ -352,7 +385,16 @@ enum Unchecked {
     #[default]
     None,
     Broken(Broken),
-    Prefix(io::Cursor<Vec<u8>>),
+    Bytes(io::Cursor<Vec<u8>>),
+}
+
+impl From<Vec<u8>> for Unchecked {
+    fn from(bytes: Vec<u8>) -> Self {
+        match bytes.is_empty() {
+            true => Self::None,
+            false => Self::Bytes(io::Cursor::new(bytes)),
+        }
+    }
 }
 
 const STATEMENT: usize = 1 << 10;

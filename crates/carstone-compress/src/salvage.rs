@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use carstone_layer::{Cause, Frame, FrameHeader, Kind, Scanned};
+use carstone_layer::{Cause, FRAME_HEADER_LEN, Frame, FrameHeader, Kind, Scanned};
 
 use crate::ErrorKind;
 use crate::buffers::Buffers;
@@ -17,6 +17,7 @@ pub(crate) enum Job {
         stored: Range<u64>,
         cause: Cause,
         broken: Option<Frame>,
+        bytes: Vec<u8>,
     },
     /// Something that a later version of the scan finds.
     Nothing,
@@ -26,7 +27,9 @@ impl Job {
     pub(crate) fn new(scanned: Scanned) -> Self {
         match scanned {
             Scanned::Frame(frame) => Self::Frame(frame),
-            Scanned::Lost { stored, cause, broken, .. } => Self::Lost { stored, cause, broken },
+            Scanned::Lost { stored, cause, broken, bytes, .. } => {
+                Self::Lost { stored, cause, broken, bytes }
+            }
             _ => Self::Nothing,
         }
     }
@@ -42,8 +45,11 @@ impl Job {
                 };
                 frame.payload.len().saturating_add(plain)
             }
-            Self::Lost { broken: Some(frame), .. } => frame.payload.len(),
-            _ => 0,
+            Self::Lost { broken, bytes, .. } => {
+                let payload = broken.as_ref().map_or(0, |frame| frame.payload.len());
+                payload.saturating_add(bytes.len())
+            }
+            Self::Nothing => 0,
         }
     }
 
@@ -66,13 +72,47 @@ pub(crate) enum Done {
     Plain(Plain),
     Gone(Gone),
     /// Stored bytes that are lost, and do not say what they held.
-    Lost {
-        stored: Range<u64>,
-        cause: Cause,
-    },
+    Lost(Lost),
     /// A footer says where the plain stream ends.
     End(u64),
     Nothing,
+}
+
+/// Stored bytes without a frame. Where the header of a frame is lost that is not compressed, the last ones are its plain bytes.
+pub(crate) struct Lost {
+    pub(crate) stored: Range<u64>,
+    pub(crate) cause: Cause,
+    /// The last of them.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Lost {
+    /// Takes what follows in.
+    pub(crate) fn go_on(&mut self, next: Self) {
+        let Self { stored, bytes, .. } = next;
+        let is_all = bytes.len() as u64 == stored.end.saturating_sub(stored.start);
+        match is_all && stored.start == self.stored.end {
+            true => self.bytes.extend_from_slice(&bytes),
+            false => self.bytes = bytes,
+        }
+        let excess = self.bytes.len().saturating_sub(MOST_KEPT);
+        self.bytes.drain(..excess);
+        self.stored.end = self.stored.end.max(stored.end);
+    }
+
+    /// Whether so many plain bytes are too few to have been compressed into these.
+    pub(crate) fn may_be_plain(&self, len: u64) -> bool {
+        let stored = self.stored.end.saturating_sub(self.stored.start);
+        !self.bytes.is_empty() && u128::from(stored) * 100 > u128::from(len) * 97
+    }
+
+    /// The last `len` of the bytes, or all.
+    pub(crate) fn into_last(self, len: u64) -> Vec<u8> {
+        let mut bytes = self.bytes;
+        let excess = (bytes.len() as u64).saturating_sub(len);
+        bytes.drain(..usize::try_from(excess).unwrap_or(bytes.len()));
+        bytes
+    }
 }
 
 /// A frame that is lost, and says what it held.
@@ -84,6 +124,24 @@ pub(crate) struct Gone {
     pub(crate) cause: Cause,
     pub(crate) broken: Option<Broken>,
     pub(crate) unknown_codec: bool,
+    /// What stands behind the hole in a frame that is not compressed.
+    pub(crate) rest: Option<Lost>,
+}
+
+impl Gone {
+    /// Whether it is not compressed, lost bytes below, and goes on in `rest`.
+    pub(crate) fn goes_on_in(&self, rest: &Lost) -> bool {
+        let end = self.rest.as_ref().map_or(self.stored.end, |rest| rest.stored.end);
+        self.broken.as_ref().is_some_and(Broken::is_stored) && rest.stored.start == end
+    }
+
+    /// Takes more bytes in.
+    pub(crate) fn go_on(&mut self, next: Lost) {
+        match &mut self.rest {
+            Some(rest) => rest.go_on(next),
+            none => *none = Some(next),
+        }
+    }
 }
 
 /// Plain bytes of one frame.
@@ -109,6 +167,11 @@ impl Broken {
     /// The number of its codec.
     pub(crate) fn codec(&self) -> u8 {
         self.codec
+    }
+
+    /// Whether its payload is its plain bytes.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.codec == codec::STORED
     }
 
     /// The plain bytes that can still be decoded.
@@ -143,17 +206,17 @@ impl Salvage {
                 }
                 self.frame(frame)
             }
-            Job::Lost { stored, cause, broken: Some(frame) }
+            Job::Lost { stored, cause, broken: Some(frame), bytes }
                 if frame.header.kind == Kind::DATA && self.fits(&frame) =>
             {
-                gone(frame, stored, cause, true)
+                gone_before(frame, Lost { stored, cause, bytes })
             }
-            Job::Lost { stored, cause, broken } => match broken {
+            Job::Lost { stored, cause, broken, bytes } => match broken {
                 // A broken page of the footer still says where the plain stream ends. Its loss alone costs nothing.
                 Some(frame) if frame.header.kind == Kind::FOOTER => {
                     Done::End(frame.header.plain_offset)
                 }
-                _ => Done::Lost { stored, cause },
+                _ => Done::Lost(Lost { stored, cause, bytes }),
             },
             Job::Nothing => Done::Nothing,
         }
@@ -166,12 +229,12 @@ impl Salvage {
             Kind::FOOTER => Done::End(header.plain_offset),
             Kind::DATA | Kind::HOLE if !self.fits(&frame) => {
                 // What it says about its place is not believed either.
-                Done::Lost { stored, cause: Cause::Limit }
+                Done::Lost(Lost { stored, cause: Cause::Limit, bytes: Vec::new() })
             }
-            Kind::HOLE => gone(frame, stored, Cause::Missing, false),
+            Kind::HOLE => Done::Gone(gone(frame, stored, Cause::Missing, false)),
             Kind::DATA => match self.decode(&header, frame) {
                 Ok(plain) => Done::Plain(plain),
-                Err(frame) => gone(frame, stored, Cause::Corrupt, true),
+                Err(frame) => Done::Gone(gone(frame, stored, Cause::Corrupt, true)),
             },
             _ => Done::Nothing,
         }
@@ -201,10 +264,10 @@ impl Salvage {
     }
 }
 
-fn gone(frame: Frame, stored: Range<u64>, cause: Cause, readable: bool) -> Done {
+fn gone(frame: Frame, stored: Range<u64>, cause: Cause, readable: bool) -> Gone {
     let Frame { header, payload, .. } = frame;
     let (codec, len) = (header.codec, header.plain_len);
-    Done::Gone(Gone {
+    Gone {
         start: header.plain_offset,
         len: len.into(),
         last: header.last,
@@ -212,5 +275,22 @@ fn gone(frame: Frame, stored: Range<u64>, cause: Cause, readable: bool) -> Done 
         cause,
         broken: readable.then_some(Broken { codec, payload, len: len as usize }),
         unknown_codec: !is_supported(codec),
-    })
+        rest: None,
+    }
 }
+
+/// A broken frame, and bytes behind it that may be its own: where some were put in, it is longer than it says.
+fn gone_before(mut frame: Frame, lost: Lost) -> Done {
+    let Lost { stored, cause, bytes } = lost;
+    let own = frame.at.saturating_add((FRAME_HEADER_LEN + frame.payload.len()) as u64);
+    let is_next = own.saturating_add(bytes.len() as u64) == stored.end;
+    if frame.header.codec == codec::STORED && is_next {
+        frame.payload.extend_from_slice(&bytes);
+    }
+    Done::Gone(gone(frame, stored, cause, true))
+}
+
+/// Bytes without a frame that are kept: more than a block has.
+pub(crate) const MOST_KEPT: usize = (16 << 20) + KEPT_BESIDES;
+/// Bytes besides those of a block: a header, and some that were put in.
+pub(crate) const KEPT_BESIDES: usize = 64 << 10;

@@ -25,8 +25,8 @@ pub trait FailSafeRead: Read {
     /// has been read states one.
     fn next_boundary(&mut self) -> Option<u64>;
 
-    /// Bytes of the gap that [`next_gap`](Self::next_gap) just gave that could still be decoded, starting at the gap's `at`, without any proof. `Ok(0)` when
-    /// there are none (left). Only for a caller that hashes what it gets; the encryption layer has none.
+    /// Bytes of the gap that [`next_gap`](Self::next_gap) just gave that could still be decoded, starting at the gap's `at`, without any proof: there may be more of them
+    /// than the gap has, where some were put in. `Ok(0)` when there are none (left). Only for a caller that hashes what it gets; the encryption layer has none.
     ///
     /// # Errors
     /// Only what the source gives.

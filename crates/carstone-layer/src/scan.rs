@@ -12,9 +12,11 @@ use crate::{
 
 mod find;
 mod item;
+mod lost;
 
 use find::{find_byte, is_header};
 pub use item::{Frame, ScanLimits, Scanned};
+use lost::{Lost, Step, keep};
 
 /// Reads the frames of one layer from a stream that may be damaged, and says what is lost between them.
 ///
@@ -34,6 +36,8 @@ pub struct FrameScan<R> {
     corrections: Vec<Correction>,
     /// Bytes looked at again, or its worth in time.
     spent: u64,
+    /// Bytes of a loss that are handed out.
+    kept: usize,
 }
 
 impl<R: FailSafeRead> FrameScan<R> {
@@ -49,7 +53,15 @@ impl<R: FailSafeRead> FrameScan<R> {
             spare: Vec::new(),
             corrections: Vec::new(),
             spent: 0,
+            kept: 0,
         }
+    }
+
+    /// Hands out the last `most` bytes of each loss: they may be the payload of a frame whose header is lost. By default none.
+    #[must_use]
+    pub fn keeping(mut self, most: usize) -> Self {
+        self.kept = most;
+        self
     }
 
     /// The next frame or loss; `None` at the end of the stream.
@@ -66,7 +78,7 @@ impl<R: FailSafeRead> FrameScan<R> {
                 Step::Frame(frame) => self.ready = Some(frame),
                 Step::Lost(lost) => match &mut self.held {
                     Some(held) if held.goes_on_in(&lost) => {
-                        held.stored.end = lost.stored.end;
+                        held.go_on(lost, self.kept);
                         continue;
                     }
                     // What was held is handed out, and the new loss is held.
@@ -222,8 +234,12 @@ impl<R: FailSafeRead> FrameScan<R> {
                 return self.lose(Cause::Foreign, FRAME_HEADER_LEN);
             }
         }
+        let mut bytes = Vec::new();
+        let whole = FRAME_HEADER_LEN + len as usize;
+        keep(&mut bytes, self.window.bytes().get(..whole).unwrap_or_default(), self.kept);
         self.window.skip(header.frame_len())?;
-        Ok(Lost::new(at..self.window.at(), Cause::Foreign, None))
+        let stored = at..self.window.at();
+        Ok(Step::Lost(Lost { stored, cause: Cause::Foreign, broken: None, bytes }))
     }
 
     /// No good header is in front, but one is due.
@@ -263,34 +279,38 @@ impl<R: FailSafeRead> FrameScan<R> {
 
     /// Loses what is left of the stretch, and the gap behind it.
     fn lose_stretch(&mut self, broken: Option<Frame>) -> Step {
-        let begin = self.window.at();
+        let (begin, mut bytes) = (self.window.at(), Vec::new());
+        if broken.is_none() && self.window.at_stream_end() {
+            keep(&mut bytes, self.window.bytes(), self.kept);
+        }
         let cause = match self.window.cross() {
             Some(gap) => Cause::Below(Box::new(gap)),
             None => Cause::Truncated,
         };
-        Lost::new(begin..self.window.at(), cause, broken)
+        Step::Lost(Lost { stored: begin..self.window.at(), cause, broken, bytes })
     }
 
     /// Passes over at least `from` bytes, up to the next good header or the end of the stretch.
     fn lose(&mut self, cause: Cause, mut from: usize) -> io::Result<Step> {
-        let begin = self.window.at();
+        let (begin, mut bytes) = (self.window.at(), Vec::new());
         loop {
             self.window.fill(from + FRAME_HEADER_LEN, SEARCH_CHUNK)?;
             let have = self.window.bytes().len();
-            if let Some(next) = self.find(from..have, self.pack) {
-                self.window.advance(next);
-                break;
-            }
-            if self.window.is_ended() {
-                self.window.advance(have);
-                break;
-            }
-            // A header may begin in the last bytes.
-            let passed = (have + 1).saturating_sub(FRAME_HEADER_LEN).max(from);
+            let next = self.find(from..have, self.pack);
+            let passed = match next {
+                Some(next) => next,
+                None if self.window.is_ended() => have,
+                // A header may begin in the last bytes.
+                None => (have + 1).saturating_sub(FRAME_HEADER_LEN).max(from),
+            };
+            keep(&mut bytes, self.window.bytes().get(..passed).unwrap_or_default(), self.kept);
             self.window.advance(passed);
+            if next.is_some() || self.window.is_ended() && passed == have {
+                break;
+            }
             from = 0;
         }
-        Ok(Lost::new(begin..self.window.at(), cause, None))
+        Ok(Step::Lost(Lost { stored: begin..self.window.at(), cause, broken: None, bytes }))
     }
 
     /// Where in `range` of the window the first good header of this layer and `pack` begins.
@@ -339,38 +359,6 @@ impl<R: FailSafeRead> FrameScan<R> {
             self.spent = spent;
         }
         spent <= bound
-    }
-}
-
-enum Step {
-    Frame(Frame),
-    Lost(Lost),
-    /// The held loss is to be handed out first.
-    Held,
-    End,
-}
-
-#[derive(Debug)]
-struct Lost {
-    stored: Range<u64>,
-    cause: Cause,
-    broken: Option<Frame>,
-}
-
-impl Lost {
-    #[expect(clippy::new_ret_no_self, reason = "each loss is a step")]
-    fn new(stored: Range<u64>, cause: Cause, broken: Option<Frame>) -> Step {
-        Step::Lost(Self { stored, cause, broken })
-    }
-
-    fn goes_on_in(&self, next: &Self) -> bool {
-        self.cause == next.cause && next.broken.is_none() && self.stored.end == next.stored.start
-    }
-}
-
-impl From<Lost> for Scanned {
-    fn from(Lost { stored, cause, broken }: Lost) -> Self {
-        Self::Lost { stored, cause, broken }
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Leaf {
     pub(crate) digest: Digest,
     /// No leaf between the one before and this can be missing.
     pub(crate) follows: bool,
+    /// It stands where it stood when it was written.
+    pub(crate) is_placed: bool,
 }
 
 /// The leaves so far. What is above a budget lies in unnamed temporary files.
@@ -78,7 +80,7 @@ impl Leaves {
         }
     }
 
-    /// The number of the leaf whose section stands at `at`.
+    /// The number of the leaf whose section stands at `at`, if its place is known.
     pub(crate) fn at(&self, at: u64) -> io::Result<Option<u64>> {
         let (mut low, mut high) = (0, self.len());
         while low < high {
@@ -88,7 +90,7 @@ impl Leaves {
                 _ => high = middle,
             }
         }
-        Ok(self.get(low)?.filter(|leaf| leaf.at == at).map(|_| low))
+        Ok(self.get(low)?.filter(|leaf| leaf.at == at && leaf.is_placed).map(|_| low))
     }
 
     pub(crate) fn get(&self, number: u64) -> io::Result<Option<Leaf>> {
@@ -123,7 +125,7 @@ fn encode(leaf: &Leaf) -> [u8; LEAF] {
     let mut bytes = [0; LEAF];
     bytes[..8].copy_from_slice(&leaf.at.to_le_bytes());
     bytes[8..16].copy_from_slice(&leaf.len.to_le_bytes());
-    bytes[16] = leaf.follows.into();
+    bytes[16] = u8::from(leaf.follows) | u8::from(leaf.is_placed) << 1;
     bytes[17..].copy_from_slice(&leaf.digest);
     bytes
 }
@@ -135,7 +137,8 @@ fn decode(bytes: &[u8; LEAF]) -> Leaf {
     };
     let mut digest = [0; 32];
     digest.copy_from_slice(&bytes[17..]);
-    Leaf { at: number(0), len: number(8), follows: bytes[16] != 0, digest }
+    let (follows, is_placed) = (bytes[16] & 1 != 0, bytes[16] & 2 != 0);
+    Leaf { at: number(0), len: number(8), digest, follows, is_placed }
 }
 
 /// Bytes of a leaf in the file.
@@ -155,14 +158,16 @@ mod tests {
         let leaf = |n: u64| {
             let mut digest = [0; 32];
             digest[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
-            Leaf { at: n * 3, len: n % 100, digest, follows: n.is_multiple_of(2) }
+            let (follows, is_placed) = (n.is_multiple_of(2), !n.is_multiple_of(7));
+            Leaf { at: n * 3, len: n % 100, digest, follows, is_placed }
         };
         for n in 0..count {
             leaves.push(leaf(n), n % 5 == 0).expect("a temporary file");
         }
         for n in (0..count).step_by(997).chain([0, count - 1]) {
             assert_eq!(leaves.get(n).expect("a file"), Some(leaf(n)));
-            assert_eq!(leaves.at(n * 3).expect("a file"), Some(n));
+            let placed = (!n.is_multiple_of(7)).then_some(n);
+            assert_eq!(leaves.at(n * 3).expect("a file"), placed);
             assert_eq!(leaves.at(n * 3 + 1).expect("a file"), None);
             assert_eq!(leaves.find(&leaf(n).digest).expect("a file"), Some((n, n % 100)));
         }

@@ -31,7 +31,8 @@
 //!
 //! - Damage makes data missing, never wrong: a block counts only if it hashes to its CID, and a file is complete only when all of it has come.
 //! - Bytes on both sides of a hole are never joined, and after a hole no leaf is taken for the next one of a file because it stands there.
-//! - Nothing inside of a block is taken for a block of the pack.
+//! - Nothing inside of a block is taken for a block of the pack. Where no frame proves the bytes, blocks are found by their content; what is found so is used by its CID
+//!   alone, wherever it stands.
 //! - What looks like blocks and is none costs time in proportion to the stream: the bytes that are hashed are bounded.
 //! - Memory is bounded. Some 50 bytes for each leaf lie in temporary files, and 32 MiB of inner nodes are kept at most.
 //!

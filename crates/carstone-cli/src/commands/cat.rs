@@ -27,6 +27,7 @@ pub(crate) fn run(args: CatArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let keys = Keys::new(&args.keys, &args.pack)?;
     // A hard link or a repeated block may need what came before, so a pipe is kept in a temporary file.
     let source = Source::open(&args.pack)?.spooled()?;
+    source.tell_kept(output);
     let name = source.name.clone();
     let path = args.path.as_bytes();
     let path = path.strip_prefix(b"./").unwrap_or(path);

@@ -26,6 +26,7 @@ use crate::source::Source;
 pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let keys = Keys::new(&args.keys, &args.pack)?;
     let source = Source::open(&args.pack)?;
+    source.tell_kept(output);
     let name = source.name.clone();
     let selection = selection(&args.patterns);
     let restore = RestoreOptions::default()

@@ -22,6 +22,7 @@ use crate::source::Source;
 pub(crate) fn run(args: ListArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let keys = Keys::new(&args.keys, &args.pack)?;
     let source = Source::open(&args.pack)?;
+    source.tell_kept(output);
     let name = source.name.clone();
     let style = match (args.long, args.null) {
         (true, _) => Style::Long,

@@ -26,6 +26,7 @@ use crate::source::{Bytes, Source, Watched};
 pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let keys = Keys::new(&args.keys, &args.pack)?;
     let source = Source::open(&args.pack)?.spooled()?;
+    source.tell_kept(output);
     let (name, format) = (source.name.clone(), source.format);
     let Bytes::File(file) = source.bytes else { return Ok(Exit::Failed) };
     if let Some(directory) = &args.against {

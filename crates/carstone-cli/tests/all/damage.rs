@@ -60,6 +60,41 @@ fn a_pipe_is_read_past_the_damage() {
 }
 
 #[test]
+fn a_pipe_without_its_container_header_is_read_from_both_ends() {
+    let place = Place::new();
+    small_tree(&place.path("tree"));
+    place.write("tree/sediment.bin", &noise(3_000_000, 9));
+    for compression in ["none", "brotli"] {
+        let pack = place.path(&format!("{compression}.cstone"));
+        let settings = ["--compress", compression, "--block-size", "64K"];
+        run!(
+            "create",
+            "-o",
+            &pack,
+            settings[0],
+            settings[1],
+            settings[2],
+            settings[3],
+            place.path("tree")
+        )
+        .exits(0);
+        let mut bytes = fs::read(&pack).expect("read");
+        bytes[..256].fill(0);
+        let out = place.path(&format!("out {compression}"));
+        let run = pipe!(&bytes, "extract", "--salvage", "-C", &out, "-").exits(1);
+        assert!(run.stderr.contains("kept in a temporary file"), "{}", run.stderr);
+        same_trees(&place.path("tree"), &out);
+        let listed = pipe!(&bytes, "list", "-").exits(1).lines();
+        assert!(listed.iter().any(|line| line.ends_with("sediment.bin")), "{listed:#?}");
+        let content = pipe!(&bytes, "cat", "-", "hello.txt").exits(1).stdout;
+        assert!(!content.is_empty());
+        pipe!(&bytes, "verify", "-").exits(1);
+    }
+    // What is nothing of the kind is not kept.
+    pipe!(&noise(100_000, 1), "list", "-").exits(2).says("not a pack");
+}
+
+#[test]
 fn verify_lists_gaps_and_the_entries_that_are_hit() {
     for lose_end in [false, true] {
         let place = Place::new();

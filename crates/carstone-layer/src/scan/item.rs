@@ -42,6 +42,8 @@ pub enum Scanned {
         cause: Cause,
         /// The frame that stood there, if its header is good: with its payload as it was read, damaged or cut short.
         broken: Option<Frame>,
+        /// Of the bytes that stood there, or behind the broken frame, the last ones, as many as the scan [keeps](crate::FrameScan::keeping).
+        bytes: Vec<u8>,
     },
 }
 

@@ -6,4 +6,5 @@ mod search;
 
 pub use item::{CarFault, CarGap, CarItem};
 pub use salvage::CarSalvage;
+pub(crate) use search::is_provable;
 pub use search::{BlockSearch, Judged, looks_like_header, looks_like_section};

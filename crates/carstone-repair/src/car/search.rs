@@ -49,6 +49,17 @@ impl<R: Read> BlockSearch<R> {
         Self { inner, limits, buf, start: 0, at: 0, is_ended: false, taken: 0, hashed: 0 }
     }
 
+    /// Starts anew where the source stands, without what has been read ahead. The bound on hashing stays what it was.
+    pub(crate) fn restart(&mut self) {
+        self.buf.clear();
+        (self.start, self.at, self.is_ended) = (0, 0, false);
+    }
+
+    /// What is read from. Some of it has been read ahead.
+    pub(crate) fn get_mut(&mut self) -> &mut R {
+        &mut self.inner
+    }
+
     /// Offset of the next byte.
     pub fn at(&self) -> u64 {
         self.at
@@ -130,13 +141,20 @@ impl<R: Read> BlockSearch<R> {
     /// # Errors
     /// Whatever the source gives.
     pub fn judge(&mut self, is_due: bool) -> io::Result<Judged> {
+        self.judge_behind(0, is_due)
+    }
+
+    /// The same `passed` bytes further on. These are kept.
+    pub(crate) fn judge_behind(&mut self, passed: usize, is_due: bool) -> io::Result<Judged> {
         let limits = self.limits;
-        let bytes = self.ahead(LONGEST_HEAD)?;
+        let bytes = self.ahead(passed.saturating_add(LONGEST_HEAD))?;
+        let bytes = bytes.get(passed..).unwrap_or_default();
         let Ok(head) = parse_section(bytes, &limits) else { return Ok(Judged::Nothing) };
         if !is_due && !is_provable(&head) {
             return Ok(Judged::Nothing);
         }
-        if self.ahead(head.len())?.len() < head.len() {
+        let end = passed.saturating_add(head.len());
+        if self.ahead(end)?.len() < end {
             return Ok(Judged::Truncated(head));
         }
         let cost = head.data_len as u64;
@@ -145,7 +163,7 @@ impl<R: Read> BlockSearch<R> {
         if !self.afford(cost, reserve) {
             return Ok(Judged::Unaffordable(head));
         }
-        let data = self.buf.get(self.start + head.head_len..self.start + head.len());
+        let data = self.buf.get(self.start + passed + head.head_len..self.start + end);
         Ok(match verify(&head.cid, data.unwrap_or_default()) {
             Ok(()) => Judged::Block(head),
             Err(error) if matches!(error.kind(), ErrorKind::Unverifiable { .. }) => {
@@ -212,7 +230,8 @@ fn length(bytes: &[u8]) -> Option<(u64, usize)> {
     None
 }
 
-fn is_provable(head: &SectionHead) -> bool {
+/// Whether a hash can tell that this is a section.
+pub(crate) fn is_provable(head: &SectionHead) -> bool {
     let hash = head.cid.hash();
     digest_len(hash.code()) == Some(usize::from(hash.size()))
 }

@@ -15,6 +15,37 @@ use crate::leaf_digest;
 use crate::leaves::Leaves;
 
 impl<R: FailSafeRead> Salvage<R> {
+    /// Directories link files by CID, whatever is known of places in the stream.
+    pub(super) fn place_by_directories(&mut self) -> Result<(), Error> {
+        let displaced = std::mem::take(&mut self.displaced);
+        let Some(root) = self.root.filter(|_| !displaced.is_empty()) else { return Ok(()) };
+        let source = Source { nodes: &self.nodes, leaves: &self.leaves };
+        let limits = Limits::default().with_path(MAX_PATH);
+        let mut found = Vec::new();
+        let _ = walk(&source, &root, &limits, &mut |entry| {
+            if entry.kind == unixfs::EntryKind::File
+                && let Some(&id) = displaced.get(&entry.path)
+                && found.len() < displaced.len()
+            {
+                found.push((id, entry.cid));
+            }
+            Ok(Step::Into)
+        });
+        for (id, cid) in found {
+            let Some(mut open) = self.open.remove(&id) else { continue };
+            if let Some(end) = &mut open.end {
+                let (size, leaf) = (end.size, leaf_digest(&cid));
+                end.root = Some(cid);
+                end.sha256 = end.sha256.or(leaf);
+                if let Some(digest) = leaf {
+                    self.give(id, &mut open, super::Piece { offset: 0, len: size, digest })?;
+                }
+            }
+            self.open.insert(id, open);
+        }
+        Ok(())
+    }
+
     /// Tells of entries that stand in directories that are left, and of which nothing else tells. Only below the root that the tail record
     /// states: where a directory stands is known from those above it alone.
     pub(super) fn name_by_directories(&mut self) -> Result<(), Error> {

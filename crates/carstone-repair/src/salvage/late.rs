@@ -70,7 +70,7 @@ impl<R: FailSafeRead> Salvage<R> {
         let leaf = self.single_leaf(&listed, size)?;
         let (root, sha256, changed) = (listed.root, listed.sha256.or(leaf), false);
         open.end.get_or_insert(End { size, root, sha256, changed });
-        let runs = listed.runs.clone();
+        let (runs, path) = (listed.runs.clone(), listed.path.clone());
         if !open.named {
             self.tell_entry(announced(id, listed))?;
             open.named = true;
@@ -79,6 +79,13 @@ impl<R: FailSafeRead> Salvage<R> {
         for (n, run) in runs.iter().enumerate() {
             let end = runs.get(n + 1).map_or(size, |next| next.offset.min(size));
             self.run(id, &mut open, run.position, run.offset, end)?;
+        }
+        let is_known =
+            open.missing().is_empty() && open.end.is_some_and(|end| end.sha256.is_some());
+        if !is_known && self.is_displaced && self.displaced.len() < MOST_DISPLACED {
+            self.displaced.insert(path, id);
+            self.open.insert(id, open);
+            return Ok(());
         }
         self.settle(id, open, true)
     }
@@ -127,6 +134,7 @@ impl<R: FailSafeRead> Salvage<R> {
             let end = self.sections.position();
             self.fault(Error::new(ErrorKind::NoTail, end));
         }
+        self.place_by_directories()?;
         let mut open: Vec<_> = self.open.drain().collect();
         open.sort_unstable_by_key(|(id, _)| *id);
         for (id, mut file) in open {
@@ -161,6 +169,9 @@ impl<R: FailSafeRead> Salvage<R> {
         self.tell_links()
     }
 }
+
+/// Files that wait for what directories say of them: some 200 bytes each.
+const MOST_DISPLACED: usize = 1 << 20;
 
 fn announced(id: u64, listed: Listed) -> Announced {
     let mut metadata = Metadata::default();

@@ -78,6 +78,10 @@ pub struct Salvage<R> {
     damaged: bool,
     /// Nothing is missing since the last leaf.
     unbroken: bool,
+    /// Places of leaves are not known, and so the manifest does not say what they are content of.
+    is_displaced: bool,
+    /// Files of which the manifest tells, and directories may tell more.
+    displaced: HashMap<Vec<u8>, u64>,
     /// Entries announced and not abandoned, and blocks of content: the tail record counts them too.
     entries: u64,
     blocks: u64,
@@ -98,7 +102,12 @@ impl<R: FailSafeRead> Salvage<R> {
     pub fn new(reader: R, pack: PackId, options: &SalvageOptions) -> Self {
         Self {
             damaged: reader.position() > 0,
-            sections: Sections::new(reader, options.threads, options.bytes_ahead()),
+            sections: Sections::new(
+                reader,
+                options.has_frames,
+                options.threads,
+                options.bytes_ahead(),
+            ),
             pack,
             items: VecDeque::new(),
             leaves: Leaves::new(),
@@ -114,6 +123,8 @@ impl<R: FailSafeRead> Salvage<R> {
             done: Ids::default(),
             current: None,
             unbroken: true,
+            is_displaced: false,
+            displaced: HashMap::new(),
             entries: 0,
             blocks: 0,
             has_tail: false,
@@ -169,6 +180,11 @@ impl<R: FailSafeRead> Salvage<R> {
         (self.current, self.damaged, self.unbroken) = (None, true, false);
     }
 
+    /// It is not known to whom the next leaf belongs.
+    fn lose_order(&mut self) {
+        (self.current, self.unbroken) = (None, false);
+    }
+
     fn fault(&mut self, error: Error) {
         self.places.damage(error.offset()..error.offset());
         self.items.push_back(Item::Fault(error));
@@ -179,24 +195,26 @@ impl<R: FailSafeRead> Salvage<R> {
     }
 
     fn block(&mut self, Block { cid, at, data, proof }: Block) -> Result<(), Error> {
-        if proof == Proof::Broken {
+        if !proof.keeps_order() {
             self.interrupt();
         }
         if Record::is_record(&cid, &data, &self.pack) {
-            self.places.record(at);
-            return match self.record(&data, at) {
-                Err(error) if !matches!(error.kind(), ErrorKind::Newer(_) | ErrorKind::Io(_)) => {
-                    self.interrupt();
-                    self.fault(error);
-                    Ok(())
-                }
-                done => done,
-            };
+            if proof != Proof::Inside {
+                self.known_record(&data, at)?;
+            }
+            if !proof.keeps_order() {
+                self.lose_order();
+            }
+            return Ok(());
         }
         self.blocks += 1;
         match cid.codec() {
             codec::RAW => self.leaf(&cid, at, data, proof),
             codec::DAG_PB if proof == Proof::Frame || is_node(&cid, &data) => {
+                if proof == Proof::Chain {
+                    // It may be a leaf whose codec is damaged.
+                    self.lose_order();
+                }
                 if self.damaged || !self.open.is_empty() {
                     self.nodes.keep(cid, data);
                 }
@@ -204,19 +222,30 @@ impl<R: FailSafeRead> Salvage<R> {
             }
             _ => {
                 if proof != Proof::Frame {
-                    // It may be a leaf whose codec is damaged.
-                    self.interrupt();
+                    self.lose_order();
                 }
                 Ok(())
             }
         }
     }
 
+    fn known_record(&mut self, data: &[u8], at: u64) -> Result<(), Error> {
+        self.places.record(at);
+        match self.record(data, at) {
+            Err(error) if !matches!(error.kind(), ErrorKind::Newer(_) | ErrorKind::Io(_)) => {
+                self.interrupt();
+                self.fault(error);
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
     fn leaf(&mut self, cid: &Cid, at: u64, data: Vec<u8>, proof: Proof) -> Result<(), Error> {
         let Some(digest) = leaf_digest(cid) else { return Ok(()) };
         if proof != Proof::Frame && is_disguised(cid, &data, &self.pack) {
-            self.interrupt();
-            return Ok(());
+            // What it is content of is said by others.
+            self.lose_order();
         }
         let len = data.len() as u64;
         let (mut uses, mut ends) = (Vec::new(), Vec::new());
@@ -242,8 +271,10 @@ impl<R: FailSafeRead> Salvage<R> {
                 uses.push(Use { id, offset: piece.offset });
             }
         }
-        let leaf = Leaf { at, len, digest, follows: self.unbroken };
-        self.unbroken = true;
+        let is_placed = proof.is_placed();
+        let leaf = Leaf { at, len, digest, follows: self.unbroken, is_placed };
+        self.unbroken = proof.keeps_order();
+        self.is_displaced |= !is_placed;
         let noted = self.leaves.push(leaf, self.damaged && !is_named);
         noted.map_err(|error| Error::io(error, at))?;
         self.tell(Event::Leaf { cid: *cid, data, uses });

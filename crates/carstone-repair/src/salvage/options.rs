@@ -8,11 +8,12 @@ use carstone_layer::default_threads;
 pub struct SalvageOptions {
     pub(super) threads: usize,
     budget: Option<usize>,
+    pub(super) has_frames: bool,
 }
 
 impl Default for SalvageOptions {
     fn default() -> Self {
-        Self { threads: default_threads(), budget: None }
+        Self { threads: default_threads(), budget: None, has_frames: true }
     }
 }
 
@@ -28,6 +29,14 @@ impl SalvageOptions {
     #[must_use]
     pub fn budget(mut self, bytes: usize) -> Self {
         self.budget = Some(bytes);
+        self
+    }
+
+    /// Says that the stream stands in no frames, so that its bytes are proved by the hashes of blocks alone: the position layer alone is no
+    /// proof.
+    #[must_use]
+    pub fn without_frames(mut self) -> Self {
+        self.has_frames = false;
         self
     }
 

@@ -1,31 +1,13 @@
-//! Cuts a CAR stream with holes into sections. Where one starts is known, never guessed.
+//! Cuts a CAR stream with holes into sections. In whole frames it is known where one starts, and behind a hole the next frame states it.
 
 use std::io;
 
 use carstone_car::{ErrorKind as CarErrorKind, Limits, Section, SectionHead, parse_section};
-use carstone_layer::{Cause, FailSafeRead, Gap};
+use carstone_layer::{FailSafeRead, Gap};
 use carstone_pack::{Error, ErrorKind};
 
-/// How far the bytes of a section are known to be those that were written, before its hash is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Proof {
-    /// All of them stood in whole frames.
-    Frame,
-    /// They were decoded from the beginning of a frame whose end is missing.
-    Cut,
-    /// They were decoded from a frame that is damaged somewhere.
-    Broken,
-}
-
-/// What comes next in the stream.
-pub(crate) enum Piece {
-    /// A section, whose hash is still to be compared.
-    Section { section: Section, data: Vec<u8>, proof: Proof },
-    /// Bytes are missing.
-    Gap(Gap),
-    /// Bytes are there, but are no section.
-    Fault(Error),
-}
+use super::broken::Broken;
+use super::{HEADER, Piece};
 
 /// Cuts sections out of what a fail-safe stack gives.
 pub(crate) struct Cutter<R> {
@@ -37,9 +19,10 @@ pub(crate) struct Cutter<R> {
     /// Offset in the CAR stream of the next byte to use.
     at: u64,
     state: State,
-    input: Input,
-    /// From where on bytes are without proof.
-    unproven: Option<(u64, Proof)>,
+    /// What the source stopped at: nothing comes before that is told.
+    stopped: Option<Option<Gap>>,
+    /// What can be read of a gap.
+    broken: Broken,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,25 +33,16 @@ enum State {
     Section,
     /// Where the next section starts is not known yet.
     Lost,
+    /// There are bytes of a gap.
+    Broken,
     Ended,
-}
-
-/// Where bytes come from now.
-enum Input {
-    Verified,
-    /// The readable beginning of this gap.
-    Prefix(Gap),
-    /// Nothing comes: there is a gap, or the end.
-    Stopped(Option<Gap>),
 }
 
 /// What came of an attempt to cut a section.
 enum Cut {
     Done(Piece),
-    /// The bytes ended; `inside` a section or between two.
-    Stopped {
-        inside: bool,
-    },
+    /// The bytes ended, behind these of a section; they begin here.
+    Stopped(u64, Vec<u8>),
 }
 
 impl<R: FailSafeRead> Cutter<R> {
@@ -82,8 +56,8 @@ impl<R: FailSafeRead> Cutter<R> {
             start: 0,
             at,
             state,
-            input: Input::Verified,
-            unproven: None,
+            stopped: None,
+            broken: Broken::new(),
         }
     }
 
@@ -110,14 +84,19 @@ impl<R: FailSafeRead> Cutter<R> {
                 }
                 State::Section => match self.section()? {
                     Cut::Done(piece) => return Ok(Some(piece)),
-                    Cut::Stopped { inside } => {
-                        if let Some(piece) = self.stopped(inside)? {
+                    Cut::Stopped(at, begun) => {
+                        if let Some(piece) = self.stopped(Some((at, begun)))? {
                             return Ok(Some(piece));
                         }
                     }
                 },
                 State::Lost => {
                     if let Some(piece) = self.find_section()? {
+                        return Ok(Some(piece));
+                    }
+                }
+                State::Broken => {
+                    if let Some(piece) = self.broken()? {
                         return Ok(Some(piece));
                     }
                 }
@@ -153,7 +132,7 @@ impl<R: FailSafeRead> Cutter<R> {
             let have = self.window.len();
             let mut window = std::mem::take(&mut self.window);
             window.resize(have + AHEAD, 0);
-            let read = self.read(&mut window[have..], self.at.saturating_add(have as u64));
+            let read = self.read(&mut window[have..]);
             let n = *read.as_ref().unwrap_or(&0);
             window.truncate(have + n);
             self.window = window;
@@ -164,40 +143,9 @@ impl<R: FailSafeRead> Cutter<R> {
         Ok(())
     }
 
-    /// One read; `at` is the offset of the first byte of `buf`. `Ok(0)` where nothing more comes before the next gap is told.
-    fn read(&mut self, buf: &mut [u8], at: u64) -> io::Result<usize> {
-        loop {
-            let n = match &self.input {
-                Input::Verified => self.source.read(buf),
-                Input::Prefix(_) => self.source.read_unchecked(buf),
-                Input::Stopped(_) => return Ok(0),
-            };
-            match n {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(0) => self.stop(at)?,
-                other => return other,
-            }
-        }
-    }
-
-    /// Finds out why nothing came. What the beginning of a gap still gives follows without a hole.
-    fn stop(&mut self, at: u64) -> io::Result<()> {
-        self.input = match std::mem::replace(&mut self.input, Input::Verified) {
-            Input::Verified => match self.source.next_gap()? {
-                Some(gap) if gap.at == at && self.state != State::Lost => {
-                    let proof = match gap.cause {
-                        Cause::Truncated | Cause::Below(_) => Proof::Cut,
-                        _ => Proof::Broken,
-                    };
-                    self.unproven = Some((at, proof));
-                    Input::Prefix(gap)
-                }
-                gap => Input::Stopped(gap),
-            },
-            Input::Prefix(gap) => Input::Stopped(Some(gap)),
-            stopped @ Input::Stopped(_) => stopped,
-        };
-        Ok(())
+    /// One read. `Ok(0)` where nothing more comes before the next gap is told.
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        read(&mut self.source, &mut self.stopped, buf)
     }
 
     fn section(&mut self) -> io::Result<Cut> {
@@ -217,7 +165,8 @@ impl<R: FailSafeRead> Cutter<R> {
             let have = self.bytes().len();
             self.fill(at_least.max(have + 1))?;
             if self.bytes().len() == have {
-                return Ok(Cut::Stopped { inside: have > 0 });
+                let begun = self.bytes().to_vec();
+                return Ok(Cut::Stopped(self.at, begun));
             }
         };
         self.body(&head)
@@ -226,6 +175,7 @@ impl<R: FailSafeRead> Cutter<R> {
     /// Reads the data of a section; memory grows with what comes.
     fn body(&mut self, head: &SectionHead) -> io::Result<Cut> {
         let offset = self.at;
+        let begun = Begun::of(self.bytes(), head);
         self.advance(head.head_len);
         let data_offset = self.at;
         let known = self.bytes().len().min(head.data_len);
@@ -236,45 +186,64 @@ impl<R: FailSafeRead> Cutter<R> {
             let have = data.len();
             let step = (head.data_len - have).min(have.max(AHEAD));
             data.resize(have + step, 0);
-            let n = self.read(&mut data[have..], self.at)?;
-            if n == 0 {
-                return Ok(Cut::Stopped { inside: true });
-            }
+            let n = self.read(&mut data[have..])?;
             data.truncate(have + n);
             self.at = self.at.saturating_add(n as u64);
+            if n == 0 {
+                return Ok(Cut::Stopped(offset, begun.with(&data)));
+            }
         }
-        let proof = match self.unproven {
-            Some((from, proof)) if self.at > from => proof,
-            _ => Proof::Frame,
-        };
         let section = Section { cid: head.cid, offset, data_offset, data_len: head.data_len };
-        Ok(Cut::Done(Piece::Section { section, data, proof }))
+        Ok(Cut::Done(Piece::Section { section, data }))
     }
 
-    /// No bytes are left before a gap or the end.
-    fn stopped(&mut self, inside: bool) -> io::Result<Option<Piece>> {
-        let at = self.at;
+    /// No bytes are left before a gap or the end. `due` is where a section is due or has begun, and what there is of it.
+    fn stopped(&mut self, due: Option<(u64, Vec<u8>)>) -> io::Result<Option<Piece>> {
         self.drop_window();
-        match std::mem::replace(&mut self.input, Input::Verified) {
-            Input::Stopped(Some(gap)) | Input::Prefix(gap) => {
-                self.state = State::Lost;
-                self.unproven = None;
-                self.at = self.source.position();
-                Ok(Some(Piece::Gap(gap)))
+        match self.stopped.take() {
+            Some(Some(gap)) => {
+                self.state = match self.broken.take_up(&mut self.source, gap, due)? {
+                    Some(gap) => {
+                        self.go_on();
+                        return Ok(Some(Piece::Gap(gap)));
+                    }
+                    None => State::Broken,
+                };
+                Ok(None)
             }
-            Input::Stopped(None) | Input::Verified => {
+            _ => {
                 self.state = State::Ended;
                 let cut = ErrorKind::Io(io::ErrorKind::UnexpectedEof.into());
-                Ok(inside.then(|| Piece::Fault(Error::new(cut, at))))
+                let begun = due.filter(|(_, begun)| !begun.is_empty());
+                Ok(begun.map(|(at, begun)| {
+                    let at = at.saturating_add(begun.len() as u64);
+                    Piece::Fault(Error::new(cut, at))
+                }))
             }
         }
+    }
+
+    /// Goes on behind a gap.
+    fn go_on(&mut self) {
+        self.state = State::Lost;
+        self.at = self.source.position();
+    }
+
+    /// What can be read of a gap, part by part.
+    fn broken(&mut self) -> io::Result<Option<Piece>> {
+        let Self { broken, source, stopped, .. } = self;
+        let piece = broken.next(&mut |missing| rest(source, stopped, missing))?;
+        if piece.is_none() {
+            self.go_on();
+        }
+        Ok(piece)
     }
 
     /// Goes to the next section start that a frame states.
     fn find_section(&mut self) -> io::Result<Option<Piece>> {
         self.drop_window();
-        if !matches!(self.input, Input::Verified) {
-            return self.stopped(false);
+        if self.stopped.is_some() {
+            return self.stopped(None);
         }
         let here = self.source.position();
         let start = self.source.next_boundary();
@@ -285,16 +254,81 @@ impl<R: FailSafeRead> Cutter<R> {
             return Ok(None);
         }
         let mut passed = vec![0; AHEAD.min(usize::try_from(wanted).unwrap_or(AHEAD))];
-        match self.read(&mut passed, here)? {
-            0 => self.stopped(false),
+        match self.read(&mut passed)? {
+            0 => self.stopped(None),
             _ => Ok(None),
         }
     }
 }
 
-/// The header of every pack's CAR stream: CARv1, no roots.
-const HEADER: &[u8] = b"\x11\xa2\x65roots\x80\x67version\x01";
+fn read<R: FailSafeRead>(
+    source: &mut R,
+    stopped: &mut Option<Option<Gap>>,
+    buf: &mut [u8],
+) -> io::Result<usize> {
+    while stopped.is_none() {
+        match source.read(buf) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) => *stopped = Some(source.next_gap()?),
+            other => return other,
+        }
+    }
+    Ok(0)
+}
+
+/// The rest of a section that begins in a gap, if it ends where the frame behind the gap says that another one starts.
+fn rest<R: FailSafeRead>(
+    source: &mut R,
+    stopped: &mut Option<Option<Gap>>,
+    missing: usize,
+) -> io::Result<Option<Vec<u8>>> {
+    let end = source.position().saturating_add(missing as u64);
+    if stopped.is_some() || source.next_boundary() != Some(end) {
+        return Ok(None);
+    }
+    let mut rest = Vec::new();
+    while rest.len() < missing {
+        let have = rest.len();
+        rest.resize(missing.min(have + AHEAD), 0);
+        let n = read(source, stopped, &mut rest[have..])?;
+        rest.truncate(have + n);
+        if n == 0 {
+            return Ok(None);
+        }
+    }
+    Ok(Some(rest))
+}
+
+/// The head of a section, kept until its data are there.
+struct Begun {
+    bytes: [u8; LONGEST_HEAD],
+    len: usize,
+}
+
+impl Begun {
+    fn of(section: &[u8], head: &SectionHead) -> Self {
+        let mut begun = Self { bytes: [0; LONGEST_HEAD], len: 0 };
+        if let Some(bytes) = section.get(..head.head_len)
+            && let Some(kept) = begun.bytes.get_mut(..head.head_len)
+        {
+            kept.copy_from_slice(bytes);
+            begun.len = head.head_len;
+        }
+        begun
+    }
+
+    /// The section as far as it is there; nothing where its head is too long to be kept.
+    fn with(&self, data: &[u8]) -> Vec<u8> {
+        match self.bytes.get(..self.len) {
+            Some(head) if self.len > 0 => [head, data].concat(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// Enough for the head of a section with a usual CID.
 const HEAD: usize = 64;
 /// Bytes that are read, and memory that is taken, before it is known whether more come.
 const AHEAD: usize = 64 << 10;
+/// More than the head of any section of a pack has.
+const LONGEST_HEAD: usize = 128;

@@ -1,6 +1,12 @@
 //! The blocks of a CAR stream with holes, each compared with its CID, in order.
 
+mod bare;
+mod broken;
 mod cut;
+mod proof;
+mod resync;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 
@@ -8,8 +14,9 @@ use carstone_car::{Cid, Section, verify};
 use carstone_layer::{FailSafeRead, Gap, Ordered, Pool};
 use carstone_pack::Error;
 
-pub(crate) use cut::Proof;
-use cut::{Cutter, Piece};
+use bare::BareCutter;
+use cut::Cutter;
+pub(crate) use proof::Proof;
 
 /// What comes next in the stream.
 pub(crate) enum Found {
@@ -20,7 +27,20 @@ pub(crate) enum Found {
     Fault(Error),
 }
 
+/// What a stream is cut into.
+enum Piece {
+    /// A section from whole frames, whose hash is still to be compared.
+    Section { section: Section, data: Vec<u8> },
+    /// A block that hashes to its CID.
+    Block(Block),
+    /// Bytes are missing.
+    Gap(Gap),
+    /// Bytes are there, but are no section.
+    Fault(Error),
+}
+
 /// A block, and where its section stands.
+#[derive(Debug)]
 pub(crate) struct Block {
     pub(crate) cid: Cid,
     pub(crate) at: u64,
@@ -30,27 +50,30 @@ pub(crate) struct Block {
 
 /// Reads sections ahead, and hashes them on a pool.
 pub(crate) struct Sections<R> {
-    cutter: Cutter<R>,
-    queue: Ordered<Piece, Checked>,
+    cutter: Cut<R>,
+    queue: Ordered<Piece, Found>,
     /// What the source gave behind what is in the queue.
     stopped: Option<io::Result<()>>,
-    /// A block without proof failed: what follows it before the next gap is not looked at.
-    spoiled: bool,
     /// Where the last section that was given ends.
     position: u64,
 }
 
-enum Checked {
-    Found(Found),
-    /// A block without proof that does not hash to its CID.
-    Spoiled,
+#[expect(clippy::large_enum_variant, reason = "there is one of it")]
+enum Cut<R> {
+    Framed(Cutter<R>),
+    Bare(BareCutter<R>),
 }
 
 impl<R: FailSafeRead> Sections<R> {
-    pub(crate) fn new(reader: R, threads: usize, budget: usize) -> Self {
+    /// Reads from what a stack gives, whose bytes stand in frames or not.
+    pub(crate) fn new(reader: R, has_frames: bool, threads: usize, budget: usize) -> Self {
         let position = reader.position();
         let queue = Ordered::new(Pool::new(threads, check), budget);
-        Self { cutter: Cutter::new(reader), queue, stopped: None, spoiled: false, position }
+        let cutter = match has_frames {
+            true => Cut::Framed(Cutter::new(reader)),
+            false => Cut::Bare(BareCutter::new(reader)),
+        };
+        Self { cutter, queue, stopped: None, position }
     }
 
     /// What comes next; `None` at the end.
@@ -66,21 +89,11 @@ impl<R: FailSafeRead> Sections<R> {
                 return ended.map(|()| None).map_err(|error| Error::io(error, self.position));
             };
             let lost = |error: carstone_layer::Error| Error::io(error.into(), self.position);
-            match checked.map_err(lost)? {
-                Checked::Spoiled => self.spoiled = true,
-                Checked::Found(Found::Block(block)) if block.proof != Proof::Frame => {
-                    if !self.spoiled {
-                        return Ok(Some(Found::Block(block)));
-                    }
-                }
-                Checked::Found(found) => {
-                    if let Found::Gap(gap) = &found {
-                        self.spoiled = false;
-                        self.position = gap.at.saturating_add(gap.len.unwrap_or(0));
-                    }
-                    return Ok(Some(found));
-                }
+            let found = checked.map_err(lost)?;
+            if let Found::Gap(gap) = &found {
+                self.position = gap.at.saturating_add(gap.len.unwrap_or(0));
             }
+            return Ok(Some(found));
         }
     }
 
@@ -91,13 +104,20 @@ impl<R: FailSafeRead> Sections<R> {
 
     /// What is read from.
     pub(crate) fn get_mut(&mut self) -> &mut R {
-        self.cutter.get_mut()
+        match &mut self.cutter {
+            Cut::Framed(cutter) => cutter.get_mut(),
+            Cut::Bare(cutter) => cutter.get_mut(),
+        }
     }
 
     fn read_ahead(&mut self) {
         let depth = self.queue.threads().max(1) * DEPTH;
         while self.stopped.is_none() && self.queue.len() < depth && self.queue.has_room(0) {
-            match self.cutter.next() {
+            let next = match &mut self.cutter {
+                Cut::Framed(cutter) => cutter.next(),
+                Cut::Bare(cutter) => cutter.next(),
+            };
+            match next {
                 Ok(Some(piece)) => {
                     let cost = piece.cost();
                     self.queue.push(piece, cost);
@@ -112,26 +132,28 @@ impl<R: FailSafeRead> Sections<R> {
 impl Piece {
     fn cost(&self) -> usize {
         match self {
-            Self::Section { data, .. } => data.len(),
+            Self::Section { data, .. } | Self::Block(Block { data, .. }) => data.len(),
             _ => STATEMENT,
         }
     }
 }
 
-fn check(piece: Piece) -> Checked {
-    let (section, data, proof) = match piece {
-        Piece::Gap(gap) => return Checked::Found(Found::Gap(gap)),
-        Piece::Fault(error) => return Checked::Found(Found::Fault(error)),
-        Piece::Section { section, data, proof } => (section, data, proof),
+fn check(piece: Piece) -> Found {
+    let (section, data) = match piece {
+        Piece::Gap(gap) => return Found::Gap(gap),
+        Piece::Fault(error) => return Found::Fault(error),
+        Piece::Block(block) => return Found::Block(block),
+        Piece::Section { section, data } => (section, data),
     };
     let Section { cid, offset, .. } = section;
     match verify(&cid, &data) {
-        Ok(()) => Checked::Found(Found::Block(Block { cid, at: offset, data, proof })),
-        Err(_) if proof != Proof::Frame => Checked::Spoiled,
-        Err(error) => Checked::Found(Found::Fault(error.with_offset(offset).into())),
+        Ok(()) => Found::Block(Block { cid, at: offset, data, proof: Proof::Frame }),
+        Err(error) => Found::Fault(error.with_offset(offset).into()),
     }
 }
 
+/// The header of every pack's CAR stream: CARv1, no roots.
+const HEADER: &[u8] = b"\x11\xa2\x65roots\x80\x67version\x01";
 /// Blocks per thread that are read ahead.
 const DEPTH: usize = 4;
 const STATEMENT: usize = 1 << 10;

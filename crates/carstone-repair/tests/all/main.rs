@@ -3,3 +3,4 @@
 mod cars;
 mod salvage;
 mod support;
+mod unproven;

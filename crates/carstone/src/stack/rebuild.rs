@@ -15,7 +15,7 @@ use super::error::{Error, ErrorKind};
 use super::heal::Healed;
 use super::keys::Protection;
 use super::open::OpenOptions;
-use super::salvage::{Better, salvage_stack};
+use super::salvage::Better;
 use super::write::{WriteOptions, write};
 
 /// A damaged pack whose content has been looked through, ready to be written anew.
@@ -66,7 +66,7 @@ impl<R: ReadAt + Send + Sync> Rebuild<R> {
             sealed = key.clone().map(|key| (key, envelope.to_vec()));
             Ok(key)
         };
-        let (mut salvaged, container) = salvage_stack(source.reader(), keys, options, &mut codecs)?;
+        let (mut salvaged, container) = source.salvage(keys, options, &mut codecs)?;
         let plan = Plan::survey(&mut salvaged, settings, progress).map_err(error)?;
         drop(salvaged);
         let has_frames = container.layers.get(LayerId::COMPRESSION).is_some();
@@ -95,8 +95,7 @@ impl<R: ReadAt + Send + Sync> Rebuild<R> {
     ) -> Result<(S, RebuiltPack), Error> {
         let keys = |_: &[u8]| Ok(self.sealed.as_ref().map(|(key, _)| key.clone()));
         let mut codecs = SeenCodecs::default();
-        let (mut salvaged, _) =
-            salvage_stack(self.source.reader(), keys, &self.options, &mut codecs)?;
+        let (mut salvaged, _) = self.source.salvage(keys, &self.options, &mut codecs)?;
         let pipe = write(sink, self.write_options()).map_err(writing)?;
         let pack_id = pipe.pack_id();
         let packing = PackOptions::default().threads(self.options.threads);

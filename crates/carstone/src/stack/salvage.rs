@@ -1,12 +1,13 @@
 //! The stack that reads all that a damaged pack still holds.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::sync::Arc;
 
 use carstone_compress::SeenCodecs;
 use carstone_encrypt::KeySource;
 use carstone_layer::{BoxFailSafe, Cause, FailSafeRead, Gap, LayerId, ReadAt, Report};
-use carstone_raw::Container;
+use carstone_raw::{Container, RawFailSafe};
 use carstone_repair::{Salvage, SalvageOptions};
 
 use super::error::{Error, ErrorKind};
@@ -27,20 +28,29 @@ pub fn salvage<'a, R: Read + Send + 'a>(
     keys: impl KeySource,
     options: &OpenOptions,
 ) -> Result<Salvaged<'a>, Error> {
-    Ok(salvage_stack(source, keys, options, &mut SeenCodecs::default())?.0)
+    let raw = RawFailSafe::new(source)?;
+    Ok(salvage_stack(raw, keys, options, &mut SeenCodecs::default())?.0)
 }
 
 /// The same, with what the container states. `codecs` will hear how frames are compressed.
-pub(super) fn salvage_stack<'a, R: Read + Send + 'a>(
-    source: R,
+fn salvage_stack<'a, R: Read + Send + 'a>(
+    raw: RawFailSafe<R>,
     keys: impl KeySource,
     options: &OpenOptions,
     codecs: &mut SeenCodecs,
 ) -> Result<(Salvaged<'a>, Container), Error> {
-    let (FailSafe { container, reader }, raw) = keyed(source, keys, options, codecs)?;
+    let (FailSafe { container, reader }, raw) = keyed(raw, keys, options, codecs)?;
     let whole = Whole { reader, raw, is_over: false };
-    let settings = SalvageOptions::default().threads(options.threads);
+    let mut settings = SalvageOptions::default().threads(options.threads);
+    if !has_frames(&container) {
+        settings = settings.without_frames();
+    }
     Ok((Salvage::new(Box::new(whole), container.pack_id, &settings), container))
+}
+
+fn has_frames(container: &Container) -> bool {
+    let is_listed = |id| container.layers.get(id).is_some();
+    is_listed(LayerId::ENCRYPTION) || is_listed(LayerId::COMPRESSION)
 }
 
 /// The same for a source that can be read at any offset, which is looked through once before. Header, trailer and key envelope may stand anywhere, frames in any order; what
@@ -63,69 +73,123 @@ pub fn salvage_at<'a, R: ReadAt + Send + Sync + 'a>(
         Err(_) => Better::stored(source, options),
     };
     let report = better.report().cloned();
-    Ok((salvage(better.reader(), keys, options)?, report))
+    Ok((better.salvage(keys, options, &mut SeenCodecs::default())?.0, report))
 }
 
 /// A damaged pack, or what healing made of it: whichever gives more.
 pub(super) enum Better<R> {
     Healed(Arc<Healed<Arc<R>>>),
-    Stored { source: Arc<R>, at: u64 },
+    Stored {
+        source: Arc<R>,
+        range: Range<u64>,
+    },
+    /// The stored bytes, with what the other end says of the layers.
+    Headless {
+        source: Arc<R>,
+        range: Range<u64>,
+    },
 }
 
 impl<R: ReadAt + Send + Sync> Better<R> {
     pub(super) fn of(source: Arc<R>, healed: Arc<Healed<Arc<R>>>, options: &OpenOptions) -> Self {
-        match is_better(&healed) {
-            true => Self::Healed(healed),
-            false => Self::stored(source, options),
+        let report = healed.report();
+        let has_header = !report.rebuilt.iter().any(|rebuilt| rebuilt.part == Part::Header);
+        let is_encrypted = healed.container().layers.get(LayerId::ENCRYPTION).is_some();
+        let is_whole = report.is_original() || report.moved > 0 || is_encrypted;
+        match (report.is_unchanged, is_whole, has_header) {
+            (false, true, _) => Self::Healed(healed),
+            // A part of a broken frame can be read, of a hole nothing can.
+            (false, false, false) => match Self::headless(&source, options) {
+                Ok(headless) => headless,
+                Err(_) => Self::Healed(healed),
+            },
+            _ => Self::stored(source, options),
         }
     }
 
     fn stored(source: Arc<R>, options: &OpenOptions) -> Self {
-        Self::Stored { source, at: options.range.as_ref().map_or(0, |range| range.start) }
+        let range = options.range.clone().unwrap_or(0..u64::MAX);
+        Self::Stored { source, range }
+    }
+
+    fn headless(source: &Arc<R>, options: &OpenOptions) -> io::Result<Self> {
+        let range = options.range.clone().map_or_else(|| source.size().map(|end| 0..end), Ok)?;
+        let part = InOrder::of(source, &range);
+        match RawFailSafe::open_seekable(part)?.container() {
+            Some(_) => Ok(Self::Headless { source: Arc::clone(source), range }),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 
     /// What healing did, where that is made use of.
     fn report(&self) -> Option<&HealReport> {
         match self {
             Self::Healed(healed) => Some(healed.report()),
-            Self::Stored { .. } => None,
+            Self::Stored { .. } | Self::Headless { .. } => None,
         }
     }
 
-    /// The pack from front to back.
-    pub(super) fn reader<'a>(&self) -> Box<dyn Read + Send + 'a>
+    /// Reads the pack from front to back. `codecs` will hear how frames are compressed.
+    pub(super) fn salvage<'a>(
+        &self,
+        keys: impl KeySource,
+        options: &OpenOptions,
+        codecs: &mut SeenCodecs,
+    ) -> Result<(Salvaged<'a>, Container), Error>
     where
         R: 'a,
     {
         match self {
-            Self::Healed(healed) => Box::new(InOrder { source: Arc::clone(healed), at: 0 }),
-            Self::Stored { source, at } => {
-                Box::new(InOrder { source: Arc::clone(source), at: *at })
+            Self::Healed(healed) => {
+                let raw = RawFailSafe::new(InOrder::of(healed, &(0..u64::MAX)))?;
+                salvage_stack(raw, keys, options, codecs)
+            }
+            Self::Stored { source, range } => {
+                let raw = RawFailSafe::new(InOrder::of(source, &(range.start..u64::MAX)))?;
+                salvage_stack(raw, keys, options, codecs)
+            }
+            Self::Headless { source, range } => {
+                let raw = RawFailSafe::open_seekable(InOrder::of(source, range))?;
+                salvage_stack(raw, keys, options, codecs)
             }
         }
     }
 }
 
-/// Whether a healed pack gives more than the damaged one. The beginning of a broken compressed frame can be read, a hole cannot.
-fn is_better<R: ReadAt>(healed: &Healed<R>) -> bool {
-    let report = healed.report();
-    let is_encrypted = healed.container().layers.get(LayerId::ENCRYPTION).is_some();
-    let has_header = !report.rebuilt.iter().any(|rebuilt| rebuilt.part == Part::Header);
-    !report.is_unchanged
-        && (is_encrypted || !has_header || report.moved > 0 || report.is_original())
+/// Reads a part of a source from front to back.
+struct InOrder<R> {
+    source: Arc<R>,
+    range: Range<u64>,
+    at: u64,
 }
 
-/// Reads a source from front to back.
-struct InOrder<R> {
-    source: R,
-    at: u64,
+impl<R> InOrder<R> {
+    fn of(source: &Arc<R>, range: &Range<u64>) -> Self {
+        Self { source: Arc::clone(source), range: range.clone(), at: range.start }
+    }
 }
 
 impl<R: ReadAt> Read for InOrder<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.source.read_at(buf, self.at)?;
+        let room = self.range.end.saturating_sub(self.at);
+        let room = usize::try_from(room).unwrap_or(usize::MAX).min(buf.len());
+        let n = self.source.read_at(&mut buf[..room], self.at)?;
         self.at = self.at.saturating_add(n as u64);
         Ok(n)
+    }
+}
+
+/// Positions count from the start of the part.
+impl<R: ReadAt> Seek for InOrder<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let Range { start, end } = self.range;
+        let at = match to {
+            SeekFrom::Start(at) => start.checked_add(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => end.checked_add_signed(by),
+        };
+        self.at = at.filter(|&at| at >= start).ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at - start)
     }
 }
 

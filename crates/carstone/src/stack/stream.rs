@@ -32,12 +32,13 @@ pub fn fail_safe<'a, R: Read + Send + 'a>(
     keys: impl KeySource,
     options: &OpenOptions,
 ) -> Result<FailSafe<'a>, Error> {
-    let (container, raw) = bottom(source)?;
+    let (container, raw) = bottom(RawFailSafe::new(source)?)?;
     layers(container, raw, keys, options, &mut SeenCodecs::default())
 }
 
-fn bottom<'a, R: Read + Send + 'a>(source: R) -> Result<(Container, BoxFailSafe<'a>), Error> {
-    let raw = RawFailSafe::new(source)?;
+fn bottom<'a, R: Read + Send + 'a>(
+    raw: RawFailSafe<R>,
+) -> Result<(Container, BoxFailSafe<'a>), Error> {
     match raw.container() {
         Some(container) => Ok((container.clone(), Box::new(raw))),
         None => Err(Error::new(ErrorKind::NoContainer)),
@@ -102,13 +103,14 @@ pub fn stream<'a, R: Read + Send + 'a>(
     options: &OpenOptions,
 ) -> Result<Streamed<'a>, Error> {
     let codecs = &mut SeenCodecs::default();
-    let (FailSafe { container, reader }, raw) = keyed(source, keys, options, codecs)?;
+    let raw = RawFailSafe::new(source)?;
+    let (FailSafe { container, reader }, raw) = keyed(raw, keys, options, codecs)?;
     Ok(Streamed { container, reader, raw, ended: false, stopped: None })
 }
 
 /// A fail-safe stack that has its key, and its bottom. `codecs` will hear how frames are compressed.
 pub(super) fn keyed<'a, R: Read + Send + 'a>(
-    source: R,
+    raw: RawFailSafe<R>,
     mut keys: impl KeySource,
     options: &OpenOptions,
     codecs: &mut SeenCodecs,
@@ -119,7 +121,7 @@ pub(super) fn keyed<'a, R: Read + Send + 'a>(
         has_key = key.is_some();
         Ok(key)
     };
-    let (container, raw) = bottom(source)?;
+    let (container, raw) = bottom(raw)?;
     let raw = Shared::new(raw);
     let stack = layers(container, Box::new(raw.clone()), keys, options, codecs)?;
     match has_key {

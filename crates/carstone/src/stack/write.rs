@@ -48,7 +48,8 @@ impl WriteOptions {
         self
     }
 
-    /// Leaves the compression layer out. Without encryption as well, nothing in the pack can be found after damage.
+    /// Leaves the compression layer out. Without encryption as well, no frame says what is damaged, where the next section starts, or how a flipped bit is put right: after
+    /// damage, blocks are found by their hashes alone.
     #[must_use]
     pub fn without_compression(mut self) -> Self {
         self.codec = None;

@@ -150,22 +150,29 @@ pub struct Salvaged {
     pub complete: BTreeMap<Vec<u8>, Vec<u8>>,
     pub partial: BTreeMap<Vec<u8>, Partial>,
     pub gaps: usize,
+    /// Bytes in gaps.
+    pub missing: u64,
     pub faults: usize,
     pub nameless: u64,
 }
 
 /// Puts the files together as an extraction does, checking all that an extraction would.
 pub fn salvage(source: Holes, threads: usize) -> Salvaged {
-    let options = SalvageOptions::default().threads(threads);
-    let mut salvage = Salvage::new(source, ID, &options);
+    salvage_with(source, &SalvageOptions::default().threads(threads))
+}
+
+/// The same with other settings.
+pub fn salvage_with(source: Holes, options: &SalvageOptions) -> Salvaged {
+    let mut salvage = Salvage::new(source, ID, options);
     let (mut paths, mut leaves) = (HashMap::new(), HashMap::<_, Vec<u8>>::new());
     let mut content: HashMap<u64, BTreeMap<u64, Vec<u8>>> = HashMap::new();
     let mut salvaged = Salvaged::default();
     while let Some(item) = salvage.next().expect("memory does not fail") {
         let event = match item {
             Item::Event(event) => event,
-            Item::Gap(_) => {
+            Item::Gap(gap) => {
                 salvaged.gaps += 1;
+                salvaged.missing += gap.len.unwrap_or(0);
                 continue;
             }
             _ => {
