@@ -75,7 +75,7 @@ pub(crate) fn among_frames<R: ReadAt + ?Sized>(
                 found.trailer = Some(*trailer);
                 break;
             }
-            Step::Trailer(_) => {}
+            Step::Cut(..) | Step::Trailer(_) => {}
         }
     }
     Ok(found)
@@ -95,7 +95,8 @@ pub(crate) fn first_pack<R: ReadAt + ?Sized>(
     Ok(None)
 }
 
-/// The pack that has the most bytes in `range`. A pack that lies in another one as content has fewer than that one, unless little is left of it.
+/// The pack that has the most bytes in `range`, those of a frame that is cut off there included. A pack that lies in another one as content has fewer
+/// than that one, unless little is left of it.
 pub(crate) fn largest_pack<R: ReadAt + ?Sized>(
     source: &R,
     range: Range<u64>,
@@ -103,11 +104,15 @@ pub(crate) fn largest_pack<R: ReadAt + ?Sized>(
     let mut packs: Vec<(PackId, u64)> = Vec::new();
     let mut steps = Steps::new(source, range);
     while let Some(step) = steps.next(|_| true)? {
-        let Step::Frame(_, header) = step else { continue };
-        if let Some((_, bytes)) = packs.iter_mut().find(|(id, _)| *id == header.pack) {
-            *bytes = bytes.saturating_add(header.frame_len());
+        let (pack, len) = match step {
+            Step::Frame(_, header) => (header.pack, header.frame_len()),
+            Step::Cut(len, pack) => (pack, len),
+            Step::Trailer(_) => continue,
+        };
+        if let Some((_, bytes)) = packs.iter_mut().find(|(id, _)| *id == pack) {
+            *bytes = bytes.saturating_add(len);
         } else if packs.len() < MAX_PACKS {
-            packs.push((header.pack, header.frame_len()));
+            packs.push((pack, len));
         }
     }
     // Of equal ones the first.
@@ -123,6 +128,8 @@ fn is_of(trailer: &FoundTrailer, pack: Option<PackId>) -> bool {
 /// What a search comes upon.
 enum Step {
     Frame(u64, FrameHeader),
+    /// So many bytes of a frame that goes on behind the end, and its pack. What follows may still be frames.
+    Cut(u64, PackId),
     Trailer(Box<FoundTrailer>),
 }
 
@@ -145,17 +152,20 @@ impl<'a, R: ReadAt + ?Sized> Steps<'a, R> {
     fn next(&mut self, wanted: impl Fn(PackId) -> bool) -> io::Result<Option<Step>> {
         while self.at < self.end {
             let at = self.at;
-            if let Some(header) = self.window.frame_at(at, self.is_expected)?
-                && wanted(header.pack)
-                && let Some(next) = at.checked_add(header.frame_len()).filter(|&n| n <= self.end)
-            {
+            let frame = self.window.frame_at(at, self.is_expected)?;
+            let frame = frame.filter(|header| wanted(header.pack));
+            let next = frame.as_ref().and_then(|header| at.checked_add(header.frame_len()));
+            if let (Some(header), Some(next)) = (&frame, next.filter(|&next| next <= self.end)) {
                 (self.at, self.is_expected) = (next, true);
-                return Ok(Some(Step::Frame(at, header)));
+                return Ok(Some(Step::Frame(at, *header)));
             }
             let trailer = self.window.trailer_at(at, self.is_expected)?;
             let trailer = trailer.filter(|_| self.end - at >= TRAILER_LEN as u64);
             let next = self.window.next_magic(at.saturating_add(1)..self.end)?;
             (self.at, self.is_expected) = (next.unwrap_or(self.end), false);
+            if let Some(header) = frame {
+                return Ok(Some(Step::Cut(self.end - at, header.pack)));
+            }
             if let Some(trailer) = trailer {
                 return Ok(Some(Step::Trailer(Box::new(trailer))));
             }

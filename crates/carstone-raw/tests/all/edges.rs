@@ -55,6 +55,19 @@ fn what_is_appended_is_not_taken_for_the_end() {
 }
 
 #[test]
+fn a_pack_inside_of_a_frame_that_is_cut_off_is_not_the_one_that_is_meant() {
+    let inner = pack_of(OTHER, &frame(OTHER, Kind::DATA, 0, &noise(500)));
+    let outer = frame(pack_id(), Kind::DATA, 0, &[&inner[..], &noise(700)].concat());
+    for cut in [1, 100, 600] {
+        let edges = Edges::find(&outer[..], 0..(outer.len() - cut) as u64).unwrap();
+        assert_eq!(edges.container(), None, "{cut} bytes are gone");
+    }
+    // Where nothing of the outer one can be seen, the inner one is a pack like any other.
+    let edges = Edges::find(&outer[FRAME_HEADER_LEN..], 0..inner.len() as u64 + 100).unwrap();
+    assert_eq!(edges.container().map(|container| container.pack_id), Some(OTHER));
+}
+
+#[test]
 fn a_pack_inside_of_a_broken_frame_is_not_the_one_that_is_meant() {
     let stored = around_another();
     let end = stored.len() - TRAILER;
