@@ -10,6 +10,7 @@ use carstone_raw::Container;
 use carstone_repair::{Salvage, SalvageOptions};
 
 use super::error::{Error, ErrorKind};
+use super::forward::Forward;
 use super::heal::{HealReport, Healed, Part, heal};
 use super::open::OpenOptions;
 use super::stream::{FailSafe, Shared, keyed};
@@ -97,10 +98,11 @@ impl<R: ReadAt + Send + Sync> Better<R> {
     where
         R: 'a,
     {
+        let end = u64::MAX;
         match self {
-            Self::Healed(healed) => Box::new(InOrder { source: Arc::clone(healed), at: 0 }),
+            Self::Healed(healed) => Box::new(Forward { source: Arc::clone(healed), at: 0, end }),
             Self::Stored { source, at } => {
-                Box::new(InOrder { source: Arc::clone(source), at: *at })
+                Box::new(Forward { source: Arc::clone(source), at: *at, end })
             }
         }
     }
@@ -113,20 +115,6 @@ fn is_better<R: ReadAt>(healed: &Healed<R>) -> bool {
     let has_header = !report.rebuilt.iter().any(|rebuilt| rebuilt.part == Part::Header);
     !report.is_unchanged
         && (is_encrypted || !has_header || report.moved > 0 || report.is_original())
-}
-
-/// Reads a source from front to back.
-struct InOrder<R> {
-    source: R,
-    at: u64,
-}
-
-impl<R: ReadAt> Read for InOrder<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.source.read_at(buf, self.at)?;
-        self.at = self.at.saturating_add(n as u64);
-        Ok(n)
-    }
 }
 
 /// A stack whose lowest layer is read to its end, and that says what is missing there.
