@@ -294,7 +294,8 @@ pub(crate) struct RepairArgs {
 /// `carstone carve`.
 ///
 /// Everything that is found is put together as `repair` does it, without a key, and written as NUMBER-PACKID.cstone or NUMBER-OFFSET.car.
-/// Fragments may be mixed, and copies of one pack make up one. What an intact pack or CAR holds is left in it. The exit status
+/// Fragments may be mixed, and copies of one pack make up one. What an intact pack or CAR holds is left in it. Frames of a pack of which nothing tells what it is
+/// made of are written as they are, as NUMBER-PACKID.frames; carved together with more of it, they may become a pack. The exit status
 /// is 0 where all that was found is whole, and 1 where something has holes, or nothing was found.
 #[derive(Debug, Args)]
 #[command(after_long_help = CARVE_EXAMPLES)]

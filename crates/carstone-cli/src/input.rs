@@ -9,7 +9,7 @@ use std::io;
 
 use anyhow::{Context, anyhow};
 use carstone::layer::{Cause, Corrections, Gap, LayerId, default_threads};
-use carstone::pack::PackReader;
+use carstone::pack::{ErrorKind as PackErrorKind, PackReader};
 use carstone::raw::{self, Container};
 use carstone::stack::{self, ErrorKind, Format, OpenOptions, Opened, SharedSource};
 
@@ -169,9 +169,19 @@ pub(crate) fn is_damage(error: &stack::Error) -> bool {
                 && !matches!(fault.kind(), Encrypt::Io(_) | Encrypt::Unknown { .. })
         }
         ErrorKind::Compress(error) => !matches!(error.kind(), carstone::compress::ErrorKind::Io(_)),
-        ErrorKind::Pack(error) => !matches!(error.kind(), carstone::pack::ErrorKind::Newer(_)),
+        ErrorKind::Pack(error) => !matches!(error.kind(), PackErrorKind::Newer(_)),
         ErrorKind::Position(_) => true,
         _ => false,
+    }
+}
+
+/// The same for what a pack tells once it is open.
+pub(crate) fn is_damage_of_pack(error: &carstone::pack::Error) -> bool {
+    match error.kind() {
+        // Layers tell damage through I/O errors; what the system says has no error inside, or a number.
+        PackErrorKind::Io(source) => source.get_ref().is_some(),
+        PackErrorKind::Newer(_) => false,
+        _ => true,
     }
 }
 

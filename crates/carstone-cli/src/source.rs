@@ -141,6 +141,14 @@ impl Source {
         }
     }
 
+    /// The file once more, to read it in another way if this one fails; `None` of a pipe.
+    pub(crate) fn again(&self) -> anyhow::Result<Option<File>> {
+        match &self.bytes {
+            Bytes::File(file) => file.try_clone().context("cannot open it again").map(Some),
+            Bytes::Pipe(_) => Ok(None),
+        }
+    }
+
     /// Makes a file of a pipe, in an unnamed temporary file.
     pub(crate) fn spooled(mut self) -> anyhow::Result<Self> {
         if let Bytes::Pipe(pipe) = &mut self.bytes {

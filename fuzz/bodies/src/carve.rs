@@ -100,7 +100,8 @@ pub fn images(data: &[u8]) {
 fn look(image: &[u8]) -> Vec<(Vec<u8>, bool)> {
     let mut packs = Vec::new();
     let mut before = 0;
-    for found in stack::carve(&image, &mut |_| {}).expect("memory can be read") {
+    let carving = stack::carve(&image, 0, &mut |_| {}).expect("memory can be read");
+    for found in carving.found {
         let range = found.range();
         assert!(before <= range.start && range.start < range.end);
         before = range.start;

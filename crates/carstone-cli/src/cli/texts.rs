@@ -2,8 +2,12 @@
 
 /// What each page of the manual says of exit statuses: number and meaning.
 pub(crate) const EXIT_STATUS: [(&str, &str); 4] = [
-    ("0", "Everything is intact."),
-    ("1", "Done, but damage, a difference, or a file that could not be read was found."),
+    ("0", "All that was looked at is there, and as it should be."),
+    (
+        "1",
+        "Done, but something is damaged, lost, different, or could not be read. That goes for damage that was put right on the way, too: \
+         nothing is missing then, and the file should be repaired.",
+    ),
     ("2", "It could not be done."),
     ("130", "A signal interrupted it."),
 ];
@@ -19,8 +23,8 @@ Examples:
                                                   encrypt into a pipe
   carstone verify -i key.txt docs.cstone          check every byte
 
-Exit status: 0 everything is intact; 1 done, but damage, a difference or an unreadable file was found;
-2 it could not be done; 130 interrupted.";
+Exit status: 0 all is there, and as it should be; 1 done, but something is damaged (even if it was put right on the
+way), lost, different or unreadable; 2 it could not be done; 130 interrupted.";
 pub(super) const CREATE_EXAMPLES: &str = "\
 Examples:
   carstone create -o docs.cstone docs

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use carstone::layer::ReadAt;
-use carstone::stack::{self, Carved, CarvedCar, CarvedPack};
+use carstone::stack::{self, Carved, CarvedCar, CarvedPack, Carving};
 use serde_json::{Map, Value, json};
 
 use crate::cli::CarveArgs;
@@ -29,40 +29,35 @@ pub(crate) fn run(args: CarveArgs, output: &mut Output) -> anyhow::Result<Exit> 
         false => args.image.display().to_string(),
     };
     let source = Watched(open(&args.image).with_context(|| name.clone())?);
-    let progress = Progress::new(output, "searching", source.size().ok());
-    let found = stack::carve(&source, &mut |at| progress.at(at));
-    progress.finish();
-    signals::check()?;
-    let found = found.map_err(explained).with_context(|| name.clone())?;
-    if found.is_empty() {
-        output.problem(name.as_bytes(), &"holds no pack and no CAR, nor a fragment of one")?;
-    }
     let directory = args.directory.filter(|_| !args.dry_run);
-    if let Some(directory) = directory.as_deref().filter(|_| !found.is_empty()) {
-        fs::create_dir_all(directory)
-            .with_context(|| format!("{}: cannot make the directory", directory.display()))?;
+    let directory = directory.as_deref();
+    let mut job = Job { source, directory, force: args.force, output, found: 0, whole: 0 };
+    let (mut next, mut searched_on) = (Some(0), Vec::new());
+    while let Some(start) = next {
+        let carving = job.search(start).with_context(|| name.clone())?;
+        job.take(&carving.found)?;
+        next = carving.next;
+        searched_on.extend(next);
+        if let Some(at) = next {
+            // A pack that lies on both sides comes out in two files, which is no damage of it.
+            job.output.note(&format!("{name}: {TOO_MANY} {at} is found again behind it"));
+        }
     }
-    let mut job = Job { source, directory: directory.as_deref(), force: args.force, output };
-    let mut whole = 0;
-    for (index, found) in found.iter().enumerate() {
-        let told = match found {
-            Carved::Pack(pack) => job.pack(index + 1, pack)?,
-            Carved::Car(car) => job.car(index + 1, car)?,
-            _ => continue,
-        };
-        whole += usize::from(told.is_whole);
-        job.tell(&told)?;
+    let Job { found, whole, output, .. } = job;
+    if found == 0 {
+        output.problem(name.as_bytes(), &"holds no pack and no CAR, nor a fragment of one")?;
     }
     if output.is_json() {
         let fields = json!({
-            "found": found.len(),
+            "found": found,
             "whole": whole,
-            "damaged": found.len() - whole,
+            "damaged": found - whole,
+            "searched_on": searched_on,
             "dry_run": args.dry_run,
         });
         output.object("summary", object(fields))?;
     }
-    Ok(Exit::found(found.is_empty() || whole < found.len()))
+    Ok(Exit::found(found == 0 || whole < found))
 }
 
 /// The image. Standard input, and whatever else cannot seek, is kept in a temporary file.
@@ -93,6 +88,9 @@ struct Job<'a> {
     directory: Option<&'a Path>,
     force: bool,
     output: &'a mut Output,
+    /// How many were found, and how many of them are whole.
+    found: usize,
+    whole: usize,
 }
 
 /// What is told of one find.
@@ -105,6 +103,34 @@ struct Told {
 }
 
 impl Job<'_> {
+    fn search(&self, start: u64) -> anyhow::Result<Carving> {
+        let progress = Progress::new(self.output, "searching", self.source.size().ok());
+        let carving = stack::carve(&self.source, start, &mut |at| progress.at(at));
+        progress.finish();
+        signals::check()?;
+        carving.map_err(explained)
+    }
+
+    /// Writes what was found, and tells of it.
+    fn take(&mut self, found: &[Carved]) -> anyhow::Result<()> {
+        if let Some(directory) = self.directory.filter(|_| !found.is_empty()) {
+            fs::create_dir_all(directory)
+                .with_context(|| format!("{}: cannot make the directory", directory.display()))?;
+        }
+        for found in found {
+            let number = self.found + 1;
+            let told = match found {
+                Carved::Pack(pack) => self.pack(number, pack)?,
+                Carved::Car(car) => self.car(number, car)?,
+                _ => continue,
+            };
+            self.found = number;
+            self.whole += usize::from(told.is_whole);
+            self.tell(&told)?;
+        }
+        Ok(())
+    }
+
     fn pack(&mut self, number: usize, pack: &CarvedPack) -> anyhow::Result<Told> {
         let id = hex(pack.pack_id().as_bytes());
         let mut fields = object(json!({
@@ -124,15 +150,7 @@ impl Job<'_> {
             Err(error) if matches!(error.kind(), stack::ErrorKind::Io(_)) => {
                 return Err(error.into());
             }
-            Err(error) => {
-                let why = match pack.fragments() {
-                    0 => "none of its frames are left".to_owned(),
-                    _ => chain(&error),
-                };
-                fields.insert("message".to_owned(), why.clone().into());
-                let text = format!("{about}: cannot be put together: {why}");
-                return Ok(Told { is_whole: false, name: None, text, fields });
-            }
+            Err(error) => return self.scattered(number, pack, &error, &about, fields),
         };
         let name = format!("{number:04}-{id}.cstone");
         let copy = |file: &File, progress: &mut dyn FnMut(u64)| mended.copy_to(file, progress);
@@ -141,6 +159,7 @@ impl Job<'_> {
         let lost: Option<u64> = mended.report().lost.iter().map(|gap| gap.len).sum();
         fields.insert("whole".to_owned(), is_whole.into());
         fields.insert("encrypted".to_owned(), mended.is_encrypted().into());
+        fields.insert("inferred".to_owned(), mended.is_inferred().into());
         fields.insert("holes".to_owned(), mended.holes().into());
         fields.insert("lost".to_owned(), lost.into());
         fields.insert("stored".to_owned(), mended.len().into());
@@ -159,6 +178,36 @@ impl Job<'_> {
         };
         let text = format!("{about}, {state}{inferred}");
         Ok(Told { is_whole, name: Some(name), text, fields })
+    }
+
+    /// A pack that cannot be put together: what there is of it is kept as it is, since it may help where more of the pack turns up.
+    fn scattered(
+        &mut self,
+        number: usize,
+        pack: &CarvedPack,
+        error: &stack::Error,
+        about: &str,
+        mut fields: Map<String, Value>,
+    ) -> anyhow::Result<Told> {
+        let why = match (pack.fragments(), error.kind()) {
+            (0, _) => "none of its frames are left".to_owned(),
+            (_, stack::ErrorKind::ContainerLost) => {
+                "no header, trailer or anchor is left to say what it is made of".to_owned()
+            }
+            _ => chain(error),
+        };
+        fields.insert("message".to_owned(), why.clone().into());
+        let text = format!("{about}: cannot be put together: {why}");
+        if pack.fragments() == 0 {
+            return Ok(Told { is_whole: false, name: None, text, fields });
+        }
+        let name = format!("{number:04}-{}.frames", hex(pack.pack_id().as_bytes()));
+        let source = &self.source;
+        let copy =
+            |file: &File, progress: &mut dyn FnMut(u64)| pack.copy_parts_to(source, file, progress);
+        write(self.directory, self.force, self.output, &name, pack.bytes(), copy)?;
+        let text = format!("{text}; its frames are kept as they are, to be carved with more of it");
+        Ok(Told { is_whole: false, name: Some(name), text, fields })
     }
 
     fn car(&mut self, number: usize, car: &CarvedCar) -> anyhow::Result<Told> {
@@ -238,3 +287,6 @@ fn place(fields: &mut Map<String, Value>, range: &std::ops::Range<u64>, bytes: u
 fn shown(range: &std::ops::Range<u64>, bytes: u64) -> String {
     format!(" at bytes {}–{}, {}", range.start, range.end, human(bytes))
 }
+
+const TOO_MANY: &str =
+    "more was found than is kept track of at a time; a pack that goes on at byte";

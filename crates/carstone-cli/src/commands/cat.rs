@@ -9,18 +9,19 @@ use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, anyhow, bail};
 use carstone::car::Cid;
-use carstone::pack::{EntryKind, Event};
+use carstone::pack::{EntryKind, Error as PackError, Event};
 use carstone::unixfs::{self, FileReader, resolve};
 use sha2::{Digest, Sha256};
 
 use crate::cli::{ByteRange, CatArgs};
 use crate::dag;
 use crate::exit::Exit;
-use crate::input::{Input, Pack, PlainCar, chain, restart};
+use crate::input::{Input, Pack, PlainCar, chain, io_chain, is_damage_of_pack, restart};
 use crate::keys::Keys;
 use crate::names::escaped;
 use crate::output::{Output, stdout_error};
-use crate::source::{Bytes, Source};
+use crate::signals;
+use crate::source::Source;
 
 /// Writes the file to standard output.
 pub(crate) fn run(args: CatArgs, output: &mut Output) -> anyhow::Result<Exit> {
@@ -32,111 +33,217 @@ pub(crate) fn run(args: CatArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let path = args.path.as_bytes();
     let path = path.strip_prefix(b"./").unwrap_or(path);
     let path = path.strip_suffix(b"/").unwrap_or(path);
-    let again = match &source.bytes {
-        Bytes::File(file) => file.try_clone().context("cannot open it again")?,
-        Bytes::Pipe(_) => bail!("{name}: cannot be read twice"),
-    };
-    let range = args.range;
+    let again = source.again()?.ok_or_else(|| anyhow!("{name}: cannot be read twice"))?;
+    let mut job = Job { path, range: args.range, sent: 0, output };
     match Input::open(source, &keys, None)? {
         Input::Pack(pack) => {
-            from_pack(&pack, path, range, output).with_context(|| name.clone())?;
-            pack.tell_corrections(&name, output)?;
+            let sent = job.from_pack(&pack);
+            pack.tell_corrections(&name, job.output)?;
+            match sent {
+                Err(Stop::Damaged(what)) => {
+                    job.output.problem(name.as_bytes(), &what)?;
+                    job.from_front(&again, &keys).with_context(|| name.clone())?;
+                }
+                sent => sent.map_err(anyhow::Error::from).with_context(|| name.clone())?,
+            }
         }
         Input::Car(car) => {
-            from_car(&car, path, range, output).with_context(|| name.clone())?;
-            car.tell_faults(&name, output)?;
+            job.from_car(&car).map_err(anyhow::Error::from).with_context(|| name.clone())?;
+            car.tell_faults(&name, job.output)?;
         }
         Input::Front(front, fault) => {
             drop(front);
-            let found = from_front(&again, &keys, path, output).with_context(|| name.clone())?;
-            send(found.content, found.size, range, found.sha256, path, output)?;
-            if let Some(fault) = fault {
-                output.problem(name.as_bytes(), &chain(&fault))?;
+            let damage = job.from_front(&again, &keys).with_context(|| name.clone())?;
+            if let Some(what) = fault.map(|fault| chain(&fault)).or(damage) {
+                job.output.problem(name.as_bytes(), &what)?;
             }
         }
     }
     Ok(Exit::found(output.problems() > 0))
 }
 
-fn from_pack(
-    pack: &Pack,
-    path: &[u8],
+/// What is to be written.
+struct Job<'a> {
+    path: &'a [u8],
     range: Option<ByteRange>,
-    output: &mut Output,
-) -> anyhow::Result<()> {
-    let reader = &pack.reader;
-    let entry = reader.find(path)?.ok_or_else(|| no_entry(path))?;
-    let entry = match entry.kind {
-        EntryKind::HardLink => reader.original(&entry)?.unwrap_or(entry),
-        _ => entry,
-    };
-    check_kind(entry.kind, path, entry.target.as_deref())?;
-    let file = reader.open_file(&entry)?;
-    // The leaf of a file that is one leaf has been compared with its digest already.
-    let several = entry.sha256.is_some();
-    let sha256 = if several && range.is_none() { reader.sha256(&entry)? } else { None };
-    let size = file.len();
-    send(file, size, range, sha256, path, output)
+    /// How many bytes of it have been.
+    sent: u64,
+    output: &'a mut Output,
 }
 
-fn from_car(
-    car: &PlainCar,
-    path: &[u8],
-    range: Option<ByteRange>,
-    output: &mut Output,
-) -> anyhow::Result<()> {
-    let (root, below) = dag::locate(car, path).ok_or_else(|| no_entry(path))?;
-    let entry = resolve(car, root, below)?.ok_or_else(|| no_entry(path))?;
-    match entry.kind {
-        unixfs::EntryKind::Directory => check_kind(EntryKind::Directory, path, None)?,
-        unixfs::EntryKind::Symlink { target } => {
-            check_kind(EntryKind::Symlink, path, Some(&target))?;
+/// Why not all of it was written.
+enum Stop {
+    /// The pack is damaged, so that another way to read it may give more.
+    Damaged(String),
+    Failed(anyhow::Error),
+}
+
+impl From<PackError> for Stop {
+    fn from(error: PackError) -> Self {
+        match is_damage_of_pack(&error) && !signals::stopped() {
+            true => Self::Damaged(chain(&error)),
+            false => Self::Failed(error.into()),
         }
-        _ => {}
     }
-    let file = FileReader::open(car, &entry.cid)?;
-    let size = file.len();
-    send(file, size, range, None, path, output)
 }
 
-/// A file out of a pack that can only be read front to back.
-struct Found {
-    content: File,
+impl From<anyhow::Error> for Stop {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Stop> for anyhow::Error {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Damaged(what) => anyhow!(what),
+            Stop::Failed(error) => error,
+        }
+    }
+}
+
+/// What is known of the content that is to be read.
+struct Content {
+    /// Size of the whole file.
     size: u64,
-    /// `None` where only its beginning is left.
+    is_size_known: bool,
+    missing: Vec<Range<u64>>,
     sha256: Option<[u8; 32]>,
 }
 
-/// Reads the pack once to learn of which leaves the file is made, and once to collect them. Of a file with holes, what stands before the
-/// first is given.
-fn from_front(file: &File, keys: &Keys, path: &[u8], output: &mut Output) -> anyhow::Result<Found> {
-    let mut path = path.to_vec();
-    let plan = loop {
-        match plan(file, keys, &path)? {
-            Planned::File(plan) => break plan,
-            Planned::Link(original) => path = original,
-        }
-    };
-    if !plan.missing.is_empty() || plan.sha256.is_none() {
-        output.problem(&path, &"parts of it are missing; what stands before them is given")?;
+impl Content {
+    fn whole(size: u64, sha256: Option<[u8; 32]>) -> Self {
+        Self { size, is_size_known: true, missing: Vec::new(), sha256 }
     }
-    let content = tempfile::tempfile().context("cannot make a temporary file")?;
-    let mut front = restart(file, keys, None)?;
-    let mut missing = plan.places.len();
-    while missing > 0 {
-        match front.next(&mut |_| {}).map_err(|error| anyhow!("{}", chain(&error)))? {
-            Some(Event::Leaf { cid, data, .. }) => {
-                for offset in plan.places.get(&cid).into_iter().flatten() {
-                    content.write_all_at(&data, *offset).context("cannot keep the file's parts")?;
-                }
-                missing -= usize::from(plan.places.contains_key(&cid));
+}
+
+impl Job<'_> {
+    fn from_pack(&mut self, pack: &Pack) -> Result<(), Stop> {
+        let (reader, path) = (&pack.reader, self.path);
+        let entry = reader.find(path)?.ok_or_else(|| no_entry(path))?;
+        let entry = match entry.kind {
+            EntryKind::HardLink => reader.original(&entry)?.unwrap_or(entry),
+            _ => entry,
+        };
+        check_kind(entry.kind, path, entry.target.as_deref())?;
+        let file = reader.open_file(&entry)?;
+        // The leaf of a file that is one leaf has been compared with its digest already.
+        let several = entry.sha256.is_some();
+        let sha256 = if several && self.range.is_none() { reader.sha256(&entry)? } else { None };
+        let content = Content::whole(file.len(), sha256);
+        self.send(file, &content)
+    }
+
+    fn from_car(&mut self, car: &PlainCar) -> Result<(), Stop> {
+        let path = self.path;
+        let (root, below) = dag::locate(car, path).ok_or_else(|| no_entry(path))?;
+        let found = resolve(car, root, below).map_err(anyhow::Error::from)?;
+        let entry = found.ok_or_else(|| no_entry(path))?;
+        match entry.kind {
+            unixfs::EntryKind::Directory => check_kind(EntryKind::Directory, path, None)?,
+            unixfs::EntryKind::Symlink { target } => {
+                check_kind(EntryKind::Symlink, path, Some(&target))?;
             }
-            Some(_) => {}
-            None => bail!("{}: parts of it are not in the pack", escaped(&path)),
+            _ => {}
         }
+        let file = FileReader::open(car, &entry.cid).map_err(anyhow::Error::from)?;
+        let content = Content::whole(file.len(), None);
+        self.send(file, &content)
     }
-    let size = plan.missing.first().map_or(plan.size, |hole| hole.start);
-    Ok(Found { content, size, sha256: plan.sha256 })
+
+    /// Out of a pack that can only be read front to back: once to learn of which leaves the file is made, and once to collect them. Of a file with
+    /// holes, what stands before the first is given. Gives what is damaged before the file, if anything is.
+    fn from_front(&mut self, file: &File, keys: &Keys) -> anyhow::Result<Option<String>> {
+        let plan = match plan(file, keys, self.path)? {
+            Planned::File(plan) => plan,
+            Planned::Link(original) => match plan(file, keys, &original)? {
+                Planned::File(plan) => plan,
+                Planned::Link(_) => bail!("{}: is a link to a link", escaped(self.path)),
+            },
+        };
+        let content = tempfile::tempfile().context("cannot make a temporary file")?;
+        let mut front = restart(file, keys, None)?;
+        let mut missing = plan.places.len();
+        while missing > 0 {
+            match front.next(&mut |_| {}).map_err(|error| anyhow!("{}", chain(&error)))? {
+                Some(Event::Leaf { cid, data, .. }) => {
+                    let places = plan.places.get(&cid);
+                    for offset in places.into_iter().flatten() {
+                        let written = content.write_all_at(&data, *offset);
+                        written.context("cannot keep the file's parts")?;
+                    }
+                    missing -= usize::from(places.is_some());
+                }
+                Some(_) => {}
+                None => bail!("{}: parts of it are not in the pack", escaped(self.path)),
+            }
+        }
+        self.send(content, &plan.content)?;
+        Ok(plan.damage)
+    }
+
+    /// Writes the range of `source`, up to the first hole in it, and compares the whole with what is stated.
+    fn send(&mut self, mut source: impl Read + Seek, content: &Content) -> Result<(), Stop> {
+        let path = self.path;
+        if !content.is_size_known && matches!(self.range, Some(ByteRange::Last(_))) {
+            return Err(
+                anyhow!("{}: its size is lost, and so where its end is", escaped(path)).into()
+            );
+        }
+        let (start, end) = bounds(self.range, content.size)?;
+        let hole = content.missing.iter().find(|hole| hole.end > start);
+        let stop = hole.map_or(end, |hole| hole.start.clamp(start, end));
+        let is_cut = stop < end || (!content.is_size_known && end == content.size);
+        let sha256 = content.sha256.filter(|_| (start, stop) == (0, content.size));
+        source.seek(SeekFrom::Start(start)).context("cannot seek")?;
+        let mut hasher = Sha256::new();
+        let (mut at, mut buffer) = (start, vec![0; BUFFER]);
+        let mut out = self.output.content(true)?;
+        while at < stop {
+            let most = usize::try_from(stop - at).unwrap_or(usize::MAX).min(buffer.len());
+            let n = match source.read(&mut buffer[..most]) {
+                Ok(0) => {
+                    return Err(anyhow!("{}: stops before byte {stop}", escaped(path)).into());
+                }
+                Ok(n) => n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.get_ref().is_none() || signals::stopped() => {
+                    return Err(anyhow!("{}", io_chain(&error)).into());
+                }
+                Err(error) => return Err(Stop::Damaged(io_chain(&error))),
+            };
+            if sha256.is_some() {
+                hasher.update(&buffer[..n]);
+            }
+            // Some of it may have been written before the way that was tried first led no further.
+            let known = (start + self.sent).saturating_sub(at);
+            let new = usize::try_from(known).unwrap_or(usize::MAX).min(n);
+            out.write_all(&buffer[new..n]).map_err(stdout_error)?;
+            at += n as u64;
+            self.sent = self.sent.max(at - start);
+        }
+        out.flush().map_err(stdout_error)?;
+        if is_cut {
+            self.output.problem(path, &missing_text(&content.missing, stop, end))?;
+        }
+        if sha256.is_some_and(|stated| stated[..] != hasher.finalize()[..]) {
+            let what = "its content does not have the SHA-256 that the pack states";
+            self.output.problem(path, &what)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is said of a file that was given up to byte `stop` where `end` was wanted.
+fn missing_text(missing: &[Range<u64>], stop: u64, end: u64) -> String {
+    let before = "what stands before them is given";
+    match missing.iter().find(|hole| hole.start <= stop && stop < hole.end) {
+        Some(hole) if stop < end => {
+            let last = hole.end.saturating_sub(1);
+            format!("bytes {}–{last} of it are missing; {before}", hole.start)
+        }
+        _ => format!("the bytes from {stop} on are missing; {before}"),
+    }
 }
 
 enum Planned {
@@ -148,9 +255,9 @@ enum Planned {
 struct Plan {
     /// File offsets at which each leaf is content.
     places: HashMap<Cid, Vec<u64>>,
-    size: u64,
-    missing: Vec<Range<u64>>,
-    sha256: Option<[u8; 32]>,
+    content: Content,
+    /// What is damaged before its end.
+    damage: Option<String>,
 }
 
 fn plan(file: &File, keys: &Keys, path: &[u8]) -> anyhow::Result<Planned> {
@@ -189,12 +296,14 @@ fn plan(file: &File, keys: &Keys, path: &[u8]) -> anyhow::Result<Planned> {
             }
             Event::Abandoned { id } if Some(id) == wanted => return Err(no_entry(path)),
             Event::End { id, size, sha256, .. } if Some(id) == wanted => {
-                let (missing, sha256) = (Vec::new(), Some(sha256));
-                return Ok(Planned::File(Plan { places, size, missing, sha256 }));
+                let content = Content::whole(size, sha256);
+                return Ok(Planned::File(Plan { places, content, damage }));
             }
             Event::Incomplete { id, size, missing } if Some(id) == wanted => {
-                let size = size.unwrap_or(end);
-                return Ok(Planned::File(Plan { places, size, missing, sha256: None }));
+                let is_size_known = size.is_some();
+                let (size, sha256) = (size.unwrap_or(end), None);
+                let content = Content { size, is_size_known, missing, sha256 };
+                return Ok(Planned::File(Plan { places, content, damage }));
             }
             _ => {}
         }
@@ -217,43 +326,6 @@ fn check_kind(kind: EntryKind, path: &[u8], target: Option<&[u8]>) -> anyhow::Re
         }
         _ => bail!("{}: is a {kind}, not a file", escaped(path)),
     }
-}
-
-/// Writes a range of `source`, and compares the whole with `sha256`.
-fn send(
-    mut source: impl Read + Seek,
-    size: u64,
-    range: Option<ByteRange>,
-    sha256: Option<[u8; 32]>,
-    path: &[u8],
-    output: &mut Output,
-) -> anyhow::Result<()> {
-    let (start, end) = bounds(range, size)?;
-    let sha256 = sha256.filter(|_| start == 0 && end == size);
-    source.seek(SeekFrom::Start(start)).context("cannot seek")?;
-    let mut hasher = Sha256::new();
-    let mut content = output.content(true)?;
-    let mut left = end - start;
-    let mut buffer = vec![0; BUFFER];
-    while left > 0 {
-        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        let n = match source.read(&mut buffer[..most]) {
-            Ok(0) => bail!("{}: stops before byte {end}", escaped(path)),
-            Ok(n) => n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(anyhow!("{}", crate::input::io_chain(&error))),
-        };
-        if sha256.is_some() {
-            hasher.update(&buffer[..n]);
-        }
-        content.write_all(&buffer[..n]).map_err(stdout_error)?;
-        left -= n as u64;
-    }
-    content.flush().map_err(stdout_error)?;
-    if sha256.is_some_and(|stated| stated[..] != hasher.finalize()[..]) {
-        output.problem(path, &"its content does not have the SHA-256 that the pack states")?;
-    }
-    Ok(())
 }
 
 /// Start and end of a range in a file of `size` bytes.

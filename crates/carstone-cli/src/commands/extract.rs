@@ -1,20 +1,23 @@
 //! `carstone extract`: restores files from a pack.
 
 use std::cell::RefCell;
+use std::fs::File;
+use std::io;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use carstone::layer::default_threads;
 use carstone::pack::ErrorKind;
 use carstone::pack::fs::{
     ExtractOptions, ExtractReport, Overwrite, RestoreError, RestoreErrorKind, RestoreEvent,
-    RestoreOptions, Selection, Skip, extract_dag, extract_events, extract_reader,
+    RestoreOptions, Selection, Skip, extract_dag, extract_damaged, extract_events,
 };
 use serde_json::Map;
 
 use super::list::{report_unmatched, selection};
 use crate::cli::{ExtractArgs, OverwriteArg};
 use crate::exit::Exit;
-use crate::input::{Input, chain};
+use crate::front::Front;
+use crate::input::{Input, chain, restart};
 use crate::keys::Keys;
 use crate::names::{self, human};
 use crate::output::Output;
@@ -28,6 +31,7 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
     let source = Source::open(&args.pack)?;
     source.tell_kept(output);
     let name = source.name.clone();
+    let again = source.again()?;
     let selection = selection(&args.patterns);
     let restore = RestoreOptions::default()
         .overwrite(match args.overwrite {
@@ -59,12 +63,23 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
     });
     let target = &args.directory;
     let place = || target.display().to_string();
-    let mut told = |event| teller.borrow_mut().tell(event);
+    let mut told = |event| teller.borrow_mut().tell(&name, event);
     let mut damaged = false;
     let report = match input {
         Input::Pack(pack) => {
-            let report = extract_reader(&pack.reader, target, &selection, &options, &mut told)
-                .with_context(place)?;
+            let mut front: Option<Front> = None;
+            // Where something is damaged, the whole pack is read front to back.
+            let mut rest = || {
+                let front = match &mut front {
+                    Some(front) => front,
+                    None => front.insert(restarted(again.as_ref(), &keys, args.threads)?),
+                };
+                front.next(&mut |what| teller.borrow_mut().damage(&name, what))
+            };
+            let (reader, mut told) = (&pack.reader, |event| teller.borrow_mut().tell(&name, event));
+            let report =
+                extract_damaged(reader, &mut rest, target, &selection, &options, &mut told)
+                    .with_context(place)?;
             pack.tell_corrections(&name, teller.borrow_mut().output)?;
             report
         }
@@ -93,6 +108,17 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
     teller.into_inner().finish(&name, &report, damaged, &selection)
 }
 
+/// The pack once more, front to back.
+fn restarted(
+    file: Option<&File>,
+    keys: &Keys,
+    threads: Option<usize>,
+) -> Result<Front, carstone::pack::Error> {
+    let file = file.ok_or_else(|| anyhow!("cannot read it twice"));
+    let front = file.and_then(|file| restart(file, keys, threads));
+    front.map_err(|error| carstone::pack::Error::io(io::Error::other(error), 0))
+}
+
 #[derive(Default)]
 struct Totals {
     entries: u64,
@@ -108,12 +134,12 @@ struct Teller<'a> {
 }
 
 impl Teller<'_> {
-    fn tell(&mut self, event: RestoreEvent) {
+    fn tell(&mut self, name: &str, event: RestoreEvent) {
         // After a signal everything fails, which says nothing about the entries.
         if signals::stopped() {
             return;
         }
-        if let Err(error) = self.try_tell(event) {
+        if let Err(error) = self.try_tell(name, event) {
             self.failed.get_or_insert(error);
         }
     }
@@ -126,7 +152,7 @@ impl Teller<'_> {
         }
     }
 
-    fn try_tell(&mut self, event: RestoreEvent) -> anyhow::Result<()> {
+    fn try_tell(&mut self, name: &str, event: RestoreEvent) -> anyhow::Result<()> {
         let Self { output, progress, done, .. } = self;
         match event {
             RestoreEvent::Restored { path, kind, size } => {
@@ -160,6 +186,9 @@ impl Teller<'_> {
             }
             RestoreEvent::Problem { path, error } => {
                 progress.suspend(|| output.problem(&path, &explain(&error)))
+            }
+            RestoreEvent::Unlisted { error } => {
+                progress.suspend(|| output.problem(name.as_bytes(), &chain(&error)))
             }
             RestoreEvent::Progress { bytes } => {
                 progress.add(bytes);

@@ -1,18 +1,19 @@
 //! `carstone list`: what a pack holds.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::error::Error as StdError;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 use anyhow::Context;
 use carstone::pack::fs::Selection;
-use carstone::pack::{Announced, EntryKind, Event, Listed};
+use carstone::pack::{Announced, EntryKind, Error, Event, Listed, compare_paths};
 
 use crate::cli::ListArgs;
 use crate::dag;
 use crate::exit::Exit;
 use crate::front::Front;
-use crate::input::{Input, Pack, PlainCar, chain};
+use crate::input::{Input, Pack, PlainCar, chain, is_damage_of_pack, restart};
 use crate::keys::Keys;
 use crate::output::Output;
 use crate::rows::{Row, Style};
@@ -24,6 +25,7 @@ pub(crate) fn run(args: ListArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let source = Source::open(&args.pack)?;
     source.tell_kept(output);
     let name = source.name.clone();
+    let again = source.again()?;
     let style = match (args.long, args.null) {
         (true, _) => Style::Long,
         (_, true) => Style::Nul,
@@ -33,15 +35,23 @@ pub(crate) fn run(args: ListArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let printer = Printer { style, digests: args.long || output.is_json(), selection: &selection };
     match Input::open(source, &keys, args.threads)? {
         Input::Pack(pack) => {
-            printer.pack(&pack, output).with_context(|| name.clone())?;
+            let mut last = None;
+            let listed = printer.pack(&pack, &mut last, output);
             pack.tell_corrections(&name, output)?;
-        }
-        Input::Front(front, fault) => {
-            let told = printer.front(*front, &name, output).with_context(|| name.clone())?;
-            if let Some(fault) = fault.filter(|_| !told) {
-                output.problem(name.as_bytes(), &chain(&fault))?;
+            match (listed, again) {
+                (Ok(()), _) => {}
+                (Err(Stopped::Damaged(fault)), Some(file)) => {
+                    let front =
+                        restart(&file, &keys, args.threads).with_context(|| name.clone())?;
+                    printer.rest(front, last.as_deref(), &fault, &name, output)?;
+                }
+                (Err(stopped), _) => return Err(anyhow::Error::from(stopped).context(name)),
             }
         }
+        Input::Front(front, fault) => match fault {
+            Some(fault) => printer.rest(*front, None, &fault, &name, output)?,
+            None => drop(printer.front(*front, None, &name, output).with_context(|| name.clone())?),
+        },
         Input::Car(car) => printer.car(&car, &name, output)?,
     }
     report_unmatched(&selection, output)
@@ -75,27 +85,61 @@ struct Printer<'a> {
 }
 
 impl Printer<'_> {
-    fn pack(&self, pack: &Pack, output: &mut Output) -> anyhow::Result<()> {
+    /// All entries by path, unless damage stops it. `last` becomes the path of the last one that was looked at.
+    fn pack(
+        &self,
+        pack: &Pack,
+        last: &mut Option<Vec<u8>>,
+        output: &mut Output,
+    ) -> Result<(), Stopped> {
         for entry in pack.reader.entries() {
             let entry = entry?;
-            if !self.selection.selects(&entry.path) {
-                continue;
+            if self.selection.selects(&entry.path) {
+                let row = self.row(pack, &entry)?;
+                row.print(self.style, output).map_err(Stopped::Failed)?;
             }
-            let mut row = row_of(&entry);
-            if self.digests {
-                row.sha256 = pack.reader.sha256(&entry)?;
-                if entry.kind == EntryKind::HardLink {
-                    row.size = pack.reader.original(&entry)?.and_then(|original| original.size);
-                }
-            }
-            row.print(self.style, output)?;
+            *last = Some(entry.path);
         }
         Ok(())
     }
 
-    /// Entries as they come. A row is shown when its content has come, in the order of announcement.
+    fn row(&self, pack: &Pack, entry: &Listed) -> Result<Row, Error> {
+        let mut row = row_of(entry);
+        if self.digests {
+            row.sha256 = pack.reader.sha256(entry)?;
+            if entry.kind == EntryKind::HardLink {
+                row.size = pack.reader.original(entry)?.and_then(|original| original.size);
+            }
+        }
+        Ok(row)
+    }
+
+    /// What is left of a pack that `fault` has made unreadable at random. What comes up to `last` in the order of paths has been shown.
+    fn rest(
+        &self,
+        front: Front,
+        last: Option<&[u8]>,
+        fault: &(dyn StdError + 'static),
+        name: &str,
+        output: &mut Output,
+    ) -> anyhow::Result<()> {
+        let told = self.front(front, last, name, output).with_context(|| name.to_owned())?;
+        match told {
+            true => Ok(()),
+            false => output.problem(name.as_bytes(), &chain(fault)),
+        }
+    }
+
+    /// Entries as they come. A row is shown when its content has come, in the order of announcement; none up to `last` in the order of paths.
     /// Gives whether anything was damaged.
-    fn front(&self, mut front: Front, name: &str, output: &mut Output) -> anyhow::Result<bool> {
+    fn front(
+        &self,
+        mut front: Front,
+        last: Option<&[u8]>,
+        name: &str,
+        output: &mut Output,
+    ) -> anyhow::Result<bool> {
+        let is_new = |path: &[u8]| last.is_none_or(|last| compare_paths(last, path).is_lt());
         let (mut waiting, mut heard) = (Waiting::default(), Vec::new());
         let mut told = false;
         loop {
@@ -105,7 +149,9 @@ impl Printer<'_> {
                 output.problem(name.as_bytes(), &what)?;
             }
             match event {
-                Some(Event::Entry(entry)) => waiting.announce(&entry, self.selection),
+                Some(Event::Entry(entry)) if is_new(&entry.path) => {
+                    waiting.announce(&entry, self.selection);
+                }
                 Some(Event::End { id, size, sha256, .. }) => waiting.end(id, size, sha256),
                 Some(Event::Incomplete { id, size, .. }) => waiting.give_up(id, size),
                 Some(Event::Abandoned { id }) => waiting.abandon(id),
@@ -133,6 +179,32 @@ impl Printer<'_> {
             output.problem(&path, &what)?;
         }
         car.tell_faults(name, output)
+    }
+}
+
+/// Why a listing stopped.
+enum Stopped {
+    /// The pack is damaged.
+    Damaged(Error),
+    /// The rows cannot be written, or the pack cannot be read.
+    Failed(anyhow::Error),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        match is_damage_of_pack(&error) {
+            true => Self::Damaged(error),
+            false => Self::Failed(error.into()),
+        }
+    }
+}
+
+impl From<Stopped> for anyhow::Error {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Damaged(error) => error.into(),
+            Stopped::Failed(error) => error,
+        }
     }
 }
 
@@ -182,10 +254,10 @@ impl Waiting {
         }));
     }
 
-    fn end(&mut self, id: u64, size: u64, sha256: [u8; 32]) {
+    fn end(&mut self, id: u64, size: u64, sha256: Option<[u8; 32]>) {
         if let Some(Some(row)) = self.take(id) {
             row.size = Some(size);
-            row.sha256 = Some(sha256);
+            row.sha256 = sha256;
             row.complete = true;
         }
     }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::VerifyArgs;
 use crate::exit::Exit;
-use crate::input::{chain, explained, is_damage, open_strict, options, restart};
+use crate::input::{chain, explained, is_damage, is_damage_of_pack, open_strict, options, restart};
 use crate::keys::Keys;
 use crate::losses;
 use crate::names;
@@ -240,14 +240,6 @@ fn is_from_below(error: &stack::Error) -> bool {
             matches!(error.kind(), carstone::position::ErrorKind::Io(_))
         }
         _ => false,
-    }
-}
-
-fn is_damage_of_pack(error: &carstone::pack::Error) -> bool {
-    match error.kind() {
-        // Layers tell damage through I/O errors; what the system says has no error inside, or a number.
-        carstone::pack::ErrorKind::Io(source) => source.get_ref().is_some(),
-        _ => true,
     }
 }
 

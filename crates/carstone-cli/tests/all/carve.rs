@@ -123,3 +123,32 @@ fn existing_files_stay_unless_forced() {
     run!("carve", "-n", place.path("nothing")).exits(2).one_line().says("nothing: cannot open");
     run!("carve", "-n", &out).exits(2).one_line().says("is a directory");
 }
+
+/// Data frames of an encrypted pack, and nothing that says what lies in them.
+#[test]
+fn fragments_that_nothing_explains_are_kept_for_later() {
+    let place = Place::new();
+    let (_, parts) = image(&place);
+    let stored = &parts[0];
+    let magic = &stored[256..264];
+    let starts: Vec<_> = (0..stored.len() - 8).filter(|at| &stored[*at..at + 8] == magic).collect();
+    // Without the layer header in front, and the one behind.
+    let (first, last) = (starts[1], starts[starts.len() - 1]);
+    let fragment = [&noise(999, 5), &stored[first..last], &noise(999, 6)].concat();
+    let from = place.write("disk.img", &fragment);
+    let run = run!("carve", &from, "-C", place.path("found")).exits(1);
+    assert!(run.text().contains("cannot be put together: no header"), "{}", run.text());
+    assert!(run.text().contains("its frames are kept"), "{}", run.text());
+    let kept = written(&place, "found");
+    assert_eq!(kept.len(), 1);
+    assert!(kept[0].extension().is_some_and(|extension| extension == "frames"));
+    let kept = fs::read(&kept[0]).expect("written");
+    assert!(kept == stored[first..last]);
+    let json = run!("carve", "--json", "-n", &from).exits(1).json();
+    assert_eq!((&json[0]["whole"], json[0]["output"].is_string()), (&false.into(), true));
+    // With the rest of it, it is whole.
+    let both = [&kept[..], &stored[..first], &stored[last..]].concat();
+    let from = place.write("both.img", &both);
+    run!("carve", &from, "-C", place.path("whole")).exits(0);
+    assert!(fs::read(&written(&place, "whole")[0]).expect("written") == *stored);
+}

@@ -1,5 +1,6 @@
 //! Damaged packs: what is intact comes out, what is not is named.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
@@ -205,6 +206,137 @@ fn a_flipped_bit_costs_nothing_wherever_it_is() {
             assert_eq!(names(&pack), names(&place.path(&format!("{name}.cstone"))));
         }
     }
+}
+
+/// A page of the manifest is lost, while the pack still opens at random.
+#[test]
+fn a_lost_page_of_the_manifest_costs_no_entry() {
+    let place = Place::new();
+    for n in 0..5000 {
+        place.write(&format!("tree/d{}/layer number {n:04}", n % 7), format!("{n}").as_bytes());
+    }
+    let sound = place.path("sound.cstone");
+    run!("create", "--compress", "none", "-o", &sound, place.path("tree")).exits(0);
+    let mut bytes = fs::read(&sound).expect("read");
+    let name = b"d3/layer number 2502";
+    let at = bytes.windows(name.len()).rposition(|bytes| bytes == name).expect("it is listed");
+    bytes[at..at + name.len()].fill(0);
+    let pack = place.write("hurt.cstone", &bytes);
+
+    let names = run!("list", &sound).exits(0).lines();
+    let listed = run!("list", &pack).exits(1).says("hurt.cstone: ");
+    assert!(listed.lines()[..100] == names[..100], "what comes first comes in order");
+    let mut found = listed.lines();
+    found.sort();
+    let mut expected = names.clone();
+    expected.sort();
+    assert!(found == expected, "{} of {}", found.len(), expected.len());
+    let long = run!("list", "-l", &pack).exits(1).lines();
+    assert_eq!(long.len(), names.len());
+    assert!(long.iter().filter(|line| line.contains("layer")).all(|line| !line.contains(" - ")));
+    let picked = run!("list", &pack, "d3/layer number 2502", "d0/layer number 0000").exits(1);
+    assert_eq!(picked.lines().len(), 2);
+
+    let out = place.path("out");
+    let run = run!("extract", "--json", "-C", &out, &pack).exits(1);
+    same_trees(&place.path("tree"), &out);
+    let restored = run.json().into_iter().filter(|line| line["type"] == "restored");
+    let mut restored: Vec<_> = restored.map(|line| line["path"].to_string()).collect();
+    restored.sort();
+    let all = restored.len();
+    restored.dedup();
+    assert_eq!(restored.len(), all, "each is told once");
+
+    let cat = run!("cat", &pack, "d3/layer number 2502").exits(1).says("hurt.cstone: ");
+    assert_eq!(cat.text(), "2502");
+    assert_eq!(run!("cat", &pack, "d0/layer number 0000").exits(0).text(), "0");
+    run!("cat", &pack, "d3/nothing").exits(2).says("no such entry");
+}
+
+/// The announcement of entries is lost, while the pack still opens at random: what their content needs is there.
+#[test]
+fn a_lost_batch_costs_metadata_and_no_content() {
+    let place = Place::new();
+    for (n, len) in [(0, 300_000), (1, 400_000), (2, 50), (3, 200_000)] {
+        place.write(&format!("tree/bed {n}"), &noise(len, n));
+    }
+    fs::hard_link(place.path("tree/bed 1"), place.path("tree/another bed")).expect("linked");
+    let pack = place.path("sound.cstone");
+    run!("create", "--compress", "none", "--block-size", "64K", "-o", &pack, place.path("tree"))
+        .exits(0);
+    let sound = fs::read(&pack).expect("read");
+    for name in ["another bed", "bed 2"] {
+        let mut bytes = sound.clone();
+        let name = name.as_bytes();
+        let at = bytes.windows(name.len()).position(|bytes| bytes == name).expect("announced");
+        bytes[at..at + name.len()].fill(0);
+        let pack = place.write("hurt.cstone", &bytes);
+        let out = place.path(&format!("out of {}", name.escape_ascii()));
+        let run = run!("extract", "-C", &out, &pack).exits(1).says("hurt.cstone: ");
+        let (whole, found) = (look(&place.path("tree")), look(&out));
+        let all = whole.len() == found.len();
+        assert!(all || run.stderr.contains("not restored") || run.stderr.contains("missing"));
+        for (path, entry) in &found {
+            assert!(whole[path].content == entry.content, "{}", path.escape_ascii());
+            assert!(whole[path].same_as == entry.same_as, "{}", path.escape_ascii());
+        }
+        // The content that stands partly in the frame that is hit, under both of its names.
+        let lost: Vec<_> = whole.keys().filter(|path| !found.contains_key(*path)).collect();
+        let contents: HashSet<_> = lost.iter().map(|path| &whole[*path].content).collect();
+        assert!(contents.len() <= 1, "{lost:?} are lost: {}", run.stderr);
+    }
+}
+
+/// Content is given up to the first hole in what was asked for, each byte once, whichever way it is read.
+#[test]
+fn cat_gives_ranges_of_a_file_with_a_hole() {
+    for lose_end in [false, true] {
+        let place = Place::new();
+        let pack = hurt(&place, lose_end);
+        let whole = fs::read(place.path("tree/sediment.bin")).expect("read");
+        let all = run!("cat", &pack, "sediment.bin").exits(1).says("missing");
+        let hole = all.stdout.len();
+        assert!(hole > 2_000_000 && whole.starts_with(&all.stdout));
+        let last = whole.len() - 1000;
+        assert!(run!("cat", &pack, "sediment.bin", "--range", "-1000").stdout == whole[last..]);
+        let range = format!("{}-", hole + (2 << 20));
+        let behind = run!("cat", &pack, "sediment.bin", "--range", range).stdout;
+        assert!(behind == whole[hole + (2 << 20)..]);
+        let range = format!("{}-{}", hole - 10, hole + 10);
+        let across = run!("cat", &pack, "sediment.bin", "--range", range).exits(1).says("missing");
+        assert!(across.stdout == whole[hole - 10..hole]);
+    }
+}
+
+/// 0 says that all was as it should be; what was put right on the way was not.
+#[test]
+fn exit_statuses_tell_damage_from_loss_and_from_failure() {
+    let place = Place::new();
+    let sound = place.pack("x.cstone");
+    let bytes = fs::read(&sound).expect("read");
+    let mut flipped = bytes.clone();
+    flipped[bytes.len() / 2] ^= 1;
+    let flipped = place.write("flipped.cstone", &flipped);
+    let mut torn = bytes.clone();
+    torn[bytes.len() / 2..][..4096].fill(0);
+    let torn = place.write("torn.cstone", &torn);
+    let none = place.write("none.cstone", b"nothing of the kind");
+    let statuses = |pack: &Path, name: &str| {
+        let (out, mended) = (place.path(&format!("out {name}")), place.path(&format!("to {name}")));
+        [
+            run!("list", pack).code,
+            run!("cat", pack, "big.bin").code,
+            run!("extract", "-C", out, pack).code,
+            run!("verify", pack).code,
+            run!("repair", pack, "-o", mended).code,
+        ]
+    };
+    assert_eq!(statuses(&sound, "sound"), [0; 5]);
+    // The listing reads nothing of what is damaged. Mended is as good as sound.
+    assert_eq!(statuses(&flipped, "flipped"), [0, 1, 1, 1, 0]);
+    same_trees(&place.path("tree"), &place.path("out flipped"));
+    assert_eq!(statuses(&torn, "torn"), [0, 1, 1, 1, 1]);
+    assert_eq!(statuses(&none, "none"), [2; 5]);
 }
 
 /// All that is in `found` is as it is in `whole`.

@@ -15,8 +15,8 @@ pub use compare::{
     compare_tree,
 };
 pub use extract::{
-    ExtractOptions, ExtractReport, Selection, extract_dag, extract_events, extract_reader,
-    extract_stream,
+    ExtractOptions, ExtractReport, Selection, extract_dag, extract_damaged, extract_events,
+    extract_reader, extract_stream,
 };
 pub use restore::{
     NewFile, Overwrite, RestoreError, RestoreErrorKind, RestoreEvent, RestoreObserver,

@@ -39,8 +39,9 @@ pub enum Event {
         id: u64,
         /// Its size in bytes.
         size: u64,
-        /// SHA-256 of the whole content. A file of several leaves is to be compared with it.
-        sha256: [u8; 32],
+        /// SHA-256 of the whole content. A file of several leaves is to be compared with it. `None` for a file of a damaged pack of which
+        /// nothing is left that states it: its root CID proves it, by links to all of its leaves.
+        sha256: Option<[u8; 32]>,
         /// The source changed while it was packed.
         changed: bool,
     },

@@ -208,7 +208,8 @@ impl<R: Read> PackStream<R> {
         self.events.push_back(Event::Entry(entry));
         if has(&self.seen, digest, at)? {
             self.events.push_back(Event::Reuse { id, offset: 0, cid, len: Some(size) });
-            self.events.push_back(Event::End { id, size, sha256: digest, changed: false });
+            let sha256 = Some(digest);
+            self.events.push_back(Event::End { id, size, sha256, changed: false });
         } else {
             self.awaited.entry(digest).or_default().push(Awaited { id, path, size });
         }
@@ -237,8 +238,8 @@ impl<R: Read> PackStream<R> {
             new.map_err(|error| Error::io(error, at))?;
         }
         self.events.push_back(Event::Leaf { cid: *cid, data, uses });
-        for ((id, size), sha256) in ends.into_iter().zip(digest.into_iter().cycle()) {
-            self.events.push_back(Event::End { id, size, sha256, changed: false });
+        for (id, size) in ends {
+            self.events.push_back(Event::End { id, size, sha256: digest, changed: false });
         }
         Ok(())
     }
@@ -278,7 +279,8 @@ impl<R: Read> PackStream<R> {
         }
         self.events.push_back(match end.proof {
             Some((_, sha256)) => {
-                Event::End { id: end.id, size: end.size, sha256, changed: end.changed }
+                let (id, size, sha256) = (end.id, end.size, Some(sha256));
+                Event::End { id, size, sha256, changed: end.changed }
             }
             None => {
                 self.entries -= 1;

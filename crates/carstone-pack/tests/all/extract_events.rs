@@ -40,7 +40,7 @@ fn extract(
     };
     let options = ExtractOptions::default().threads(2).keep_partial(partial);
     let mut next = || Ok(events.next());
-    let all = Selection::all();
+    let all = Selection::patterns(["d", "late", "sound", "link"]);
     let report = extract_events(&mut next, target, &all, &options, &mut told);
     (report.expect("a folder"), problems)
 }
@@ -55,7 +55,7 @@ fn a_hole_may_be_filled_late() {
         let (cid, offset) = (cid_of(codec::RAW, &chunk(1)), CHUNK as u64);
         events.push(Event::Reuse { id: 1, offset, cid, len: Some(offset) });
         let whole: Vec<u8> = (0..chunks).flat_map(chunk).collect();
-        let (size, sha256) = (whole.len() as u64, Sha256::digest(&whole).into());
+        let (size, sha256) = (whole.len() as u64, Some(Sha256::digest(&whole).into()));
         events.push(Event::End { id: 1, size, sha256, changed: false });
         let (report, problems) = extract(events, folder.path(), false);
         assert_eq!((report.restored, problems), (1, Vec::new()));
@@ -69,7 +69,7 @@ fn a_late_file_with_another_digest_is_not_restored() {
     let mut events = vec![entry(1, "late")];
     events.extend((1..45).map(|n| leaf(n, at(1, n))));
     events.push(leaf(0, at(1, 0)));
-    events.push(Event::End { id: 1, size: 45 << 20, sha256: [7; 32], changed: false });
+    events.push(Event::End { id: 1, size: 45 << 20, sha256: Some([7; 32]), changed: false });
     let (report, problems) = extract(events, folder.path(), true);
     assert_eq!((report.restored, problems.len()), (0, 1), "{problems:?}");
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
@@ -93,7 +93,7 @@ fn what_came_of_a_file_is_kept_only_when_asked_for() {
             Event::End {
                 id: 3,
                 size: CHUNK as u64,
-                sha256: Sha256::digest(chunk(3)).into(),
+                sha256: Some(Sha256::digest(chunk(3)).into()),
                 changed: false,
             },
         ];
@@ -109,5 +109,32 @@ fn what_came_of_a_file_is_kept_only_when_asked_for() {
         }
         let left = fs::read_dir(folder.path().join("d")).expect("a folder").count();
         assert_eq!(left, usize::from(partial), "nothing else is left");
+    }
+}
+
+/// The content of an entry that is not wanted takes the place of a link to it, in whatever order it came, and also where no digest is stated.
+#[test]
+fn a_link_to_what_is_left_out_gets_content_that_came_late() {
+    let whole: Vec<u8> = (0..3).flat_map(chunk).collect();
+    let stated = Sha256::digest(&whole).into();
+    for (sha256, is_sound) in [(Some(stated), true), (None, true), (Some([7; 32]), false)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut link =
+            Announced::new(2, b"link".to_vec(), EntryKind::HardLink, Metadata::default());
+        (link.target, link.target_id) = (Some(b"left out".to_vec()), Some(1));
+        let (cid, offset, len) = (cid_of(codec::RAW, &chunk(1)), CHUNK as u64, Some(CHUNK as u64));
+        let events = vec![
+            entry(1, "left out"),
+            leaf(0, at(1, 0)),
+            leaf(1, Vec::new()),
+            leaf(2, at(1, 2)),
+            Event::Reuse { id: 1, offset, cid, len },
+            Event::End { id: 1, size: whole.len() as u64, sha256, changed: false },
+            Event::Entry(link),
+        ];
+        let (report, problems) = extract(events, folder.path(), false);
+        assert_eq!((report.restored, problems.is_empty()), (u64::from(is_sound), is_sound));
+        let found = fs::read(folder.path().join("link")).ok();
+        assert!(found == is_sound.then(|| whole.clone()), "{sha256:?}");
     }
 }

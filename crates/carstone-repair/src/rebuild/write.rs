@@ -96,7 +96,7 @@ impl<W: LayerWrite> Job<'_, W> {
                 }
             }
             Event::End { id, size, sha256, changed } if self.plan.kept.contains(id) => {
-                self.end(id, size, &sha256, changed)
+                self.end(id, size, sha256, changed)
             }
             Event::Incomplete { id, .. } if self.plan.kept.contains(id) => self.end_partial(id),
             _ => Ok(()),
@@ -229,7 +229,7 @@ impl<W: LayerWrite> Job<'_, W> {
         &mut self,
         id: u64,
         size: u64,
-        sha256: &Digest,
+        sha256: Option<Digest>,
         changed: bool,
     ) -> Result<(), RebuildError> {
         let Some(mut file) = self.files.remove(&id) else { return Ok(()) };
@@ -239,7 +239,7 @@ impl<W: LayerWrite> Job<'_, W> {
             None => start(self.writer, self.plan, id, &entry)?,
         };
         let found = file.single.unwrap_or_else(|| file.hasher.finalize().into());
-        if file.next != size || found != *sha256 {
+        if file.next != size || sha256.is_some_and(|stated| found != stated) {
             self.writer.abandon_entry(new)?;
             let (path, kind, size) = (entry.path, entry.kind, Some(size));
             let (state, damage) = (State::Contradicted, Vec::new());

@@ -9,7 +9,7 @@ use carstone_unixfs::{self as unixfs, BlockSource, Limits, Node, State, Step, de
 
 use super::Salvage;
 use super::files::{End, Open};
-use super::nodes::Nodes;
+use super::nodes::{Content, Nodes};
 use super::places::Span;
 use crate::leaf_digest;
 use crate::leaves::Leaves;
@@ -104,11 +104,21 @@ impl<R: FailSafeRead> Salvage<R> {
         };
         let end = End { size, root: Some(cid), sha256: leaf, changed: false };
         let mut open = Open { named: true, end: Some(end), ..Open::default() };
-        if let Some(digest) = leaf {
-            // An empty file has no bytes that would be missing.
-            self.give(id, &mut open, super::Piece { offset: 0, len: size, digest })?;
+        let content = match leaf {
+            // An empty one has no bytes that would be missing.
+            Some(digest) => Content::leaf(digest, size),
+            None => self.nodes.content(&cid, size, &open.missing()),
+        };
+        for piece in content.pieces {
+            self.give(id, &mut open, piece)?;
         }
-        self.settle(id, open, true)
+        let missing = open.missing();
+        match content.whole && missing.is_empty() {
+            // Its CID proves its links, and they its content.
+            true => self.complete(id, size, leaf, false),
+            false => self.incomplete(id, Some(size), missing, &open.span),
+        }
+        Ok(())
     }
 }
 

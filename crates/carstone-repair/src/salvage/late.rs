@@ -34,7 +34,7 @@ impl<R: FailSafeRead> Salvage<R> {
             self.nodes.clear();
         }
         match (missing.is_empty(), end.sha256) {
-            (true, Some(sha256)) => self.complete(id, end.size, sha256, end.changed),
+            (true, Some(_)) => self.complete(id, end.size, end.sha256, end.changed),
             _ if is_final => self.incomplete(id, Some(end.size), missing, &open.span),
             _ => drop(self.open.insert(id, open)),
         }
@@ -160,7 +160,7 @@ impl<R: FailSafeRead> Salvage<R> {
                 Some(cid) => {
                     let (data, uses) = (Vec::new(), vec![Use { id, offset: 0 }]);
                     self.tell(Event::Leaf { cid, data, uses });
-                    self.complete(id, size, digest, false);
+                    self.complete(id, size, Some(digest), false);
                 }
                 None => self.empty(id, size, at),
             }

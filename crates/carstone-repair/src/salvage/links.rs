@@ -28,14 +28,13 @@ impl<R: FailSafeRead> Salvage<R> {
         Ok(self.paths.get(&key(path))?.is_some())
     }
 
-    /// Tells of the hard links that waited. The manifest names the original by its path alone.
+    /// Tells of the hard links that waited. The manifest names the original by its path alone, and one that directories name has another id.
     pub(super) fn tell_links(&mut self) -> Result<(), Error> {
         for mut link in std::mem::take(&mut self.links) {
-            if link.target_id.is_none()
-                && let Some(original) = &link.target
-            {
-                let found = self.paths.get(&key(original));
-                link.target_id = found.map_err(|error| Error::io(error, 0))?;
+            let is_known = link.target_id.is_some_and(|original| self.ids.contains(original));
+            if let Some(original) = link.target.as_ref().filter(|_| !is_known) {
+                let found = self.paths.get(&key(original)).map_err(|error| Error::io(error, 0))?;
+                link.target_id = found.or(link.target_id);
             }
             self.tell(Event::Entry(link));
         }

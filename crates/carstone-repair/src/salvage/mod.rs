@@ -279,7 +279,7 @@ impl<R: FailSafeRead> Salvage<R> {
         noted.map_err(|error| Error::io(error, at))?;
         self.tell(Event::Leaf { cid: *cid, data, uses });
         for id in ends {
-            self.complete(id, len, digest, false);
+            self.complete(id, len, Some(digest), false);
         }
         Ok(())
     }
@@ -314,7 +314,7 @@ impl<R: FailSafeRead> Salvage<R> {
         }
     }
 
-    fn complete(&mut self, id: u64, size: u64, sha256: Digest, changed: bool) {
+    fn complete(&mut self, id: u64, size: u64, sha256: Option<Digest>, changed: bool) {
         self.done.insert(id);
         self.tell(Event::End { id, size, sha256, changed });
     }

@@ -10,6 +10,7 @@ use carstone_unixfs::{Node, decode};
 
 use super::files::Piece;
 use crate::leaf_digest;
+use crate::leaves::Digest;
 
 /// Nodes that may still be wanted.
 #[derive(Debug, Default)]
@@ -24,6 +25,13 @@ pub(super) struct Content {
     pub(super) pieces: Vec<Piece>,
     /// Whether all nodes are there.
     pub(super) whole: bool,
+}
+
+impl Content {
+    /// Of a file that is one leaf.
+    pub(super) fn leaf(digest: Digest, len: u64) -> Self {
+        Self { pieces: vec![Piece { offset: 0, len, digest }], whole: true }
+    }
 }
 
 impl Nodes {
@@ -62,7 +70,7 @@ impl Nodes {
                 content.pieces.push(Piece { offset, len, digest });
                 continue;
             }
-            let children = self.blocks.get(&cid).and_then(|data| children(&cid, data, offset));
+            let children = self.blocks.get(&cid).and_then(|data| children(&cid, data, &range));
             match children {
                 Some(children) => due.extend(children),
                 None => content.whole = false,
@@ -72,16 +80,16 @@ impl Nodes {
     }
 }
 
-/// The children of an inner node of a file, with offset and length of their content, the last one first.
-fn children(cid: &Cid, data: &[u8], mut offset: u64) -> Option<Vec<(Cid, u64, u64)>> {
+/// The children of an inner node of a file whose content is `range`, with offset and length of theirs, the last one first.
+fn children(cid: &Cid, data: &[u8], range: &Range<u64>) -> Option<Vec<(Cid, u64, u64)>> {
     let Ok(Node::File(node)) = decode(cid, data) else { return None };
-    let mut children = Vec::new();
+    let (mut children, mut offset) = (Vec::new(), range.start);
     for (link, len) in node.links.zip(node.blocksizes) {
         children.push((link.cid, offset, len));
         offset = offset.checked_add(len)?;
     }
     children.reverse();
-    Some(children)
+    (offset == range.end).then_some(children)
 }
 
 /// Whether a block reads as what packs hold besides leaves and records.

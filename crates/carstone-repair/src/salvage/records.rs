@@ -79,7 +79,7 @@ impl<R: FailSafeRead> Salvage<R> {
             Some((number, len)) if len == size => {
                 self.leaves.name(number, len);
                 self.tell(Event::Reuse { id, offset: 0, cid: *root, len: Some(len) });
-                self.complete(id, size, digest, false);
+                self.complete(id, size, Some(digest), false);
             }
             Some(_) => self.empty(id, size, at),
             None => self.awaited.entry(digest).or_default().push(Awaited { id, size, at }),

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::support::{self, Holes, Packed, assert_never_wrong, pack, salvage};
+use crate::support::{self, Holes, Packed, assert_never_wrong, pack, pack_linked, salvage};
 use carstone_car::CarSlice;
 use carstone_layer::Cause;
 use carstone_pack::Record;
@@ -160,20 +160,89 @@ fn records(packed: &Packed, is_lost: impl Fn(&Record) -> bool) -> Vec<Range<usiz
 }
 
 /// Neither batches nor end records nor manifest: what is left are leaves, nodes and directories.
+fn is_name(record: &Record) -> bool {
+    matches!(record, Record::Batch(_) | Record::End(_) | Record::Manifest)
+}
+
 #[test]
 fn directories_give_names_where_nothing_else_does() {
     let files: Vec<_> = (0..30u8)
         .map(|n| (format!("d{}/f{n}", n % 3).into_bytes(), content(n, 100 + usize::from(n) * 50)))
         .collect();
     let packed = pack(&files);
-    let named =
-        |record: &Record| matches!(record, Record::Batch(_) | Record::End(_) | Record::Manifest);
-    let salvaged = salvage(Holes::new(&packed, records(&packed, named)), 1);
+    let salvaged = salvage(Holes::new(&packed, records(&packed, is_name)), 1);
     assert_eq!(salvaged.complete, packed.files);
     assert_eq!(salvaged.nameless, 0);
     // Without the tail record nobody can say which directory is the root.
-    let named = |record: &Record| named(record) || matches!(record, Record::Tail(_));
+    let named = |record: &Record| is_name(record) || matches!(record, Record::Tail(_));
     let salvaged = salvage(Holes::new(&packed, records(&packed, named)), 1);
     assert!(salvaged.complete.is_empty());
     assert_eq!(salvaged.nameless, 30);
+}
+
+/// Files of one, two and three levels, and one in which a leaf stands twice.
+fn long_files() -> Vec<(Vec<u8>, Vec<u8>)> {
+    let twice = [content(9, 4096), content(8, 4096), content(9, 4096), content(7, 10)].concat();
+    let long = |n: u8, len| (vec![b'f', b'0' + n], content(n, len));
+    vec![
+        long(0, 4096),
+        long(1, 4097),
+        long(2, 70_000),
+        long(3, 4 * 4096),
+        (b"twice".to_vec(), twice),
+        (b"nothing".to_vec(), Vec::new()),
+    ]
+}
+
+#[test]
+fn files_that_only_directories_name_are_proved_by_their_links() {
+    let packed = pack(&long_files());
+    let lost = records(&packed, is_name);
+    let salvaged = salvage(Holes::new(&packed, lost.clone()), 1);
+    assert_eq!(salvaged.complete, packed.files);
+    assert!(salvaged.partial.is_empty());
+    assert_eq!(salvaged.nameless, 0);
+    // Each other section that is lost too costs the files that need it, and no others.
+    for section in packed.sections.iter().filter(|section| section.range.end <= packed.far) {
+        let mut lost = lost.clone();
+        if lost.contains(&section.range) {
+            continue;
+        }
+        lost.push(section.range.clone());
+        lost.sort_by_key(|hole| hole.start);
+        let salvaged = salvage(Holes::new(&packed, lost), 1);
+        assert_never_wrong(&packed, &salvaged);
+        assert!(salvaged.complete.len() < packed.files.len(), "{:?}", section.range);
+        for (path, (_, missing, size)) in &salvaged.partial {
+            assert!(size.is_none() || !missing.is_empty(), "{}", path.escape_ascii());
+        }
+    }
+}
+
+#[test]
+fn hard_links_are_told_whatever_is_left_to_name_them_and_their_originals() {
+    let files: Vec<_> = [(0u8, 300), (1, 9_000), (2, 20)]
+        .map(|(n, len)| (vec![b'f', b'0' + n], content(n, len)))
+        .to_vec();
+    let packed = pack_linked(&files, &[(b"link 0", 0), (b"link 1", 1)]);
+    let expected = [("link 0", "f0"), ("link 1", "f1")]
+        .map(|(link, original)| (link.as_bytes().to_vec(), Some(original.as_bytes().to_vec())));
+    let is_of_links = |record: &Record| {
+        let link = |path: &[u8]| path.starts_with(b"link");
+        matches!(record, Record::Batch(batch) if batch.entries.iter().any(|e| link(&e.path)))
+    };
+    let is_batch = |record: &Record| matches!(record, Record::Batch(_));
+    let is_of_originals = |record: &Record| is_name(record) && !is_of_links(record);
+    // The manifest names the links; then links and originals; then only directories name the originals.
+    let cases: [&dyn Fn(&Record) -> bool; 4] =
+        [&|_| false, &is_of_links, &is_batch, &is_of_originals];
+    for (n, is_lost) in cases.into_iter().enumerate() {
+        let salvaged = salvage(Holes::new(&packed, records(&packed, is_lost)), 1);
+        assert_eq!(salvaged.complete, packed.files, "{n}");
+        assert_eq!(salvaged.links, expected.clone().into(), "{n}");
+    }
+    // Directories alone do not tell links from files.
+    let salvaged = salvage(Holes::new(&packed, records(&packed, is_name)), 1);
+    assert_eq!(salvaged.complete.len(), 5);
+    assert_eq!(salvaged.complete[&b"link 1"[..]], packed.files[&b"f1"[..]]);
 }

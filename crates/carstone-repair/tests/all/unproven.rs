@@ -152,8 +152,8 @@ proptest! {
         let packed = pack(&files);
         let mut source = Holes::new(&packed, Vec::new());
         for (damage, place) in damage {
-            let at = (source.bytes.len() as f64 * place) as usize;
-            damage.apply(&mut source.bytes, at.min(source.bytes.len() - 1));
+            let (len, end) = (source.bytes.len() as f64, source.bytes.len() - 1);
+            damage.apply(&mut source.bytes, ((len * place) as usize).min(end));
         }
         let salvaged = bare(source);
         assert_never_wrong(&packed, &salvaged);

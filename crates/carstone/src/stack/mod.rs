@@ -23,7 +23,7 @@ mod verify;
 mod write;
 
 #[cfg(feature = "repair")]
-pub use carve::{Carved, CarvedCar, CarvedPack, MendedPack, Spliced, carve};
+pub use carve::{Carved, CarvedCar, CarvedPack, Carving, MendedPack, Spliced, carve};
 pub use detect::{Format, detect};
 pub use error::{Error, ErrorKind};
 pub use heal::{Conflict, Damage, HealReport, Healed, Part, Rebuilt, heal};

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use crate::support::{
-    ID, Item, KEY, Layers, Tree, content, few_threads, frames, open, pack, read_all, sha256, stream,
+    ID, Item, KEY, Layers, Tree, content, few_threads, frames, open, pack, read_all, salvage_files,
+    stream,
 };
 use carstone::car::{CarWriter, cid_of, codec};
 use carstone::compress::Codec;
 use carstone::layer::PackId;
-use carstone::pack::{EntryKind, Event};
-use carstone::repair::Item as Found;
+use carstone::pack::EntryKind;
 use carstone::stack::{self, Carved, CarvedCar, WriteOptions};
 
 const HEADER: usize = 256;
@@ -38,9 +38,9 @@ fn options(layers: Layers, n: u8) -> WriteOptions {
 
 fn carve(image: &[u8]) -> Vec<Carved> {
     let mut reached = 0;
-    let found = stack::carve(&image, &mut |at| reached = at).expect("memory can be read");
-    assert_eq!(reached, image.len() as u64);
-    found
+    let carving = stack::carve(&image, 0, &mut |at| reached = at).expect("memory can be read");
+    assert_eq!((reached, carving.next), (image.len() as u64, None));
+    carving.found
 }
 
 /// A pack that was found, put together.
@@ -79,25 +79,6 @@ fn car_bytes(image: &[u8], car: &CarvedCar) -> Vec<u8> {
     let mut bytes = Vec::new();
     car.copy_to(&image, &mut bytes, &mut |_| {}).expect("memory can be read");
     bytes
-}
-
-/// Files that come out of a damaged pack complete.
-fn complete(stored: &[u8], original: &Tree) -> BTreeSet<Vec<u8>> {
-    let mut salvaged = stack::salvage(stored, &KEY, &few_threads()).expect("a container");
-    let mut paths = std::collections::HashMap::new();
-    let mut complete = BTreeSet::new();
-    while let Some(item) = salvaged.next().expect("memory can be read") {
-        match item {
-            Found::Event(Event::Entry(entry)) => drop(paths.insert(entry.id, entry.path)),
-            Found::Event(Event::End { id, sha256: stated, .. }) => {
-                let path = &paths[&id];
-                assert_eq!(stated, sha256(&original[path].body));
-                complete.insert(path.clone());
-            }
-            _ => {}
-        }
-    }
-    complete
 }
 
 /// Entries, and the pack of them.
@@ -159,8 +140,8 @@ fn of_twenty_packs_without_their_first_pages_what_lies_behind_the_first_block_co
             assert!(found.bytes.ends_with(&stored[4096..]));
             continue;
         }
-        let complete = complete(&found.bytes, tree);
-        assert!(behind.is_subset(&complete), "{n}: {behind:?} of {complete:?}");
+        let complete = salvage_files(&found.bytes);
+        assert!(behind.iter().all(|path| complete[path] == tree[path].body), "{n}: {behind:?}");
     }
 }
 
@@ -353,4 +334,66 @@ fn a_header_alone_is_told_and_cannot_be_put_together() {
     let [Carved::Pack(found)] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!((found.fragments(), found.range()), (0, 50..50 + HEADER as u64));
     assert!(found.mend(&image[..], &mut |_| {}).is_err());
+}
+
+#[test]
+fn more_finds_than_are_kept_track_of_are_found_in_turn() {
+    let car = a_car(&[b"a grain of sand".to_vec()]);
+    let stored = pack(&tree(1, 2, 20_000), options(STORED, 1), 1);
+    let most = 1 << 16;
+    let image = [&car.repeat(most + 99)[..], &stored].concat();
+    let first = stack::carve(&image, 0, &mut |_| {}).expect("memory can be read");
+    assert_eq!((first.found.len(), first.next), (most, Some((most * car.len()) as u64)));
+    let next = first.next.expect("there is more");
+    let second = stack::carve(&image, next, &mut |_| {}).expect("memory can be read");
+    assert_eq!((second.found.len(), second.next), (100, None));
+    for (n, found) in first.found.iter().chain(&second.found[..99]).enumerate() {
+        let Carved::Car(found) = found else { panic!("{found:?}") };
+        assert!(found.is_whole() && found.range().start == (n * car.len()) as u64);
+    }
+    assert!(mend(&image, &second.found[99]).bytes == stored);
+}
+
+/// The limit may be met between a header and its first section, and within a CAR that goes on.
+#[test]
+fn what_is_open_when_no_more_is_kept_track_of_stays_whole() {
+    let car = a_car(&[b"a grain of sand".to_vec()]);
+    let last = a_car(&[content(1, 900), content(2, 900), content(3, 900)]);
+    for before in [(1 << 16) - 1, 1 << 16] {
+        let image = [car.repeat(before), last.clone(), car.clone()].concat();
+        let (mut found, mut next) = (Vec::new(), Some(0));
+        while let Some(start) = next {
+            let carving = stack::carve(&image, start, &mut |_| {}).expect("memory can be read");
+            found.extend(carving.found);
+            next = carving.next;
+        }
+        assert_eq!(found.len(), before + 2);
+        let Carved::Car(found) = &found[before] else { panic!("{:?}", found[before]) };
+        assert!(found.is_whole() && car_bytes(&image, found) == last, "{before}");
+    }
+}
+
+/// Of an encrypted pack nothing but data frames: they are kept, and are of use where an end turns up.
+#[test]
+fn frames_that_nothing_explains_are_kept_until_something_does() {
+    let layers = Layers { encrypted: true, codec: Some(Codec::Stored) };
+    let stored = pack(&tree(1, 6, 90_000), options(layers, 1), 1);
+    let inside = frames(&stored[HEADER..stored.len() - TRAILER]);
+    let data: Vec<_> = inside.iter().filter(|frame| frame.kind == 1).collect();
+    assert!(data.len() > 3);
+    let middle = HEADER + data[1].at..HEADER + data[data.len() - 1].at;
+    let mut fragment = stored[middle.clone()].to_vec();
+    // A frame that is damaged is kept too: what is wrong with it may be put right.
+    let flipped = data[2].at - data[1].at + 5000;
+    fragment[flipped] ^= 1;
+    let image = [&content(3, 300), &fragment[..], &content(4, 300)].concat();
+    let found = carve(&image);
+    let [Carved::Pack(found)] = found.as_slice() else { panic!("{found:?}") };
+    assert!(found.mend(&image[..], &mut |_| {}).is_err());
+    let mut kept = Vec::new();
+    found.copy_parts_to(&image, &mut kept, &mut |_| {}).expect("memory can be read");
+    assert!(kept == fragment);
+    let ends = [&stored[..middle.start], &content(5, 77), &stored[middle.end..]].concat();
+    let found = packs(&[kept, content(6, 1000), ends].concat());
+    assert!(found.len() == 1 && found[0].bytes == stored && found[0].is_whole);
 }

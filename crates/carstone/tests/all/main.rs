@@ -1,6 +1,7 @@
 //! All tests of the crate in one program, which is linked once.
 
 mod carve;
+mod carve_image;
 mod cut;
 mod heal;
 mod laws;

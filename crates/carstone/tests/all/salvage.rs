@@ -72,7 +72,8 @@ fn told(mut salvage: stack::Salvaged<'_>) -> Salvaged {
                 let entry = files.remove(&id).expect("an end comes after its entry");
                 let body = pieces.remove(&id).unwrap_or_default().into_values().flatten();
                 let body: Vec<u8> = body.collect();
-                assert_eq!((body.len() as u64, sha256(&body)), (size, stated));
+                assert_eq!(body.len() as u64, size);
+                assert!(stated.is_none_or(|stated| stated == sha256(&body)));
                 salvaged.complete(entry, body);
             }
             Event::Incomplete { id, .. } => {

@@ -218,10 +218,10 @@ pub fn odd_tree(root: &Path) {
 pub struct Seen {
     mode: u32,
     mtime: (i64, i64),
-    content: Vec<u8>,
+    pub content: Vec<u8>,
     xattrs: Vec<(OsString, Option<Vec<u8>>)>,
     /// The first path that is the same file.
-    same_as: Vec<u8>,
+    pub same_as: Vec<u8>,
 }
 
 /// Looks at a tree.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::output::Output;
 use super::places::Digest;
 use super::stream::Flow;
+use super::write::Job;
 use crate::entry::Announced;
 use crate::fs::restore::{RestoreError, RestoreErrorKind};
 
@@ -13,10 +14,10 @@ use crate::fs::restore::{RestoreError, RestoreErrorKind};
 pub(super) enum LeftOut {
     Symlink(Vec<u8>),
     File {
-        /// Digests of its leaves.
-        leaves: Vec<Digest>,
-        /// Size and SHA-256, once they are known.
-        proof: Option<(u64, Digest)>,
+        /// Digests of its leaves, and where they are content.
+        leaves: Vec<(u64, Digest)>,
+        /// Size and SHA-256, once its end is known.
+        proof: Option<(u64, Option<Digest>)>,
     },
 }
 
@@ -30,13 +31,13 @@ impl LeftOut {
         matches!(self, Self::File { proof: None, .. })
     }
 
-    pub(super) fn add(&mut self, digest: &Digest) {
+    pub(super) fn add(&mut self, offset: u64, digest: &Digest) {
         if let Self::File { leaves, .. } = self {
-            leaves.push(*digest);
+            leaves.push((offset, *digest));
         }
     }
 
-    pub(super) fn end(&mut self, size: u64, sha256: Digest) {
+    pub(super) fn end(&mut self, size: u64, sha256: Option<Digest>) {
         if let Self::File { proof, .. } = self {
             *proof = Some((size, sha256));
         }
@@ -44,6 +45,27 @@ impl LeftOut {
 }
 
 impl Flow<'_> {
+    /// Whether content of an entry is still to come.
+    pub(super) fn is_due(&self, id: u64) -> bool {
+        let left_out = self.left_out.get(&id).is_some_and(LeftOut::is_due);
+        left_out || self.waiting.contains_key(&id) || self.unended.contains_key(&id)
+    }
+
+    /// Has a hard link made when all that came so far is written.
+    pub(super) fn later(&mut self, link: Announced) {
+        self.flush();
+        self.push(Job::Link(Box::new(link)), 0);
+    }
+
+    pub(super) fn release_links(&mut self, original: u64) {
+        if self.links.is_empty() {
+            return;
+        }
+        for link in self.links.remove(&original).unwrap_or_default() {
+            self.later(link);
+        }
+    }
+
     /// Restores a hard link; all that stands before it in the stream is there by now.
     pub(super) fn link(&mut self, entry: &Announced) {
         let (Some(target), Some(id)) = (&entry.target, entry.target_id) else { return };
@@ -64,7 +86,7 @@ impl Flow<'_> {
             }
             Some(LeftOut::File { leaves, proof: Some((size, sha256)) }) => {
                 let (leaves, size, sha256) = (leaves.clone(), *size, *sha256);
-                self.copy(entry, id, &leaves, size, &sha256);
+                self.copy(entry, id, &leaves, size, sha256.as_ref());
             }
             _ => {
                 let path = target.escape_ascii().to_string();
@@ -75,20 +97,22 @@ impl Flow<'_> {
     }
 
     /// Puts the content of an entry that is not restored under the name of a link to it.
-    fn copy(&mut self, entry: &Announced, id: u64, leaves: &[Digest], size: u64, sha256: &Digest) {
+    fn copy(
+        &mut self,
+        entry: &Announced,
+        id: u64,
+        leaves: &[(u64, Digest)],
+        size: u64,
+        sha256: Option<&Digest>,
+    ) {
         let tally = &mut self.tally;
         let told = &mut |event| tally.tell(event);
         let Some(file) = self.restorer.create(&entry.path, &entry.metadata, told) else { return };
         let output = Arc::new(Output::new(file, entry.metadata.clone()));
-        let mut offset = 0u64;
-        for digest in leaves {
+        for (offset, digest) in leaves {
             let piece = output.announce();
             match self.fetch(digest) {
-                Ok(data) => {
-                    let len = data.len() as u64;
-                    piece.write(data, offset);
-                    offset = offset.saturating_add(len);
-                }
+                Ok(data) => drop(piece.write(data, *offset)),
                 Err(error) => piece.fail(error),
             }
         }

@@ -6,11 +6,13 @@ mod output;
 mod places;
 mod random;
 mod read;
+mod rest;
 mod selection;
 mod settle;
 mod stream;
 mod write;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,11 +21,12 @@ use carstone_layer::default_threads;
 pub use dag::extract_dag;
 pub(super) use dag::{fault, named};
 pub use random::extract_reader;
+pub use rest::extract_damaged;
 pub use selection::Selection;
 pub use stream::{extract_events, extract_stream};
 
 use crate::error::{Error, ErrorKind};
-use crate::fs::restore::{RestoreEvent, RestoreObserver, RestoreOptions};
+use crate::fs::restore::{RestoreError, RestoreEvent, RestoreObserver, RestoreOptions};
 
 /// Settings of an extraction.
 #[derive(Clone, Debug)]
@@ -119,14 +122,19 @@ impl ExtractReport {
 struct Tally<'a> {
     observer: &'a mut RestoreObserver<'a>,
     report: ExtractReport,
+    /// What is wrong with entries that may be had in another way.
+    withheld: HashMap<Vec<u8>, RestoreError>,
+    is_withholding: bool,
 }
 
 impl<'a> Tally<'a> {
     fn new(observer: &'a mut RestoreObserver<'a>) -> Self {
-        Self { observer, report: ExtractReport::default() }
+        let (report, withheld) = (ExtractReport::default(), HashMap::new());
+        Self { observer, report, withheld, is_withholding: false }
     }
 
     fn tell(&mut self, event: RestoreEvent) {
+        let Some(event) = self.withhold(event) else { return };
         match &event {
             RestoreEvent::Restored { size, .. } => {
                 self.report.restored += 1;
@@ -136,7 +144,7 @@ impl<'a> Tally<'a> {
                 self.report.skipped += u64::from(*why == crate::fs::Skip::Exists);
             }
             RestoreEvent::Problem { .. } => self.report.problems += 1,
-            RestoreEvent::Progress { .. } => {}
+            RestoreEvent::Unlisted { .. } | RestoreEvent::Progress { .. } => {}
         }
         (self.observer)(event);
     }

@@ -62,13 +62,13 @@ impl Output {
         self.state().failed.is_some()
     }
 
-    /// Waits for all pieces, compares size and digest with what is stated, and gives the file its name.
+    /// Waits for all pieces, compares size and digest with what is stated of them, and gives the file its name.
     /// Gives whether the file is there. If not, its content stays readable without a name.
     pub(super) fn finish(
         &self,
         restorer: &Restorer,
         size: u64,
-        sha256: &[u8; 32],
+        sha256: Option<&[u8; 32]>,
         told: &mut RestoreObserver,
     ) -> bool {
         let mut state = self.wait();
@@ -81,7 +81,10 @@ impl Output {
             (hashed, digest) = (size, hash_back(&file, size));
         }
         let path = file.path().to_vec();
-        let same = hashed == size && digest.is_some_and(|digest| digest[..] == sha256[..]);
+        let is_stated = |digest: sha2::digest::Output<Sha256>| {
+            sha256.is_none_or(|stated| digest[..] == stated[..])
+        };
+        let same = hashed == size && digest.is_some_and(is_stated);
         let error = match failed {
             None if same => {
                 let placed = restorer.place_kept(&mut file, &self.metadata, size, told);

@@ -62,29 +62,9 @@ pub fn extract_reader<R>(
 where
     R: ReadAt + Clone + Send + Sync + 'static,
 {
-    let restorer = Arc::new(Restorer::new(target, options.restore.clone())?);
-    let (shared, reading) = (Arc::clone(&restorer), reader.clone());
-    let pool = Pool::new(options.threads, move |job| work(&reading, &shared, job));
     let mut observer = |event| observer(event);
-    let mut run = Run {
-        reader,
-        options,
-        restorer,
-        queue: Ordered::new(pool, options.bytes_in_flight()),
-        tally: Tally::new(&mut observer),
-        restored: Ids::default(),
-        copies: HashMap::new(),
-    };
-    let spilled = |error| RestoreError::system("sort the entries", error);
-    let mut plan = Plan { files: Sorter::new(SORT_BUDGET), links: Sorter::new(SORT_BUDGET) };
-    if let Err(error) = run.choose(selection, &mut plan).map_err(spilled)? {
-        run.tally.report.stopped = Some(error);
-    }
-    let (files, links) = (plan.files.finish(), plan.links.finish());
-    run.restore_files(files.map_err(spilled)?.iter().map_err(spilled)?).map_err(spilled)?;
-    run.drain();
-    run.restore_links(links.map_err(spilled)?.iter().map_err(spilled)?).map_err(spilled)?;
-    run.drain();
+    let mut run = Run::new(reader, target, options, Tally::new(&mut observer))?;
+    run.tally.report.stopped = run.restore(selection, false)?;
     run.end(selection)
 }
 
@@ -94,19 +74,53 @@ struct Plan {
     links: Sorter,
 }
 
-struct Run<'a, R: ReadAt> {
+pub(super) struct Run<'a, R: ReadAt> {
     reader: &'a PackReader<R>,
     options: &'a ExtractOptions,
-    restorer: Arc<Restorer>,
-    queue: Ordered<Job, Done>,
-    tally: Tally<'a>,
+    pub(super) restorer: Arc<Restorer>,
+    pub(super) queue: Ordered<Job, Done>,
+    pub(super) tally: Tally<'a>,
     /// Entries that are there: hard links may name them.
-    restored: Ids,
+    pub(super) restored: Ids,
     /// Where the content of an entry that is not restored was put for a hard link; further links to it lead there.
     copies: HashMap<u64, Vec<u8>>,
 }
 
-impl<R: ReadAt + Clone + Send + Sync + 'static> Run<'_, R> {
+impl<'a, R: ReadAt + Clone + Send + Sync + 'static> Run<'a, R> {
+    pub(super) fn new(
+        reader: &'a PackReader<R>,
+        target: impl AsRef<Path>,
+        options: &'a ExtractOptions,
+        tally: Tally<'a>,
+    ) -> Result<Self, RestoreError> {
+        let restorer = Arc::new(Restorer::new(target, options.restore.clone())?);
+        let (shared, reading) = (Arc::clone(&restorer), reader.clone());
+        let pool = Pool::new(options.threads, move |job| work(&reading, &shared, job));
+        let queue = Ordered::new(pool, options.bytes_in_flight());
+        let (restored, copies) = (Ids::default(), HashMap::new());
+        Ok(Self { reader, options, restorer, queue, tally, restored, copies })
+    }
+
+    /// Restores what the manifest lists. Gives what is wrong with it; with `all_or_none` nothing is restored then.
+    pub(super) fn restore(
+        &mut self,
+        selection: &Selection,
+        all_or_none: bool,
+    ) -> Result<Option<Error>, RestoreError> {
+        let spilled = |error| RestoreError::system("sort the entries", error);
+        let mut plan = Plan { files: Sorter::new(SORT_BUDGET), links: Sorter::new(SORT_BUDGET) };
+        let fault = self.choose(selection, &mut plan).map_err(spilled)?.err();
+        if fault.is_some() && all_or_none {
+            return Ok(fault);
+        }
+        let (files, links) = (plan.files.finish(), plan.links.finish());
+        self.restore_files(files.map_err(spilled)?.iter().map_err(spilled)?).map_err(spilled)?;
+        self.drain();
+        self.restore_links(links.map_err(spilled)?.iter().map_err(spilled)?).map_err(spilled)?;
+        self.drain();
+        Ok(fault)
+    }
+
     /// Goes through the manifest. The inner error is the pack's.
     fn choose(&mut self, selection: &Selection, plan: &mut Plan) -> io::Result<Result<(), Error>> {
         let places = selection.places().unwrap_or_else(|| vec![Vec::new()]);
@@ -318,7 +332,7 @@ impl<R: ReadAt + Clone + Send + Sync + 'static> Run<'_, R> {
         }
     }
 
-    fn end(self, selection: &Selection) -> Result<ExtractReport, RestoreError> {
+    pub(super) fn end(self, selection: &Selection) -> Result<ExtractReport, RestoreError> {
         let Self { restorer, queue, mut tally, options, .. } = self;
         if options.is_cancelled() {
             tally.report.stopped = Some(cancelled());

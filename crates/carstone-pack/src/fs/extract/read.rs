@@ -54,7 +54,7 @@ pub(super) fn work<R: ReadAt + Clone>(
         },
         Job::End { output, id, size, sha256 } => {
             let Done { events, restored } = &mut done;
-            if output.finish(restorer, size, &sha256, &mut |event| events.push(event)) {
+            if output.finish(restorer, size, Some(&sha256), &mut |event| events.push(event)) {
                 restored.extend(id);
             }
         }

@@ -84,8 +84,8 @@ impl Flow<'_> {
         }
         for (id, digest, len) in done.left_out {
             let mut left_out = LeftOut::file();
-            left_out.add(&digest);
-            left_out.end(len, digest);
+            left_out.add(0, &digest);
+            left_out.end(len, Some(digest));
             self.leave_out(id, left_out);
         }
         if let Some(id) = done.ended

@@ -10,6 +10,7 @@ use carstone_layer::{Ordered, Pool};
 use super::links::LeftOut;
 use super::output::Output;
 use super::places::{Digest, Places, Spool};
+use super::rest::Rest;
 use super::write::{Done, Job, Leaf, Part, Source, Writer, lost};
 use super::{ExtractOptions, ExtractReport, Selection, Tally, cancelled};
 use crate::entry::{Announced, EntryKind};
@@ -80,16 +81,7 @@ fn flow<'a>(
 ) -> Result<(Flow<'a>, Option<Error>), RestoreError> {
     let restorer = Arc::new(Restorer::new(target, options.restore.clone())?);
     let mut flow = Flow::new(restorer, selection, options, Tally::new(observer));
-    let stopped = loop {
-        if options.is_cancelled() {
-            break Some(cancelled());
-        }
-        match next() {
-            Ok(Some(event)) => flow.event(event),
-            Ok(None) => break None,
-            Err(error) => break Some(error),
-        }
-    };
+    let stopped = flow.follow(options, next);
     Ok((flow, stopped))
 }
 
@@ -120,15 +112,17 @@ pub(super) struct Flow<'a> {
     pub(super) restored: Ids,
     pub(super) copies: HashMap<u64, Vec<u8>>,
     /// Hard links whose originals are not complete: they may share a batch, which stands before all content.
-    links: HashMap<u64, Vec<Announced>>,
+    pub(super) links: HashMap<u64, Vec<Announced>>,
     /// Entries of a broken pack may have the same id; only the first counts.
     ids: Ids,
     /// Whether what came of an incomplete file is kept.
     pub(super) partial: bool,
+    /// What is left to do of a pack that was read at random before.
+    pub(super) rest: Option<Rest>,
 }
 
 impl<'a> Flow<'a> {
-    fn new(
+    pub(super) fn new(
         restorer: Arc<Restorer>,
         selection: &'a Selection,
         options: &ExtractOptions,
@@ -160,6 +154,25 @@ impl<'a> Flow<'a> {
             links: HashMap::new(),
             ids: Ids::default(),
             partial: options.partial,
+            rest: None,
+        }
+    }
+
+    /// Gives what stops the events before their end.
+    pub(super) fn follow(
+        &mut self,
+        options: &ExtractOptions,
+        next: &mut dyn FnMut() -> Result<Option<Event>, Error>,
+    ) -> Option<Error> {
+        loop {
+            if options.is_cancelled() {
+                return Some(cancelled());
+            }
+            match next() {
+                Ok(Some(event)) => self.event(event),
+                Ok(None) => return None,
+                Err(error) => return Some(error),
+            }
         }
     }
 
@@ -208,7 +221,12 @@ impl<'a> Flow<'a> {
             return self.problem(&entry.path, error.into());
         }
         self.ids.insert(entry.id);
-        let selected = self.selection.selects(&entry.path);
+        if self.rest.as_ref().is_some_and(|rest| rest.is_there(&entry)) {
+            self.restored.insert(entry.id);
+            return;
+        }
+        let selected = self.selection.selects(&entry.path)
+            && self.rest.as_ref().is_none_or(|rest| rest.has(&entry));
         let tally = &mut self.tally;
         let mut told = |event| tally.tell(event);
         let (path, metadata) = (&entry.path, &entry.metadata);
@@ -298,7 +316,7 @@ impl<'a> Flow<'a> {
         } else if let Some(left_out) = self.left_out.get_mut(&id)
             && self.left_out_leaves < MOST_LEFT_OUT
         {
-            left_out.add(digest);
+            left_out.add(offset, digest);
             self.left_out_leaves += 1;
         }
     }
@@ -320,27 +338,6 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// Whether content of an entry is still to come.
-    fn is_due(&self, id: u64) -> bool {
-        let left_out = self.left_out.get(&id).is_some_and(LeftOut::is_due);
-        left_out || self.waiting.contains_key(&id) || self.unended.contains_key(&id)
-    }
-
-    /// Has a hard link made when all that came so far is written.
-    fn later(&mut self, link: Announced) {
-        self.flush();
-        self.push(Job::Link(Box::new(link)), 0);
-    }
-
-    pub(super) fn release_links(&mut self, original: u64) {
-        if self.links.is_empty() {
-            return;
-        }
-        for link in self.links.remove(&original).unwrap_or_default() {
-            self.later(link);
-        }
-    }
-
     pub(super) fn leave_out(&mut self, id: u64, left_out: LeftOut) {
         if self.left_out.len() < MOST_LEFT_OUT {
             self.left_out.insert(id, left_out);
@@ -352,7 +349,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Tells what did not come. What came ends at byte `position` of the stream, or where reading stopped behind it.
-    fn end(mut self, stopped: Option<Error>, position: u64) -> ExtractReport {
+    pub(super) fn end(mut self, stopped: Option<Error>, position: u64) -> ExtractReport {
         let at = stopped.as_ref().map_or(position, |error| error.offset().max(position));
         self.flush();
         while let Some(done) = self.queue.pop() {
@@ -375,6 +372,7 @@ impl<'a> Flow<'a> {
         if let Some(error) = failed {
             self.problem(b"", RestoreError::system("keep blocks for later", error));
         }
+        self.tally.release();
         let Self { restorer, writer, queue, mut tally, open, selection, .. } = self;
         // Files that were not finished vanish, then the pool's share of the restorer.
         drop((open, queue, writer));

@@ -19,7 +19,7 @@ pub(super) enum Job {
         output: Arc<Output>,
         id: u64,
         size: u64,
-        sha256: Digest,
+        sha256: Option<Digest>,
     },
     /// Nothing more comes of a long file.
     Incomplete {
@@ -92,7 +92,7 @@ impl Writer {
             Job::End { output, id, size, sha256 } => {
                 let events = &mut done.events;
                 let told = &mut |event| events.push(event);
-                if output.finish(&self.restorer, size, &sha256, told) {
+                if output.finish(&self.restorer, size, sha256.as_ref(), told) {
                     done.restored.push(id);
                 }
                 done.ended = Some(id);

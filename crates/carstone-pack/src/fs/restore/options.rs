@@ -2,6 +2,7 @@
 
 use super::error::RestoreError;
 use crate::entry::EntryKind;
+use crate::error::Error;
 
 /// What happens to what stands under an entry's name already.
 ///
@@ -93,6 +94,11 @@ pub enum RestoreEvent {
         path: Vec<u8>,
         /// What failed.
         error: RestoreError,
+    },
+    /// The manifest is damaged: entries are taken from elsewhere, in the order in which they come there.
+    Unlisted {
+        /// What is wrong with it.
+        error: Error,
     },
     /// Content was worked through, of entries whose end is still to come too.
     Progress {

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use carstone_car::CarSlice;
 use carstone_layer::{Cause, FailSafeRead, Gap, LayerId, PackId, Report};
-use carstone_pack::{Event, Metadata, PackOptions, PackWriter, PlainPipe, Record};
+use carstone_pack::{EntryKind, Event, Metadata, PackOptions, PackWriter, PlainPipe, Record};
 use carstone_repair::{Item, Salvage, SalvageOptions};
 use carstone_unixfs::Profile;
 
@@ -112,11 +112,23 @@ pub fn profile() -> Profile {
 }
 
 pub fn pack(files: &[(Vec<u8>, Vec<u8>)]) -> Packed {
+    pack_linked(files, &[])
+}
+
+/// The same with hard links behind the files: the path of each, and the number of its original.
+pub fn pack_linked(files: &[(Vec<u8>, Vec<u8>)], links: &[(&[u8], usize)]) -> Packed {
     let options = PackOptions::default().profile(profile()).threads(1);
     let mut writer =
         PackWriter::with_options(PlainPipe::new(Vec::new()), ID, options).expect("memory");
+    let mut ids = Vec::new();
     for (path, content) in files {
-        writer.add_file(path, Metadata::default(), content.as_slice()).expect("memory");
+        let id = writer.add_file(path, Metadata::default(), content.as_slice()).expect("memory");
+        writer.expect_hard_links(id);
+        ids.push(id);
+    }
+    for (path, original) in links {
+        let (id, target) = (ids[*original], &files[*original].0);
+        writer.add_hard_link(path, id, target, Metadata::default()).expect("memory");
     }
     let (pipe, _) = writer.finish().expect("memory");
     let bytes = pipe.into_inner();
@@ -149,6 +161,8 @@ type Partial = (Vec<u8>, Vec<Range<u64>>, Option<u64>);
 pub struct Salvaged {
     pub complete: BTreeMap<Vec<u8>, Vec<u8>>,
     pub partial: BTreeMap<Vec<u8>, Partial>,
+    /// Hard links, and the paths of their originals, where these have been told.
+    pub links: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     pub gaps: usize,
     /// Bytes in gaps.
     pub missing: u64,
@@ -166,7 +180,7 @@ pub fn salvage_with(source: Holes, options: &SalvageOptions) -> Salvaged {
     let mut salvage = Salvage::new(source, ID, options);
     let (mut paths, mut leaves) = (HashMap::new(), HashMap::<_, Vec<u8>>::new());
     let mut content: HashMap<u64, BTreeMap<u64, Vec<u8>>> = HashMap::new();
-    let mut salvaged = Salvaged::default();
+    let (mut salvaged, mut names) = (Salvaged::default(), HashMap::new());
     while let Some(item) = salvage.next().expect("memory does not fail") {
         let event = match item {
             Item::Event(event) => event,
@@ -181,7 +195,12 @@ pub fn salvage_with(source: Holes, options: &SalvageOptions) -> Salvaged {
             }
         };
         match event {
+            Event::Entry(entry) if entry.kind == EntryKind::HardLink => {
+                let original = entry.target_id.and_then(|id| names.get(&id)).cloned();
+                assert!(salvaged.links.insert(entry.path, original).is_none(), "told twice");
+            }
             Event::Entry(entry) => {
+                names.insert(entry.id, entry.path.clone());
                 assert!(paths.insert(entry.id, entry.path).is_none(), "told twice");
             }
             Event::Leaf { cid, data, uses } => {

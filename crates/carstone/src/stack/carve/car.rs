@@ -4,9 +4,10 @@ use std::io::{self, Write};
 use std::ops::Range;
 
 use carstone_car::Header;
-use carstone_layer::{ReadAt, read_full};
+use carstone_layer::ReadAt;
 
 use super::sightings::SeenCar;
+use crate::stack::forward::copy_pieces;
 
 /// A plain CAR, or what is left of one: its good sections.
 #[derive(Clone, Debug)]
@@ -71,22 +72,10 @@ impl CarvedCar {
         if self.header.is_none() {
             sink.write_all(&Header::default().encode())?;
         }
-        let (mut buf, mut written) = (vec![0; COPY], 0);
-        for piece in self.header.iter().chain(&self.sections) {
-            let mut at = piece.start;
-            while at < piece.end {
-                let room = usize::try_from(piece.end - at).unwrap_or(COPY).min(COPY);
-                let n = read_full(source, &mut buf[..room], at)?;
-                if n == 0 {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-                sink.write_all(&buf[..n])?;
-                (at, written) = (at + n as u64, written + n as u64);
-                progress(written);
-            }
+        let pieces = self.header.iter().chain(&self.sections);
+        match copy_pieces(source, pieces, sink, progress)? == self.bytes() {
+            true => Ok(()),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
         }
-        sink.flush()
     }
 }
-
-const COPY: usize = 1 << 20;

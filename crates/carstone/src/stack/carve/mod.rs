@@ -36,15 +36,29 @@ impl Carved {
     }
 }
 
-/// Finds packs and plain CARs at any offset of `source`: a disk image, a concatenation, a damaged file. What was found comes in the order
-/// in which it begins.
+/// What was found in a part of a source.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Carving {
+    /// In the order in which it begins.
+    pub found: Vec<Carved>,
+    /// Where to go on, if there is more than is kept track of at a time: 65,536 packs and CARs, in 1,048,576 pieces. A pack with
+    /// fragments on both sides of this place is found on both.
+    pub next: Option<u64>,
+}
+
+/// Finds packs and plain CARs at any offset of `source` from `start` on: in a disk image, a concatenation, a damaged file.
 ///
 /// The source is read once, from front to back; `progress` hears how far. Frames are told apart by their pack ids, so fragments may
 /// be mixed, and copies of one pack make up one. What lies inside of a frame or a block that is intact is content of it. No key is needed.
 ///
 /// # Errors
-/// [`ErrorKind::Limit`](super::ErrorKind::Limit) for more fragments than are kept track of; whatever the source gives.
-pub fn carve<R: ReadAt>(source: &R, progress: &mut dyn FnMut(u64)) -> Result<Vec<Carved>, Error> {
-    let sightings = survey::survey(source, progress)?;
-    Ok(settle::settle(sightings))
+/// Whatever the source gives.
+pub fn carve<R: ReadAt>(
+    source: &R,
+    start: u64,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Carving, Error> {
+    let (sightings, next) = survey::survey(source, start, progress)?;
+    Ok(Carving { found: settle::settle(sightings), next })
 }

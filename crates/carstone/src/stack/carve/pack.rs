@@ -10,7 +10,7 @@ use carstone_repair::{CarItem, CarSalvage};
 use super::settle::FOOTER_LEN;
 use super::spliced::Spliced;
 use crate::stack::error::{Error, ErrorKind};
-use crate::stack::forward::Forward;
+use crate::stack::forward::{Forward, copy_pieces};
 use crate::stack::heal::{Conflict, HealReport, Healed, heal};
 use crate::stack::open::OpenOptions;
 
@@ -27,6 +27,8 @@ pub struct CarvedPack {
     pub(super) has_trailer: bool,
     /// Where its frames are to be looked for, and its trailer last.
     pub(super) pieces: Vec<Range<u64>>,
+    /// Where all that is known of it stands, in ascending order.
+    pub(super) parts: Vec<Range<u64>>,
 }
 
 impl CarvedPack {
@@ -79,6 +81,20 @@ impl CarvedPack {
             is_inferred: self.is_inferred,
             is_cut: self.is_bare && !self.has_trailer,
         })
+    }
+
+    /// Writes all that is known of it as it is, without anything between, and flushes. What cannot be put together now may be some day,
+    /// with another fragment that knows more.
+    ///
+    /// # Errors
+    /// Whatever source and sink give.
+    pub fn copy_parts_to<R: ReadAt, W: Write>(
+        &self,
+        source: &R,
+        sink: W,
+        progress: &mut dyn FnMut(u64),
+    ) -> io::Result<()> {
+        copy_pieces(source, &self.parts, sink, progress).map(drop)
     }
 
     /// Places in the bare CAR stream at which no block stands.

@@ -78,6 +78,7 @@ fn pack_of(
             is_inferred: false,
             is_bare: true,
             has_trailer: trailer,
+            parts: pieces.clone(),
             pieces,
         });
     }
@@ -112,7 +113,22 @@ fn pack_of(
         is_bare: false,
         has_trailer: trailer.is_some(),
         pieces,
+        parts: union(edges.iter().chain(&seen.frames).chain(&seen.cut)),
     })
+}
+
+/// Stretches that overlap made one, in ascending order.
+fn union<'a>(pieces: impl Iterator<Item = &'a Range<u64>>) -> Vec<Range<u64>> {
+    let mut pieces: Vec<_> = pieces.cloned().collect();
+    pieces.sort_by_key(|piece| piece.start);
+    let mut union: Vec<Range<u64>> = Vec::new();
+    for piece in pieces {
+        match union.last_mut() {
+            Some(last) if last.end >= piece.start => last.end = last.end.max(piece.end),
+            _ => union.push(piece),
+        }
+    }
+    union
 }
 
 /// Headers and trailers of a pack.
@@ -210,6 +226,7 @@ impl SeenPack {
     /// Gives up what begins where `is_lost` says.
     fn leave(&mut self, is_lost: impl Fn(u64) -> bool) {
         self.frames.retain(|frames| !is_lost(frames.start));
+        self.cut.retain(|frame| !is_lost(frame.start));
         self.headers.retain(|at| !is_lost(*at));
         self.trailers.retain(|(at, _)| !is_lost(*at));
     }

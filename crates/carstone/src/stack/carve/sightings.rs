@@ -6,8 +6,6 @@ use std::ops::Range;
 use carstone_layer::{FrameHeader, LayerId, PackId};
 use carstone_raw::Container;
 
-use crate::stack::error::{Error, ErrorKind};
-
 /// Everything that was seen.
 #[derive(Debug, Default)]
 pub(super) struct Sightings {
@@ -28,10 +26,16 @@ pub(super) struct SeenPack {
     pub(super) trailers: Vec<(u64, u64)>,
     /// Frames that stand one behind the other.
     pub(super) frames: Vec<Range<u64>>,
+    /// Frames of which only the header is sure to be there, as far as they would reach.
+    pub(super) cut: Vec<Range<u64>>,
     /// The layer of the first frame, and the most plain bytes in any.
     pub(super) layer: Option<LayerId>,
     pub(super) longest: u32,
 }
+
+/// Nothing more can be kept track of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Full;
 
 /// What belongs to one CAR.
 #[derive(Debug, Default)]
@@ -49,42 +53,58 @@ pub(super) struct SeenCar {
 
 impl Sightings {
     /// What has been seen of a pack.
-    pub(super) fn pack(&mut self, id: PackId) -> Result<&mut SeenPack, Error> {
-        let next = self.packs.len();
-        let index = *self.by_id.entry(id).or_insert(next);
-        if index == next {
-            check(self.packs.len() + self.cars.len(), MAX_FINDS, "packs and CARs")?;
-            self.packs.push(SeenPack::new(id));
-        }
-        // Just made, if it was not there.
-        self.packs.get_mut(index).ok_or_else(|| Error::new(ErrorKind::ContainerLost))
+    pub(super) fn pack(&mut self, id: PackId) -> Result<&mut SeenPack, Full> {
+        let is_full = self.has_most_finds();
+        let index = match self.by_id.get(&id) {
+            Some(index) => *index,
+            None if is_full => return Err(Full),
+            None => {
+                self.by_id.insert(id, self.packs.len());
+                self.packs.push(SeenPack::new(id));
+                self.packs.len() - 1
+            }
+        };
+        self.packs.get_mut(index).ok_or(Full)
     }
 
-    /// A frame, or the damaged bytes of one.
-    pub(super) fn frame(&mut self, header: &FrameHeader, place: Range<u64>) -> Result<(), Error> {
+    /// A frame, or as much as is sure to be there of one that would end at `end`.
+    pub(super) fn frame(
+        &mut self,
+        header: &FrameHeader,
+        place: Range<u64>,
+        end: u64,
+    ) -> Result<(), Full> {
+        self.has_room()?;
         let pack = self.pack(header.pack)?;
         pack.layer.get_or_insert(header.layer);
         pack.longest = pack.longest.max(header.plain_len);
+        let is_cut = place.end < end;
+        if is_cut {
+            pack.cut.push(place.start..end);
+        }
         let is_new = push(&mut pack.frames, place);
-        self.count(is_new)
+        self.pieces += usize::from(is_new || is_cut);
+        Ok(())
     }
 
     /// The header of a CAR.
-    pub(super) fn car(&mut self, header: Range<u64>) -> Result<(), Error> {
-        // Headers alone are not kept.
-        while self.cars.last().is_some_and(|car| car.sections.is_empty()) {
-            self.cars.pop();
+    pub(super) fn car(&mut self, header: Range<u64>) -> Result<(), Full> {
+        self.drop_bare_headers();
+        if self.has_most_finds() {
+            return Err(Full);
         }
-        check(self.packs.len() + self.cars.len(), MAX_FINDS, "packs and CARs")?;
         self.cars.push(SeenCar { header: Some(header), ..SeenCar::default() });
         Ok(())
     }
 
     /// A section of the CAR that is open, or of one without a header.
-    pub(super) fn section(&mut self, place: Range<u64>) -> Result<(), Error> {
+    pub(super) fn section(&mut self, place: Range<u64>) -> Result<(), Full> {
+        self.has_room()?;
         let reach = place.start.saturating_sub(MAX_GAP);
         if !self.cars.last().is_some_and(|car| !car.is_closed && car.end() >= reach) {
-            check(self.packs.len() + self.cars.len(), MAX_FINDS, "packs and CARs")?;
+            if self.has_most_finds() {
+                return Err(Full);
+            }
             self.cars.push(SeenCar::default());
         }
         let Some(car) = self.cars.last_mut() else { return Ok(()) };
@@ -94,7 +114,33 @@ impl Sightings {
             Some(count) => *count += 1,
             None => car.counts.push(1),
         }
-        self.count(is_new)
+        self.pieces += usize::from(is_new);
+        Ok(())
+    }
+
+    /// Where to look again when nothing more is kept track of from `at` on: at the header whose sections would have begun there.
+    pub(super) fn resume_at(&self, at: u64) -> u64 {
+        let header = self.cars.last().filter(|car| car.sections.is_empty() && car.end() == at);
+        header.map_or(at, SeenCar::start)
+    }
+
+    /// Whether another piece can be kept track of.
+    pub(super) fn has_room(&self) -> Result<(), Full> {
+        match self.pieces < MAX_PIECES {
+            true => Ok(()),
+            false => Err(Full),
+        }
+    }
+
+    /// Headers alone are not kept.
+    fn drop_bare_headers(&mut self) {
+        while self.cars.last().is_some_and(|car| car.sections.is_empty()) {
+            self.cars.pop();
+        }
+    }
+
+    fn has_most_finds(&self) -> bool {
+        self.packs.len() + self.cars.len() >= MAX_FINDS
     }
 
     /// What follows belongs to another CAR.
@@ -102,11 +148,6 @@ impl Sightings {
         if let Some(car) = self.cars.last_mut() {
             car.is_closed = true;
         }
-    }
-
-    fn count(&mut self, is_new: bool) -> Result<(), Error> {
-        self.pieces += usize::from(is_new);
-        check(self.pieces, MAX_PIECES, "fragments of packs and CARs")
     }
 }
 
@@ -118,6 +159,7 @@ impl SeenPack {
             headers: Vec::new(),
             trailers: Vec::new(),
             frames: Vec::new(),
+            cut: Vec::new(),
             layer: None,
             longest: 0,
         }
@@ -174,15 +216,9 @@ fn remember<T>(places: &mut Vec<T>, place: T) {
     }
 }
 
-fn check(count: usize, limit: usize, what: &'static str) -> Result<(), Error> {
-    match count < limit {
-        true => Ok(()),
-        false => Err(Error::new(ErrorKind::Limit { what, limit: limit as u64 })),
-    }
-}
-
+/// Packs and CARs that are kept track of at a time.
 const MAX_FINDS: usize = 1 << 16;
-/// Fragments in more pieces than this are not kept track of.
+/// Pieces that are kept track of at a time.
 const MAX_PIECES: usize = 1 << 20;
 /// Headers and trailers of one pack that are remembered.
 const MAX_COPIES: usize = 64;

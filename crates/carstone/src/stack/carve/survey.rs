@@ -9,22 +9,48 @@ use carstone_layer::{FRAME_HEADER_LEN, FRAME_MAGIC, FrameHeader, Kind, LayerId, 
 use carstone_raw::Container;
 use carstone_repair::{BlockSearch, Judged, looks_like_header, looks_like_section};
 
-use super::sightings::Sightings;
-use crate::stack::error::Error;
+use super::sightings::{Full, Sightings};
+use crate::stack::forward::Forward;
 
-/// Goes over all of `source`. What begins first holds what lies inside of it.
+/// Goes over `source` from `start` on. What begins first holds what lies inside of it. Gives where to go on, if there is more than can be kept
+/// track of.
 pub(super) fn survey<R: ReadAt>(
     source: &R,
+    start: u64,
     progress: &mut dyn FnMut(u64),
-) -> Result<Sightings, Error> {
-    let forward = Forward { source, at: 0, progress };
+) -> io::Result<(Sightings, Option<u64>)> {
+    let forward = Heard { inner: Forward { source, at: start, end: u64::MAX }, progress };
     let search = BlockSearch::new(forward, Limits::default());
-    let mut pass = Pass { source, search, seen: Sightings::default(), due: None };
+    let mut pass = Pass { source, start, search, seen: Sightings::default(), due: None };
     while pass.search.pass_to(may_begin)? {
-        let len = pass.look()?;
-        pass.search.skip(len.max(1))?;
+        match pass.look() {
+            Ok(len) => pass.search.skip(len.max(1))?,
+            Err(Stop::Full) => {
+                let next = pass.seen.resume_at(pass.at());
+                return Ok((pass.seen, Some(next)));
+            }
+            Err(Stop::Io(error)) => return Err(error),
+        }
     }
-    Ok(pass.seen)
+    Ok((pass.seen, None))
+}
+
+/// Why the pass goes no further.
+enum Stop {
+    Full,
+    Io(io::Error),
+}
+
+impl From<Full> for Stop {
+    fn from(_: Full) -> Self {
+        Self::Full
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 /// Whether anything that is looked for may begin with these bytes.
@@ -38,15 +64,21 @@ fn may_begin(bytes: &[u8]) -> bool {
 
 struct Pass<'a, R> {
     source: &'a R,
-    search: BlockSearch<Forward<'a, R>>,
+    start: u64,
+    search: BlockSearch<Heard<'a, R>>,
     seen: Sightings,
     /// Where a section would begin that follows the last one.
     due: Option<u64>,
 }
 
 impl<R: ReadAt> Pass<'_, R> {
+    /// Where it stands in the source.
+    fn at(&self) -> u64 {
+        self.start.saturating_add(self.search.at())
+    }
+
     /// Takes what stands here, and gives its length; 0 where nothing does.
-    fn look(&mut self) -> Result<u64, Error> {
+    fn look(&mut self) -> Result<u64, Stop> {
         let front = self.search.ahead(FRAME_MAGIC.len())?;
         let (is_frame, is_container) =
             (front.starts_with(&FRAME_MAGIC), front.starts_with(&Container::MAGIC));
@@ -57,8 +89,9 @@ impl<R: ReadAt> Pass<'_, R> {
         }
     }
 
-    fn frame(&mut self) -> Result<u64, Error> {
-        let at = self.search.at();
+    fn frame(&mut self) -> Result<u64, Stop> {
+        self.seen.has_room()?;
+        let at = self.at();
         let bytes = self.search.ahead(FRAME_HEADER_LEN)?.first_chunk();
         let Some(header) = bytes.and_then(|bytes| FrameHeader::decode(bytes).ok()) else {
             return Ok(0);
@@ -70,13 +103,14 @@ impl<R: ReadAt> Pass<'_, R> {
         if self.is_begin(&header) {
             self.header_before(at, &header)?;
         }
-        self.seen.frame(&header, at..at.saturating_add(len))?;
+        let end = at.saturating_add(header.frame_len());
+        self.seen.frame(&header, at..at.saturating_add(len), end)?;
         Ok(len)
     }
 
     /// How much of the frame in front is there: all of it if its payload is sound, or something follows where it should end. Else more of it
     /// may be missing, and only its header is sure.
-    fn frame_len(&mut self, header: &FrameHeader) -> Result<u64, Error> {
+    fn frame_len(&mut self, header: &FrameHeader) -> Result<u64, Stop> {
         let whole = FRAME_HEADER_LEN + header.stored_len as usize;
         let is_checked = self.search.afford(header.stored_len.into(), 0);
         let bytes = self.search.ahead(whole + FRAME_HEADER_LEN)?;
@@ -111,7 +145,7 @@ impl<R: ReadAt> Pass<'_, R> {
     }
 
     /// Puts the container header before the first frame right, if that can be done, and nothing has been seen of one.
-    fn header_before(&mut self, at: u64, header: &FrameHeader) -> Result<(), Error> {
+    fn header_before(&mut self, at: u64, header: &FrameHeader) -> Result<(), Stop> {
         let pack = self.seen.pack(header.pack)?;
         let Some(place) = at.checked_sub(Container::LEN as u64) else { return Ok(()) };
         if pack.container.is_some() || !pack.frames.is_empty() {
@@ -127,8 +161,8 @@ impl<R: ReadAt> Pass<'_, R> {
         Ok(())
     }
 
-    fn container(&mut self) -> Result<u64, Error> {
-        let at = self.search.at();
+    fn container(&mut self) -> Result<u64, Stop> {
+        let at = self.at();
         let bytes = self.search.ahead(Container::TRAILER_LEN)?;
         let trailer = bytes.first_chunk().and_then(Container::decode_trailer);
         let header = bytes.first_chunk().and_then(|bytes| Container::decode(bytes).ok());
@@ -148,8 +182,8 @@ impl<R: ReadAt> Pass<'_, R> {
         Ok(len as u64)
     }
 
-    fn car(&mut self) -> Result<u64, Error> {
-        let at = self.search.at();
+    fn car(&mut self) -> Result<u64, Stop> {
+        let at = self.at();
         if let Some((_, len)) = self.search.header()? {
             let end = at.saturating_add(len);
             self.seen.car(at..end)?;
@@ -195,17 +229,15 @@ fn container_in(anchor: &[u8]) -> Option<Container> {
 }
 
 /// A source read in order, which tells how far.
-struct Forward<'a, R> {
-    source: &'a R,
-    at: u64,
+struct Heard<'a, R> {
+    inner: Forward<&'a R>,
     progress: &'a mut dyn FnMut(u64),
 }
 
-impl<R: ReadAt> Read for Forward<'_, R> {
+impl<R: ReadAt> Read for Heard<'_, R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.source.read_at(buf, self.at)?;
-        self.at = self.at.saturating_add(n as u64);
-        (self.progress)(self.at);
+        let n = self.inner.read(buf)?;
+        (self.progress)(self.inner.at);
         Ok(n)
     }
 }

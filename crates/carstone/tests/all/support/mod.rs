@@ -11,6 +11,7 @@ use carstone::pack::{
     Announced, EntryKind, Event, Metadata, PackOptions, PackReader, PackStream, PackWriter,
     StreamOptions, Timestamp,
 };
+use carstone::repair::Item as Salvaged;
 use carstone::stack::{
     self, OpenOptions, Opened, Protection, SharedSource, StackWriter, WriteOptions,
 };
@@ -208,7 +209,7 @@ impl Streamed {
                 Event::Reuse { id, offset, cid, .. } => put(id, offset, &leaves[&cid]),
                 Event::End { id, size, sha256: stated, .. } => {
                     let (entry, body) = files.remove(&id).expect("an end comes after its entry");
-                    if (body.len() as u64, sha256(&body)) != (size, stated) {
+                    if (body.len() as u64, Some(sha256(&body))) != (size, stated) {
                         return Err("the content does not match its end record".into());
                     }
                     self.complete(entry, body, pack.position());
@@ -226,6 +227,38 @@ impl Streamed {
         self.ends.insert(entry.path.clone(), position);
         assert!(self.tree.insert(entry.path, item).is_none(), "an entry is complete once");
     }
+}
+
+/// Files that come out of a damaged pack complete, and their content.
+pub fn salvage_files(stored: &[u8]) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let mut salvage = stack::salvage(stored, &KEY, &few_threads()).expect("a container");
+    let (mut paths, mut leaves) = (HashMap::new(), HashMap::<_, Vec<u8>>::new());
+    let mut pieces: HashMap<u64, BTreeMap<u64, Vec<u8>>> = HashMap::new();
+    let mut complete = BTreeMap::new();
+    while let Some(item) = salvage.next().expect("memory can be read") {
+        let Salvaged::Event(event) = item else { continue };
+        match event {
+            Event::Entry(entry) => drop(paths.insert(entry.id, entry.path)),
+            Event::Leaf { cid, data, uses } => {
+                for place in uses {
+                    pieces.entry(place.id).or_default().insert(place.offset, data.clone());
+                }
+                leaves.insert(cid, data);
+            }
+            Event::Reuse { id, offset, cid, .. } => {
+                pieces.entry(id).or_default().insert(offset, leaves[&cid].clone());
+            }
+            Event::End { id, size, sha256: stated, .. } => {
+                let body: Vec<u8> =
+                    pieces.remove(&id).unwrap_or_default().into_values().flatten().collect();
+                assert_eq!(body.len() as u64, size);
+                assert!(stated.is_none_or(|stated| stated == sha256(&body)));
+                complete.insert(paths.remove(&id).expect("an end comes after its entry"), body);
+            }
+            _ => {}
+        }
+    }
+    complete
 }
 
 /// The message of an error and of all its causes.
