@@ -37,23 +37,23 @@ pub(crate) fn run(args: CatArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let mut job = Job { path, range: args.range, sent: 0, output };
     match Input::open(source, &keys, None)? {
         Input::Pack(pack) => {
-            let sent = job.from_pack(&pack);
+            let sent = job.give_pack(&pack);
             pack.tell_corrections(&name, job.output)?;
             match sent {
                 Err(Stop::Damaged(what)) => {
                     job.output.problem(name.as_bytes(), &what)?;
-                    job.from_front(&again, &keys).with_context(|| name.clone())?;
+                    job.give_front(&again, &keys).with_context(|| name.clone())?;
                 }
                 sent => sent.map_err(anyhow::Error::from).with_context(|| name.clone())?,
             }
         }
         Input::Car(car) => {
-            job.from_car(&car).map_err(anyhow::Error::from).with_context(|| name.clone())?;
+            job.give_car(&car).map_err(anyhow::Error::from).with_context(|| name.clone())?;
             car.tell_faults(&name, job.output)?;
         }
         Input::Front(front, fault) => {
             drop(front);
-            let damage = job.from_front(&again, &keys).with_context(|| name.clone())?;
+            let damage = job.give_front(&again, &keys).with_context(|| name.clone())?;
             if let Some(what) = fault.map(|fault| chain(&fault)).or(damage) {
                 job.output.problem(name.as_bytes(), &what)?;
             }
@@ -118,7 +118,7 @@ impl Content {
 }
 
 impl Job<'_> {
-    fn from_pack(&mut self, pack: &Pack) -> Result<(), Stop> {
+    fn give_pack(&mut self, pack: &Pack) -> Result<(), Stop> {
         let (reader, path) = (&pack.reader, self.path);
         let entry = reader.find(path)?.ok_or_else(|| no_entry(path))?;
         let entry = match entry.kind {
@@ -134,7 +134,7 @@ impl Job<'_> {
         self.send(file, &content)
     }
 
-    fn from_car(&mut self, car: &PlainCar) -> Result<(), Stop> {
+    fn give_car(&mut self, car: &PlainCar) -> Result<(), Stop> {
         let path = self.path;
         let (root, below) = dag::locate(car, path).ok_or_else(|| no_entry(path))?;
         let found = resolve(car, root, below).map_err(anyhow::Error::from)?;
@@ -153,7 +153,7 @@ impl Job<'_> {
 
     /// Out of a pack that can only be read front to back: once to learn of which leaves the file is made, and once to collect them. Of a file with
     /// holes, what stands before the first is given. Gives what is damaged before the file, if anything is.
-    fn from_front(&mut self, file: &File, keys: &Keys) -> anyhow::Result<Option<String>> {
+    fn give_front(&mut self, file: &File, keys: &Keys) -> anyhow::Result<Option<String>> {
         let plan = match plan(file, keys, self.path)? {
             Planned::File(plan) => plan,
             Planned::Link(original) => match plan(file, keys, &original)? {

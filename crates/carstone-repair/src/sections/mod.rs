@@ -81,20 +81,18 @@ impl<R: FailSafeRead> Sections<R> {
     /// # Errors
     /// Only what the source gives.
     pub(crate) fn next(&mut self) -> Result<Option<Found>, Error> {
-        loop {
-            self.read_ahead();
-            let Some(checked) = self.queue.pop() else {
-                let ended = self.stopped.take().unwrap_or(Ok(()));
-                self.stopped = Some(Ok(()));
-                return ended.map(|()| None).map_err(|error| Error::io(error, self.position));
-            };
-            let lost = |error: carstone_layer::Error| Error::io(error.into(), self.position);
-            let found = checked.map_err(lost)?;
-            if let Found::Gap(gap) = &found {
-                self.position = gap.at.saturating_add(gap.len.unwrap_or(0));
-            }
-            return Ok(Some(found));
+        self.read_ahead();
+        let Some(checked) = self.queue.pop() else {
+            let ended = self.stopped.take().unwrap_or(Ok(()));
+            self.stopped = Some(Ok(()));
+            return ended.map(|()| None).map_err(|error| Error::io(error, self.position));
+        };
+        let lost = |error: carstone_layer::Error| Error::io(error.into(), self.position);
+        let found = checked.map_err(lost)?;
+        if let Found::Gap(gap) = &found {
+            self.position = gap.at.saturating_add(gap.len.unwrap_or(0));
         }
+        Ok(Some(found))
     }
 
     /// Where the stream stands, for errors.
