@@ -153,7 +153,8 @@ proptest! {
         let mut source = Holes::new(&packed, Vec::new());
         for (damage, place) in damage {
             let at = (source.bytes.len() as f64 * place) as usize;
-            damage.apply(&mut source.bytes, at.min(source.bytes.len() - 1));
+            let at = at.min(source.bytes.len() - 1);
+            damage.apply(&mut source.bytes, at);
         }
         let salvaged = bare(source);
         assert_never_wrong(&packed, &salvaged);
