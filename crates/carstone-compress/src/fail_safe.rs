@@ -12,6 +12,7 @@ use carstone_layer::{
 use crate::footer::scan_limits;
 use crate::salvage::{Broken, Done, Gone, Job, KEPT_BESIDES, Lost, Plain, Salvage};
 use crate::seen::SeenCodecs;
+use crate::unchecked::Unchecked;
 use crate::{Codec, Error, ErrorKind, ReadOptions};
 
 /// Reads what can be read of a damaged compressed stream, front to back.
@@ -206,18 +207,18 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
 
     /// A frame is lost, and its header says what it held.
     fn lose(&mut self, gone: Gone) -> io::Result<()> {
-        let Gone { start, len, last, stored, cause, broken, unknown_codec, rest } = gone;
+        let Gone { start, len, last, stored, cause, broken, unknown_codec, rest, behind } = gone;
         if start < self.next {
             return Ok(());
         }
         self.report_up_to(start);
         let (at, codec) = (stored.start, broken.as_ref().map(Broken::codec));
-        let behind =
-            rest.map(|rest| (rest.stored.clone(), rest.into_last(len))).unwrap_or_default();
-        let before = len.saturating_sub(behind.1.len() as u64);
+        let rest = rest.map(|rest| (rest.stored.clone(), rest.into_last(len))).unwrap_or_default();
+        let before = len.saturating_sub(rest.1.len() as u64);
+        let prefix = broken.map_or(Unchecked::None, Unchecked::Broken);
         let gaps = [
-            (start, before, stored, cause, broken.map_or(Unchecked::None, Unchecked::Broken)),
-            (start.saturating_add(before), len - before, behind.0, Cause::Corrupt, behind.1.into()),
+            (start, before, stored, cause, prefix),
+            (start.saturating_add(before), len - before, rest.0, Cause::Corrupt, rest.1.into()),
         ];
         for (at, len, stored, cause, unchecked) in gaps {
             if len > 0 {
@@ -225,6 +226,7 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
                 self.gaps.push_back((gap.with_stored(stored), unchecked));
             }
         }
+        self.held = behind;
         self.next = start.saturating_add(len);
         self.ended = last;
         match codec {
@@ -354,15 +356,7 @@ impl<R: FailSafeRead> FailSafeRead for CompressFailSafe<R> {
     }
 
     fn read_unchecked(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if let Unchecked::Broken(_) = &self.unchecked
-            && let Unchecked::Broken(broken) = std::mem::take(&mut self.unchecked)
-        {
-            self.unchecked = broken.into_prefix().into();
-        }
-        match &mut self.unchecked {
-            Unchecked::Bytes(bytes) => bytes.read(buf),
-            _ => Ok(0),
-        }
+        self.unchecked.read(buf)
     }
 
     fn drain_report(&mut self, report: &mut Report) {
@@ -376,24 +370,6 @@ impl<R> fmt::Debug for CompressFailSafe<R> {
             .field("position", &self.position)
             .field("ended", &self.ended)
             .finish_non_exhaustive()
-    }
-}
-
-/// Bytes without proof, decoded when they are asked for.
-#[derive(Default)]
-enum Unchecked {
-    #[default]
-    None,
-    Broken(Broken),
-    Bytes(io::Cursor<Vec<u8>>),
-}
-
-impl From<Vec<u8>> for Unchecked {
-    fn from(bytes: Vec<u8>) -> Self {
-        match bytes.is_empty() {
-            true => Self::None,
-            false => Self::Bytes(io::Cursor::new(bytes)),
-        }
     }
 }
 

@@ -44,6 +44,7 @@ mod sample;
 mod seen;
 mod spares;
 mod table;
+mod unchecked;
 mod verify;
 mod walk;
 mod writer;

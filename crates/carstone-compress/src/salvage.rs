@@ -126,13 +126,18 @@ pub(crate) struct Gone {
     pub(crate) unknown_codec: bool,
     /// What stands behind the hole in a frame that is not compressed.
     pub(crate) rest: Option<Lost>,
+    /// What stands behind it and is not its own.
+    pub(crate) behind: Option<Lost>,
 }
 
 impl Gone {
     /// Whether it is not compressed, lost bytes below, and goes on in `rest`.
     pub(crate) fn goes_on_in(&self, rest: &Lost) -> bool {
         let end = self.rest.as_ref().map_or(self.stored.end, |rest| rest.stored.end);
-        self.broken.as_ref().is_some_and(Broken::is_stored) && rest.stored.start == end
+        let most = self.stored.start.saturating_add(self.len).saturating_add(KEPT_BESIDES as u64);
+        self.broken.as_ref().is_some_and(Broken::is_stored)
+            && rest.stored.start == end
+            && rest.stored.end <= most
     }
 
     /// Takes more bytes in.
@@ -276,18 +281,25 @@ fn gone(frame: Frame, stored: Range<u64>, cause: Cause, readable: bool) -> Gone 
         broken: readable.then_some(Broken { codec, payload, len: len as usize }),
         unknown_codec: !is_supported(codec),
         rest: None,
+        behind: None,
     }
 }
 
 /// A broken frame, and bytes behind it that may be its own: where some were put in, it is longer than it says.
 fn gone_before(mut frame: Frame, lost: Lost) -> Done {
-    let Lost { stored, cause, bytes } = lost;
+    let Lost { mut stored, cause, bytes } = lost;
     let own = frame.at.saturating_add((FRAME_HEADER_LEN + frame.payload.len()) as u64);
     let is_next = own.saturating_add(bytes.len() as u64) == stored.end;
-    if frame.header.codec == codec::STORED && is_next {
+    let mut behind = None;
+    if bytes.len() > KEPT_BESIDES {
+        let rest = own..stored.end;
+        behind = Some(Lost { stored: rest, cause: cause.clone(), bytes });
+        stored.end = own;
+    } else if frame.header.codec == codec::STORED && is_next {
         frame.payload.extend_from_slice(&bytes);
     }
-    Done::Gone(gone(frame, stored, cause, true))
+    let gone = gone(frame, stored, cause, true);
+    Done::Gone(Gone { behind, ..gone })
 }
 
 /// Bytes without a frame that are kept: more than a block has.

@@ -154,7 +154,7 @@ impl Job<'_> {
     /// Out of a pack that can only be read front to back: once to learn of which leaves the file is made, and once to collect them. Of a file with
     /// holes, what stands before the first is given. Gives what is damaged before the file, if anything is.
     fn give_front(&mut self, file: &File, keys: &Keys) -> anyhow::Result<Option<String>> {
-        let plan = match plan(file, keys, self.path)? {
+        let mut plan = match plan(file, keys, self.path)? {
             Planned::File(plan) => plan,
             Planned::Link(original) => match plan(file, keys, &original)? {
                 Planned::File(plan) => plan,
@@ -163,16 +163,14 @@ impl Job<'_> {
         };
         let content = tempfile::tempfile().context("cannot make a temporary file")?;
         let mut front = restart(file, keys, None)?;
-        let mut missing = plan.places.len();
-        while missing > 0 {
+        while !plan.places.is_empty() {
             match front.next(&mut |_| {}).map_err(|error| anyhow!("{}", chain(&error)))? {
                 Some(Event::Leaf { cid, data, .. }) => {
-                    let places = plan.places.get(&cid);
-                    for offset in places.into_iter().flatten() {
-                        let written = content.write_all_at(&data, *offset);
+                    // A leaf may come more than once where damage repeats bytes.
+                    for offset in plan.places.remove(&cid).into_iter().flatten() {
+                        let written = content.write_all_at(&data, offset);
                         written.context("cannot keep the file's parts")?;
                     }
-                    missing -= usize::from(places.is_some());
                 }
                 Some(_) => {}
                 None => bail!("{}: parts of it are not in the pack", escaped(self.path)),

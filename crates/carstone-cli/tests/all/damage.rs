@@ -127,6 +127,26 @@ fn cat_gives_whole_files_and_the_beginning_of_others() {
     run!("cat", &pack, "no such").exits(2).says("no such entry");
 }
 
+/// Where damage repeats a leaf, the others still come from where they are.
+#[test]
+fn cat_takes_a_repeated_leaf_once() {
+    let place = Place::new();
+    let whole = noise(3_000_000, 5);
+    place.write("tree/sediment.bin", &whole);
+    let pack = place.path("sound.cstone");
+    let tree = place.path("tree");
+    run!("create", "--compress", "none", "--chunker", "fixed:16K", "-o", &pack, tree).exits(0);
+    let mut bytes = fs::read(&pack).expect("read");
+    let at = bytes.windows(64).position(|bytes| bytes == &whole[..64]).expect("the first leaf");
+    // A length of three bytes and a CID of 36 stand before it.
+    let section = at - 39..at + (16 << 10);
+    let again = bytes[section.clone()].to_vec();
+    bytes.splice(section.end..section.end, again.iter().chain(&again).copied());
+    let pack = place.write("hurt.cstone", &bytes);
+    let run = run!("cat", &pack, "sediment.bin");
+    assert!(run.code == 1 && run.stdout == whole, "{}: {}", run.code, run.stderr);
+}
+
 /// Both ends of an encrypted pack may be gone, and frames may stand in any order.
 #[test]
 fn a_pack_without_its_ends_is_read_and_frames_are_put_in_order() {

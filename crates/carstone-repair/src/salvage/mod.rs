@@ -195,14 +195,14 @@ impl<R: FailSafeRead> Salvage<R> {
     }
 
     fn block(&mut self, Block { cid, at, data, proof }: Block) -> Result<(), Error> {
-        if !proof.keeps_order() {
+        if proof.is_behind_damage() {
             self.interrupt();
         }
         if Record::is_record(&cid, &data, &self.pack) {
             if proof != Proof::Inside {
                 self.known_record(&data, at)?;
             }
-            if !proof.keeps_order() {
+            if !proof.is_placed() {
                 self.lose_order();
             }
             return Ok(());
@@ -211,10 +211,6 @@ impl<R: FailSafeRead> Salvage<R> {
         match cid.codec() {
             codec::RAW => self.leaf(&cid, at, data, proof),
             codec::DAG_PB if proof == Proof::Frame || is_node(&cid, &data) => {
-                if proof == Proof::Chain {
-                    // It may be a leaf whose codec is damaged.
-                    self.lose_order();
-                }
                 if self.damaged || !self.open.is_empty() {
                     self.nodes.keep(cid, data);
                 }
@@ -273,9 +269,9 @@ impl<R: FailSafeRead> Salvage<R> {
         }
         let is_placed = proof.is_placed();
         let leaf = Leaf { at, len, digest, follows: self.unbroken, is_placed };
-        self.unbroken = proof.keeps_order();
+        self.unbroken = is_placed;
         self.is_displaced |= !is_placed;
-        let noted = self.leaves.push(leaf, self.damaged && !is_named);
+        let noted = self.leaves.push(leaf, (self.damaged || !is_placed) && !is_named);
         noted.map_err(|error| Error::io(error, at))?;
         self.tell(Event::Leaf { cid: *cid, data, uses });
         for id in ends {

@@ -5,7 +5,7 @@ use std::io::{self, Cursor, Read};
 use std::ops::Range;
 
 use carstone_car::{SectionHead, verify};
-use carstone_layer::{Cause, FailSafeRead, Gap};
+use carstone_layer::{Cause, FailSafeRead, Gap, LayerId};
 
 use super::resync::{Part, Resync};
 use super::{Block, HEADER, Piece, Proof};
@@ -56,10 +56,7 @@ impl Broken {
         if read == 0 {
             return Ok(Some(gap));
         }
-        let proof = match gap.cause {
-            Cause::Truncated | Cause::Below(_) => Proof::Cut,
-            _ => Proof::Broken,
-        };
+        let proof = if is_cut(&gap) { Proof::Cut } else { Proof::Broken };
         let is_front = gap.at == 0 && bytes.starts_with(HEADER);
         let end = base.saturating_add(bytes.len() as u64);
         *self.resync.search().get_mut() = Cursor::new(bytes);
@@ -107,6 +104,16 @@ impl Broken {
                 }
             }
         }
+    }
+}
+
+/// Whether what can be read of a gap stands as it was written, up to where it ends: the stream is cut off there, or what is missing was encrypted,
+/// and so the bytes before it are proved.
+fn is_cut(gap: &Gap) -> bool {
+    match &gap.cause {
+        Cause::Truncated => true,
+        Cause::Below(below) => below.layer == LayerId::ENCRYPTION || is_cut(below),
+        _ => false,
     }
 }
 

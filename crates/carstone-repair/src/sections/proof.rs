@@ -18,13 +18,14 @@ pub(crate) enum Proof {
 }
 
 impl Proof {
-    /// Whether what follows it in the stream is known to follow it in the pack.
-    pub(crate) fn keeps_order(self) -> bool {
-        matches!(self, Self::Frame | Self::Cut | Self::Chain)
-    }
-
-    /// Whether it is known to stand where it stood when it was written.
+    /// Whether it is known to stand where it stood when it was written, and so what it follows, and what follows it. Where no frame says so, sections may be gone
+    /// as a whole, or stand twice.
     pub(crate) fn is_placed(self) -> bool {
         matches!(self, Self::Frame | Self::Cut)
+    }
+
+    /// Whether something in front of it is damaged.
+    pub(crate) fn is_behind_damage(self) -> bool {
+        matches!(self, Self::Broken | Self::Found | Self::Inside)
     }
 }

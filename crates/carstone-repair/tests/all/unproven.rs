@@ -152,8 +152,9 @@ proptest! {
         let packed = pack(&files);
         let mut source = Holes::new(&packed, Vec::new());
         for (damage, place) in damage {
-            let (len, end) = (source.bytes.len() as f64, source.bytes.len() - 1);
-            damage.apply(&mut source.bytes, ((len * place) as usize).min(end));
+            let at = (source.bytes.len() as f64 * place) as usize;
+            let at = at.min(source.bytes.len() - 1);
+            damage.apply(&mut source.bytes, at);
         }
         let salvaged = bare(source);
         assert_never_wrong(&packed, &salvaged);
