@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::io::{self, Cursor, Read};
 use std::ops::Range;
 
-use carstone_car::{SectionHead, verify};
+use carstone_car::{Limits, SectionHead, parse_section, verify};
 use carstone_layer::{Cause, FailSafeRead, Gap, LayerId};
 
 use super::resync::{Part, Resync};
 use super::{Block, HEADER, Piece, Proof};
+use crate::car::is_provable;
 
 /// The sections in such bytes, gap after gap.
 pub(super) struct Broken {
@@ -26,12 +27,12 @@ struct Known {
     is_told: bool,
 }
 
-/// Gives as many bytes from behind a gap, if a section that began in it ends there.
-pub(super) type More<'a> = &'a mut dyn FnMut(usize) -> io::Result<Option<Vec<u8>>>;
+/// Gives the bytes from behind a gap up to where the next section is stated to start; where so many are wanted, only if it is so many.
+pub(super) type More<'a> = &'a mut dyn FnMut(Option<usize>) -> io::Result<Option<Vec<u8>>>;
 
 impl Broken {
     pub(super) fn new() -> Self {
-        let resync = Resync::new(Cursor::new(Vec::new()), 0);
+        let resync = Resync::new(Cursor::new(Vec::new()), 0).with_more();
         Self { resync, gap: None, ready: VecDeque::new() }
     }
 
@@ -84,18 +85,17 @@ impl Broken {
             match self.resync.next()? {
                 Some(Part::Block(block)) => known.block(block, &mut self.ready),
                 Some(Part::Lost(range)) => known.lose(range),
-                Some(Part::Open { head, begun, proof }) => {
-                    let at = self.resync.at();
-                    let begun_len = begun.len() as u64;
-                    let is_affordable = self.resync.search().afford(head.data_len as u64, 0);
-                    let rest = match is_affordable {
-                        true => more(head.len().saturating_sub(begun.len()))?,
-                        false => None,
-                    };
-                    let data = rest.and_then(|rest| complete(&head, begun, &rest));
-                    if let Some(data) = data {
-                        known.block(Block { cid: head.cid, at, data, proof }, &mut self.ready);
-                        self.resync.search().skip(begun_len)?;
+                Some(Part::Open { head, proof }) => {
+                    let (at, search) = (self.resync.at(), self.resync.search());
+                    let begun = search.ahead(1)?.len();
+                    let missing = head.map(|head| head.len().saturating_sub(begun));
+                    let Some(rest) = more(missing)? else { continue };
+                    let section = [search.ahead(1)?, &rest].concat();
+                    let Some((head, data)) = whole(&section) else { continue };
+                    if search.afford(data.len() as u64, 0) && verify(&head.cid, data).is_ok() {
+                        search.skip(begun as u64)?;
+                        let (cid, data) = (head.cid, data.to_vec());
+                        known.block(Block { cid, at, data, proof }, &mut self.ready);
                     }
                 }
                 None => {
@@ -117,11 +117,11 @@ fn is_cut(gap: &Gap) -> bool {
     }
 }
 
-/// The data of a section that goes on behind a gap, if they hash to its CID.
-fn complete(head: &SectionHead, mut section: Vec<u8>, rest: &[u8]) -> Option<Vec<u8>> {
-    section.extend_from_slice(rest);
-    let data = section.split_off(head.head_len.min(section.len()));
-    verify(&head.cid, &data).is_ok().then_some(data)
+/// The head and the data of bytes that are a section and nothing more.
+fn whole(bytes: &[u8]) -> Option<(SectionHead, &[u8])> {
+    let head = parse_section(bytes, &Limits::default()).ok()?;
+    let is_whole = head.len() == bytes.len() && is_provable(&head);
+    bytes.get(head.head_len..).filter(|_| is_whole).map(|data| (head, data))
 }
 
 impl Known {

@@ -276,16 +276,23 @@ fn read<R: FailSafeRead>(
     Ok(0)
 }
 
-/// The rest of a section that begins in a gap, if it ends where the frame behind the gap says that another one starts.
+/// The bytes up to where the frame behind a gap says that a section starts. Where a section that began in the gap has so many `missing`, only if it is so many.
 fn rest<R: FailSafeRead>(
     source: &mut R,
     stopped: &mut Option<Option<Gap>>,
-    missing: usize,
+    missing: Option<usize>,
 ) -> io::Result<Option<Vec<u8>>> {
-    let end = source.position().saturating_add(missing as u64);
-    if stopped.is_some() || source.next_boundary() != Some(end) {
+    if stopped.is_some() {
         return Ok(None);
     }
+    let here = source.position();
+    let stated = source.next_boundary().and_then(|at| usize::try_from(at.checked_sub(here)?).ok());
+    let most = Limits::default().section + LONGEST_HEAD;
+    let Some(missing) =
+        stated.filter(|&n| n <= missing.unwrap_or(most) && n >= missing.unwrap_or(1))
+    else {
+        return Ok(None);
+    };
     let mut rest = Vec::new();
     while rest.len() < missing {
         let have = rest.len();

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::ops::Range;
 
-use carstone_car::{Limits, SectionHead};
+use carstone_car::{ErrorKind, Limits, SectionHead, parse_section};
 
 use super::{Block, Proof};
 use crate::car::{BlockSearch, Judged, is_provable, looks_like_section};
@@ -15,8 +15,8 @@ pub(super) enum Part {
     Block(Block),
     /// Bytes in which there is no block.
     Lost(Range<u64>),
-    /// A section that is due begins with these bytes, and the rest is not there.
-    Open { head: SectionHead, begun: Vec<u8>, proof: Proof },
+    /// A section may begin here whose end is not there, or not even all of its head.
+    Open { head: Option<SectionHead>, proof: Proof },
 }
 
 /// Reads such bytes. Nothing inside of a block that hashes to its CID is looked at, nor inside of one that does not where the next one stands right behind it.
@@ -35,6 +35,8 @@ pub(super) struct Resync<R> {
     held: Vec<Block>,
     /// The last ones did, and led nowhere.
     is_inside: bool,
+    /// Sections may go on behind the bytes.
+    has_more: bool,
     ready: VecDeque<Block>,
 }
 
@@ -63,8 +65,16 @@ impl<R: Read> Resync<R> {
             claimed: 0,
             held: Vec::new(),
             is_inside: false,
+            has_more: false,
             ready: VecDeque::new(),
         }
+    }
+
+    /// Tells of sections that may go on behind the bytes.
+    #[must_use]
+    pub(super) fn with_more(mut self) -> Self {
+        self.has_more = true;
+        self
     }
 
     /// The same for other bytes.
@@ -156,10 +166,9 @@ impl<R: Read> Resync<R> {
     fn fault(&mut self, judged: Judged) -> io::Result<Part> {
         let from = self.at();
         match judged {
-            Judged::Truncated(head) if is_provable(&head) => {
-                let begun = self.search.ahead(1)?.to_vec();
+            Judged::Truncated(head) if self.has_more && is_provable(&head) => {
                 self.here = Here::Abandoned;
-                return Ok(Part::Open { head, begun, proof: self.proof });
+                return Ok(Part::Open { head: Some(head), proof: self.proof });
             }
             Judged::Mismatch(head) if is_provable(&head) => {
                 self.proof = Proof::Found;
@@ -172,9 +181,19 @@ impl<R: Read> Resync<R> {
                     self.claimed = self.claimed.max(end);
                 }
             }
+            Judged::Nothing if self.has_more && self.ends_in_head()? => {
+                self.here = Here::Abandoned;
+                return Ok(Part::Open { head: None, proof: self.proof });
+            }
             _ => {}
         }
         self.lose(true)
+    }
+
+    /// Whether the bytes end before it is known what begins here.
+    fn ends_in_head(&mut self) -> io::Result<bool> {
+        let parsed = parse_section(self.search.ahead(1)?, &Limits::default());
+        Ok(parsed.is_err_and(|error| matches!(error.kind(), ErrorKind::NeedMore { .. })))
     }
 
     /// Whether a sound section begins `passed` bytes further on, or the bytes end there.
@@ -198,9 +217,13 @@ impl<R: Read> Resync<R> {
         let known = self.from.saturating_sub(self.search.at());
         self.search.skip(known.max(is_here.into()))?;
         while self.search.pass_to(looks_like_section)? {
-            if let Judged::Block(head) = self.search.judge(false)? {
-                self.here = Here::Known(Judged::Block(head));
-                break;
+            match self.search.judge(false)? {
+                Judged::Truncated(_) if !self.has_more => {}
+                judged @ (Judged::Block(_) | Judged::Truncated(_)) => {
+                    self.here = Here::Known(judged);
+                    break;
+                }
+                _ => {}
             }
             self.search.skip(1)?;
         }
