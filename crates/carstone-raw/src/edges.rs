@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::Range;
 
-use carstone_layer::{Correction, ReadAt, read_full};
+use carstone_layer::{Correction, LayerId, ReadAt, read_full};
 
 use crate::search::{self, Found, FoundTrailer};
 use crate::trailer::TRAILER_LEN;
@@ -38,7 +38,7 @@ impl Edges {
     /// Looks at both ends of what fills `range` of `source`.
     ///
     /// Where the trailer is not in its place, it is searched for behind the frames, and where there is no header either, so are
-    /// anchors. Where header and trailer are of different packs, the first frame decides.
+    /// anchors. Where header and trailer are of different packs, the first frame decides, if the pack of the header has frames.
     ///
     /// # Errors
     /// Whatever `source` gives; [`ErrorKind::Unknown`] when an intact header needs a newer reader.
@@ -59,6 +59,8 @@ impl Edges {
         let skip = if header.is_some() { there as u64 } else { 0 };
         let frames = range.start + skip..range.end;
         let own = header.as_ref().map(|(container, _)| container.pack_id);
+        // Frames in a pack that has none itself are content.
+        let is_bare = header.as_ref().is_some_and(|(container, _)| is_bare(container));
 
         let mut anchor = None;
         if trailer.is_none() {
@@ -66,7 +68,7 @@ impl Edges {
             if own.is_some() {
                 found = search::among_frames(source, frames.clone(), own)?;
             }
-            if found.pack.is_none() && found.trailer.is_none() {
+            if found.pack.is_none() && found.trailer.is_none() && !is_bare {
                 let pack = search::largest_pack(source, frames.clone())?;
                 found = search::among_frames(source, frames.clone(), pack)?;
             }
@@ -78,7 +80,10 @@ impl Edges {
         if let (Some(own), Some(other)) = (own, copy.as_ref().map(|copy| copy.pack_id))
             && own != other
         {
-            is_header_foreign = search::first_pack(source, frames.clone())? == Some(other);
+            let is_possible =
+                !is_bare || trailer.as_ref().is_some_and(|t| t.begins_at(range.start));
+            is_header_foreign =
+                is_possible && search::first_pack(source, frames.clone())? == Some(other);
             // Something else was appended, or has been written over the end.
             if !is_header_foreign
                 && let Some(found) = search::among_frames(source, frames, Some(own))?.trailer
@@ -154,4 +159,8 @@ impl Edges {
     pub(crate) fn front(&self) -> &[u8] {
         &self.front[..self.there]
     }
+}
+
+fn is_bare(container: &Container) -> bool {
+    container.layers.slots().first().is_some_and(|slot| slot.id == LayerId::POSITION)
 }

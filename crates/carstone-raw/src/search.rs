@@ -30,6 +30,13 @@ pub(crate) struct FoundTrailer {
     pub(crate) correction: Option<Correction>,
 }
 
+impl FoundTrailer {
+    /// Whether it states that its pack begins at `start`.
+    pub(crate) fn begins_at(&self, start: u64) -> bool {
+        self.trailer.stored_len.checked_add(start) == self.at.checked_add(TRAILER_LEN as u64)
+    }
+}
+
 /// The trailer at the end of `range`, or before the appendices there.
 pub(crate) fn trailer_from_end<R: ReadAt + ?Sized>(
     source: &R,

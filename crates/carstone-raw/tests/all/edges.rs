@@ -5,7 +5,7 @@
 use std::io::Write;
 
 use crate::packs::*;
-use carstone_layer::{FRAME_HEADER_LEN, FrameHeader, Kind, LayerId, PackId};
+use carstone_layer::{FRAME_HEADER_LEN, FrameHeader, Kind, LayerId, LayerList, PackId};
 use carstone_raw::{Container, Edges, RawOptions, RawWriter};
 
 const OTHER: PackId = PackId::from_bytes([1; 16]);
@@ -64,6 +64,27 @@ fn a_pack_inside_of_a_frame_that_is_cut_off_is_not_the_one_that_is_meant() {
     }
     // Where nothing of the outer one can be seen, the inner one is a pack like any other.
     let edges = Edges::find(&outer[FRAME_HEADER_LEN..], 0..inner.len() as u64 + 100).unwrap();
+    assert_eq!(edges.container().map(|container| container.pack_id), Some(OTHER));
+}
+
+#[test]
+fn a_pack_inside_of_one_without_frames_is_not_the_one_that_is_meant() {
+    let inner = pack_of(OTHER, &frame(OTHER, Kind::DATA, 0, &noise(500)));
+    let layers = LayerList::new(vec![slot(3, 0, 0)]).unwrap();
+    let options = RawOptions::default().with_pack_id(pack_id());
+    let mut writer = RawWriter::with_options(Vec::new(), layers, options).unwrap();
+    writer.write_all(&[&noise(100), &inner[..], &noise(100)].concat()).unwrap();
+    let stored = writer.finish().unwrap();
+    let end = stored.len() - TRAILER;
+    check(&stored, true, Some(end));
+    for cut in [end + TRAILER - 1, end, end - 50, end - 100] {
+        check(&stored[..cut], true, None);
+    }
+    check(&[&stored[..], &inner].concat(), true, Some(end));
+    check(&stored[HEADER..], false, Some(end - HEADER));
+    // Its header has been written over that of a pack with frames.
+    let over = [&stored[..HEADER], &inner[HEADER..]].concat();
+    let edges = Edges::find(&over[..], 0..over.len() as u64).unwrap();
     assert_eq!(edges.container().map(|container| container.pack_id), Some(OTHER));
 }
 
