@@ -4,7 +4,7 @@ mod support;
 
 use std::ops::Range;
 
-use carstone_car::CarSlice;
+use carstone_car::{CarSlice, cid_of, codec};
 use carstone_layer::Cause;
 use carstone_pack::Record;
 use proptest::prelude::*;
@@ -207,7 +207,9 @@ fn files_that_only_directories_name_are_proved_by_their_links() {
     // Each other section that is lost too costs the files that need it, and no others.
     for section in packed.sections.iter().filter(|section| section.range.end <= packed.far) {
         let mut lost = lost.clone();
-        if lost.contains(&section.range) {
+        // Nothing of an empty file can be lost.
+        let is_empty = section.digest == cid_of(codec::RAW, &[]).hash().digest();
+        if lost.contains(&section.range) || is_empty {
             continue;
         }
         lost.push(section.range.clone());
@@ -218,6 +220,24 @@ fn files_that_only_directories_name_are_proved_by_their_links() {
         for (path, (_, missing, size)) in &salvaged.partial {
             assert!(size.is_none() || !missing.is_empty(), "{}", path.escape_ascii());
         }
+    }
+}
+
+/// Neither announced nor there: an empty file is complete all the same, whether the manifest names it or a directory.
+#[test]
+fn nothing_of_an_empty_file_can_be_lost() {
+    let packed = pack(&[(b"nothing".to_vec(), Vec::new()), (b"long".to_vec(), content(1, 9_000))]);
+    let empty = cid_of(codec::RAW, &[]);
+    let leaf = packed.sections.iter().find(|section| section.digest == empty.hash().digest());
+    let leaf = leaf.expect("it is in the pack").range.clone();
+    let is_batch = |record: &Record| matches!(record, Record::Batch(_));
+    let cases: [&dyn Fn(&Record) -> bool; 3] = [&|_| false, &is_batch, &is_name];
+    for is_lost in cases {
+        let mut lost = records(&packed, is_lost);
+        lost.push(leaf.clone());
+        lost.sort_by_key(|hole| hole.start);
+        let salvaged = salvage(Holes::new(&packed, lost), 1);
+        assert_eq!(salvaged.complete, packed.files);
     }
 }
 

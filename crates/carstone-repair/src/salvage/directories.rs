@@ -2,7 +2,7 @@
 
 use std::io;
 
-use carstone_car::Cid;
+use carstone_car::{Cid, verify};
 use carstone_layer::FailSafeRead;
 use carstone_pack::{Announced, EntryKind, Error, MAX_PATH, Metadata, Timestamp, check_path};
 use carstone_unixfs::{self as unixfs, BlockSource, Limits, Node, State, Step, decode, walk};
@@ -74,12 +74,15 @@ impl<R: FailSafeRead> Salvage<R> {
         let end = End { size, root: Some(cid), sha256: leaf, changed: false };
         let mut open = Open { named: true, end: Some(end), ..Open::default() };
         let content = match leaf {
-            // An empty one has no bytes that would be missing.
+            // An empty one is given in any case.
             Some(digest) => Content::leaf(digest, size),
             None => self.nodes.content(&cid, size, &open.missing()),
         };
         for piece in content.pieces {
             self.give(id, &mut open, piece)?;
+        }
+        if let Some(digest) = leaf.filter(|_| size == 0) {
+            self.give_empty(id, &digest)?;
         }
         let missing = open.missing();
         match content.whole && missing.is_empty() {
@@ -111,7 +114,8 @@ impl BlockSource for Source<'_> {
 
     fn size(&self, cid: &Cid) -> io::Result<Option<u64>> {
         let Some(digest) = leaf_digest(cid) else { return Ok(None) };
-        Ok(self.leaves.find(&digest)?.map(|(_, len)| len))
+        let is_empty = || verify(cid, &[]).is_ok().then_some(0);
+        Ok(self.leaves.find(&digest)?.map(|(_, len)| len).or_else(is_empty))
     }
 }
 

@@ -1,12 +1,13 @@
 //! What is found out about files after their content has come: from inner nodes, from the manifest, at the end.
 
-use carstone_car::verify;
+use carstone_car::{cid_of, codec, verify};
 use carstone_layer::FailSafeRead;
 use carstone_pack::{Announced, EntryKind, Error, ErrorKind, Event, Listed, Metadata, Use};
 
 use super::files::{End, Open, Piece};
 use super::{Awaited, Salvage};
-use crate::leaf_cid;
+use crate::leaves::Digest;
+use crate::{leaf_cid, leaf_digest};
 
 impl<R: FailSafeRead> Salvage<R> {
     /// Tells of a file whose end is known, if all is known that can be; with `last` in any case.
@@ -85,6 +86,10 @@ impl<R: FailSafeRead> Salvage<R> {
 
     /// The digest of a file that is one leaf, which is that of the leaf.
     fn single_leaf(&self, listed: &Listed, size: u64) -> Result<Option<[u8; 32]>, Error> {
+        if listed.size == Some(0) {
+            // Nothing of an empty file can be lost.
+            return Ok(leaf_digest(&cid_of(codec::RAW, &[])));
+        }
         let [run] = &listed.runs[..] else { return Ok(None) };
         let found = || match self.leaves.at(run.position)? {
             Some(number) => self.leaves.get(number),
@@ -149,9 +154,8 @@ impl<R: FailSafeRead> Salvage<R> {
         for (digest, Awaited { id, size, at }) in awaited {
             match leaf_cid(&digest).filter(|cid| size == 0 && verify(cid, &[]).is_ok()) {
                 // Nothing of an empty file can be lost.
-                Some(cid) => {
-                    let (data, uses) = (Vec::new(), vec![Use { id, offset: 0 }]);
-                    self.tell(Event::Leaf { cid, data, uses });
+                Some(_) => {
+                    self.give_empty(id, &digest)?;
                     self.complete(id, size, Some(digest), false);
                 }
                 None => self.empty(id, size, at),
@@ -159,6 +163,22 @@ impl<R: FailSafeRead> Salvage<R> {
         }
         self.name_by_directories()?;
         self.tell_links()
+    }
+
+    /// Gives the leaf of an empty file, which need not be there.
+    pub(super) fn give_empty(&mut self, id: u64, digest: &Digest) -> Result<(), Error> {
+        match (self.find(digest)?, leaf_cid(digest)) {
+            (Some((number, len)), _) => {
+                self.leaves.name(number, len);
+                self.reuse(id, Piece { offset: 0, len, digest: *digest });
+            }
+            (None, Some(cid)) => {
+                let (data, uses) = (Vec::new(), vec![Use { id, offset: 0 }]);
+                self.tell(Event::Leaf { cid, data, uses });
+            }
+            (None, None) => {}
+        }
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod directories;
 mod files;
+mod gaps;
 mod late;
 mod links;
 mod nodes;
@@ -55,6 +56,8 @@ pub struct Salvage<R> {
     sections: Sections<R>,
     pack: PackId,
     items: VecDeque<Item>,
+    /// A gap that may go on.
+    gap: Option<Gap>,
     leaves: Leaves,
     nodes: Nodes,
     places: Places,
@@ -101,6 +104,7 @@ impl<R: FailSafeRead> Salvage<R> {
             sections: Sections::new(reader, options.threads, options.bytes_ahead()),
             pack,
             items: VecDeque::new(),
+            gap: None,
             leaves: Leaves::new(),
             nodes: Nodes::default(),
             places: Places::default(),
@@ -134,14 +138,16 @@ impl<R: FailSafeRead> Salvage<R> {
             if self.ended {
                 return Ok(None);
             }
-            match self.sections.next()? {
+            let found = self.sections.next()?;
+            if let Some(Found::Gap(gap)) = found {
+                self.interrupt();
+                self.lose(gap);
+                continue;
+            }
+            self.tell_gap();
+            match found {
                 Some(Found::Block(block)) => self.block(block)?,
-                Some(Found::Gap(gap)) => {
-                    self.interrupt();
-                    let end = gap.len.map_or(u64::MAX, |len| gap.at.saturating_add(len));
-                    self.places.damage(gap.at..end);
-                    self.items.push_back(Item::Gap(gap));
-                }
+                Some(Found::Gap(_)) => {}
                 Some(Found::Fault(error)) => {
                     self.interrupt();
                     self.fault(error);
@@ -167,6 +173,24 @@ impl<R: FailSafeRead> Salvage<R> {
     /// From here on nothing is known by its place in the stream.
     fn interrupt(&mut self) {
         (self.current, self.damaged, self.unbroken) = (None, true, false);
+    }
+
+    /// A gap that begins where the last one ended, in the same way, is a part of it: each frame that is lost makes one.
+    fn lose(&mut self, gap: Gap) {
+        match &mut self.gap {
+            Some(held) if gaps::goes_on(held, &gap) => gaps::extend(held, gap),
+            _ => {
+                self.tell_gap();
+                self.gap = Some(gap);
+            }
+        }
+    }
+
+    fn tell_gap(&mut self) {
+        let Some(gap) = self.gap.take() else { return };
+        let end = gap.len.map_or(u64::MAX, |len| gap.at.saturating_add(len));
+        self.places.damage(gap.at..end);
+        self.items.push_back(Item::Gap(gap));
     }
 
     fn fault(&mut self, error: Error) {

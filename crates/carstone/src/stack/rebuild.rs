@@ -66,7 +66,8 @@ impl<R: ReadAt + Send + Sync> Rebuild<R> {
             sealed = key.clone().map(|key| (key, envelope.to_vec()));
             Ok(key)
         };
-        let (mut salvaged, container) = salvage_stack(source.reader(), keys, options, &mut codecs)?;
+        let (mut salvaged, container) =
+            salvage_stack(source.reader(), source.locate(), keys, options, &mut codecs)?;
         let plan = Plan::survey(&mut salvaged, settings, progress).map_err(error)?;
         drop(salvaged);
         let has_frames = container.layers.get(LayerId::COMPRESSION).is_some();
@@ -95,8 +96,8 @@ impl<R: ReadAt + Send + Sync> Rebuild<R> {
     ) -> Result<(S, RebuiltPack), Error> {
         let keys = |_: &[u8]| Ok(self.sealed.as_ref().map(|(key, _)| key.clone()));
         let mut codecs = SeenCodecs::default();
-        let (mut salvaged, _) =
-            salvage_stack(self.source.reader(), keys, &self.options, &mut codecs)?;
+        let (reader, locate) = (self.source.reader(), self.source.locate());
+        let (mut salvaged, _) = salvage_stack(reader, locate, keys, &self.options, &mut codecs)?;
         let pipe = write(sink, self.write_options()).map_err(writing)?;
         let pack_id = pipe.pack_id();
         let packing = PackOptions::default().threads(self.options.threads);
