@@ -45,11 +45,17 @@ pub(crate) enum Command {
     /// Pack files and directories.
     Create(CreateArgs),
     /// List what a pack holds.
+    ///
+    /// Of a damaged pack all that is left is listed. Content is not looked at: `verify` does that.
     #[command(visible_alias = "ls")]
     List(ListArgs),
     /// Restore files from a pack.
+    ///
+    /// Of a damaged pack all that is whole is restored, and what is not is named. The exit status is then 1, also where nothing was lost.
     Extract(ExtractArgs),
     /// Write one file of a pack, or a range of it, to standard output.
+    ///
+    /// Of a damaged file, what stands before the first hole is written.
     Cat(CatArgs),
     /// Tell what a pack is made of.
     ///
@@ -58,8 +64,21 @@ pub(crate) enum Command {
     /// Check every byte of a pack, or compare it with a directory.
     Verify(VerifyArgs),
     /// Mend a damaged pack, byte for byte where that can be done, or make a clean one of what is left.
+    ///
+    /// First the pack is healed, for which no key is needed: small damage is put right, frames are put in order, and what follows from others is made
+    /// again. Where nothing is lost, the output is the original, byte for byte, and the exit status 0.
+    ///
+    /// Else, where the content can be read, because the pack is not encrypted or a key is given, the output is a clean new pack of all entries that
+    /// are whole, with the same layers and for the same readers, and a new pack id. Every entry that is left out is named, and the exit status is 1.
+    ///
+    /// Without a key, or with --holes, what is sound stays as it is, and holes stand for what is lost.
     Repair(RepairArgs),
     /// Find packs and plain CARs, or fragments of them, at any offset of an image.
+    ///
+    /// Everything that is found is put together as `repair` does it, without a key, and written as NUMBER-PACKID.cstone or NUMBER-OFFSET.car.
+    /// Fragments may be mixed, and copies of one pack make up one. What an intact pack or CAR holds is left in it. Frames of a pack of which nothing tells what it is
+    /// made of are written as they are, as NUMBER-PACKID.frames; carved together with more of it, they may become a pack. The exit status
+    /// is 0 where all that was found is whole, and 1 where something has holes, or nothing was found.
     Carve(CarveArgs),
     /// Make an age identity, a key to encrypt to.
     Keygen(KeygenArgs),
@@ -247,14 +266,6 @@ pub(crate) struct VerifyArgs {
 }
 
 /// `carstone repair`.
-///
-/// First the pack is healed, for which no key is needed: small damage is put right, frames are put in order, and what follows from others is made
-/// again. Where nothing is lost, the output is the original, byte for byte, and the exit status 0.
-///
-/// Else, where the content can be read, because the pack is not encrypted or a key is given, the output is a clean new pack of all entries that
-/// are whole, with the same layers and for the same readers, and a new pack id. Every entry that is left out is named, and the exit status is 1.
-///
-/// Without a key, or with --holes, what is sound stays as it is, and holes stand for what is lost.
 #[derive(Debug, Args)]
 #[command(after_long_help = REPAIR_EXAMPLES)]
 pub(crate) struct RepairArgs {
@@ -292,11 +303,6 @@ pub(crate) struct RepairArgs {
 }
 
 /// `carstone carve`.
-///
-/// Everything that is found is put together as `repair` does it, without a key, and written as NUMBER-PACKID.cstone or NUMBER-OFFSET.car.
-/// Fragments may be mixed, and copies of one pack make up one. What an intact pack or CAR holds is left in it. Frames of a pack of which nothing tells what it is
-/// made of are written as they are, as NUMBER-PACKID.frames; carved together with more of it, they may become a pack. The exit status
-/// is 0 where all that was found is whole, and 1 where something has holes, or nothing was found.
 #[derive(Debug, Args)]
 #[command(after_long_help = CARVE_EXAMPLES)]
 pub(crate) struct CarveArgs {

@@ -6,6 +6,7 @@ use carstone::repair::{Item, Tally};
 use carstone::stack::{HealReport, Salvaged};
 
 use crate::input::{chain, damage, put_right};
+use crate::names::counted;
 
 /// What stands in a pack, in the order of its stream.
 pub(crate) struct Front {
@@ -71,12 +72,13 @@ fn mended(report: &HealReport) -> Option<String> {
     let mut done = Vec::new();
     let bits: u32 = report.corrections.iter().map(|found| found.bits).sum();
     if bits > 0 {
-        done.push(format!("{bits} flipped bits"));
+        done.push(counted(bits.into(), "flipped bit"));
     }
     let parts = report.rebuilt.iter().take(4).map(|rebuilt| rebuilt.part.to_string());
     done.extend(parts);
     if report.moved + report.repeated > 0 {
-        done.push(format!("{} frames out of order", report.moved + report.repeated));
+        let frames = counted(report.moved + report.repeated, "frame");
+        done.push(format!("{frames} out of order"));
     }
     (!done.is_empty()).then(|| format!("put right on the way: {}", done.join(", ")))
 }

@@ -8,9 +8,9 @@ use std::fs::File;
 use std::io;
 
 use anyhow::{Context, anyhow};
-use carstone::layer::{Cause, Corrections, Gap, LayerId, default_threads};
+use carstone::layer::{Cause, Corrections, Gap, default_threads};
 use carstone::pack::{ErrorKind as PackErrorKind, PackReader};
-use carstone::raw::{self, Container};
+use carstone::raw;
 use carstone::stack::{self, ErrorKind, Format, OpenOptions, Opened, SharedSource};
 
 pub(crate) use car::{PlainCar, without_roots};
@@ -211,18 +211,12 @@ pub(crate) fn explained(error: stack::Error) -> anyhow::Error {
     error.into()
 }
 
-/// An error and its causes in one line. Damage that a forward reader met is told by its innermost place.
+/// An error and its causes in one line.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut line = String::new();
-    let mut next = Some(error);
+    let mut line = error.to_string();
+    let mut next = error.source();
     while let Some(error) = next {
-        if let Some(gap) = gap_in(error) {
-            return damage(gap);
-        }
-        if !line.is_empty() {
-            line.push_str(": ");
-        }
-        line.push_str(&error.to_string());
+        line = format!("{line}: {error}");
         next = error.source();
     }
     line
@@ -236,33 +230,19 @@ pub(crate) fn io_chain(error: &io::Error) -> String {
     }
 }
 
-fn gap_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Gap> {
-    let inner: Option<&'a (dyn Error + 'static)> = match error.downcast_ref::<io::Error>() {
-        Some(error) => error.get_ref().map(|inner| inner as _),
-        None => Some(error),
-    };
-    match inner?.downcast_ref::<stack::Error>()?.kind() {
-        ErrorKind::Gap(gap) => Some(gap),
-        _ => None,
-    }
-}
-
 /// Where the pack is damaged, in bytes of the file where that can be told.
 pub(crate) fn damage(mut gap: &Gap) -> String {
     while let Cause::Below(below) = &gap.cause {
         gap = below;
     }
-    let header = Container::LEN as u64;
-    let at = match (&gap.stored, gap.layer) {
-        (Some(stored), LayerId::RAW) => stored.start,
-        (Some(stored), _) => stored.start.saturating_add(header),
-        (None, LayerId::RAW) => gap.at.saturating_add(header),
-        (None, layer) => {
-            return format!("the pack is {} at byte {} of the {layer} layer", gap.cause, gap.at);
-        }
+    let layer = gap.layer;
+    let (at, place) = match &gap.stored {
+        Some(stored) => (stored.start, format!(" ({layer} layer)")),
+        None => (gap.at, format!(" of the {layer} layer")),
     };
-    match gap.cause {
-        Cause::Truncated => format!("the pack is cut off at byte {at}"),
-        _ => format!("the pack is {} at byte {at} ({} layer)", gap.cause, gap.layer),
+    match (&gap.cause, &gap.stored) {
+        (Cause::Truncated, Some(_)) => format!("the pack is cut off at byte {at}"),
+        (Cause::Missing, _) => format!("a part of the pack is missing at byte {at}{place}"),
+        (cause, _) => format!("the pack is {cause} at byte {at}{place}"),
     }
 }

@@ -103,6 +103,26 @@ pub(crate) fn hit_fields(hit: &Hit, kept_as: Option<&[u8]>) -> Map<String, Value
     fields
 }
 
+/// What is lost of the outermost layer, for people.
+pub(crate) fn lost_text(number: u64, gap: &Gap) -> String {
+    let lost = match gap.len {
+        Some(len) => format!("{len} bytes"),
+        None => "everything behind it".to_owned(),
+    };
+    format!("damage {number}: {}; {lost} of the {} layer lost", place_of(gap), gap.layer)
+}
+
+/// What is lost of the outermost layer, for programs.
+pub(crate) fn lost_fields(gap: &Gap) -> Map<String, Value> {
+    object(json!({
+        "layer": gap.layer.to_string(),
+        "offset": gap.at,
+        "length": gap.len,
+        "stored": gap.stored.as_ref().map(|stored| [stored.start, stored.end]),
+        "message": gap.to_string(),
+    }))
+}
+
 /// Bits that were put right, for programs.
 pub(crate) fn correction_fields(found: &Correction) -> Map<String, Value> {
     let (layer, offset, bits) = (found.layer.to_string(), found.at, found.bits);

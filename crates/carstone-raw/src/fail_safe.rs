@@ -71,6 +71,11 @@ impl<R> RawFailSafe<R> {
         self.header.as_ref().or(self.trailer.as_ref()).or(self.anchor.as_ref())
     }
 
+    /// How many bytes of the source stand before position 0: those of the header, where it is there.
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
     /// The reader below.
     pub fn get_ref(&self) -> &R {
         &self.inner

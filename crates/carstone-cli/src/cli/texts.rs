@@ -23,8 +23,8 @@ Examples:
                                                   encrypt into a pipe
   carstone verify -i key.txt docs.cstone          check every byte
 
-Exit status: 0 all is there, and as it should be; 1 done, but something is damaged (even if it was put right on the
-way), lost, different or unreadable; 2 it could not be done; 130 interrupted.";
+Exit status: 0 all is there, and as it should be; 1 done, but something is damaged (even if it was
+put right on the way), lost, different or unreadable; 2 it could not be done; 130 interrupted.";
 pub(super) const CREATE_EXAMPLES: &str = "\
 Examples:
   carstone create -o docs.cstone docs

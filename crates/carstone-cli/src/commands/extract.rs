@@ -67,14 +67,22 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
     let mut damaged = false;
     let report = match input {
         Input::Pack(pack) => {
-            let mut front: Option<Front> = None;
-            // Where something is damaged, the whole pack is read front to back.
+            let (mut front, mut times): (Option<Front>, u64) = (None, 0);
+            // Where something is damaged, the whole pack is read front to back, and told of the first time.
             let mut rest = || {
-                let front = match &mut front {
+                let reading = match &mut front {
                     Some(front) => front,
                     None => front.insert(restarted(again.as_ref(), &keys, args.threads)?),
                 };
-                front.next(&mut |what| teller.borrow_mut().damage(&name, what))
+                let event = reading.next(&mut |what| {
+                    if times == 0 {
+                        teller.borrow_mut().damage(&name, what);
+                    }
+                })?;
+                if event.is_none() {
+                    (front, times) = (None, times + 1);
+                }
+                Ok(event)
             };
             let (reader, mut told) = (&pack.reader, |event| teller.borrow_mut().tell(&name, event));
             let report =

@@ -1,6 +1,6 @@
 //! `carstone info`: what a pack is made of.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use carstone::car::{IndexCodec, V2Header};
 use carstone::layer::{LayerId, LayerSlot};
 use carstone::raw::Container;
@@ -29,6 +29,11 @@ pub(crate) fn run(args: InfoArgs, output: &mut Output) -> anyhow::Result<Exit> {
         facts.print(output)?;
         car.tell_faults(&name, output)?;
         return Ok(Exit::found(output.problems() > 0));
+    }
+    if source.format == Format::Unknown {
+        bail!(
+            "{name}: no container header stands at byte 0, but frames of a pack are there: `carstone repair` may make it whole"
+        );
     }
     let again = file.try_clone().context("cannot open it again")?;
     let stored = stack::inspect(file, &OpenOptions::default()).map_err(explained);

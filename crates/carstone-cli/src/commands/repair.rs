@@ -154,15 +154,7 @@ fn tell_programs<R: carstone::layer::ReadAt>(
     let report = healed.report();
     parts_for_programs(report, output)?;
     for gap in &report.lost {
-        let stored = gap.stored.as_ref().map(|stored| [stored.start, stored.end]);
-        let fields = json!({
-            "layer": gap.layer.to_string(),
-            "offset": gap.at,
-            "length": gap.len,
-            "stored": stored,
-            "message": gap.to_string(),
-        });
-        output.object("finding", object(fields))?;
+        output.object("finding", losses::lost_fields(gap))?;
     }
     for conflict in &report.conflicts {
         let fields = json!({ "layer": "raw", "message": conflict.to_string() });

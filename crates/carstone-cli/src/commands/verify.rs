@@ -44,17 +44,19 @@ pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit>
         _ => pack(file, &keys, args.threads, &mut findings),
     };
     let mut totals = checked.with_context(|| name.clone())?;
-    if findings.count > 0
-        && totals.is_readable
-        && format != Format::Car
-        // Where nothing can be read front to back, or not without a key, there is no more to tell.
-        && let Ok(front) = restart(&again, &keys, args.threads)
-    {
-        let (whole, hit) = survey::survey(front, &mut findings)?;
-        totals.fields.insert("whole_entries".to_owned(), whole.into());
-        totals.fields.insert("hit_entries".to_owned(), hit.into());
-        let text = format!("damaged: {hit} entries are hit, {whole} are whole");
-        findings.output.note(&format!("{}: {text}", names::escaped(name.as_bytes())));
+    if findings.count > 0 && format != Format::Car {
+        let front = restart(&again, &keys, args.threads);
+        match front.ok().filter(|_| totals.is_readable) {
+            Some(front) => {
+                let (whole, hit) = survey::survey(front, &mut findings)?;
+                totals.fields.insert("whole_entries".to_owned(), whole.into());
+                totals.fields.insert("hit_entries".to_owned(), hit.into());
+                let text = format!("damaged: {whole} of {} entries are whole", whole + hit);
+                findings.output.note(&format!("{}: {text}", names::escaped(name.as_bytes())));
+            }
+            // Without a key frames are all that can be told of.
+            None => survey::frames(again, args.threads, &mut findings)?,
+        }
     }
     let sound = findings.count == 0;
     if output.is_json() {

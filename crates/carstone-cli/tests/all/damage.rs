@@ -273,14 +273,15 @@ fn a_lost_page_of_the_manifest_costs_no_entry() {
     run!("cat", &pack, "d3/nothing").exits(2).says("no such entry");
 }
 
-/// The announcement of entries is lost, while the pack still opens at random: what their content needs is there.
+/// The announcement of a hard link is lost, while the pack still opens at random: the manifest names it.
 #[test]
-fn a_lost_batch_costs_metadata_and_no_content() {
+fn a_hard_link_whose_batch_is_lost_is_another_name_of_what_is_there() {
     let place = Place::new();
-    for (n, len) in [(0, 300_000), (1, 400_000), (2, 50), (3, 200_000)] {
-        place.write(&format!("tree/bed {n}"), &noise(len, n));
+    // No batch has room for two of them.
+    for (name, len) in [("a bed", 700_000), ("b bed", 800_000), ("c bed", 900_000)] {
+        place.write(&format!("tree/{name}"), &noise(len, len as u64));
     }
-    fs::hard_link(place.path("tree/bed 1"), place.path("tree/another bed")).expect("linked");
+    fs::hard_link(place.path("tree/a bed"), place.path("tree/z link")).expect("linked");
     let pack = place.path("sound.cstone");
     run!("create", "--compress", "none", "--block-size", "64K", "-o", &pack, place.path("tree"))
         .exits(0);
@@ -326,6 +327,52 @@ fn cat_gives_ranges_of_a_file_with_a_hole() {
         let across = run!("cat", &pack, "sediment.bin", "--range", range).exits(1).says("missing");
         assert!(across.stdout == whole[hole - 10..hole]);
     }
+}
+
+/// Places are those in the file, whatever was lost before them and put in order on the way.
+#[test]
+fn places_of_damage_are_those_in_the_file() {
+    let place = Place::new();
+    small_tree(&place.path("tree"));
+    let reader = place.key("alice");
+    let pack = place.path("x.cstone");
+    let tree = place.path("tree");
+    let layers = ["--compress", "none", "--block-size", "64K"];
+    run!("create", "-o", &pack, "-r", reader, layers[0], layers[1], layers[2], layers[3], tree)
+        .exits(0);
+    let sound = fs::read(&pack).expect("read");
+    let frame = 96 + (128 << 10) + 16;
+    let first = 256 + 96 + u32::from_le_bytes(sound[316..320].try_into().expect("4")) as usize;
+    let mut bytes = sound.clone();
+    let places = [3, 9].map(|n| first + n * frame);
+    for at in places {
+        bytes[at + 5000..at + 9096].fill(0);
+    }
+    let pack = place.write("hurt.cstone", &bytes);
+    let stored = places.map(|at| serde_json::json!([at, at + frame]));
+    for keys in [&["-i", "alice"][..], &[]] {
+        let mut args: Vec<std::ffi::OsString> = vec!["verify".into(), pack.clone().into()];
+        args.extend(keys.iter().map(|key| match *key {
+            "alice" => place.path("alice").into(),
+            option => option.into(),
+        }));
+        let text = support::run_args(&args, None).exits(1).text();
+        for at in places {
+            assert!(text.contains(&format!(": the pack is corrupt at byte {at} (")), "{text}");
+        }
+        args.push("--json".into());
+        let told = support::run_args(&args, None).exits(1).json();
+        let found: Vec<_> = told.iter().map(|line| line["stored"].clone()).collect();
+        assert!(stored.iter().all(|stored| found.contains(stored)), "{told:#?}");
+    }
+    let said = run!("list", "-i", place.path("alice"), &pack).exits(0).stderr;
+    assert!(said.is_empty(), "{said}");
+    let mut flipped = sound;
+    flipped[first + 7000] ^= 8;
+    let flipped = place.write("flipped.cstone", &flipped);
+    let text = run!("verify", &flipped).exits(1).text();
+    assert!(text.contains("1 flipped bit can be put right"), "{text}");
+    run!("info", place.write("headless.cstone", &bytes[300..])).exits(2).says("carstone repair");
 }
 
 /// 0 says that all was as it should be; what was put right on the way was not.

@@ -165,3 +165,20 @@ fn nobody_has_to_read_standard_error() {
     assert_eq!(code(&["list".into(), "missing".into()], full().into()), Some(2));
     assert_eq!(code(&["keygen".into()], full().into()), Some(0));
 }
+
+#[test]
+fn help_tells_what_becomes_of_damage() {
+    for (command, said) in [
+        ("repair", "Where nothing is lost, the output is the original"),
+        ("carve", "NUMBER-PACKID.frames"),
+        ("extract", "what is not is named"),
+        ("list", "all that is left is listed"),
+        ("cat", "before the first hole"),
+    ] {
+        let text = run!(command, "--help").exits(0).text();
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(said), "{command}: {text}");
+    }
+    let short = run!("carve", "-h").exits(0).text();
+    assert!(!short.contains(".frames"), "{short}");
+}

@@ -2,6 +2,7 @@
 
 mod directories;
 mod files;
+mod gaps;
 mod late;
 mod links;
 mod nodes;
@@ -55,6 +56,8 @@ pub struct Salvage<R> {
     sections: Sections<R>,
     pack: PackId,
     items: VecDeque<Item>,
+    /// A gap that may go on.
+    gap: Option<Gap>,
     leaves: Leaves,
     nodes: Nodes,
     places: Places,
@@ -110,6 +113,7 @@ impl<R: FailSafeRead> Salvage<R> {
             ),
             pack,
             items: VecDeque::new(),
+            gap: None,
             leaves: Leaves::new(),
             nodes: Nodes::default(),
             places: Places::default(),
@@ -145,14 +149,16 @@ impl<R: FailSafeRead> Salvage<R> {
             if self.ended {
                 return Ok(None);
             }
-            match self.sections.next()? {
+            let found = self.sections.next()?;
+            if let Some(Found::Gap(gap)) = found {
+                self.interrupt();
+                self.lose(gap);
+                continue;
+            }
+            self.tell_gap();
+            match found {
                 Some(Found::Block(block)) => self.block(block)?,
-                Some(Found::Gap(gap)) => {
-                    self.interrupt();
-                    let end = gap.len.map_or(u64::MAX, |len| gap.at.saturating_add(len));
-                    self.places.damage(gap.at..end);
-                    self.items.push_back(Item::Gap(gap));
-                }
+                Some(Found::Gap(_)) => {}
                 Some(Found::Fault(error)) => {
                     self.interrupt();
                     self.fault(error);
@@ -183,6 +189,24 @@ impl<R: FailSafeRead> Salvage<R> {
     /// It is not known to whom the next leaf belongs.
     fn lose_order(&mut self) {
         (self.current, self.unbroken) = (None, false);
+    }
+
+    /// A gap that begins where the last one ended, in the same way, is a part of it: each frame that is lost makes one.
+    fn lose(&mut self, gap: Gap) {
+        match &mut self.gap {
+            Some(held) if gaps::goes_on(held, &gap) => gaps::extend(held, gap),
+            _ => {
+                self.tell_gap();
+                self.gap = Some(gap);
+            }
+        }
+    }
+
+    fn tell_gap(&mut self) {
+        let Some(gap) = self.gap.take() else { return };
+        let end = gap.len.map_or(u64::MAX, |len| gap.at.saturating_add(len));
+        self.places.damage(gap.at..end);
+        self.items.push_back(Item::Gap(gap));
     }
 
     fn fault(&mut self, error: Error) {

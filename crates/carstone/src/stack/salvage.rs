@@ -19,7 +19,8 @@ use super::stream::{FailSafe, Shared, keyed};
 pub type Salvaged<'a> = Salvage<BoxFailSafe<'a>>;
 
 /// Puts a stack over `source` that goes on behind damage, and on top what puts the entries together. `source` is only read forwards, and to
-/// its end; that the trailer is missing is told as a gap too.
+/// its end; that the trailer is missing is told as a gap too. What a gap of the outermost layer states as [stored](Gap::stored) is where the damage
+/// stands in `source`; those of layers inside of it state no such place.
 ///
 /// # Errors
 /// As [`fail_safe`](super::fail_safe); no key for an encrypted pack.
@@ -29,18 +30,23 @@ pub fn salvage<'a, R: Read + Send + 'a>(
     options: &OpenOptions,
 ) -> Result<Salvaged<'a>, Error> {
     let raw = RawFailSafe::new(source)?;
-    Ok(salvage_stack(raw, keys, options, &mut SeenCodecs::default())?.0)
+    let locate: Locate<'_> = Box::new(|_| ());
+    Ok(salvage_stack(raw, locate, keys, options, &mut SeenCodecs::default())?.0)
 }
 
-/// The same, with what the container states. `codecs` will hear how frames are compressed.
+/// The same, with what the container states. `locate` makes the stored bytes of a gap, which count in what is read, those of the source; `codecs` will
+/// hear how frames are compressed.
 fn salvage_stack<'a, R: Read + Send + 'a>(
     raw: RawFailSafe<R>,
+    locate: Locate<'a>,
     keys: impl KeySource,
     options: &OpenOptions,
     codecs: &mut SeenCodecs,
 ) -> Result<(Salvaged<'a>, Container), Error> {
+    let header = raw.base();
     let (FailSafe { container, reader }, raw) = keyed(raw, keys, options, codecs)?;
-    let whole = Whole { reader, raw, is_over: false };
+    let outermost = container.layers.slots().first().map_or(LayerId::POSITION, |slot| slot.id);
+    let whole = Whole { reader, raw, header, outermost, locate, is_over: false };
     let mut settings = SalvageOptions::default().threads(options.threads);
     if !has_frames(&container) {
         settings = settings.without_frames();
@@ -75,6 +81,9 @@ pub fn salvage_at<'a, R: ReadAt + Send + Sync + 'a>(
     let report = better.report().cloned();
     Ok((better.salvage(keys, options, &mut SeenCodecs::default())?.0, report))
 }
+
+/// Finds the place in the source of the stored bytes that a gap states.
+type Locate<'a> = Box<dyn Fn(&mut Gap) + Send + 'a>;
 
 /// A damaged pack, or what healing made of it: whichever gives more.
 pub(super) enum Better<R> {
@@ -129,6 +138,26 @@ impl<R: ReadAt + Send + Sync> Better<R> {
         }
     }
 
+    /// Where what is read stands in the source.
+    fn locate<'a>(&self) -> Locate<'a>
+    where
+        R: 'a,
+    {
+        match self {
+            Self::Healed(healed) => {
+                let healed = Arc::clone(healed);
+                Box::new(move |gap| healed.locate(gap))
+            }
+            Self::Stored { range, .. } | Self::Headless { range, .. } => {
+                let start = range.start;
+                Box::new(move |gap| {
+                    let behind = |at: u64| at.saturating_add(start);
+                    gap.stored = gap.stored.take().map(|at| behind(at.start)..behind(at.end));
+                })
+            }
+        }
+    }
+
     /// Reads the pack from front to back. `codecs` will hear how frames are compressed.
     pub(super) fn salvage<'a>(
         &self,
@@ -142,15 +171,15 @@ impl<R: ReadAt + Send + Sync> Better<R> {
         match self {
             Self::Healed(healed) => {
                 let raw = RawFailSafe::new(InOrder::of(healed, &(0..u64::MAX)))?;
-                salvage_stack(raw, keys, options, codecs)
+                salvage_stack(raw, self.locate(), keys, options, codecs)
             }
             Self::Stored { source, range } => {
                 let raw = RawFailSafe::new(InOrder::of(source, &(range.start..u64::MAX)))?;
-                salvage_stack(raw, keys, options, codecs)
+                salvage_stack(raw, self.locate(), keys, options, codecs)
             }
             Self::Headless { source, range } => {
                 let raw = RawFailSafe::open_seekable(InOrder::of(source, range))?;
-                salvage_stack(raw, keys, options, codecs)
+                salvage_stack(raw, self.locate(), keys, options, codecs)
             }
         }
     }
@@ -197,7 +226,33 @@ impl<R: ReadAt> Seek for InOrder<R> {
 struct Whole<'a> {
     reader: BoxFailSafe<'a>,
     raw: Shared<'a>,
+    /// Bytes in front of the outermost layer.
+    header: u64,
+    outermost: LayerId,
+    locate: Locate<'a>,
     is_over: bool,
+}
+
+impl Whole<'_> {
+    /// Says where in the source the damage is that causes a gap, if that can be told.
+    fn placed(&self, mut gap: Gap) -> Gap {
+        let mut lowest = &mut gap;
+        while let Cause::Below(ref mut below) = lowest.cause {
+            lowest = below;
+        }
+        let layer = lowest.layer;
+        let behind = |at: u64| at.saturating_add(self.header);
+        lowest.stored = match lowest.stored.take() {
+            Some(stored) if layer == LayerId::RAW => Some(stored),
+            None if layer == LayerId::RAW => Some(behind(lowest.at)..behind(lowest.at)),
+            Some(stored) if layer == self.outermost => {
+                Some(behind(stored.start)..behind(stored.end))
+            }
+            _ => None,
+        };
+        (self.locate)(lowest);
+        gap
+    }
 }
 
 impl Read for Whole<'_> {
@@ -216,7 +271,7 @@ impl FailSafeRead for Whole<'_> {
         if gap.is_some() {
             // What is missing at the end below is told with it.
             self.is_over |= gap.as_ref().is_some_and(|gap| gap.len.is_none());
-            return Ok(gap);
+            return Ok(gap.map(|gap| self.placed(gap)));
         }
         if std::mem::replace(&mut self.is_over, true) {
             return Ok(None);
@@ -224,8 +279,8 @@ impl FailSafeRead for Whole<'_> {
         // A layer ends with its last frame; footers and trailer are still to come.
         let below = self.raw.pass_over()?;
         let at = self.reader.position();
-        Ok(below
-            .map(|below| Gap::new(LayerId::POSITION, at, Some(0), Cause::Below(Box::new(below)))))
+        let gap = |below| Gap::new(LayerId::POSITION, at, Some(0), Cause::Below(Box::new(below)));
+        Ok(below.map(|below| self.placed(gap(below))))
     }
 
     fn next_boundary(&mut self) -> Option<u64> {

@@ -5,9 +5,11 @@ use std::path::Path;
 
 use carstone_layer::ReadAt;
 
+use super::places::Digest;
 use super::random::Run;
 use super::stream::Flow;
-use super::{ExtractOptions, ExtractReport, Selection, Tally};
+use super::{ExtractOptions, ExtractReport, Selection, Tally, cancelled};
+use crate::block_map::{BlockKey, BlockMap};
 use crate::entry::{Announced, EntryKind};
 use crate::error::{Error, ErrorKind};
 use crate::fs::restore::{RestoreError, RestoreErrorKind, RestoreEvent, RestoreObserver};
@@ -17,7 +19,8 @@ use crate::stream::Event;
 
 /// As [`extract_reader`](super::extract_reader), of a pack that may be damaged: what cannot be read at random is taken from what `rest` gives, until that is
 /// `None`. These are the events of the whole pack, read in another way, as [`extract_events`](super::extract_events) takes them. They are asked for only
-/// where there is damage, and then to their end.
+/// where there is damage, and then to their end, once or twice: behind the end `rest` begins anew. The first time tells which blocks are needed, so that no others
+/// are kept.
 ///
 /// Where the manifest is damaged, which is told as [`RestoreEvent::Unlisted`], all is taken from `rest`.
 ///
@@ -48,10 +51,15 @@ where
     }
     let Run { restorer, queue, tally, restored, .. } = run;
     drop(queue);
+    let mut left = Rest { paths, restored, needed: None };
+    let learnt = left.learn(options, rest);
     let mut flow = Flow::new(restorer, selection, options, tally);
-    flow.rest = Some(Rest { paths, restored });
+    flow.rest = Some(left);
     flow.tally.is_withholding = false;
-    let stopped = flow.follow(options, rest);
+    let stopped = match learnt {
+        Ok(()) => flow.follow(options, rest),
+        Err(error) => Some(error),
+    };
     let at = stopped.as_ref().map_or(0, Error::offset);
     Ok(flow.end(stopped, at))
 }
@@ -62,12 +70,56 @@ pub(super) struct Rest {
     pub(super) paths: Option<HashSet<Vec<u8>>>,
     /// Entries that are there.
     pub(super) restored: Ids,
+    /// Leaves that are content of them; `None` for any.
+    needed: Option<BlockMap>,
 }
 
 impl Rest {
     /// Whether the entry is one of them.
     pub(super) fn has(&self, entry: &Announced) -> bool {
         self.paths.as_ref().is_none_or(|paths| paths.contains(&entry.path))
+    }
+
+    /// Finds out which leaves are needed, unless that may be all.
+    fn learn(
+        &mut self,
+        options: &ExtractOptions,
+        next: &mut dyn FnMut() -> Result<Option<Event>, Error>,
+    ) -> Result<(), Error> {
+        if self.paths.is_none() {
+            return Ok(());
+        }
+        let (mut needed, mut ids) = (BlockMap::new(NEEDED_BUDGET), HashSet::new());
+        let mut keeps_all = false;
+        while let Some(event) = next()? {
+            if options.is_cancelled() {
+                return Err(cancelled());
+            }
+            let cid = match event {
+                Event::Entry(entry) if self.has(&entry) => {
+                    let is_there = |id| self.restored.contains(id) || ids.contains(&id);
+                    // A link becomes a copy of what is not restored, and that came before.
+                    keeps_all |= entry.target_id.is_some_and(|original| !is_there(original));
+                    ids.insert(entry.id);
+                    continue;
+                }
+                Event::Leaf { cid, uses, .. } if uses.iter().any(|u| ids.contains(&u.id)) => cid,
+                Event::Reuse { id, cid, .. } if ids.contains(&id) => cid,
+                _ => continue,
+            };
+            if let Ok(digest) = cid.hash().digest().try_into() {
+                let noted = needed.insert(BlockKey::leaf(digest), 0);
+                noted.map_err(|error| Error::io(error, 0))?;
+            }
+        }
+        self.needed = Some(needed).filter(|_| !keeps_all);
+        Ok(())
+    }
+
+    /// Whether a leaf may be content of one of them.
+    pub(super) fn needs(&self, digest: &Digest) -> bool {
+        let Some(needed) = &self.needed else { return true };
+        needed.get(&BlockKey::leaf(*digest)).map_or(true, |found| found.is_some())
     }
 
     /// Whether an entry that hard links may name is there already.
@@ -140,5 +192,6 @@ fn is_damage(error: &RestoreError) -> bool {
     }
 }
 
+const NEEDED_BUDGET: usize = 16 << 20;
 /// Entries that are tried in another way: some 300 bytes each.
 const MOST_WITHHELD: usize = 1 << 18;

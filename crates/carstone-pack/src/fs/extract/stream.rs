@@ -274,6 +274,9 @@ impl<'a> Flow<'a> {
     }
 
     fn leaf(&mut self, digest: Digest, data: Vec<u8>, uses: &[Use]) {
+        if self.rest.as_ref().is_some_and(|rest| !rest.needs(&digest)) {
+            return;
+        }
         let data = Arc::new(data);
         let len = data.len() as u64;
         self.recent.insert(digest, Arc::clone(&data));

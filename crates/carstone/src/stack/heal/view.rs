@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use carstone_compress::{self as compress, PAGE_ENTRIES};
 use carstone_encrypt::LayerHeader;
-use carstone_layer::{FRAME_HEADER_LEN, FrameHeader, ReadAt, read_full};
+use carstone_layer::{Cause, FRAME_HEADER_LEN, FrameHeader, Gap, ReadAt, read_full};
 use carstone_raw::Container;
 
 use super::patches::Patched;
@@ -75,6 +76,37 @@ impl<R: ReadAt> Healed<R> {
             return Err(changed());
         }
         sink.flush()
+    }
+
+    /// Says of a gap, whose stored bytes count in the result, where in the source they are, and why they are lost.
+    pub(in crate::stack) fn locate(&self, gap: &mut Gap) {
+        let is_in = |lost: &&Gap| {
+            let end = lost.len.map_or(u64::MAX, |len| lost.at.saturating_add(len));
+            lost.layer == gap.layer && (lost.at..end).contains(&gap.at)
+        };
+        let lost = self.report.lost.iter().find(is_in);
+        if let Some(lost) = lost.filter(|lost| gap.cause == Cause::Missing && lost.stored.is_some())
+        {
+            (gap.stored, gap.cause) = (lost.stored.clone(), lost.cause.clone());
+            return;
+        }
+        let place = |stored: Range<u64>| self.source_of(stored.start)..self.source_of(stored.end);
+        gap.stored = gap.stored.take().map(place);
+    }
+
+    /// Where in the source a byte of the result stands. What was made again stands behind what came before it.
+    fn source_of(&self, at: u64) -> u64 {
+        let pieces = &self.plan.pieces;
+        let index = pieces.partition_point(|piece| piece.stored.end <= at);
+        let kept = |piece: &Piece| match piece.bytes {
+            Bytes::Kept { at, .. } => Some((at, piece.stored.clone())),
+            _ => None,
+        };
+        if let Some((place, stored)) = pieces.get(index).and_then(kept) {
+            return place + (at - stored.start);
+        }
+        let before = pieces.iter().take(index).rev().find_map(kept);
+        before.map_or(0, |(place, stored)| place + (stored.end - stored.start))
     }
 
     /// What `Part` is made of.
