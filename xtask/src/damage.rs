@@ -1,11 +1,24 @@
 //! `cargo xtask damage`: the damage matrix. Packs are damaged in many ways, what is left of them is restored, and every restored file is
-//! compared with the original.
+//! compared with the original. `--soak`, `--claims` and `--pathological` are other ways to try the same.
 
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
+#[cfg(feature = "library")]
+mod claims;
+#[cfg(feature = "library")]
+mod cores;
+#[cfg(feature = "library")]
+mod found;
 mod kinds;
 mod outcome;
+#[cfg(feature = "library")]
+mod packs;
+mod pathological;
 mod peers;
+#[cfg(feature = "library")]
+mod soak;
+#[cfg(feature = "library")]
+mod wild;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,6 +50,21 @@ pub struct Arguments {
     /// Folder for what is made [default: memory, where there is room]
     #[arg(long)]
     work: Option<PathBuf>,
+    /// Damage small packs so many times at random, with the library in this process
+    #[arg(long, value_name = "N", conflicts_with_all = ["quick", "command", "work"])]
+    soak: Option<u64>,
+    /// Check in full counts what is promised of damaged packs, with the library in this process
+    #[arg(long, conflicts_with_all = ["quick", "command", "work", "soak"])]
+    claims: bool,
+    /// Only the check of this name; can be given again
+    #[arg(long, value_name = "NAME", requires = "claims")]
+    claim: Vec<String>,
+    /// Measure time and memory with large files that are no packs, and look like some
+    #[arg(long, conflicts_with_all = ["quick", "soak", "claims"])]
+    pathological: bool,
+    /// Bytes of each such file
+    #[arg(long, value_name = "N", default_value_t = 1_000_000_000)]
+    size: u64,
 }
 
 /// How a pack is made: what the table calls it, and the options of `create`.
@@ -50,6 +78,9 @@ const FORMS: [(&str, &str, bool); 5] = [
 
 /// Fails when a restored file differs from the original, or the command does anything but end in order.
 pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.soak.is_some() || arguments.claims {
+        return in_process(root, arguments);
+    }
     let carstone = carstone(root, arguments.command.as_deref())?;
     let shm = Path::new("/dev/shm");
     let base = match &arguments.work {
@@ -59,7 +90,35 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     };
     fs::create_dir_all(&base)?;
     let folder = tempfile::Builder::new().prefix("carstone-damage-").tempdir_in(base)?;
-    let bench = Bench::new(carstone, folder.path())?;
+    if arguments.pathological {
+        return pathological::run(&carstone, folder.path(), arguments.size);
+    }
+    matrix(root, carstone, folder.path(), arguments)
+}
+
+#[cfg(feature = "library")]
+fn in_process(_: &Path, arguments: &Arguments) -> anyhow::Result<()> {
+    match arguments.soak {
+        Some(count) => soak::run(count, arguments.seed),
+        None => claims::run(&arguments.claim, arguments.seed),
+    }
+}
+
+/// This task without the library starts the one that has it, with all optimisations.
+#[cfg(not(feature = "library"))]
+fn in_process(root: &Path, _: &Arguments) -> anyhow::Result<()> {
+    let arguments = ["run", "--quiet", "--release", "--package", "xtask", "--"].map(Into::into);
+    crate::process::cargo(root).args(arguments.into_iter().chain(std::env::args_os().skip(1))).run()
+}
+
+/// Prints the damage matrix.
+fn matrix(
+    root: &Path,
+    carstone: PathBuf,
+    folder: &Path,
+    arguments: &Arguments,
+) -> anyhow::Result<()> {
+    let bench = Bench::new(carstone, folder)?;
     let trials = if arguments.quick { 1 } else { arguments.trials };
     let (small, large) = if arguments.quick { (300, 2) } else { (2000, 6) };
     let mlar = root.join("target/peers/bin/mlar");
@@ -74,7 +133,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
         println!("{:<28}{titles}", "damage");
         let packs = FORMS.iter().map(|(_, compress, encrypted)| bench.pack(compress, *encrypted));
         let packs = packs.collect::<anyhow::Result<Vec<_>>>()?;
-        let archives = peers.iter().map(|peer| Archive::make(*peer, &mlar, folder.path()));
+        let archives = peers.iter().map(|peer| Archive::make(*peer, &mlar, folder));
         let archives = archives.collect::<anyhow::Result<Vec<_>>>()?;
         for (number, kind) in KINDS.iter().enumerate() {
             let seed = |trial| arguments.seed.wrapping_add(trial * 1000 + number as u64);

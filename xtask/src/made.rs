@@ -68,3 +68,14 @@ pub fn one_file(path: &Path, bytes: u64) -> anyhow::Result<()> {
     }
     Ok(file.flush()?)
 }
+
+/// Files of noise, of a megabyte each.
+pub fn noise(tree: &Path, bytes: u64) -> anyhow::Result<()> {
+    let (mut random, mut left, mut number) = (Random::new(bytes), bytes, 0);
+    while left > 0 {
+        let length = left.min(MEGABYTE);
+        fs::write(tree.join(format!("{number:06}.bin")), random.noise(usize::try_from(length)?))?;
+        (left, number) = (left - length, number + 1);
+    }
+    Ok(())
+}

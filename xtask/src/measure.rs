@@ -21,6 +21,7 @@ pub struct Job {
     environment: Vec<(OsString, OsString)>,
     folder: Option<PathBuf>,
     stdout: Option<PathBuf>,
+    may_find: bool,
 }
 
 impl Job {
@@ -64,12 +65,20 @@ impl Job {
         self
     }
 
+    /// Lets it end with 1 or 2 too: damage was found, or nothing could be done.
+    pub fn may_find(self) -> Self {
+        Self { may_find: true, ..self }
+    }
+
     /// Runs it and measures it; an error when it fails.
     pub fn measure(&self) -> anyhow::Result<Usage> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("measured");
         if let Some(file) = &self.stdout {
             command.arg("--stdout").arg(file);
+        }
+        if self.may_find {
+            command.arg("--may-find");
         }
         command.arg("--").arg(&self.program).args(&self.arguments);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -132,6 +141,8 @@ impl Usage {
 pub struct Arguments {
     #[arg(long)]
     stdout: Option<PathBuf>,
+    #[arg(long)]
+    may_find: bool,
     #[arg(last = true, required = true)]
     command: Vec<OsString>,
 }
@@ -145,10 +156,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         None => Stdio::null(),
     };
     let start = Instant::now();
-    let status = Command::new(program).args(rest).stdout(stdout).status();
+    let mut command = Command::new(program);
+    command.args(rest).stdout(stdout);
+    if arguments.may_find {
+        // There may be very much to tell.
+        command.stderr(Stdio::null());
+    }
+    let status = command.status();
     let wall = start.elapsed();
     let status = status.with_context(|| format!("cannot start {}", program.display()))?;
-    if !status.success() {
+    let is_found = arguments.may_find && matches!(status.code(), Some(1 | 2));
+    if !status.success() && !is_found {
         bail!("{status}");
     }
     let used = getrusage(UsageWho::RUSAGE_CHILDREN)?;
