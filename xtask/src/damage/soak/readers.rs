@@ -77,7 +77,7 @@ fn strict(sample: &Sample, damaged: &[u8]) -> anyhow::Result<()> {
 }
 
 fn carved(sample: &Sample, damaged: &[u8]) -> anyhow::Result<()> {
-    for found in stack::carve(&damaged, &mut |_| ())? {
+    for found in stack::carve(&damaged, 0, &mut |_| ())?.found {
         match found {
             Carved::Pack(pack) => {
                 let Ok(mended) = pack.mend(damaged, &mut |_| ()) else { continue };
