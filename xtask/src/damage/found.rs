@@ -42,7 +42,11 @@ pub fn salvaged<R: FailSafeRead>(mut salvage: Salvage<R>, tree: &Tree) -> anyhow
 /// The same, of a pack that healing may have put in order first. Nothing where no pack is left.
 pub fn salvaged_at(damaged: &[u8], tree: &Tree) -> anyhow::Result<Found> {
     match stack::salvage_at(damaged, &KEY, &reading(), &mut |_| ()) {
-        Ok((salvage, _)) => salvaged(salvage, tree),
+        Ok((salvage, report)) => {
+            let mut found = salvaged(salvage, tree)?;
+            found.damage += u64::from(report.is_some());
+            Ok(found)
+        }
         Err(_) => Ok(Found { damage: 1, ..Found::default() }),
     }
 }

@@ -13,7 +13,7 @@ use super::{noise, trial};
 /// Every offset of a pack of 256 KiB.
 pub fn everywhere(seed: u64) -> anyhow::Result<()> {
     for layers in [Layers::BOTH, Layers::BARE] {
-        let layout = Layout::new(noise(60, 4_000, seed), layers)?;
+        let layout = Layout::new(noise(64, 4_000, seed), layers)?;
         let len = layout.stored.len();
         each(len as u64, "cuts", |at| check(&layout, at as usize))?;
         println!("cuts: at each of {len} offsets all that ends before is intact, {layers}");
