@@ -129,10 +129,18 @@ fn open_pack(
 
 /// Starts to read a file front to back, past whatever is damaged.
 pub(crate) fn restart(file: &File, keys: &Keys, threads: Option<usize>) -> anyhow::Result<Front> {
+    start_again(file, keys, threads)?.map_err(explained)
+}
+
+/// The same; what is wrong with the pack is told as it is.
+pub(crate) fn start_again(
+    file: &File,
+    keys: &Keys,
+    threads: Option<usize>,
+) -> anyhow::Result<Result<Front, stack::Error>> {
     let file = Watched(file.try_clone().context("cannot open it again")?);
     let salvaged = stack::salvage_at(file, keys.source(), &options(threads), &mut |_| ());
-    let (salvaged, report) = salvaged.map_err(explained)?;
-    Ok(Front::new(salvaged, report.as_ref()))
+    Ok(salvaged.map(|(salvaged, report)| Front::new(salvaged, report.as_ref())))
 }
 
 fn open_file(file: File, keys: &Keys, threads: Option<usize>) -> anyhow::Result<Input> {

@@ -146,6 +146,15 @@ impl FrameHeader {
         Self::decode_fields(bytes)
     }
 
+    /// As [`Self::decode`], where most likely no header stands: most bytes are turned down before a sum is computed.
+    pub fn probe(bytes: &[u8; FRAME_HEADER_LEN]) -> Option<Self> {
+        if bytes[..8] != FRAME_MAGIC {
+            return None;
+        }
+        let header = Self::decode_fields(bytes).ok()?;
+        (crc32c(&[&bytes[..8], &bytes[12..]]) == u32_at(bytes, 8)).then_some(header)
+    }
+
     /// Reads the fields of a header whose magic and sum are known to hold.
     pub(crate) fn decode_fields(bytes: &[u8; FRAME_HEADER_LEN]) -> Result<Self, Error> {
         if bytes[12] != FRAME_VERSION {

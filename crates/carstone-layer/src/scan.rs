@@ -3,6 +3,8 @@
 use std::io;
 use std::ops::Range;
 
+use memchr::memchr;
+
 use crate::correct::{Guesses, correct_payload, looks_like_header};
 use crate::window::Window;
 use crate::{
@@ -14,7 +16,7 @@ mod find;
 mod item;
 mod lost;
 
-use find::{find_byte, is_header};
+use find::is_header;
 pub use item::{Frame, ScanLimits, Scanned};
 use lost::{Lost, Step, keep};
 
@@ -192,8 +194,14 @@ impl<R: FailSafeRead> FrameScan<R> {
             let broken = self.copy_frame(header, have);
             return Ok(self.lose_stretch(Some(broken)));
         }
-        let payload = &mut self.window.bytes_mut()[FRAME_HEADER_LEN..whole];
-        let corrected = correct_payload(&header, payload);
+        let cost = u64::from(header.stored_len).saturating_mul(CORRECTION_PER_BYTE);
+        let corrected = match self.afford(cost) {
+            true => {
+                let payload = &mut self.window.bytes_mut()[FRAME_HEADER_LEN..whole];
+                correct_payload(&header, payload)
+            }
+            false => None,
+        };
         // As many bytes can be missing as the frames behind it have.
         if corrected.is_none()
             && let Some(next) = self.find(inside, Some(header.pack))
@@ -318,7 +326,7 @@ impl<R: FailSafeRead> FrameScan<R> {
         let bytes = self.window.bytes();
         let mut at = range.start;
         loop {
-            at = at.checked_add(find_byte(bytes.get(at..range.end)?, FRAME_MAGIC[0])?)?;
+            at = at.checked_add(memchr(FRAME_MAGIC[0], bytes.get(at..range.end)?)?)?;
             let header = bytes.get(at..).and_then(<[u8]>::first_chunk)?;
             if is_header(header, self.layer, pack, self.limits) {
                 return Some(at);
@@ -344,7 +352,9 @@ impl<R: FailSafeRead> FrameScan<R> {
 
     /// The frame that the first `end` bytes of the window hold.
     fn copy_frame(&mut self, header: FrameHeader, end: usize) -> Frame {
-        let mut payload = self.spare.pop().unwrap_or_default();
+        // Who keeps the frame is not to keep far more memory than it needs.
+        let room = 2 * (end - FRAME_HEADER_LEN);
+        let mut payload = self.spare.pop_if(|spare| spare.capacity() <= room).unwrap_or_default();
         payload.clear();
         payload.extend_from_slice(&self.window.bytes()[FRAME_HEADER_LEN..end]);
         Frame { header, payload, at: self.window.at() }
@@ -372,6 +382,10 @@ const SEARCH_CHUNK: usize = 64 << 10;
 /// Bytes that may be checked for each byte read, and ahead of that.
 const WORK_PER_BYTE: u64 = 8;
 const WORK_AHEAD: u64 = 128 << 20;
+
+/// What solving for a damaged payload takes, for each byte of it, as so many bytes of checksum. With the checksum itself it is less than what each byte
+/// that is read affords, so that frames that do not overlap are all tried.
+const CORRECTION_PER_BYTE: u64 = 6;
 
 /// What solving for a damaged header takes, as so many bytes of checksum.
 const HEADER_COST: u64 = 128 << 10;

@@ -6,6 +6,7 @@ use std::ops::Range;
 use carstone_layer::{
     Correction, FRAME_HEADER_LEN, FRAME_MAGIC, FrameHeader, Kind, PackId, ReadAt, read_full,
 };
+use memchr::memchr2_iter;
 
 use crate::container::{MAGIC, array_at, u32_at};
 use crate::trailer::{TRAILER_LEN, Trailer};
@@ -192,7 +193,7 @@ struct Window<'a, R: ?Sized> {
 impl<R: ReadAt + ?Sized> Window<'_, R> {
     fn frame_at(&mut self, at: u64, is_expected: bool) -> io::Result<Option<FrameHeader>> {
         let bytes = self.get(at, FRAME_HEADER_LEN, ahead(is_expected))?.first_chunk();
-        let header = bytes.and_then(|bytes| FrameHeader::decode(bytes).ok());
+        let header = bytes.and_then(FrameHeader::probe);
         Ok(header.filter(|header| header.stored_len <= MAX_STORED))
     }
 
@@ -206,10 +207,10 @@ impl<R: ReadAt + ?Sized> Window<'_, R> {
         let mut at = range.start;
         while at < range.end {
             let bytes = self.get(at, MAGIC.len(), AHEAD)?;
-            if let Some(place) =
-                bytes.windows(MAGIC.len()).position(|w| w == FRAME_MAGIC || w == MAGIC)
-            {
-                return Ok(Some(at + place as u64));
+            let is_magic =
+                |&n: &usize| bytes[n..].starts_with(&FRAME_MAGIC) || bytes[n..].starts_with(&MAGIC);
+            if let Some(n) = memchr2_iter(FRAME_MAGIC[0], MAGIC[0], bytes).find(is_magic) {
+                return Ok(Some(at + n as u64));
             }
             if bytes.len() < MAGIC.len() {
                 return Ok(None);
@@ -244,6 +245,9 @@ fn ahead(is_expected: bool) -> usize {
 }
 
 fn trailer_in(bytes: &[u8; TRAILER_LEN], at: u64, correct: bool) -> Option<FoundTrailer> {
+    if !correct && !Trailer::has_magic(bytes) {
+        return None;
+    }
     let (trailer, correction) = match Trailer::decode(bytes) {
         Ok(trailer) => (trailer, None),
         Err(_) if correct => Trailer::decode_corrected(bytes)?,

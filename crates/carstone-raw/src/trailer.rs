@@ -36,7 +36,7 @@ pub(crate) fn encode(header: &[u8; Container::LEN], stored_len: u64) -> [u8; TRA
 impl Trailer {
     /// Reads a trailer. Offsets in errors are relative to its first byte.
     pub(crate) fn decode(bytes: &[u8; TRAILER_LEN]) -> Result<Self, Error> {
-        let has_magic = bytes[MAGIC_AT..] == END_MAGIC;
+        let has_magic = Self::has_magic(bytes);
         if !has_magic && !sums_agree(bytes) {
             return Err(Error::new(ErrorKind::TrailerMissing, TRAILER_LEN as u64));
         }
@@ -44,6 +44,11 @@ impl Trailer {
             return Err(Error::new(ErrorKind::TrailerDamaged, 0));
         }
         Self::decode_fields(bytes)
+    }
+
+    /// Whether it ends as it should, which is soon seen.
+    pub(crate) fn has_magic(bytes: &[u8; TRAILER_LEN]) -> bool {
+        bytes[MAGIC_AT..] == END_MAGIC
     }
 
     /// Reads a trailer that may have a flipped bit or a short burst of them, and says what was put right.

@@ -52,10 +52,7 @@ mod sections;
 
 use carstone_car::{Cid, codec};
 
-pub use car::{
-    BlockSearch, CarFault, CarGap, CarItem, CarSalvage, Judged, looks_like_header,
-    looks_like_section,
-};
+pub use car::{BlockSearch, CarFault, CarGap, CarItem, CarSalvage, Judged, Stops};
 pub use rebuild::{Plan, RebuildError, RebuildOptions, Written};
 pub use report::{Damage, Hit, Report, State, Tally, Told};
 pub use salvage::{Item, Salvage, SalvageOptions};

@@ -13,7 +13,9 @@ use serde_json::{Map, Value};
 
 use crate::cli::VerifyArgs;
 use crate::exit::Exit;
-use crate::input::{chain, explained, is_damage, is_damage_of_pack, open_strict, options, restart};
+use crate::input::{
+    chain, explained, is_damage, is_damage_of_pack, open_strict, options, start_again,
+};
 use crate::keys::Keys;
 use crate::losses;
 use crate::names;
@@ -45,9 +47,12 @@ pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit>
     };
     let mut totals = checked.with_context(|| name.clone())?;
     if findings.count > 0 && format != Format::Car {
-        let front = restart(&again, &keys, args.threads);
-        match front.ok().filter(|_| totals.is_readable) {
-            Some(front) => {
+        let front = match totals.is_readable {
+            true => start_again(&again, &keys, args.threads)?.map(Some),
+            false => Ok(None),
+        };
+        match front {
+            Ok(Some(front)) => {
                 let (whole, hit) = survey::survey(front, &mut findings)?;
                 totals.fields.insert("whole_entries".to_owned(), whole.into());
                 totals.fields.insert("hit_entries".to_owned(), hit.into());
@@ -55,7 +60,11 @@ pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit>
                 findings.output.note(&format!("{}: {text}", names::escaped(name.as_bytes())));
             }
             // Without a key frames are all that can be told of.
-            None => survey::frames(again, args.threads, &mut findings)?,
+            Ok(None) => survey::frames(again, args.threads, &mut findings)?,
+            Err(error) if error.is_about_keys() => {
+                survey::frames(again, args.threads, &mut findings)?;
+            }
+            Err(error) => findings.stack(&error)?,
         }
     }
     let sound = findings.count == 0;

@@ -3,8 +3,10 @@
 mod item;
 mod salvage;
 mod search;
+mod stops;
 
 pub use item::{CarFault, CarGap, CarItem};
 pub use salvage::CarSalvage;
 pub(crate) use search::is_provable;
-pub use search::{BlockSearch, Judged, looks_like_header, looks_like_section};
+pub use search::{BlockSearch, Judged};
+pub use stops::Stops;

@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use carstone_car::{Limits, Section, SectionHead};
 
 use super::item::{CarFault, CarGap, CarItem};
-use super::search::{BlockSearch, Judged, looks_like_section};
+use super::search::{BlockSearch, Judged};
+use super::stops::Stops;
 
 /// Reads a CARv1, or the payload of a CARv2, that may be damaged: what is intact comes out, and what is not is told.
 ///
@@ -138,7 +139,7 @@ impl<R: Read> CarSalvage<R> {
     fn lose(&mut self, mut fault: CarFault, stated: Option<u64>) -> io::Result<CarItem> {
         let from = self.search.at();
         self.search.skip(1)?;
-        while self.search.pass_to(looks_like_section)? {
+        while self.search.pass_to(&Stops::SECTIONS)? {
             match self.search.judge(false)? {
                 Judged::Block(head) => {
                     self.known = Some(Judged::Block(head));

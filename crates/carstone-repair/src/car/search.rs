@@ -4,6 +4,8 @@ use std::io::{self, Read};
 
 use carstone_car::{ErrorKind, Header, Limits, SectionHead, digest_len, parse_section, verify};
 
+use super::stops::{LOOK, Stops, length, looks_like_header};
+
 /// A stream in which sections of CARs are looked for.
 ///
 /// Memory stays within what is [looked at ahead](Self::ahead): one section, or two where the end of one is compared with what follows it. At most
@@ -113,12 +115,11 @@ impl<R: Read> BlockSearch<R> {
         Ok(())
     }
 
-    /// Passes over bytes up to the first place where `like` holds; it is given what follows there, at least 16 bytes before the end. Gives whether
-    /// there is such a place.
+    /// Passes over bytes up to the first place where one of `stops` may begin. Gives whether there is such a place.
     ///
     /// # Errors
     /// Whatever the source gives.
-    pub fn pass_to(&mut self, mut like: impl FnMut(&[u8]) -> bool) -> io::Result<bool> {
+    pub fn pass_to(&mut self, stops: &Stops) -> io::Result<bool> {
         loop {
             self.ahead(STEP)?;
             let bytes = self.buf.get(self.start..).unwrap_or_default();
@@ -126,7 +127,7 @@ impl<R: Read> BlockSearch<R> {
                 true => bytes.len(),
                 false => bytes.len().saturating_sub(LOOK),
             };
-            let found = (0..sure).find(|&n| like(bytes.get(n..).unwrap_or_default()));
+            let found = stops.find(bytes, sure);
             let passed = found.unwrap_or(sure);
             self.start += passed;
             self.at = self.at.saturating_add(passed as u64);
@@ -203,33 +204,6 @@ impl<R: Read> BlockSearch<R> {
     }
 }
 
-/// Whether a section may begin with these bytes, as far as a glance tells: a length, and the beginning of a CID.
-pub fn looks_like_section(bytes: &[u8]) -> bool {
-    let Some(last) = bytes.iter().take(LONGEST_VARINT).position(|byte| *byte < 0x80) else {
-        return false;
-    };
-    matches!(bytes.get(last + 1..), Some([1, ..] | [0x12, 0x20, ..]))
-}
-
-/// Whether the header of a CARv1 may begin with these bytes: a length, a map of two, and a first key of five or seven letters.
-pub fn looks_like_header(bytes: &[u8]) -> bool {
-    let Some((_, at)) = length(bytes) else { return false };
-    matches!(bytes.get(at..), Some([0xa2, 0x65, b'r', ..] | [0xa2, 0x67, b'v', ..]))
-}
-
-/// The varint at the start of `bytes`, and how many bytes it takes.
-fn length(bytes: &[u8]) -> Option<(u64, usize)> {
-    let mut value = 0;
-    for (index, byte) in bytes.iter().take(LONGEST_VARINT).enumerate() {
-        value |= u64::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            let is_shortest = index == 0 || *byte != 0;
-            return is_shortest.then_some((value, index + 1));
-        }
-    }
-    None
-}
-
 /// Whether a hash can tell that this is a section.
 pub(crate) fn is_provable(head: &SectionHead) -> bool {
     let hash = head.cid.hash();
@@ -238,8 +212,5 @@ pub(crate) fn is_provable(head: &SectionHead) -> bool {
 
 /// Bytes are read in steps of this size where it is unknown whether they will come.
 const STEP: usize = 64 << 10;
-/// What a glance at a place needs.
-const LOOK: usize = 16;
 /// More than the head of any section has.
 const LONGEST_HEAD: usize = 128;
-const LONGEST_VARINT: usize = 9;

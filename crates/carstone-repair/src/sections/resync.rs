@@ -7,7 +7,7 @@ use std::ops::Range;
 use carstone_car::{ErrorKind, Limits, SectionHead, parse_section};
 
 use super::{Block, Proof};
-use crate::car::{BlockSearch, Judged, is_provable, looks_like_section};
+use crate::car::{BlockSearch, Judged, Stops, is_provable};
 
 /// A part of such bytes. Parts come in order.
 pub(super) enum Part {
@@ -181,7 +181,7 @@ impl<R: Read> Resync<R> {
                     self.claimed = self.claimed.max(end);
                 }
             }
-            Judged::Nothing if self.has_more && self.ends_in_head()? => {
+            Judged::Nothing if self.has_more && self.ends_in_head(0)? => {
                 self.here = Here::Abandoned;
                 return Ok(Part::Open { head: None, proof: self.proof });
             }
@@ -190,13 +190,14 @@ impl<R: Read> Resync<R> {
         self.lose(true)
     }
 
-    /// Whether the bytes end before it is known what begins here.
-    fn ends_in_head(&mut self) -> io::Result<bool> {
-        let parsed = parse_section(self.search.ahead(1)?, &Limits::default());
+    /// Whether the bytes end before it is known what begins `passed` bytes further on.
+    fn ends_in_head(&mut self, passed: usize) -> io::Result<bool> {
+        let bytes = self.search.ahead(passed.saturating_add(1))?.get(passed..);
+        let parsed = parse_section(bytes.unwrap_or_default(), &Limits::default());
         Ok(parsed.is_err_and(|error| matches!(error.kind(), ErrorKind::NeedMore { .. })))
     }
 
-    /// Whether a sound section begins `passed` bytes further on, or the bytes end there.
+    /// Whether a sound section begins `passed` bytes further on, or the bytes end there, or in the head of one that may go on behind them.
     fn leads_on(&mut self, passed: usize, more: u8) -> io::Result<bool> {
         if self.search.ahead(passed.saturating_add(1))?.len() == passed {
             return Ok(true);
@@ -206,6 +207,7 @@ impl<R: Read> Resync<R> {
             Judged::Mismatch(head) if more > 0 && is_provable(&head) => {
                 self.leads_on(passed.saturating_add(head.len()), more - 1)
             }
+            Judged::Nothing => Ok(self.has_more && self.ends_in_head(passed)?),
             _ => Ok(false),
         }
     }
@@ -216,7 +218,7 @@ impl<R: Read> Resync<R> {
         self.proof = Proof::Found;
         let known = self.from.saturating_sub(self.search.at());
         self.search.skip(known.max(is_here.into()))?;
-        while self.search.pass_to(looks_like_section)? {
+        while self.search.pass_to(&Stops::SECTIONS)? {
             match self.search.judge(false)? {
                 Judged::Truncated(_) if !self.has_more => {}
                 judged @ (Judged::Block(_) | Judged::Truncated(_)) => {

@@ -186,6 +186,28 @@ proptest! {
     }
 }
 
+/// The one behind a damaged block, which may begin with any number of bytes in the damaged frame.
+#[test]
+fn a_block_is_completed_whose_head_is_cut_behind_one_that_is_hit() {
+    let files: Vec<_> = (0..3u8).map(|n| (format!("f{n}").into_bytes(), content(n, 900))).collect();
+    let packed = pack(&files);
+    let section = |n| {
+        let digest = cid_of(codec::RAW, &content(n, 900)).hash().digest().to_vec();
+        let found = packed.sections.iter().find(|section| section.digest[..] == digest[..]);
+        found.expect("it is in the pack").range.clone()
+    };
+    let (hit, next) = (section(0), section(1));
+    assert_eq!(hit.end, next.start);
+    for end in next.start..next.end {
+        let hole = hit.start + 100..end;
+        let mut source = Holes::new(&packed, vec![hole.clone()]);
+        (source.prefix, source.cause) = (hole.len(), Cause::Corrupt);
+        source.flips.push((hole.start, 1));
+        let salvaged = salvage(source, 1);
+        assert_untouched_is_whole(&packed, &salvaged, &(hole.start..hole.start + 1));
+    }
+}
+
 /// What is removed or repeated may be exactly so many sections that all that is left fits together.
 #[test]
 fn sections_that_are_gone_without_a_trace_give_nothing_wrong() {

@@ -7,7 +7,7 @@ use carstone_compress as compress;
 use carstone_encrypt as encrypt;
 use carstone_layer::{FRAME_HEADER_LEN, FRAME_MAGIC, FrameHeader, Kind, LayerId, ReadAt};
 use carstone_raw::Container;
-use carstone_repair::{BlockSearch, Judged, looks_like_header, looks_like_section};
+use carstone_repair::{BlockSearch, Judged, Stops};
 
 use super::sightings::{Full, Sightings};
 use crate::stack::forward::Forward;
@@ -22,7 +22,7 @@ pub(super) fn survey<R: ReadAt>(
     let forward = Heard { inner: Forward { source, at: start, end: u64::MAX }, progress };
     let search = BlockSearch::new(forward, Limits::default());
     let mut pass = Pass { source, start, search, seen: Sightings::default(), due: None };
-    while pass.search.pass_to(may_begin)? {
+    while pass.search.pass_to(&STOPS)? {
         match pass.look() {
             Ok(len) => pass.search.skip(len.max(1))?,
             Err(Stop::Full) => {
@@ -50,15 +50,6 @@ impl From<Full> for Stop {
 impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
-    }
-}
-
-/// Whether anything that is looked for may begin with these bytes.
-fn may_begin(bytes: &[u8]) -> bool {
-    match bytes.first() {
-        Some(0xF4) if bytes.starts_with(&FRAME_MAGIC) => true,
-        Some(0x89) if bytes.starts_with(&Container::MAGIC) => true,
-        _ => looks_like_section(bytes) || looks_like_header(bytes),
     }
 }
 
@@ -93,9 +84,7 @@ impl<R: ReadAt> Pass<'_, R> {
         self.seen.has_room()?;
         let at = self.at();
         let bytes = self.search.ahead(FRAME_HEADER_LEN)?.first_chunk();
-        let Some(header) = bytes.and_then(|bytes| FrameHeader::decode(bytes).ok()) else {
-            return Ok(0);
-        };
+        let Some(header) = bytes.and_then(FrameHeader::probe) else { return Ok(0) };
         if !is_plausible(&header) {
             return Ok(0);
         }
@@ -123,7 +112,7 @@ impl<R: ReadAt> Pass<'_, R> {
             _ => None,
         };
         let rest = bytes.get(whole..).unwrap_or_default();
-        let next = rest.first_chunk().and_then(|next| FrameHeader::decode(next).ok());
+        let next = rest.first_chunk().and_then(FrameHeader::probe);
         let leads_on = next.is_some_and(|next| next.pack == header.pack)
             || rest.starts_with(&Container::MAGIC);
         if let Some(container) = container.filter(|container| container.pack_id == header.pack) {
@@ -241,6 +230,8 @@ impl<R: ReadAt> Read for Heard<'_, R> {
         Ok(n)
     }
 }
+
+const STOPS: Stops = Stops::with_headers_and([FRAME_MAGIC, Container::MAGIC]);
 
 /// The most plain bytes in a compression frame of any pack.
 const MAX_BLOCK: u32 = 16 << 20;
