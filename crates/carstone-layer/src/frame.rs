@@ -148,11 +148,16 @@ impl FrameHeader {
 
     /// As [`Self::decode`], where most likely no header stands: most bytes are turned down before a sum is computed.
     pub fn probe(bytes: &[u8; FRAME_HEADER_LEN]) -> Option<Self> {
-        if bytes[..8] != FRAME_MAGIC {
+        if !Self::may_begin(bytes) {
             return None;
         }
         let header = Self::decode_fields(bytes).ok()?;
         (crc32c(&[&bytes[..8], &bytes[12..]]) == u32_at(bytes, 8)).then_some(header)
+    }
+
+    /// Whether a header may begin with these bytes, as far as magic and version tell.
+    pub fn may_begin(bytes: &[u8]) -> bool {
+        bytes.starts_with(&FRAME_MAGIC) && bytes.get(12).is_none_or(|byte| *byte == FRAME_VERSION)
     }
 
     /// Reads the fields of a header whose magic and sum are known to hold.

@@ -202,7 +202,7 @@ impl<R: ReadAt + ?Sized> Window<'_, R> {
         Ok(bytes.and_then(|bytes| trailer_in(bytes, at, is_expected)))
     }
 
-    /// Where the magic of the next frame or container stands.
+    /// Where the next frame or container may begin.
     fn next_magic(&mut self, range: Range<u64>) -> io::Result<Option<u64>> {
         let mut at = range.start;
         while at < range.end {

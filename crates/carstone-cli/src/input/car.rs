@@ -1,5 +1,6 @@
 //! A plain CAR of either version in a file: its blocks by CID.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
@@ -36,6 +37,8 @@ pub(crate) struct PlainCar {
     cut: Option<car::Error>,
     /// What was found by its content, behind damage that ends a walk over the sections.
     searched: Option<Searched>,
+    /// What was searched behind a fault, and was no more than its end.
+    cut_short: Option<Searched>,
     /// Why there is no header: the roots are those blocks that no other links to.
     headless: Option<car::Error>,
 }
@@ -78,17 +81,29 @@ impl PlainCar {
         if blocks.index_codec().is_none() {
             blocks.scan()?;
         }
-        let (scanned, incomplete) = (OnceLock::new(), AtomicBool::new(false));
-        let sizes = AtomicUsize::new(0);
-        let (searched, headless) = (None, None);
-        let mut car =
-            Self { file, blocks, roots, scanned, incomplete, sizes, v2, cut, searched, headless };
+        let mut car = Self {
+            file,
+            blocks,
+            roots,
+            scanned: OnceLock::new(),
+            incomplete: AtomicBool::new(false),
+            sizes: AtomicUsize::new(0),
+            v2,
+            cut,
+            searched: None,
+            cut_short: None,
+            headless: None,
+        };
         if car.blocks.scan_fault().is_some() {
             let payload = car.payload();
             let Places { searched, index, .. } = places(payload.clone(), 0, true)?;
-            if searched.goes_past_damage() {
+            let is_past_damage = searched.goes_past_damage();
+            let searched = Some(searched.without_index(car.v2.as_ref()));
+            if is_past_damage {
                 car.blocks = IndexedCar::with_index(payload, ReaderOptions::default(), index)?;
-                car.searched = Some(searched.without_index(car.v2.as_ref()));
+                car.searched = searched;
+            } else {
+                car.cut_short = searched;
             }
         }
         Ok(car)
@@ -119,6 +134,7 @@ impl PlainCar {
             v2,
             cut: None,
             searched: Some(searched.without_index(v2.as_ref())),
+            cut_short: None,
             headless: Some(error),
         })
     }
@@ -129,9 +145,12 @@ impl PlainCar {
         Stored { front: Arc::from([]), start, ..self.file.clone() }
     }
 
-    /// Goes over all bytes of the payload, and past all damage.
-    pub(crate) fn search(&self) -> anyhow::Result<Searched> {
-        Ok(search(self.payload())?.without_index(self.v2.as_ref()))
+    /// Goes over all bytes of the payload, and past all damage, unless that has been done.
+    pub(crate) fn search(&self) -> anyhow::Result<Cow<'_, Searched>> {
+        if let Some(searched) = self.searched.as_ref().or(self.cut_short.as_ref()) {
+            return Ok(Cow::Borrowed(searched));
+        }
+        Ok(Cow::Owned(search(self.payload())?.without_index(self.v2.as_ref())))
     }
 
     /// Where the payload starts in the file.

@@ -10,6 +10,7 @@ use carstone::repair::{CarFault, CarGap, CarItem, CarSalvage};
 use carstone::unixfs::{Links, Node, decode};
 
 /// What a search has found in a payload.
+#[derive(Clone)]
 pub(crate) struct Searched {
     /// Good blocks.
     pub blocks: u64,

@@ -86,7 +86,7 @@ impl<R: Read> CarSalvage<R> {
                 };
             }
             Judged::Truncated(_) => CarFault::Truncated,
-            Judged::Unaffordable(_) => CarFault::Unaffordable,
+            Judged::Unaffordable => CarFault::Unaffordable,
             Judged::Nothing => CarFault::NoSection,
         };
         match self.search.ahead(1)?.is_empty() {
@@ -152,7 +152,7 @@ impl<R: Read> CarSalvage<R> {
                     self.known = Some(Judged::Mismatch(head));
                     break;
                 }
-                Judged::Unaffordable(_) if fault != CarFault::Header => {
+                Judged::Unaffordable if fault != CarFault::Header => {
                     fault = CarFault::Unaffordable;
                 }
                 _ => {}

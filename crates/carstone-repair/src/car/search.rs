@@ -36,7 +36,7 @@ pub enum Judged {
     /// The beginning of a section that goes on behind the end of the stream.
     Truncated(SectionHead),
     /// What looks like a section, and is not hashed because of the bound.
-    Unaffordable(SectionHead),
+    Unaffordable,
     /// No section.
     Nothing,
 }
@@ -148,8 +148,16 @@ impl<R: Read> BlockSearch<R> {
     /// The same `passed` bytes further on. These are kept.
     pub(crate) fn judge_behind(&mut self, passed: usize, is_due: bool) -> io::Result<Judged> {
         let limits = self.limits;
-        let bytes = self.ahead(passed.saturating_add(LONGEST_HEAD))?;
-        let bytes = bytes.get(passed..).unwrap_or_default();
+        self.ahead(passed.saturating_add(LONGEST_HEAD))?;
+        let bytes = self.buf.get(self.start + passed..).unwrap_or_default();
+        // Where all are too dear none is read.
+        let is_dear = !is_due
+            && length(bytes).is_some_and(|(len, _)| {
+                len <= limits.section as u64 && !self.is_affordable(len, len)
+            });
+        if is_dear {
+            return Ok(Judged::Unaffordable);
+        }
         let Ok(head) = parse_section(bytes, &limits) else { return Ok(Judged::Nothing) };
         if !is_due && !is_provable(&head) {
             return Ok(Judged::Nothing);
@@ -162,7 +170,7 @@ impl<R: Read> BlockSearch<R> {
         // What may be anything leaves something for what is due.
         let reserve = if is_due { 0 } else { cost };
         if !self.afford(cost, reserve) {
-            return Ok(Judged::Unaffordable(head));
+            return Ok(Judged::Unaffordable);
         }
         let data = self.buf.get(self.start + passed + head.head_len..self.start + end);
         Ok(match verify(&head.cid, data.unwrap_or_default()) {
@@ -194,13 +202,17 @@ impl<R: Read> BlockSearch<R> {
 
     /// Whether `cost` more bytes may be hashed, with `reserve` left; if so they count.
     pub fn afford(&mut self, cost: u64, reserve: u64) -> bool {
-        let ahead = 2 * self.limits.section as u64;
-        let bound = self.taken.saturating_mul(Self::HASHED_PER_BYTE).saturating_add(ahead);
-        let is_affordable = self.hashed.saturating_add(cost).saturating_add(reserve) <= bound;
+        let is_affordable = self.is_affordable(cost, reserve);
         if is_affordable {
             self.hashed = self.hashed.saturating_add(cost);
         }
         is_affordable
+    }
+
+    fn is_affordable(&self, cost: u64, reserve: u64) -> bool {
+        let ahead = 2 * self.limits.section as u64;
+        let bound = self.taken.saturating_mul(Self::HASHED_PER_BYTE).saturating_add(ahead);
+        self.hashed.saturating_add(cost).saturating_add(reserve) <= bound
     }
 }
 

@@ -24,7 +24,8 @@ pub(super) fn check(mut file: File, findings: &mut Findings<'_>) -> anyhow::Resu
         None => blocks(file, &car, findings)?,
         Some(error) => {
             findings.add("car", None, error.file_offset(), &without_roots(error))?;
-            past_damage(&car, &car.search()?, findings)?
+            let searched = car.search()?;
+            past_damage(&car, &searched, findings)?
         }
     };
     let indexed = match blocks.whole {
@@ -74,7 +75,7 @@ fn blocks(file: File, car: &PlainCar, findings: &mut Findings<'_>) -> anyhow::Re
                     continue;
                 }
                 let searched = if is_block { None } else { Some(car.search()?) };
-                if let Some(searched) = searched.filter(Searched::goes_past_damage) {
+                if let Some(searched) = searched.filter(|searched| searched.goes_past_damage()) {
                     progress.finish();
                     return past_damage(car, &searched, findings);
                 }
