@@ -79,20 +79,29 @@ pub fn pages(seed: u64) -> anyhow::Result<()> {
         let place = || format!("{PAGE} bytes at {at}, {layers}");
         let healed = stack::heal(&damaged[..], &reading(), &mut |_| ()).with_context(place)?;
         let report = healed.report();
+        // Where a page ends in a frame by a few bits, these are put right.
         corrected.fetch_add(u64::from(!report.corrections.is_empty()), Relaxed);
+        let bytes = bytes_of(&healed)?;
+        for correction in &report.corrections {
+            let start = usize::try_from(correction.at)? + HEADER;
+            let range = start..(start + BURST).min(stored.len());
+            ensure!(bytes.get(range.clone()) == stored.get(range), "{}: {correction:?}", place());
+        }
         if report.is_original() {
             original.fetch_add(1, Relaxed);
-            ensure!(bytes_of(&healed)? == *stored, "{}: not the original", place());
+            ensure!(bytes == *stored, "{}: not the original", place());
         }
         salvaged_at(&damaged, &tree).with_context(place)?;
         Ok(())
     })?;
     let (original, corrected) = (original.into_inner(), corrected.into_inner());
     println!(
-        "pages: {TRIALS} of {PAGE} bytes zeroed, {original} healed to the original, none to anything else; {corrected} had corrections"
+        "pages: {TRIALS} of {PAGE} bytes zeroed, {original} healed to the original, none to anything else; in {corrected} a few bits of another frame were put right"
     );
     Ok(())
 }
 
 const TRIALS: u64 = 10_000;
 const PAGE: usize = 4096;
+/// Bytes in which 32 bits may lie.
+const BURST: usize = 5;
