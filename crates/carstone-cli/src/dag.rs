@@ -10,8 +10,16 @@ use sha2::{Digest, Sha256};
 use crate::input::{PlainCar, chain};
 use crate::rows::Row;
 
-/// An entry and its root block, or the path of something that cannot be used, and why.
-pub(crate) type Found = Result<(Row, Cid), (Vec<u8>, String)>;
+/// An entry and its root block, or what cannot be used.
+pub(crate) type Found = Result<(Row, Cid), Unusable>;
+
+/// What is no file, directory or link that can be restored.
+pub(crate) struct Unusable {
+    pub(crate) path: Vec<u8>,
+    pub(crate) why: String,
+    /// Its block is sound, and holds something else.
+    pub(crate) is_foreign: bool,
+}
 
 /// Visits all entries below all roots. Below several roots each path starts with the root's CID; one root that is no
 /// directory is called [`UNNAMED`].
@@ -76,27 +84,35 @@ fn is_directory(kind: &unixfs::EntryKind) -> bool {
 }
 
 fn row(car: &PlainCar, entry: unixfs::Entry, path: Vec<u8>, digests: bool) -> Found {
-    match &entry.state {
-        State::Present => {}
-        State::Missing => return Err((path, format!("block {} is not in the CAR", entry.cid))),
-        State::Damaged(error) => return Err((path, chain(error))),
-        State::BadName(fault) => return Err((path, format!("the name {fault}"))),
-        State::Duplicate => return Err((path, "the name stands twice".to_owned())),
-        _ => return Err((path, "the entry is misplaced".to_owned())),
+    let unusable = |path, why: String, is_foreign| Err(Unusable { path, why, is_foreign });
+    let fault = match &entry.state {
+        State::Present => None,
+        State::Missing => Some(format!("block {} is not in the CAR", entry.cid)),
+        State::Damaged(error) => Some(chain(error)),
+        State::BadName(fault) => Some(format!("its name cannot be used: {fault}")),
+        State::Duplicate => Some("the name stands twice".to_owned()),
+        _ => Some("the entry is misplaced".to_owned()),
+    };
+    if let Some(fault) = fault {
+        return unusable(path, fault, false);
     }
     let (kind, target) = match entry.kind {
         unixfs::EntryKind::File => (EntryKind::File, None),
         unixfs::EntryKind::Directory => (EntryKind::Directory, None),
         unixfs::EntryKind::Symlink { target } => (EntryKind::Symlink, Some(target)),
-        unixfs::EntryKind::Other { codec } => {
-            return Err((path, format!("is not UnixFS, but of the codec {codec:#x}")));
+        unixfs::EntryKind::Other { codec: DAG_PB } => {
+            return unusable(path, "is a DAG-PB node without UnixFS in it".to_owned(), true);
         }
-        _ => return Err((path, "a part of the directory is missing".to_owned())),
+        unixfs::EntryKind::Other { codec } => {
+            return unusable(path, format!("is not UnixFS, but of the codec {codec:#x}"), true);
+        }
+        _ => return unusable(path, "a part of the directory is missing".to_owned(), false),
     };
     let sha256 = match (kind, digests) {
-        (EntryKind::File, true) => {
-            Some(digest(car, &entry.cid).map_err(|error| (path.clone(), chain(&error)))?)
-        }
+        (EntryKind::File, true) => match digest(car, &entry.cid) {
+            Ok(digest) => Some(digest),
+            Err(error) => return unusable(path, chain(&error), false),
+        },
         _ => None,
     };
     let row = Row {
@@ -132,4 +148,5 @@ fn digest(car: &PlainCar, cid: &Cid) -> Result<[u8; 32], unixfs::Error> {
 /// What a root without a name is called.
 pub(crate) const UNNAMED: &[u8] = b"unknown";
 const RAW: u64 = 0x55;
+const DAG_PB: u64 = 0x70;
 const SHA2_256: u64 = 0x12;

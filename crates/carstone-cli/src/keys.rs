@@ -12,7 +12,7 @@ use carstone::stack::Protection;
 
 use crate::cli::{CreateArgs, KeyArgs, PassphraseArgs};
 
-/// How a new pack is encrypted; `None` when nothing asks for it.
+/// How a new pack is encrypted; `None` when nothing asks for it. A dry run asks for no passphrase.
 pub(crate) fn protection(args: &CreateArgs) -> anyhow::Result<Option<Protection>> {
     let mut recipients = Recipients::new();
     for text in &args.recipient {
@@ -28,7 +28,10 @@ pub(crate) fn protection(args: &CreateArgs) -> anyhow::Result<Option<Protection>
     if let Some(passphrase) = given_passphrase(&args.passphrase)? {
         recipients.passphrase(passphrase);
     } else if args.passphrase.passphrase {
-        recipients.passphrase(new_passphrase()?);
+        recipients.passphrase(match args.dry_run {
+            true => "not asked for".to_owned().into(),
+            false => new_passphrase()?,
+        });
     }
     match recipients.is_empty() {
         true => Ok(None),

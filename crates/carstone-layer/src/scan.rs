@@ -3,8 +3,6 @@
 use std::io;
 use std::ops::Range;
 
-use memchr::memchr;
-
 use crate::correct::{Guesses, correct_payload, looks_like_header};
 use crate::window::Window;
 use crate::{
@@ -16,7 +14,7 @@ mod find;
 mod item;
 mod lost;
 
-use find::is_header;
+use find::{find_byte, is_header};
 pub use item::{Frame, ScanLimits, Scanned};
 use lost::{Lost, Step, keep};
 
@@ -326,7 +324,7 @@ impl<R: FailSafeRead> FrameScan<R> {
         let bytes = self.window.bytes();
         let mut at = range.start;
         loop {
-            at = at.checked_add(memchr(FRAME_MAGIC[0], bytes.get(at..range.end)?)?)?;
+            at = at.checked_add(find_byte(bytes.get(at..range.end)?, FRAME_MAGIC[0])?)?;
             let header = bytes.get(at..).and_then(<[u8]>::first_chunk)?;
             if is_header(header, self.layer, pack, self.limits) {
                 return Some(at);

@@ -31,6 +31,10 @@ pub fn run_all(tools: &Tools, work: &Path, quick: bool, checks: &mut Checks) -> 
     }
     cars.roots(checks);
     cars.theirs(checks, "CARv1 of ipfs-car", &theirs);
+    // To a pipe it names no root.
+    let rootless = work.join("rootless.car");
+    fs::write(&rootless, run(tools.ipfs_car("pack").arg(&cars.source).arg("-H"))?)?;
+    cars.theirs(checks, "CARv1 of ipfs-car without roots", &rootless);
     let wrapped = work.join("wrapped.car");
     wrap(&theirs, &wrapped)?;
     match tools.car_versions {

@@ -28,10 +28,10 @@ use tree::Tree;
 /// Packs.
 pub(crate) fn run(args: CreateArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let settings = Settings::new(&args)?;
+    let protection = protection(&args)?;
     let Some(path) = args.output.as_deref().filter(|_| !args.dry_run) else {
         return dry::run(&args, &settings, output);
     };
-    let protection = protection(&args)?;
     let mut tree = Tree::new(&args, &settings)?;
     let name = match is_stdin(path) {
         true => "standard output".to_owned(),

@@ -175,8 +175,8 @@ impl Printer<'_> {
             }
         })
         .with_context(|| name.to_owned())?;
-        for (path, what) in problems {
-            output.problem(&path, &what)?;
+        for problem in problems {
+            output.problem(&problem.path, &problem.why)?;
         }
         car.tell_faults(name, output)
     }

@@ -9,7 +9,8 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::bail;
 use carstone::car::{
-    self, Cid, ErrorKind, Header, Index, IndexedCar, ReaderOptions, V2_PRAGMA, V2Header,
+    self, Cid, ErrorKind, Header, Index, IndexedCar, ReaderOptions, V2_PRAGMA, V2Header, codec,
+    hash_code,
 };
 use carstone::layer;
 use carstone::unixfs::BlockSource;
@@ -39,6 +40,8 @@ pub(crate) struct PlainCar {
     searched: Option<Searched>,
     /// What was searched behind a fault, and was no more than its end.
     cut_short: Option<Searched>,
+    /// The header names no roots: those blocks that no other links to stand for them.
+    implied: bool,
     /// Why there is no header: the roots are those blocks that no other links to.
     headless: Option<car::Error>,
 }
@@ -77,7 +80,7 @@ impl PlainCar {
             },
         };
         let (mut roots, mut seen) = (blocks.roots().to_vec(), HashSet::new());
-        roots.retain(|root| seen.insert(*root));
+        roots.retain(|root| !is_no_root(root) && seen.insert(*root));
         if blocks.index_codec().is_none() {
             blocks.scan()?;
         }
@@ -92,6 +95,7 @@ impl PlainCar {
             cut,
             searched: None,
             cut_short: None,
+            implied: false,
             headless: None,
         };
         if car.blocks.scan_fault().is_some() {
@@ -105,6 +109,10 @@ impl PlainCar {
             } else {
                 car.cut_short = searched;
             }
+        }
+        if car.roots.is_empty() {
+            car.roots = places(car.payload(), 0, false)?.tops;
+            car.implied = !car.roots.is_empty();
         }
         Ok(car)
     }
@@ -135,6 +143,7 @@ impl PlainCar {
             cut: None,
             searched: Some(searched.without_index(v2.as_ref())),
             cut_short: None,
+            implied: false,
             headless: Some(error),
         })
     }
@@ -229,6 +238,7 @@ impl PlainCar {
 
     /// Tells [`faults`](Self::faults) as problems of the file `name`.
     pub(crate) fn tell_faults(&self, name: &str, output: &mut Output) -> anyhow::Result<()> {
+        self.note_roots(name, output);
         self.faults().try_for_each(|fault| output.problem(name.as_bytes(), &chain(fault)))?;
         if let Some(error) = &self.headless {
             output.problem(name.as_bytes(), &without_roots(error))?;
@@ -240,6 +250,20 @@ impl PlainCar {
         match self.incomplete.load(Ordering::Relaxed) {
             true => output.problem(name.as_bytes(), &"its index does not have all of its blocks"),
             false => Ok(()),
+        }
+    }
+
+    /// Says which blocks stand for roots that the header does not name.
+    pub(crate) fn note_roots(&self, name: &str, output: &mut Output) {
+        match (&self.roots[..], self.implied) {
+            (_, false) => {}
+            ([root], true) => output.note(&format!(
+                "{name}: the header names no root; {root}, to which no block links, stands for it"
+            )),
+            (roots, true) => output.note(&format!(
+                "{name}: the header names no root; {} blocks to which no other links stand for them",
+                roots.len()
+            )),
         }
     }
 
@@ -296,6 +320,13 @@ fn as_found<T>(found: car::Result<Option<T>>) -> io::Result<Option<T>> {
         Err(error) if matches!(error.kind(), ErrorKind::NotAllScanned) => Ok(None),
         found => Ok(found?),
     }
+}
+
+/// Gateways write this root, an identity CID of no bytes, where none is known.
+fn is_no_root(root: &Cid) -> bool {
+    root.codec() == codec::RAW
+        && root.hash().code() == hash_code::IDENTITY
+        && root.hash().size() == 0
 }
 
 /// What is told of a CAR whose header is damaged in this way.

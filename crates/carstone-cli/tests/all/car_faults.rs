@@ -156,28 +156,64 @@ fn missing_blocks_are_called_missing_once() {
     }
 }
 
+/// As programs write it that find the root when all else is written.
 #[test]
-fn a_car_without_roots_has_blocks_but_no_files() {
+fn blocks_to_which_no_other_links_stand_for_roots_that_are_not_named() {
     let place = Place::new();
     let mut blocks = Blocks::default();
-    blocks.file(b"something");
-    let car = place.write("none.car", &blocks.car(&[]));
-    let info = run!("info", "--json", &car).exits(0).json().remove(0);
-    assert_eq!((&info["blocks"], &info["roots"]), (&1.into(), &serde_json::json!([])));
-    let text = run!("info", &car).exits(0).text();
+    let file = blocks.file(b"something");
+    let root = blocks.directory(&[("a", file)]);
+    let none_known = Cid::new_v1(0x55, Multihash::wrap(0, b"").expect("short"));
+    for (name, roots) in [("none", &[][..]), ("placeholder", &[none_known])] {
+        let car = place.write(&format!("{name}.car"), &blocks.car(roots));
+        let info = run!("info", "--json", &car).exits(0).json().remove(0);
+        assert_eq!(info["blocks"], 2);
+        assert_eq!(info["roots"].as_array().expect("a list").len(), roots.len());
+        let told = format!("names no root; {root}");
+        assert_eq!(run!("list", &car).exits(0).says(&told).lines(), [".", "a"]);
+        assert_eq!(run!("cat", &car, "a").exits(0).text(), "something");
+        assert!(run!("verify", &car).exits(0).says(&told).text().contains("intact: 2 entries"));
+        let out = place.path(name);
+        run!("extract", "-C", &out, &car).exits(0).says(&told);
+        assert_eq!(fs::read(out.join("a")).expect("restored"), b"something");
+        run!("verify", &car, "--against", &out).exits(0);
+    }
+    let text = run!("info", place.path("none.car")).exits(0).text();
     assert!(text.lines().any(|line| line.split_whitespace().eq(["root", "none"])), "{text}");
-    assert!(run!("verify", &car).exits(0).text().contains("intact: 0 entries, 1 blocks"));
+    let mut bytes = blocks.car(&[]);
+    *bytes.last_mut().expect("a block") ^= 1;
+    let hurt = place.write("hurt.car", &bytes);
+    assert!(run!("verify", hurt).exits(1).text().contains("does not match its CID"));
+}
+
+#[test]
+fn a_car_without_blocks_and_roots_holds_no_files() {
+    let place = Place::new();
+    let car = place.write("empty.car", &Blocks::default().car(&[]));
     let refused = "the CAR has no root, so it holds no files";
     let out = place.path("out");
-    run!("list", &car).exits(2).one_line().says("none.car").says(refused);
+    run!("list", &car).exits(2).one_line().says("empty.car").says(refused);
     run!("cat", &car, "a").exits(2).one_line().says(refused);
     run!("extract", "-C", &out, &car).exits(2).one_line().says(refused);
     run!("verify", &car, "--against", place.dir.path()).exits(2).one_line().says(refused);
     assert!(!out.exists());
-    let mut bytes = fs::read(&car).expect("read");
-    *bytes.last_mut().expect("a block") ^= 1;
-    let hurt = place.write("hurt.car", &bytes);
-    assert!(run!("verify", hurt).exits(1).text().contains("does not match its CID"));
+    assert!(run!("verify", &car).exits(0).text().contains("intact: 0 entries, 0 blocks"));
+}
+
+/// Nothing is wrong with blocks of other formats, though nobody can tell whether all of them are there.
+#[test]
+fn what_is_no_unixfs_is_not_damaged() {
+    let place = Place::new();
+    let mut blocks = Blocks::default();
+    let cbor = carstone::car::cid_of(0x71, b"\xa0");
+    blocks.put(cbor, b"\xa0");
+    let node = carstone::car::cid_of(0x70, b"");
+    blocks.put(node, b"");
+    let car = place.write("x.car", &blocks.car(&[cbor, node]));
+    let text = run!("verify", &car).exits(0).text();
+    assert!(text.contains("intact: 0 entries and 2 DAGs that are no UnixFS, 2 blocks"), "{text}");
+    assert_eq!(run!("verify", "--json", &car).exits(0).json().pop().expect("a line")["foreign"], 2);
+    run!("list", &car).exits(1).says("of the codec 0x71").says("without UnixFS");
 }
 
 #[test]

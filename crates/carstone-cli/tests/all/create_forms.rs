@@ -127,8 +127,14 @@ fn a_dry_run_tells_what_the_real_run_would_tell() {
     }
     let only = place.path("only");
     create(&pack, &["-n", "--force"], &[&only]).exits(2).one_line().says("nothing is packed");
-    // No key is asked for, and nobody reads a key file that is not there.
-    create(&place.path("y"), &["-n", "-R", "nowhere"], &[&tree]).exits(1).one_line().says("socket");
+    // Keys are checked, and no passphrase is asked for.
+    create(&place.path("y"), &["-n", "-p"], &[&tree]).exits(1).one_line().says("socket");
+    for wrong in [["-R", "nowhere"], ["-r", "nobody"], ["--passphrase-file", "nowhere"]] {
+        let told = |more: &[&str]| {
+            create(&place.path("y"), &[&wrong, more].concat(), &[&tree]).exits(2).one_line().stderr
+        };
+        assert_eq!(told(&["-n"]), told(&[]));
+    }
     // What cannot go together still cannot.
     create(&place.path("y.car"), &["-n", "-R", "nowhere"], &[&tree]).exits(2).says("encrypted");
     run!("create", "-n", "--stdin-name", "a").exits(2).says("cannot be used with");

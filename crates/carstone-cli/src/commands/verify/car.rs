@@ -10,7 +10,7 @@ use carstone::unixfs::FileReader;
 use super::{Findings, Totals};
 use crate::dag;
 use crate::input::{PlainCar, Searched, chain, io_chain, without_roots};
-use crate::names;
+use crate::names::{self, counted};
 use crate::progress::Progress;
 use crate::signals;
 use crate::source::Watched;
@@ -20,6 +20,7 @@ pub(super) fn check(mut file: File, findings: &mut Findings<'_>) -> anyhow::Resu
     file.seek(SeekFrom::Start(0)).context("cannot go back to byte 0")?;
     let again = file.try_clone().context("cannot open it again")?;
     let car = PlainCar::open(again)?;
+    car.note_roots(findings.name, findings.output);
     let blocks = match car.headless() {
         None => blocks(file, &car, findings)?,
         Some(error) => {
@@ -33,15 +34,26 @@ pub(super) fn check(mut file: File, findings: &mut Findings<'_>) -> anyhow::Resu
         // Nobody can say of what is cut whether the index is right.
         false => None,
     };
-    let entries = files(&car, findings)?;
+    let Files { entries, foreign } = files(&car, findings)?;
     let what = match indexed {
         Some(entries) => format!("a plain CARv2, {entries} entries of its index"),
         None if car.v2().is_some() => "a plain CARv2 without index".to_owned(),
         None => "a plain CAR".to_owned(),
     };
-    let text = format!("intact: {entries} entries, {} blocks of {what}", blocks.count);
+    let other = match foreign {
+        0 => String::new(),
+        _ => format!(
+            " and {} that {} no UnixFS",
+            counted(foreign, "DAG"),
+            if foreign == 1 { "is" } else { "are" }
+        ),
+    };
+    let text = format!("intact: {entries} entries{other}, {} blocks of {what}", blocks.count);
     let mut totals = Totals::new(&text, false);
     totals.fields.insert("entries".to_owned(), entries.into());
+    if foreign > 0 {
+        totals.fields.insert("foreign".to_owned(), foreign.into());
+    }
     totals.fields.insert("blocks".to_owned(), blocks.count.into());
     if let Some(indexed) = indexed {
         totals.fields.insert("indexed".to_owned(), indexed.into());
@@ -144,14 +156,28 @@ fn index(car: &PlainCar, findings: &mut Findings<'_>) -> anyhow::Result<Option<u
 }
 
 /// Reads all files. Gives the number of entries.
-fn files(car: &PlainCar, findings: &mut Findings<'_>) -> anyhow::Result<u64> {
-    let (mut entries, mut buffer) = (0_u64, vec![0; 256 << 10]);
+/// What the DAG holds.
+struct Files {
+    entries: u64,
+    /// What is sound and no UnixFS: nobody can say of it whether all is there.
+    foreign: u64,
+}
+
+fn files(car: &PlainCar, findings: &mut Findings<'_>) -> anyhow::Result<Files> {
+    let (mut files, mut buffer) = (Files { entries: 0, foreign: 0 }, vec![0; 256 << 10]);
     dag::visit(car, false, &mut |found| {
         signals::check()?;
-        entries += 1;
         let (path, what) = match found {
-            Err(problem) => problem,
+            Err(problem) if problem.is_foreign => {
+                files.foreign += 1;
+                return Ok(());
+            }
+            Err(problem) => {
+                files.entries += 1;
+                (problem.path, problem.why)
+            }
             Ok((row, cid)) => {
+                files.entries += 1;
                 if row.kind != carstone::pack::EntryKind::File {
                     return Ok(());
                 }
@@ -169,7 +195,7 @@ fn files(car: &PlainCar, findings: &mut Findings<'_>) -> anyhow::Result<u64> {
         let line = format!("{}: {what}", names::shown(&path));
         findings.add("dag", Some(&path), None, &line)
     })?;
-    Ok(entries)
+    Ok(files)
 }
 
 /// Bad blocks that are not told at once.
