@@ -38,7 +38,8 @@ impl Edges {
     /// Looks at both ends of what fills `range` of `source`.
     ///
     /// Where the trailer is not in its place, it is searched for behind the frames, and where there is no header either, so are
-    /// anchors. Where header and trailer are of different packs, the first frame decides, if the pack of the header has frames.
+    /// anchors. Where header and trailer are of different packs, the first frame decides, if the pack of the header has frames, and the other one
+    /// begins where the header does or right behind it: what begins further on may be content.
     ///
     /// # Errors
     /// Whatever `source` gives; [`ErrorKind::Unknown`] when an intact header needs a newer reader.
@@ -80,8 +81,10 @@ impl Edges {
         if let (Some(own), Some(other)) = (own, copy.as_ref().map(|copy| copy.pack_id))
             && own != other
         {
+            // A pack that begins further on may be content, of a frame whose header is lost.
+            let begins_here = trailer.as_ref().is_some_and(|t| t.begins_at(range.start));
             let is_possible =
-                !is_bare || trailer.as_ref().is_some_and(|t| t.begins_at(range.start));
+                begins_here || !is_bare && search::pack_at(source, frames.start)? == Some(other);
             is_header_foreign =
                 is_possible && search::first_pack(source, frames.clone())? == Some(other);
             // Something else was appended, or has been written over the end.

@@ -83,6 +83,8 @@ pub(crate) fn among_frames<R: ReadAt + ?Sized>(
                 found.trailer = Some(*trailer);
                 break;
             }
+            // The pack is there, if not a whole frame of it.
+            Step::Cut(_, id) if pack == Some(id) => found.pack = pack,
             Step::Cut(..) | Step::Trailer(_) => {}
         }
     }
@@ -101,6 +103,12 @@ pub(crate) fn first_pack<R: ReadAt + ?Sized>(
         }
     }
     Ok(None)
+}
+
+/// The pack of the frame that begins at `at`.
+pub(crate) fn pack_at<R: ReadAt + ?Sized>(source: &R, at: u64) -> io::Result<Option<PackId>> {
+    let mut window = Window { source, bytes: Vec::new(), at };
+    Ok(window.frame_at(at, true)?.map(|header| header.pack))
 }
 
 /// The pack that has the most bytes in `range`, those of a frame that is cut off there included. A pack that lies in another one as content has fewer

@@ -98,6 +98,28 @@ fn a_pack_inside_of_a_broken_frame_is_not_the_one_that_is_meant() {
     check(&stored[HEADER..end], false, None);
 }
 
+/// Of the outer one only the header is left, and perhaps the header of its frame.
+#[test]
+fn a_pack_inside_of_a_frame_is_not_meant_where_the_header_of_the_outer_one_stands() {
+    let inner = pack_of(OTHER, &frame(OTHER, Kind::DATA, 0, &noise(500)));
+    let stored =
+        pack(&frame(pack_id(), Kind::DATA, 0, &[&noise(50), &inner[..], &noise(700)].concat()));
+    let end = HEADER + FRAME_HEADER_LEN + 50 + inner.len();
+    for cut in [end, end + 500] {
+        check(&stored[..cut], true, None);
+        let mut hurt = stored[..cut].to_vec();
+        hurt[HEADER..HEADER + FRAME_HEADER_LEN].fill(0);
+        check(&hurt, true, None);
+    }
+    // Where the other one begins with the header, or its frames follow at once, another header was written over it.
+    let (frames, trailer) = inner[HEADER..].split_at(inner.len() - TRAILER - HEADER);
+    for between in [0, 10] {
+        let over = [&stored[..HEADER], frames, &noise(between), trailer].concat();
+        let edges = Edges::find(&over[..], 0..over.len() as u64).unwrap();
+        assert_eq!(edges.container().map(|container| container.pack_id), Some(OTHER));
+    }
+}
+
 #[test]
 fn appendices_are_known_without_a_trailer() {
     let stored = pack(&frame(pack_id(), Kind::DATA, 0, &noise(900)));
