@@ -215,9 +215,9 @@ impl<R: ReadAt + ?Sized> Window<'_, R> {
         let mut at = range.start;
         while at < range.end {
             let bytes = self.get(at, MAGIC.len(), AHEAD)?;
-            let is_magic =
-                |&n: &usize| bytes[n..].starts_with(&FRAME_MAGIC) || bytes[n..].starts_with(&MAGIC);
-            if let Some(n) = memchr2_iter(FRAME_MAGIC[0], MAGIC[0], bytes).find(is_magic) {
+            let may_begin =
+                |&n: &usize| FrameHeader::may_begin(&bytes[n..]) || bytes[n..].starts_with(&MAGIC);
+            if let Some(n) = memchr2_iter(FRAME_MAGIC[0], MAGIC[0], bytes).find(may_begin) {
                 return Ok(Some(at + n as u64));
             }
             if bytes.len() < MAGIC.len() {

@@ -17,6 +17,7 @@ use carstone::unixfs::BlockSource;
 
 use crate::input::chain;
 use crate::input::searched::{Places, Searched, places, search};
+use crate::names;
 use crate::output::Output;
 use crate::signals;
 
@@ -255,6 +256,7 @@ impl PlainCar {
 
     /// Says which blocks stand for roots that the header does not name.
     pub(crate) fn note_roots(&self, name: &str, output: &mut Output) {
+        let name = names::escaped(name.as_bytes());
         match (&self.roots[..], self.implied) {
             (_, false) => {}
             ([root], true) => output.note(&format!(
