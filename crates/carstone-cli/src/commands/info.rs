@@ -110,9 +110,10 @@ impl Facts {
     }
 
     fn car(&mut self, car: &PlainCar, stored: Option<u64>) -> anyhow::Result<()> {
-        let version = if car.v2().is_some() { "2" } else { "1" };
+        let version = car.version().map(|version| version.to_string());
         let blocks = car.count()?;
-        self.line("format", format!("plain CAR, version {version}"));
+        let told = version.as_deref().unwrap_or("unknown");
+        self.line("format", format!("plain CAR, version {told}"));
         self.roots(&car.stored_roots().iter().map(ToString::to_string).collect::<Vec<_>>());
         self.line("blocks", blocks.to_string());
         self.field("format", "car".into());

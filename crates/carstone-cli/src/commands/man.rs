@@ -55,7 +55,7 @@ fn page(command: &Command, see_also: &[String]) -> io::Result<Page> {
     let title = format!(".TH {name} 1 \"\" \"carstone {version}\" \"Carstone Manual\"\n");
     let mut text = title.into_bytes();
     man.render_name_section(&mut text)?;
-    man.render_synopsis_section(&mut text)?;
+    synopsis(command).to_writer(&mut text)?;
     man.render_description_section(&mut text)?;
     man.render_options_section(&mut text)?;
     if command.has_subcommands() {
@@ -96,9 +96,26 @@ fn page(command: &Command, see_also: &[String]) -> io::Result<Page> {
     Ok(Page { file: man.get_filename(), text })
 }
 
+/// The line that `--help` starts with: that of `Man` does not tell which arguments can be repeated.
+fn synopsis(command: &Command) -> Roff {
+    let usage = command.clone().render_usage().to_string();
+    let mut section = Roff::new();
+    section.control("SH", ["SYNOPSIS"]);
+    section.text([roman(usage.strip_prefix("Usage: ").unwrap_or(&usage))]);
+    section
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_synopsis_tells_what_can_be_repeated() {
+        let pages = pages(Cli::command()).expect("memory");
+        let page = pages.iter().find(|page| page.file == "carstone-create.1").expect("a page");
+        let text = String::from_utf8_lossy(&page.text);
+        assert!(text.contains("\ncarstone create [OPTIONS] [PATH]...\n"), "{text}");
+    }
 
     #[test]
     fn every_command_has_a_page_with_all_sections() {

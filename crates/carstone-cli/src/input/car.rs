@@ -200,6 +200,15 @@ impl PlainCar {
         self.v2.as_ref()
     }
 
+    /// 1 or 2, if the header is left that tells it.
+    pub(crate) fn version(&self) -> Option<u8> {
+        match (&self.v2, &self.headless) {
+            (Some(_), _) => Some(2),
+            (None, None) => Some(1),
+            (None, Some(_)) => None,
+        }
+    }
+
     /// How many sections there are, up to the first that is damaged, or how many good ones where they had to be searched for.
     pub(crate) fn count(&self) -> anyhow::Result<u64> {
         if let Some(searched) = &self.searched {
