@@ -159,7 +159,10 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
                     }
                     // Statements of loss are small, but there may be many.
                     let cost = job.cost(self.salvage.limit).saturating_add(STATEMENT);
-                    self.queue.push(job, cost);
+                    match job.is_work() {
+                        true => self.queue.push(job, cost),
+                        false => self.queue.push_done(self.salvage.work(job), cost),
+                    }
                 }
                 Ok(None) => self.scan_ended = true,
                 // What stands before it is given first.

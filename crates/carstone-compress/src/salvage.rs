@@ -53,6 +53,11 @@ impl Job {
         }
     }
 
+    /// Whether something is to be decoded: the rest is done sooner than handed over.
+    pub(crate) fn is_work(&self) -> bool {
+        matches!(self, Self::Frame(Frame { header, .. }) if header.kind == Kind::DATA && header.codec != codec::STORED)
+    }
+
     /// The plain range and the first boundary of a good data frame.
     pub(crate) fn data(&self) -> Option<(Range<u64>, Option<u64>)> {
         match self {

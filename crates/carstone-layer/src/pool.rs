@@ -39,7 +39,7 @@ impl<J: Send + 'static, T: Send + 'static> Pool<J, T> {
 
     /// Hands one job in. Its result is fetched with the ticket, and the job may be left out if the ticket is dropped.
     pub fn submit(&self, job: J) -> Ticket<T> {
-        let slot = Arc::new(Slot { state: Mutex::new(State::Open), filled: Condvar::new() });
+        let slot = Arc::new(Slot::new(State::Open));
         let job = Job { job, result: Promise(Arc::clone(&slot)) };
         match &self.jobs {
             // A failed send drops the job, and its promise then marks the result as lost.
@@ -137,6 +137,13 @@ impl<J: Send + 'static, T: Send + 'static> Ordered<J, T> {
         self.queue.push_back((self.pool.submit(job), cost));
     }
 
+    /// Hands in a result that took no work, and comes out when it is its turn.
+    pub fn push_done(&mut self, result: T, cost: usize) {
+        self.spent = self.spent.saturating_add(cost);
+        let slot = Slot::new(State::Done(result));
+        self.queue.push_back((Ticket(Arc::new(slot)), cost));
+    }
+
     /// Waits for the oldest result; `None` when nothing is in the queue.
     ///
     /// # Errors
@@ -198,6 +205,10 @@ enum State<T> {
 }
 
 impl<T> Slot<T> {
+    fn new(state: State<T>) -> Self {
+        Self { state: Mutex::new(state), filled: Condvar::new() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         // No code of others runs under the lock, so that a poisoned state is still whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

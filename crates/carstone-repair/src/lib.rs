@@ -52,7 +52,7 @@ mod sections;
 
 use carstone_car::{Cid, codec};
 
-pub use car::{BlockSearch, CarFault, CarGap, CarItem, CarSalvage, Judged, Stops};
+pub use car::{BlockSearch, CarFault, CarGap, CarItem, CarSalvage, Judged, Passed, Stops};
 pub use rebuild::{Plan, RebuildError, RebuildOptions, Written};
 pub use report::{Damage, Hit, Report, State, Tally, Told};
 pub use salvage::{Item, Salvage, SalvageOptions};

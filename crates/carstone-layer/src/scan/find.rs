@@ -16,19 +16,22 @@ pub(super) fn is_header(
             .is_some_and(|header| header.stored_len <= limits.of(header.kind))
 }
 
-/// Position of the first `byte`. Whole blocks are compared at once, which compilers turn into vector code.
+/// Position of the first `byte`. Eight are compared at once.
 pub(super) fn find_byte(bytes: &[u8], byte: u8) -> Option<usize> {
-    if bytes.first() == Some(&byte) {
-        return Some(0);
-    }
-    let (blocks, rest) = bytes.as_chunks::<64>();
-    for (i, block) in blocks.iter().enumerate() {
-        if block.iter().fold(false, |found, &b| found | (b == byte)) {
-            return Some(i * 64 + block.iter().position(|&b| b == byte)?);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        // Bytes that are the same are zero. A borrow from the first of these can only be taken for one behind it.
+        let differs = u64::from_le_bytes(*word) ^ (ONES * u64::from(byte));
+        let zeros = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
+        if zeros != 0 {
+            return Some(index * 8 + zeros.trailing_zeros() as usize / 8);
         }
     }
-    Some(blocks.len() * 64 + rest.iter().position(|&b| b == byte)?)
+    Some(words.len() * 8 + rest.iter().position(|&b| b == byte)?)
 }
+
+/// The lowest bit of each byte.
+const ONES: u64 = u64::from_le_bytes([1; 8]);
 
 #[cfg(test)]
 mod tests {
@@ -36,14 +39,16 @@ mod tests {
 
     #[test]
     fn a_byte_is_found_wherever_it_stands() {
-        for len in [0, 1, 63, 64, 65, 127, 128, 200] {
-            assert_eq!(find_byte(&vec![0; len], 9), None);
-            for at in 0..len {
-                let mut bytes = vec![0; len];
-                bytes[at] = 9;
-                assert_eq!(find_byte(&bytes, 9), Some(at));
-                bytes[at..].fill(9);
-                assert_eq!(find_byte(&bytes, 9), Some(at));
+        for len in [0, 1, 7, 8, 9, 15, 16, 40] {
+            for (byte, other) in [(9, 0), (9, 8), (0, 1), (0x80, 0), (0xff, 0xfe), (0xf4, 0x74)] {
+                assert_eq!(find_byte(&vec![other; len], byte), None);
+                for at in 0..len {
+                    let mut bytes = vec![other; len];
+                    bytes[at] = byte;
+                    assert_eq!(find_byte(&bytes, byte), Some(at));
+                    bytes[at..].fill(byte);
+                    assert_eq!(find_byte(&bytes, byte), Some(at));
+                }
             }
         }
     }

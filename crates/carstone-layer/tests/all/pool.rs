@@ -19,7 +19,10 @@ fn check_order(threads: usize) {
         i * i
     });
     let mut ordered = Ordered::new(pool, usize::MAX);
-    (0..20).for_each(|i| ordered.push(i, 1));
+    (0..20).for_each(|i| match i % 3 {
+        0 => ordered.push_done(i * i, 1),
+        _ => ordered.push(i, 1),
+    });
     assert_eq!(ordered.len(), 20);
     let results: Vec<u64> =
         std::iter::from_fn(|| ordered.pop()).map(|r| r.expect("no panic")).collect();
@@ -72,7 +75,7 @@ fn budget_bounds_what_is_in_flight_but_never_stops_a_lone_job() {
     assert!(ordered.has_room(4));
     assert!(!ordered.has_room(5));
     assert!(!ordered.has_room(usize::MAX));
-    ordered.push(1, 1000);
+    ordered.push_done(1, 1000);
     assert!(!ordered.has_room(0));
     assert_eq!(ordered.pop().expect("two jobs").expect("no panic"), 0);
     assert!(!ordered.has_room(0));

@@ -8,5 +8,5 @@ mod stops;
 pub use item::{CarFault, CarGap, CarItem};
 pub use salvage::CarSalvage;
 pub(crate) use search::is_provable;
-pub use search::{BlockSearch, Judged};
+pub use search::{BlockSearch, Judged, Passed};
 pub use stops::Stops;

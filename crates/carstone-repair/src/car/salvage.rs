@@ -139,7 +139,14 @@ impl<R: Read> CarSalvage<R> {
     fn lose(&mut self, mut fault: CarFault, stated: Option<u64>) -> io::Result<CarItem> {
         let from = self.search.at();
         self.search.skip(1)?;
-        while self.search.pass_to(&Stops::SECTIONS)? {
+        loop {
+            let passed = self.search.pass_to(&Stops::SECTIONS)?;
+            if passed.is_unaffordable && fault != CarFault::Header {
+                fault = CarFault::Unaffordable;
+            }
+            if !passed.is_found {
+                break;
+            }
             match self.search.judge(false)? {
                 Judged::Block(head) => {
                     self.known = Some(Judged::Block(head));

@@ -23,6 +23,16 @@ pub struct BlockSearch<R> {
     hashed: u64,
 }
 
+/// What a [search](BlockSearch::pass_to) has passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Passed {
+    /// Something begins where it has stopped. Else that is the end of the stream.
+    pub is_found: bool,
+    /// Before that stood what looked like a section, and was too long for the bound on hashing.
+    pub is_unaffordable: bool,
+}
+
 /// What stands at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -115,24 +125,29 @@ impl<R: Read> BlockSearch<R> {
         Ok(())
     }
 
-    /// Passes over bytes up to the first place where one of `stops` may begin. Gives whether there is such a place.
+    /// Passes over bytes up to the first place where one of `stops` may begin. Sections that cannot be [judged](Self::judge) are passed over.
     ///
     /// # Errors
     /// Whatever the source gives.
-    pub fn pass_to(&mut self, stops: &Stops) -> io::Result<bool> {
+    pub fn pass_to(&mut self, stops: &Stops) -> io::Result<Passed> {
+        let mut is_unaffordable = false;
         loop {
             self.ahead(STEP)?;
             let bytes = self.buf.get(self.start..).unwrap_or_default();
             let sure = match self.is_ended {
                 true => bytes.len(),
-                false => bytes.len().saturating_sub(LOOK),
+                false => bytes.len().saturating_sub(LONGEST_HEAD),
             };
-            let found = stops.find(bytes, sure);
+            let found = stops.find(bytes, sure, &mut |bytes| {
+                let judged = self.judge_head(bytes, false);
+                is_unaffordable |= judged == Err(Judged::Unaffordable);
+                judged.is_ok()
+            });
             let passed = found.unwrap_or(sure);
             self.start += passed;
             self.at = self.at.saturating_add(passed as u64);
             if found.is_some() || self.is_ended {
-                return Ok(found.is_some());
+                return Ok(Passed { is_found: found.is_some(), is_unaffordable });
             }
         }
     }
@@ -147,21 +162,12 @@ impl<R: Read> BlockSearch<R> {
 
     /// The same `passed` bytes further on. These are kept.
     pub(crate) fn judge_behind(&mut self, passed: usize, is_due: bool) -> io::Result<Judged> {
-        let limits = self.limits;
         self.ahead(passed.saturating_add(LONGEST_HEAD))?;
         let bytes = self.buf.get(self.start + passed..).unwrap_or_default();
-        // Where all are too dear none is read.
-        let is_dear = !is_due
-            && length(bytes).is_some_and(|(len, _)| {
-                len <= limits.section as u64 && !self.is_affordable(len, len)
-            });
-        if is_dear {
-            return Ok(Judged::Unaffordable);
-        }
-        let Ok(head) = parse_section(bytes, &limits) else { return Ok(Judged::Nothing) };
-        if !is_due && !is_provable(&head) {
-            return Ok(Judged::Nothing);
-        }
+        let head = match self.judge_head(bytes, is_due) {
+            Ok(head) => head,
+            Err(judged) => return Ok(judged),
+        };
         let end = passed.saturating_add(head.len());
         if self.ahead(end)?.len() < end {
             return Ok(Judged::Truncated(head));
@@ -180,6 +186,20 @@ impl<R: Read> BlockSearch<R> {
             }
             Err(_) => Judged::Mismatch(head),
         })
+    }
+
+    /// The head of a section at the start of `bytes` whose data can be judged.
+    fn judge_head(&self, bytes: &[u8], is_due: bool) -> Result<SectionHead, Judged> {
+        // Where all are too dear none is read.
+        let is_dear = !is_due
+            && length(bytes).is_some_and(|(len, _)| {
+                len <= self.limits.section as u64 && !self.is_affordable(len, len)
+            });
+        if is_dear {
+            return Err(Judged::Unaffordable);
+        }
+        let head = parse_section(bytes, &self.limits).ok();
+        head.filter(|head| is_due || is_provable(head)).ok_or(Judged::Nothing)
     }
 
     /// The header of a CARv1 that stands here, and its length. Nothing is read on for what does not begin like one.

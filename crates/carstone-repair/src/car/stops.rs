@@ -19,13 +19,20 @@ impl Stops {
         Self { more: Some(magics) }
     }
 
-    /// The first place before `sure` that is stopped at. A place is judged by the [`LOOK`] bytes from it on.
-    pub(super) fn find(&self, bytes: &[u8], sure: usize) -> Option<usize> {
+    /// The first place before `sure` that is stopped at. A place is judged by the [`LOOK`] bytes from it on. Where a section may begin,
+    /// `is_wanted` is asked too.
+    pub(super) fn find(
+        &self,
+        bytes: &[u8],
+        sure: usize,
+        is_wanted: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Option<usize> {
         // Neither search goes much farther than to what the other one finds.
-        let (mut range, mut step) = (0..0, FIRST_STEP);
+        let mut step = self.more.map_or(sure, |_| FIRST_STEP);
+        let mut range = 0..0;
         while range.end < sure {
             range = range.end..range.end.saturating_add(step).min(sure);
-            let section = self.in_car(bytes, range.clone());
+            let section = self.in_car(bytes, range.clone(), is_wanted);
             let before = range.start..section.unwrap_or(range.end);
             if let Some(found) = self.magic(bytes, before).or(section) {
                 return Some(found);
@@ -36,7 +43,12 @@ impl Stops {
     }
 
     /// Most bytes are turned down by one that cannot follow a length.
-    fn in_car(&self, bytes: &[u8], range: Range<usize>) -> Option<usize> {
+    fn in_car(
+        &self,
+        bytes: &[u8],
+        range: Range<usize>,
+        is_wanted: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Option<usize> {
         let seen = bytes.get(..range.end.saturating_add(LONGEST_VARINT)).unwrap_or(bytes);
         let behind = seen.get(range.start..)?;
         let marks = memchr3_iter(CID_V1, CID_V0[0], MAP_OF_TWO, behind);
@@ -45,7 +57,7 @@ impl Stops {
             let longer = bytes[..last].iter().rev().take(LONGEST_VARINT - 1);
             let longer = longer.take_while(|byte| **byte >= MORE).count();
             let mut places = (last - longer).max(range.start)..(last + 1).min(range.end);
-            let found = places.find(|&at| self.may_begin(&bytes[at..]));
+            let found = places.find(|&at| self.may_begin(&bytes[at..], is_wanted));
             if found.is_some() {
                 return found;
             }
@@ -53,8 +65,9 @@ impl Stops {
         None
     }
 
-    fn may_begin(&self, bytes: &[u8]) -> bool {
-        looks_like_section(bytes) || self.more.is_some() && looks_like_header(bytes)
+    fn may_begin(&self, bytes: &[u8], is_wanted: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        looks_like_section(bytes) && is_wanted(bytes)
+            || self.more.is_some() && looks_like_header(bytes)
     }
 
     fn magic(&self, bytes: &[u8], range: Range<usize>) -> Option<usize> {
@@ -139,6 +152,10 @@ mod tests {
         prop::collection::vec(part, 0..60).prop_map(|parts| parts.concat())
     }
 
+    fn is_wanted(bytes: &[u8]) -> bool {
+        (bytes.len() + usize::from(bytes[0])).is_multiple_of(2)
+    }
+
     proptest! {
         /// The same place as if each one were looked at.
         #[test]
@@ -147,10 +164,12 @@ mod tests {
                 let stopped_at = |at: &usize| {
                     let bytes = &bytes[*at..];
                     let is_magic = MAGICS.iter().any(|magic| bytes.starts_with(magic));
-                    stops.may_begin(bytes) || stops.more.is_some() && is_magic
+                    let begins = stops.may_begin(bytes, &mut is_wanted);
+                    begins || stops.more.is_some() && is_magic
                 };
                 let sure = bytes.len().saturating_sub(end);
-                prop_assert_eq!(stops.find(&bytes, sure), (0..sure).find(stopped_at));
+                let expected = (0..sure).find(stopped_at);
+                prop_assert_eq!(stops.find(&bytes, sure, &mut is_wanted), expected);
             }
         }
     }

@@ -218,7 +218,7 @@ impl<R: Read> Resync<R> {
         self.proof = Proof::Found;
         let known = self.from.saturating_sub(self.search.at());
         self.search.skip(known.max(is_here.into()))?;
-        while self.search.pass_to(&Stops::SECTIONS)? {
+        while self.search.pass_to(&Stops::SECTIONS)?.is_found {
             match self.search.judge(false)? {
                 Judged::Truncated(_) if !self.has_more => {}
                 judged @ (Judged::Block(_) | Judged::Truncated(_)) => {

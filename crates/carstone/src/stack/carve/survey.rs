@@ -22,7 +22,7 @@ pub(super) fn survey<R: ReadAt>(
     let forward = Heard { inner: Forward { source, at: start, end: u64::MAX }, progress };
     let search = BlockSearch::new(forward, Limits::default());
     let mut pass = Pass { source, start, search, seen: Sightings::default(), due: None };
-    while pass.search.pass_to(&STOPS)? {
+    while pass.is_due() || pass.search.pass_to(&STOPS)?.is_found {
         match pass.look() {
             Ok(len) => pass.search.skip(len.max(1))?,
             Err(Stop::Full) => {
@@ -66,6 +66,11 @@ impl<R: ReadAt> Pass<'_, R> {
     /// Where it stands in the source.
     fn at(&self) -> u64 {
         self.start.saturating_add(self.search.at())
+    }
+
+    /// Whether a section may begin here that no hash can prove.
+    fn is_due(&self) -> bool {
+        self.due == Some(self.at())
     }
 
     /// Takes what stands here, and gives its length; 0 where nothing does.
@@ -179,7 +184,8 @@ impl<R: ReadAt> Pass<'_, R> {
             self.due = Some(end);
             return Ok(len);
         }
-        let is_due = self.due == Some(at);
+        let is_due = self.is_due();
+        self.due = None;
         match self.search.judge(is_due)? {
             Judged::Block(head) => {
                 let end = at.saturating_add(head.len() as u64);
