@@ -16,7 +16,7 @@ use carstone::layer;
 use carstone::unixfs::BlockSource;
 
 use crate::input::chain;
-use crate::input::searched::{Places, Searched, places, search};
+use crate::input::searched::{Keep, Places, Searched, places, search};
 use crate::names;
 use crate::output::Output;
 use crate::signals;
@@ -101,7 +101,8 @@ impl PlainCar {
         };
         if car.blocks.scan_fault().is_some() {
             let payload = car.payload();
-            let Places { searched, index, .. } = places(payload.clone(), 0, true)?;
+            let Places { searched, index, tops } =
+                places(payload.clone(), 0, Keep { mismatches: true, tops: car.roots.is_empty() })?;
             let is_past_damage = searched.goes_past_damage();
             let searched = Some(searched.without_index(car.v2.as_ref()));
             if is_past_damage {
@@ -110,12 +111,20 @@ impl PlainCar {
             } else {
                 car.cut_short = searched;
             }
-        }
-        if car.roots.is_empty() {
-            car.roots = places(car.payload(), 0, false)?.tops;
-            car.implied = !car.roots.is_empty();
+            car.imply(tops);
+        } else if car.roots.is_empty() {
+            let tops = places(car.payload(), 0, Keep::TOPS)?.tops;
+            car.imply(tops);
         }
         Ok(car)
+    }
+
+    /// Takes them for roots where the header names none.
+    fn imply(&mut self, tops: Vec<Cid>) {
+        if self.roots.is_empty() {
+            self.implied = !tops.is_empty();
+            self.roots = tops;
+        }
     }
 
     /// All blocks that can be found by their content, where `error` says what is wrong with the header.
@@ -127,7 +136,8 @@ impl PlainCar {
         let front = Header::default().encode();
         let v2 = v2_header(&file)?.filter(|v2| v2.data_offset < file.end);
         let payload = Stored { start: v2.map_or(0, |v2| v2.data_offset), ..file };
-        let Places { searched, index, tops } = places(payload.clone(), front.len() as u64, false)?;
+        let places = places(payload.clone(), front.len() as u64, Keep::TOPS)?;
+        let Places { searched, index, tops } = places;
         if searched.blocks == 0 {
             return Err(error.into());
         }
@@ -202,11 +212,8 @@ impl PlainCar {
 
     /// 1 or 2, if the header is left that tells it.
     pub(crate) fn version(&self) -> Option<u8> {
-        match (&self.v2, &self.headless) {
-            (Some(_), _) => Some(2),
-            (None, None) => Some(1),
-            (None, Some(_)) => None,
-        }
+        let has_header = self.headless.is_none();
+        self.v2.map(|_| 2).or(has_header.then_some(1))
     }
 
     /// How many sections there are, up to the first that is damaged, or how many good ones where they had to be searched for.
@@ -350,27 +357,24 @@ pub(crate) fn without_roots(error: &car::Error) -> String {
 
 /// The header of a CARv2 that is sound, whatever the length of the file.
 fn v2_header(file: &Stored) -> io::Result<Option<V2Header>> {
-    const PRAGMA: usize = V2_PRAGMA.len();
-    let mut front = [0; PRAGMA + V2Header::LEN];
-    let read = layer::read_full(&*file.file, &mut front, 0)?;
-    let (pragma, header) = front.split_at(PRAGMA);
-    let header = header.first_chunk().filter(|_| read == front.len() && pragma == V2_PRAGMA);
-    Ok(header.and_then(|header| V2Header::decode(header, None).ok()))
+    Ok(v2_front(file)?.and_then(|header| V2Header::decode(&header, None).ok()))
 }
 
 /// The header of a CARv2 whose payload or index goes past the end of the file.
 fn cut_v2(file: &Stored) -> io::Result<Option<V2Header>> {
+    let cut = v2_front(file)?.filter(|header| V2Header::decode(header, Some(file.end)).is_err());
+    let header = cut.and_then(|header| V2Header::decode(&header, None).ok());
+    Ok(header.filter(|v2| v2.data_offset < file.end))
+}
+
+/// What stands behind the pragma.
+fn v2_front(file: &Stored) -> io::Result<Option<[u8; V2Header::LEN]>> {
     const PRAGMA: usize = V2_PRAGMA.len();
     let mut front = [0; PRAGMA + V2Header::LEN];
     let read = layer::read_full(&*file.file, &mut front, 0)?;
     let (pragma, header) = front.split_at(PRAGMA);
-    if read < front.len() || pragma != V2_PRAGMA {
-        return Ok(None);
-    }
-    let Some(header) = header.first_chunk() else { return Ok(None) };
-    let is_cut = V2Header::decode(header, Some(file.end)).is_err();
-    let header = V2Header::decode(header, None).ok();
-    Ok(header.filter(|v2| is_cut && v2.data_offset < file.end))
+    let is_v2 = read == front.len() && pragma == V2_PRAGMA;
+    Ok(header.first_chunk().copied().filter(|_| is_v2))
 }
 
 impl car::ReadAt for Stored {

@@ -30,6 +30,19 @@ pub(super) struct Places {
     pub(super) tops: Vec<Cid>,
 }
 
+/// What else is kept.
+#[derive(Clone, Copy)]
+pub(super) struct Keep {
+    /// The places of sections with damaged data, so that it can be told what they are.
+    pub(super) mismatches: bool,
+    /// What may be roots.
+    pub(super) tops: bool,
+}
+
+impl Keep {
+    pub(super) const TOPS: Self = Self { mismatches: false, tops: true };
+}
+
 impl Searched {
     /// Whether blocks stand behind a gap: the rest is more than a cut.
     pub(crate) fn goes_past_damage(&self) -> bool {
@@ -66,13 +79,8 @@ pub(crate) fn search<R: ReadAt>(payload: R) -> anyhow::Result<Searched> {
     Ok(scan(payload, &mut |_| Ok(()))?)
 }
 
-/// The same, and keeps where the blocks are: `front` bytes farther on than in the payload. With a header sections with damaged data are
-/// among them, so that it can be told what they are.
-pub(super) fn places<R: ReadAt>(
-    payload: R,
-    front: u64,
-    has_header: bool,
-) -> anyhow::Result<Places> {
+/// The same, and keeps where the blocks are: `front` bytes farther on than in the payload.
+pub(super) fn places<R: ReadAt>(payload: R, front: u64, keep: Keep) -> anyhow::Result<Places> {
     let mut index = IndexBuilder::new(IndexCodec::MultihashSorted);
     let (mut tops, mut linked, mut leaves) = (Vec::new(), HashSet::new(), Vec::new());
     let searched = scan(payload, &mut |item| {
@@ -80,15 +88,17 @@ pub(super) fn places<R: ReadAt>(
             CarItem::Block { section, data, .. } => {
                 index.add(&section.cid, section.offset.saturating_add(front))?;
                 match section.cid.codec() {
-                    codec::DAG_PB if !has_header => {
+                    codec::DAG_PB if keep.tops => {
                         tops.push(section.cid);
                         linked.extend(links(&section.cid, data));
                     }
-                    codec::RAW if !has_header && tops.is_empty() => leaves.push(section.cid),
+                    codec::RAW if keep.tops && tops.is_empty() => leaves.push(section.cid),
                     _ => {}
                 }
             }
-            CarItem::Gap(CarGap { range, fault: CarFault::Mismatch(cid), .. }) if has_header => {
+            CarItem::Gap(CarGap { range, fault: CarFault::Mismatch(cid), .. })
+                if keep.mismatches =>
+            {
                 index.add(cid, range.start.saturating_add(front))?;
             }
             _ => {}

@@ -100,7 +100,7 @@ impl<R: Read> CarSalvage<R> {
         self.search.at()
     }
 
-    /// Bytes hashed so far: at most four for each byte [read](Self::taken), and two of the largest sections more.
+    /// Bytes hashed so far: at most three for each byte [read](Self::taken), and two of the largest sections more.
     pub fn hashed(&self) -> u64 {
         self.search.hashed()
     }

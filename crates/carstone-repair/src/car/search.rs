@@ -14,9 +14,10 @@ use super::stops::{LOOK, Stops, length, looks_like_header};
 pub struct BlockSearch<R> {
     inner: R,
     limits: Limits,
-    /// What has been read; unused from `start` on.
+    /// What has been read and is not used yet stands from `start` to `filled`.
     buf: Vec<u8>,
     start: usize,
+    filled: usize,
     at: u64,
     is_ended: bool,
     taken: u64,
@@ -52,19 +53,18 @@ pub enum Judged {
 }
 
 impl<R: Read> BlockSearch<R> {
-    /// Bytes that are hashed for each byte read, at most, in the long run.
-    pub const HASHED_PER_BYTE: u64 = 4;
+    /// Bytes that are hashed for each byte read, at most, in the long run. Each hash counts as some more, since short data takes longer.
+    pub const HASHED_PER_BYTE: u64 = 3;
 
     /// Starts where `inner` stands. Larger sections than `limits` allow are none.
     pub fn new(inner: R, limits: Limits) -> Self {
-        let buf = Vec::new();
-        Self { inner, limits, buf, start: 0, at: 0, is_ended: false, taken: 0, hashed: 0 }
+        let (buf, start, filled) = (Vec::new(), 0, 0);
+        Self { inner, limits, buf, start, filled, at: 0, is_ended: false, taken: 0, hashed: 0 }
     }
 
     /// Starts anew where the source stands, without what has been read ahead. The bound on hashing stays what it was.
     pub(crate) fn restart(&mut self) {
-        self.buf.clear();
-        (self.start, self.at, self.is_ended) = (0, 0, false);
+        (self.start, self.filled, self.at, self.is_ended) = (0, 0, 0, false);
     }
 
     /// What is read from. Some of it has been read ahead.
@@ -92,19 +92,40 @@ impl<R: Read> BlockSearch<R> {
     /// # Errors
     /// Whatever the source gives.
     pub fn ahead(&mut self, wanted: usize) -> io::Result<&[u8]> {
-        while self.buf.len() - self.start < wanted && !self.is_ended {
+        while self.filled - self.start < wanted && !self.is_ended {
             // Moving what is left costs no more than what was used before it.
-            if self.start >= self.buf.len() / 2 {
-                self.buf.drain(..self.start);
-                self.start = 0;
+            if self.start >= self.filled / 2 {
+                self.buf.copy_within(self.start..self.filled, 0);
+                (self.start, self.filled) = (0, self.filled - self.start);
             }
-            let have = self.buf.len() - self.start;
-            let step = (wanted - have).min(have.max(STEP)).max(STEP);
-            let n = self.inner.by_ref().take(step as u64).read_to_end(&mut self.buf)?;
-            self.taken = self.taken.saturating_add(n as u64);
-            self.is_ended = n < step;
+            let have = self.filled - self.start;
+            let end = self.filled + (wanted - have).min(have.max(STEP)).max(STEP);
+            if self.buf.len() < end {
+                self.buf.resize(end, 0);
+            }
+            self.fill_to(end)?;
         }
-        Ok(self.buf.get(self.start..).unwrap_or_default())
+        Ok(self.unused())
+    }
+
+    /// Reads until so much of the buffer is filled, or the stream ends.
+    fn fill_to(&mut self, end: usize) -> io::Result<()> {
+        while self.filled < end && !self.is_ended {
+            match self.inner.read(&mut self.buf[self.filled..end]) {
+                Ok(n) => {
+                    self.filled += n.min(end - self.filled);
+                    self.taken = self.taken.saturating_add(n as u64);
+                    self.is_ended = n == 0;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn unused(&self) -> &[u8] {
+        self.buf.get(self.start..self.filled).unwrap_or_default()
     }
 
     /// Passes over `n` bytes, or as many as there are.
@@ -133,7 +154,7 @@ impl<R: Read> BlockSearch<R> {
         let mut is_unaffordable = false;
         loop {
             self.ahead(STEP)?;
-            let bytes = self.buf.get(self.start..).unwrap_or_default();
+            let bytes = self.unused();
             let sure = match self.is_ended {
                 true => bytes.len(),
                 false => bytes.len().saturating_sub(LONGEST_HEAD),
@@ -163,7 +184,7 @@ impl<R: Read> BlockSearch<R> {
     /// The same `passed` bytes further on. These are kept.
     pub(crate) fn judge_behind(&mut self, passed: usize, is_due: bool) -> io::Result<Judged> {
         self.ahead(passed.saturating_add(LONGEST_HEAD))?;
-        let bytes = self.buf.get(self.start + passed..).unwrap_or_default();
+        let bytes = self.unused().get(passed..).unwrap_or_default();
         let head = match self.judge_head(bytes, is_due) {
             Ok(head) => head,
             Err(judged) => return Ok(judged),
@@ -172,13 +193,13 @@ impl<R: Read> BlockSearch<R> {
         if self.ahead(end)?.len() < end {
             return Ok(Judged::Truncated(head));
         }
-        let cost = head.data_len as u64;
+        let cost = (head.data_len as u64).saturating_add(HASH_COST);
         // What may be anything leaves something for what is due.
         let reserve = if is_due { 0 } else { cost };
         if !self.afford(cost, reserve) {
             return Ok(Judged::Unaffordable);
         }
-        let data = self.buf.get(self.start + passed + head.head_len..self.start + end);
+        let data = self.unused().get(passed + head.head_len..end);
         Ok(match verify(&head.cid, data.unwrap_or_default()) {
             Ok(()) => Judged::Block(head),
             Err(error) if matches!(error.kind(), ErrorKind::Unverifiable { .. }) => {
@@ -190,13 +211,14 @@ impl<R: Read> BlockSearch<R> {
 
     /// The head of a section at the start of `bytes` whose data can be judged.
     fn judge_head(&self, bytes: &[u8], is_due: bool) -> Result<SectionHead, Judged> {
-        // Where all are too dear none is read.
-        let is_dear = !is_due
-            && length(bytes).is_some_and(|(len, _)| {
-                len <= self.limits.section as u64 && !self.is_affordable(len, len)
-            });
-        if is_dear {
-            return Err(Judged::Unaffordable);
+        if !is_due && let Some((len, _)) = length(bytes) {
+            if len < SHORTEST_PROVABLE {
+                return Err(Judged::Nothing);
+            }
+            // Where all are too dear none is read.
+            if len <= self.limits.section as u64 && !self.is_affordable(len, len) {
+                return Err(Judged::Unaffordable);
+            }
         }
         let head = parse_section(bytes, &self.limits).ok();
         head.filter(|head| is_due || is_provable(head)).ok_or(Judged::Nothing)
@@ -244,5 +266,9 @@ pub(crate) fn is_provable(head: &SectionHead) -> bool {
 
 /// Bytes are read in steps of this size where it is unknown whether they will come.
 const STEP: usize = 64 << 10;
+/// Bytes that a hash costs besides its data.
+const HASH_COST: u64 = 64;
+/// A CIDv1 with the shortest digest that can be verified.
+const SHORTEST_PROVABLE: u64 = 24;
 /// More than the head of any section has.
 const LONGEST_HEAD: usize = 128;

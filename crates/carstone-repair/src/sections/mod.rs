@@ -118,7 +118,11 @@ impl<R: FailSafeRead> Sections<R> {
             match next {
                 Ok(Some(piece)) => {
                     let cost = piece.cost();
-                    self.queue.push(piece, cost);
+                    match piece {
+                        Piece::Section { .. } => self.queue.push(piece, cost),
+                        // Nothing is to be hashed.
+                        _ => self.queue.push_done(check(piece), cost),
+                    }
                 }
                 Ok(None) => self.stopped = Some(Ok(())),
                 Err(error) => self.stopped = Some(Err(error)),
