@@ -266,8 +266,8 @@ pub(crate) fn is_provable(head: &SectionHead) -> bool {
 
 /// Bytes are read in steps of this size where it is unknown whether they will come.
 const STEP: usize = 64 << 10;
-/// Bytes that a hash costs besides its data.
-const HASH_COST: u64 = 64;
+/// Bytes that a hash costs besides its data: no more than a CID with a hash of 256 bits has.
+const HASH_COST: u64 = 32;
 /// A CIDv1 with the shortest digest that can be verified.
 const SHORTEST_PROVABLE: u64 = 24;
 /// More than the head of any section has.
