@@ -167,7 +167,6 @@ pub(crate) fn is_damage(error: &stack::Error) -> bool {
                 | Raw::Empty
                 | Raw::NotAPack
                 | Raw::ShortHeader { .. }
-                | Raw::Differ { .. }
                 | Raw::BadField(_)
                 | Raw::Unknown { .. }
         ),

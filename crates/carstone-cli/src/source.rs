@@ -1,12 +1,15 @@
 //! Where a pack is read from: a file, or a pipe. What it is, is told by its first bytes.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use carstone::car::AtReader;
-use carstone::layer::{FRAME_MAGIC, ReadAt, read_full};
+use carstone::layer::{
+    FRAME_HEADER_LEN, FRAME_MAGIC, FrameHeader, LayerId, PackId, ReadAt, read_full,
+};
 use carstone::raw::Edges;
 use carstone::repair::{CarItem, CarSalvage};
 use carstone::stack::{Format, detect};
@@ -80,15 +83,8 @@ impl Source {
         let mut front = [0; FRONT];
         let n = read_full(&file, &mut front, 0).context("cannot read at byte 0")?;
         let format = match recognise(&front[..n]) {
-            Err(_) if detect(&front[..n]) == Format::Unknown && holds_frames(&file)? => {
-                Format::Unknown
-            }
-            Err(_) if may_lack_header(&front[..n]) && holds_blocks(&file)? => {
-                // A pack without frames still has its trailer.
-                match Edges::find(&file, 0..file.size()?) {
-                    Ok(edges) if edges.container().is_some() => Format::Unknown,
-                    _ => Format::Car,
-                }
+            Err(error) if detect(&front[..n]) == Format::Unknown => {
+                headless(&file, may_lack_header(&front[..n]))?.ok_or(error)?
             }
             recognised => recognised?,
         };
@@ -126,7 +122,7 @@ impl Source {
             kept.context("cannot keep it in a temporary file").map(drop)
         };
         keep(LONGEST_FRAME)?;
-        if holds_frames(&again)? || holds_blocks(&again)? {
+        if headless(&again, true)?.is_some() {
             keep(u64::MAX)?;
         }
         let source = Self::file(again, name, recognise)?;
@@ -193,22 +189,42 @@ fn perhaps_damaged(front: &[u8]) -> anyhow::Result<Format> {
     }
 }
 
-/// Whether a file whose first bytes tell nothing may be a pack that lacks its beginning: where no frame begins in so many bytes, none is there.
-fn holds_frames(file: &File) -> anyhow::Result<bool> {
-    let (mut at, mut chunk) = (0, vec![0; SEARCH_CHUNK]);
+/// What a file whose first bytes tell nothing is, if frames or blocks stand in its first bytes. `may_be_car`: it may lack the header of a CAR.
+fn headless(file: &File, may_be_car: bool) -> anyhow::Result<Option<Format>> {
+    let frames = frames(file)?;
+    if may_be_car && holds_blocks(file, &frames)? {
+        // A pack without frames has blocks too, and its trailer tells.
+        let edges = Edges::find(file, 0..file.size()?).ok();
+        let container = edges.as_ref().and_then(Edges::container);
+        let outermost = container.and_then(|container| container.layers.slots().first());
+        return Ok(Some(match outermost.is_some_and(|slot| slot.id == LayerId::POSITION) {
+            true => Format::Unknown,
+            false => Format::Car,
+        }));
+    }
+    Ok((!frames.is_empty()).then_some(Format::Unknown))
+}
+
+/// Where frames begin, and of which packs: where none does in so many bytes, none is there.
+fn frames(file: &File) -> anyhow::Result<Vec<(u64, PackId)>> {
+    let (mut at, mut chunk, mut found) = (0, vec![0; SEARCH_CHUNK], Vec::new());
     while at < LONGEST_FRAME {
         let n =
             read_full(file, &mut chunk, at).with_context(|| format!("cannot read at byte {at}"))?;
-        if chunk[..n].windows(FRAME_MAGIC.len()).any(|window| window == FRAME_MAGIC) {
-            return Ok(true);
+        for (place, window) in chunk[..n].windows(FRAME_HEADER_LEN).enumerate() {
+            if window.starts_with(&FRAME_MAGIC)
+                && let Some(header) = window.first_chunk().and_then(FrameHeader::probe)
+            {
+                found.push((at + place as u64, header.pack));
+            }
         }
         if n < chunk.len() {
             break;
         }
-        // A magic may begin in the last bytes.
-        at += (n - FRAME_MAGIC.len()) as u64;
+        // A header may begin in the last bytes.
+        at += (n - (FRAME_HEADER_LEN - 1)) as u64;
     }
-    Ok(false)
+    Ok(found)
 }
 
 /// Whether nothing tells that the file is something else than a CAR that lacks its header.
@@ -217,16 +233,28 @@ fn may_lack_header(front: &[u8]) -> bool {
     detect(front) == Format::Unknown && (is_zeros || looks_like(front).is_none())
 }
 
-/// Whether a file may be a plain CAR, or a pack without frames, that lacks its beginning: whether a block stands in its first bytes.
-fn holds_blocks(file: &File) -> anyhow::Result<bool> {
+/// Whether sound blocks stand in the first bytes, and the frames are content of theirs: where a frame stands in a block, all of its pack do, also those in
+/// blocks that are damaged.
+fn holds_blocks(file: &File, frames: &[(u64, PackId)]) -> anyhow::Result<bool> {
     let front = AtReader::new(file).take(LONGEST_FRAME);
     let mut salvage = CarSalvage::new(Watched(front));
+    let (mut has_blocks, mut inside, mut outside) = (false, HashSet::new(), HashSet::new());
+    let mut next = frames.iter().peekable();
     while let Some(item) = salvage.next()? {
-        if matches!(item, CarItem::Block { .. }) {
-            return Ok(true);
+        let CarItem::Block { section, .. } = item else { continue };
+        has_blocks = true;
+        if frames.is_empty() {
+            break;
+        }
+        while let Some((at, pack)) = next.next_if(|(at, _)| *at < section.end()) {
+            match *at > section.offset {
+                true => inside.insert(*pack),
+                false => outside.insert(*pack),
+            };
         }
     }
-    Ok(false)
+    outside.extend(next.map(|(_, pack)| *pack));
+    Ok(has_blocks && outside.is_subset(&inside))
 }
 
 /// A format that this program reads, or an error that says what else it is.

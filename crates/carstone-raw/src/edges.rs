@@ -38,8 +38,8 @@ impl Edges {
     /// Looks at both ends of what fills `range` of `source`.
     ///
     /// Where the trailer is not in its place, it is searched for behind the frames, and where there is no header either, so are
-    /// anchors. Where header and trailer are of different packs, the first frame decides, if the pack of the header has frames, and the other one
-    /// begins where the header does or right behind it: what begins further on may be content.
+    /// anchors. Where header and trailer are of different packs, and that of the trailer begins where the header does, the one with more frames is
+    /// meant. If it begins right behind it, and the pack of the header has frames, the first one decides: what begins further on may be content.
     ///
     /// # Errors
     /// Whatever `source` gives; [`ErrorKind::Unknown`] when an intact header needs a newer reader.
@@ -85,8 +85,12 @@ impl Edges {
             let begins_here = trailer.as_ref().is_some_and(|t| t.begins_at(range.start));
             let is_possible =
                 begins_here || !is_bare && search::pack_at(source, frames.start)? == Some(other);
-            is_header_foreign =
-                is_possible && search::first_pack(source, frames.clone())? == Some(other);
+            is_header_foreign = is_possible
+                && Some(other)
+                    == match begins_here {
+                        true => search::largest_pack(source, frames.clone())?,
+                        false => search::first_pack(source, frames.clone())?,
+                    };
             // Something else was appended, or has been written over the end.
             if !is_header_foreign
                 && let Some(found) = search::among_frames(source, frames, Some(own))?.trailer

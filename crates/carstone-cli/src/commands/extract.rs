@@ -131,6 +131,8 @@ fn restarted(
 struct Totals {
     entries: u64,
     bytes: u64,
+    /// Files of which a part is kept.
+    partial: u64,
 }
 
 /// Passes on what happens to entries.
@@ -193,6 +195,9 @@ impl Teller<'_> {
                 Ok(())
             }
             RestoreEvent::Problem { path, error } => {
+                let is_kept =
+                    matches!(error.kind(), RestoreErrorKind::Incomplete { kept: true, .. });
+                done.partial += u64::from(is_kept);
                 progress.suspend(|| output.problem(&path, &explain(&error)))
             }
             RestoreEvent::Unlisted { error } => {
@@ -235,7 +240,7 @@ impl Teller<'_> {
             output.note(&format!("{} entries, {}", done.entries, human(done.bytes)));
         }
         // A pack that gave nothing at all could not be extracted.
-        match done.entries {
+        match done.entries + done.partial {
             0 if damaged || report.stopped.is_some() => Ok(Exit::Failed),
             _ => Ok(exit),
         }

@@ -292,11 +292,14 @@ impl PlainCar {
     ) -> io::Result<Option<T>> {
         signals::check()?;
         let found = as_found(look(&self.blocks))?;
-        if found.is_some() || self.searched.is_some() || self.blocks.index_codec().is_none() {
+        let is_searched = self.searched.is_some() || self.cut_short.is_some();
+        // An index that was found to lie is no longer used; what was scanned instead may end early.
+        let may_hide = self.blocks.index_codec().is_some() || self.blocks.scan_fault().is_some();
+        if found.is_some() || is_searched || !may_hide {
             return Ok(found);
         }
         let found = as_found(look(self.scanned()?))?;
-        if found.is_some() {
+        if found.is_some() && self.blocks.index_fault().is_none() {
             self.incomplete.store(true, Ordering::Relaxed);
         }
         Ok(found)
@@ -306,7 +309,14 @@ impl PlainCar {
         if let Some(scanned) = self.scanned.get() {
             return Ok(scanned);
         }
-        let car = IndexedCar::ignoring_index(self.file.clone(), ReaderOptions::default())?;
+        let mut car = IndexedCar::ignoring_index(self.file.clone(), ReaderOptions::default())?;
+        car.scan()?;
+        if car.scan_fault().is_some() {
+            let payload = self.payload();
+            let keep = Keep { mismatches: true, tops: false };
+            let places = places(payload.clone(), 0, keep).map_err(io::Error::other)?;
+            car = IndexedCar::with_index(payload, ReaderOptions::default(), places.index)?;
+        }
         Ok(self.scanned.get_or_init(|| car))
     }
 }

@@ -47,6 +47,11 @@ pub enum RestoreErrorKind {
         /// What came is there, under the name with `.partial` behind it.
         kept: bool,
     },
+    /// What came of an incomplete file stands under another name, since an entry has the one that it would have.
+    PartialElsewhere {
+        /// Where it stands below the target, escaped.
+        place: String,
+    },
     /// The entry is what a pack cannot hold.
     Unsupported(&'static str),
     /// The entry is restored, but some of its metadata is not.
@@ -130,6 +135,12 @@ impl fmt::Display for RestoreError {
                     true => f.write_str("; the rest is kept with .partial behind its name"),
                     false => Ok(()),
                 }
+            }
+            RestoreErrorKind::PartialElsewhere { place } => {
+                write!(
+                    f,
+                    "what is kept of an incomplete file is called {place}: an entry has its name"
+                )
             }
             RestoreErrorKind::LostOriginal { path } => {
                 write!(f, "the content of {path}, which it is another name of, is not there")

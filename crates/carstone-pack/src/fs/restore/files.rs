@@ -135,34 +135,4 @@ impl Restorer {
             Ok(placed)
         })
     }
-
-    /// Gives a file that is not complete its name with `.partial` behind it; gives whether it has it. An error is told.
-    pub(in crate::fs) fn place_partial(
-        &self,
-        file: &mut NewFile,
-        metadata: &Metadata,
-        told: &mut RestoreObserver,
-    ) -> bool {
-        file.rename_place(|place| place.extend_from_slice(PARTIAL));
-        let path = [file.path(), PARTIAL].concat();
-        let (kind, mode) = (EntryKind::File, !file.has_mode());
-        self.dress.on_open(file.file(), kind, metadata, mode, &mut problems(&path, told));
-        let Some(temporary) = file.temporary() else { return false };
-        let (_, name) = split_path(file.place()).unwrap_or_default();
-        let placed = self.rename(file.directory(), temporary, name, file.place());
-        match self.unless_exists(placed, &path, told) {
-            Ok(true) => {
-                file.named();
-                true
-            }
-            Ok(false) => false,
-            Err(error) => {
-                told(RestoreEvent::Problem { path, error });
-                false
-            }
-        }
-    }
 }
-
-/// What the name of a file that is not complete ends in.
-const PARTIAL: &[u8] = b".partial";

@@ -9,6 +9,7 @@ mod links;
 mod metadata;
 mod names;
 mod options;
+mod partial;
 
 use std::fs::File;
 use std::path::Path;
@@ -30,6 +31,7 @@ use crate::path::{check_path, split_path};
 use late::Late;
 use metadata::Dress;
 use names::TempNames;
+use partial::Partials;
 
 /// Restores entries below a target directory. Threads may share it.
 ///
@@ -44,6 +46,7 @@ pub struct Restorer {
     late: Late,
     /// Whether something stood under an entry's name already.
     crowded: AtomicBool,
+    partials: Partials,
 }
 
 /// Where an entry goes.
@@ -75,6 +78,7 @@ impl Restorer {
             names: TempNames::new(),
             late: Late::new(),
             crowded: AtomicBool::new(false),
+            partials: Partials::default(),
         })
     }
 
@@ -164,8 +168,9 @@ impl Restorer {
     ) -> Result<Option<&'a [u8]>, RestoreError> {
         check_path(path)?;
         let place = self.stripped(path);
-        if place.is_none() {
-            told(RestoreEvent::Skipped { path: path.to_vec(), why: Skip::Stripped });
+        match place {
+            Some(place) => self.make_way(place, told),
+            None => told(RestoreEvent::Skipped { path: path.to_vec(), why: Skip::Stripped }),
         }
         Ok(place)
     }
