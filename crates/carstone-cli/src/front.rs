@@ -1,5 +1,7 @@
 //! A pack that is read front to back, past whatever is damaged.
 
+use std::collections::VecDeque;
+
 use carstone::layer::{Correction, Report};
 use carstone::pack::{Error, Event};
 use carstone::repair::{Item, Tally};
@@ -15,13 +17,32 @@ pub(crate) struct Front {
     mended: Option<String>,
     corrections: Vec<Correction>,
     is_over: bool,
+    /// What has been read already.
+    first: VecDeque<Item>,
 }
 
 impl Front {
     pub(crate) fn new(salvaged: Salvaged<'static>, healed: Option<&HealReport>) -> Self {
         let mended = healed.and_then(mended);
         let corrections = healed.map_or_else(Vec::new, |report| report.corrections.clone());
-        Self { salvaged, mended, corrections, is_over: false }
+        Self { salvaged, mended, corrections, is_over: false, first: VecDeque::new() }
+    }
+
+    /// Reads as far as the first entry; gives whether there is one that does not stand behind too much damage.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub(crate) fn begin(&mut self) -> Result<bool, Error> {
+        while self.first.len() < MOST_BEFORE
+            && let Some(item) = self.salvaged.next()?
+        {
+            let is_event = matches!(item, Item::Event(_));
+            self.first.push_back(item);
+            if is_event {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What comes next. `heard` hears what is damaged before it.
@@ -32,7 +53,7 @@ impl Front {
         if let Some(mended) = self.mended.take() {
             heard(&mended);
         }
-        while let Some(item) = self.salvaged.next()? {
+        while let Some(item) = self.item()? {
             match item {
                 Item::Event(event) => return Ok(Some(event)),
                 Item::Gap(gap) => heard(&damage(&gap)),
@@ -57,7 +78,10 @@ impl Front {
     /// # Errors
     /// As [`next`](Self::next).
     pub(crate) fn item(&mut self) -> Result<Option<Item>, Error> {
-        self.salvaged.next()
+        match self.first.pop_front() {
+            Some(item) => Ok(Some(item)),
+            None => self.salvaged.next(),
+        }
     }
 
     /// Ends a count of what [`item`](Self::item) gave.
@@ -66,6 +90,9 @@ impl Front {
         tally.correct(&self.corrections);
     }
 }
+
+/// Damage that is met before the first entry, at most.
+const MOST_BEFORE: usize = 64;
 
 /// What was put right without a key.
 fn mended(report: &HealReport) -> Option<String> {

@@ -1,11 +1,12 @@
 //! Opens what is to be read: a pack at random, a pack front to back, or a plain CAR.
 
 mod car;
+mod pipe;
 mod searched;
 
 use std::error::Error;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 
 use anyhow::{Context, anyhow};
 use carstone::layer::{Cause, Corrections, Gap, default_threads};
@@ -14,6 +15,7 @@ use carstone::raw;
 use carstone::stack::{self, ErrorKind, Format, OpenOptions, Opened, SharedSource};
 
 pub(crate) use car::{PlainCar, without_roots};
+use pipe::Kept;
 pub(crate) use searched::Searched;
 
 use crate::front::Front;
@@ -82,9 +84,9 @@ impl Input {
             (_, Bytes::File(file)) => {
                 restart(&file, keys, threads).map(|front| Self::Front(Box::new(front), None))
             }
-            (_, Bytes::Pipe(pipe)) => stack::salvage(pipe, keys.source(), &options(threads))
-                .map_err(explained)
-                .map(|salvaged| Self::Front(Box::new(Front::new(salvaged, None)), None)),
+            (_, Bytes::Pipe(pipe)) => {
+                open_pipe(pipe, keys, threads).map(|front| Self::Front(Box::new(front), None))
+            }
         };
         input.with_context(|| name)
     }
@@ -141,6 +143,32 @@ pub(crate) fn start_again(
     let file = Watched(file.try_clone().context("cannot open it again")?);
     let salvaged = stack::salvage_at(file, keys.source(), &options(threads), &mut |_| ());
     Ok(salvaged.map(|(salvaged, report)| Front::new(salvaged, report.as_ref())))
+}
+
+/// Reads a pipe front to back. Where its key envelope is damaged, all of it is kept in a temporary file, since a copy stands further on.
+fn open_pipe(
+    pipe: Box<dyn Read + Send>,
+    keys: &Keys,
+    threads: Option<usize>,
+) -> anyhow::Result<Front> {
+    let pipe = Kept::new(pipe);
+    let salvaged = stack::salvage(pipe.clone(), keys.source(), &options(threads));
+    let front = salvaged.map_err(explained).and_then(|salvaged| {
+        let mut front = Front::new(salvaged, None);
+        // The key is made use of where the first bytes are read.
+        let is_begun = front.begin()?;
+        Ok((front, is_begun))
+    });
+    match front {
+        Err(_) | Ok((_, false)) if !keys.is_empty() && pipe.has_damaged_envelope() => {
+            drop(front);
+            restart(&pipe.spool()?, keys, threads)
+        }
+        front => {
+            pipe.forget();
+            front.map(|(front, _)| front)
+        }
+    }
 }
 
 fn open_file(file: File, keys: &Keys, threads: Option<usize>) -> anyhow::Result<Input> {

@@ -102,11 +102,12 @@ impl Source {
             .read_to_end(&mut front)
             .context("cannot read at byte 0")?;
         let recognised = recognise(&front);
-        let may_lack_header = recognised.is_err() && !front.is_empty() && may_lack_header(&front);
+        let is_unknown = !front.is_empty() && detect(&front) == Format::Unknown;
+        let may_be_car = may_lack_header(&front);
         let pipe = Watched(Cursor::new(front).chain(pipe));
-        match may_lack_header {
-            true => Self::kept(pipe, name, recognise),
-            false => {
+        match recognised {
+            Err(_) if is_unknown => Self::kept(pipe, name, recognise, may_be_car),
+            recognised => {
                 let bytes = Bytes::Pipe(Box::new(pipe));
                 Ok(Self { name, format: recognised?, bytes, is_kept: false })
             }
@@ -114,7 +115,12 @@ impl Source {
     }
 
     /// A pipe whose first bytes tell nothing. If frames or blocks follow, all of it is kept in a temporary file: what its layers are, its end may tell.
-    fn kept(mut pipe: impl Read, name: String, recognise: Recognise) -> anyhow::Result<Self> {
+    fn kept(
+        mut pipe: impl Read,
+        name: String,
+        recognise: Recognise,
+        may_be_car: bool,
+    ) -> anyhow::Result<Self> {
         let mut file = tempfile::tempfile().context("cannot make a temporary file")?;
         let again = file.try_clone().context("cannot open it again")?;
         let mut keep = |most: u64| {
@@ -122,7 +128,7 @@ impl Source {
             kept.context("cannot keep it in a temporary file").map(drop)
         };
         keep(LONGEST_FRAME)?;
-        if headless(&again, true)?.is_some() {
+        if headless(&again, may_be_car)?.is_some() {
             keep(u64::MAX)?;
         }
         let source = Self::file(again, name, recognise)?;
