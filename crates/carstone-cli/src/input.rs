@@ -3,6 +3,7 @@
 mod car;
 mod pipe;
 mod searched;
+mod stored;
 
 use std::error::Error;
 use std::fs::File;

@@ -122,6 +122,8 @@ pub enum Cause {
     Foreign,
     /// Frames stand in the wrong order.
     OutOfOrder,
+    /// More bytes are there than there should be.
+    Extra,
     /// A length is over the limit.
     Limit,
     /// The frame is encrypted under a key that was not given.
@@ -138,6 +140,7 @@ impl fmt::Display for Cause {
             Self::Missing => f.write_str("missing"),
             Self::Foreign => f.write_str("replaced by another pack's"),
             Self::OutOfOrder => f.write_str("out of order"),
+            Self::Extra => f.write_str("longer than it should be"),
             Self::Limit => f.write_str("over a limit"),
             Self::NoKey => f.write_str("encrypted under another key"),
             Self::Below(gap) => write!(f, "lost below: {gap}"),

@@ -156,6 +156,11 @@ impl<R> RawFailSafe<R> {
         {
             let at = end.saturating_sub(TRAILER_LEN as u64);
             self.hold.drop_last(TRAILER_LEN);
+            let stored = self.base.saturating_add(end);
+            // Something was put in, and perhaps where no layer looks.
+            if self.header.is_some() && trailer.stored_len < stored {
+                self.gap = Some(Gap::new(LayerId::RAW, at, Some(0), Cause::Extra));
+            }
             self.take_trailer(&trailer, self.base.saturating_add(at), correction);
             self.compare(at);
         } else if !appendix::ends_in_appendix(held) {

@@ -9,14 +9,14 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::bail;
 use carstone::car::{
-    self, Cid, ErrorKind, Header, Index, IndexedCar, ReaderOptions, V2_PRAGMA, V2Header, codec,
-    hash_code,
+    self, Cid, ErrorKind, Header, Index, IndexedCar, ReaderOptions, V2Header, codec, hash_code,
 };
 use carstone::layer;
 use carstone::unixfs::BlockSource;
 
 use crate::input::chain;
 use crate::input::searched::{Keep, Places, Searched, places, search};
+use crate::input::stored::Stored;
 use crate::names;
 use crate::output::Output;
 use crate::signals;
@@ -47,16 +47,6 @@ pub(crate) struct PlainCar {
     headless: Option<car::Error>,
 }
 
-/// Some bytes of a file. Reads fail once a signal has come.
-#[derive(Clone)]
-struct Stored {
-    file: Arc<File>,
-    /// Stands in front of them.
-    front: Arc<[u8]>,
-    start: u64,
-    end: u64,
-}
-
 impl PlainCar {
     /// Reads the header, and finds all blocks where no index does. A CAR that is cut keeps the blocks before the cut, and has
     /// [`faults`](Self::faults); behind other damage blocks are found by their content. It may have no roots.
@@ -68,7 +58,7 @@ impl PlainCar {
                 let v2 = blocks.v2_header().copied();
                 (blocks, v2, None)
             }
-            Err(error) => match cut_v2(&file)? {
+            Err(error) => match file.cut_v2()? {
                 Some(v2) => {
                     let (start, end) = (v2.data_offset, v2.data_end().min(end));
                     let payload = Stored { start, end, ..file.clone() };
@@ -134,7 +124,7 @@ impl PlainCar {
         }
         // A CARv1 without roots, made of all that is there.
         let front = Header::default().encode();
-        let v2 = v2_header(&file)?.filter(|v2| v2.data_offset < file.end);
+        let v2 = file.v2_header()?.filter(|v2| v2.data_offset < file.end);
         let payload = Stored { start: v2.map_or(0, |v2| v2.data_offset), ..file };
         let places = places(payload.clone(), front.len() as u64, Keep::TOPS)?;
         let Places { searched, index, tops } = places;
@@ -363,47 +353,4 @@ pub(crate) fn without_roots(error: &car::Error) -> String {
         "{}: the roots are unknown, and blocks that no other links to stand for them",
         chain(error)
     )
-}
-
-/// The header of a CARv2 that is sound, whatever the length of the file.
-fn v2_header(file: &Stored) -> io::Result<Option<V2Header>> {
-    Ok(v2_front(file)?.and_then(|header| V2Header::decode(&header, None).ok()))
-}
-
-/// The header of a CARv2 whose payload or index goes past the end of the file.
-fn cut_v2(file: &Stored) -> io::Result<Option<V2Header>> {
-    let cut = v2_front(file)?.filter(|header| V2Header::decode(header, Some(file.end)).is_err());
-    let header = cut.and_then(|header| V2Header::decode(&header, None).ok());
-    Ok(header.filter(|v2| v2.data_offset < file.end))
-}
-
-/// What stands behind the pragma.
-fn v2_front(file: &Stored) -> io::Result<Option<[u8; V2Header::LEN]>> {
-    const PRAGMA: usize = V2_PRAGMA.len();
-    let mut front = [0; PRAGMA + V2Header::LEN];
-    let read = layer::read_full(&*file.file, &mut front, 0)?;
-    let (pragma, header) = front.split_at(PRAGMA);
-    let is_v2 = read == front.len() && pragma == V2_PRAGMA;
-    Ok(header.first_chunk().copied().filter(|_| is_v2))
-}
-
-impl car::ReadAt for Stored {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        signals::check()?;
-        let front = usize::try_from(offset).ok().and_then(|at| self.front.get(at..));
-        if let Some(front) = front.filter(|front| !front.is_empty()) {
-            let n = front.len().min(buf.len());
-            buf[..n].copy_from_slice(&front[..n]);
-            return Ok(n);
-        }
-        let inside = offset.saturating_sub(self.front.len() as u64);
-        let at = self.start.saturating_add(inside);
-        let most =
-            usize::try_from(self.end.saturating_sub(at)).unwrap_or(usize::MAX).min(buf.len());
-        layer::ReadAt::read_at(&*self.file, &mut buf[..most], at)
-    }
-
-    fn size(&self) -> io::Result<u64> {
-        Ok(self.end.saturating_sub(self.start).saturating_add(self.front.len() as u64))
-    }
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::support::{self, Place, look, noise, small_tree};
+use crate::support::{self, Place, look, noise, same_trees, small_tree};
 use carstone::car::{CarSlice, CarWriter, cid_of, codec};
 use carstone::layer::{
     FRAME_HEADER_LEN, FRAME_MAGIC, FrameHeader, Hint, LayerWrite, ReadAt, crc64, digest16,
@@ -152,15 +152,22 @@ fn unknown_versions_features_and_layers_need_a_newer_carstone() {
 }
 
 #[test]
-fn header_and_trailer_that_differ_are_refused() {
+fn header_and_trailer_that_differ_are_told() {
     let place = Place::new();
-    let (pack, other) = (place.pack("x.cstone"), place.pack("y.cstone"));
+    let (other, pack) = (place.pack("x.cstone"), place.pack("y.cstone"));
     let (mut bytes, other) = (fs::read(pack).expect("read"), fs::read(other).expect("read"));
     assert_eq!(bytes.len(), other.len());
     let start = bytes.len() - TRAILER;
     bytes[start..].copy_from_slice(&other[start..]);
     let pack = place.write("mixed.cstone", &bytes);
-    refused(&place, &pack, "another pack id");
+    run!("info", &pack).exits(2).one_line().says("another pack id");
+    run!("verify", &pack).exits(1);
+    // All else is that of one of them.
+    let out = place.path("out");
+    run!("extract", "-C", &out, &pack).exits(1).says("container trailer");
+    same_trees(&place.path("tree"), &out);
+    run!("list", &pack).exits(1).says("container trailer");
+    run!("cat", &pack, "hello.txt").exits(1).says("container trailer");
 }
 
 #[test]
@@ -210,7 +217,7 @@ fn check_subset(tree: &Path, out: &Path) {
 #[test]
 fn a_frame_of_another_pack_is_found() {
     let place = Place::new();
-    let (pack, other) = (place.pack("x.cstone"), place.pack("y.cstone"));
+    let (other, pack) = (place.pack("x.cstone"), place.pack("y.cstone"));
     let (mut bytes, other) = (fs::read(pack).expect("read"), fs::read(other).expect("read"));
     let head: [u8; FRAME_HEADER_LEN] = bytes[256..352].try_into().expect("96");
     let len = FrameHeader::decode(&head).expect("sound").stored_len as usize + FRAME_HEADER_LEN;

@@ -13,5 +13,6 @@ mod damage;
 mod json_errors;
 mod keys_and_shell;
 mod man;
+mod mixed;
 mod read;
 mod repair;

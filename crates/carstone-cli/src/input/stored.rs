@@ -1,0 +1,66 @@
+//! Bytes of a file that may be a CAR.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use carstone::car::{self, V2_PRAGMA, V2Header};
+use carstone::layer;
+
+use crate::signals;
+
+/// Some bytes of a file. Reads fail once a signal has come.
+#[derive(Clone)]
+pub(super) struct Stored {
+    pub(super) file: Arc<File>,
+    /// Stands in front of them.
+    pub(super) front: Arc<[u8]>,
+    pub(super) start: u64,
+    pub(super) end: u64,
+}
+
+impl Stored {
+    /// The header of a CARv2 that is sound, whatever the length of the file.
+    pub(super) fn v2_header(&self) -> io::Result<Option<V2Header>> {
+        Ok(self.v2_front()?.and_then(|header| V2Header::decode(&header, None).ok()))
+    }
+
+    /// The header of a CARv2 whose payload or index goes past the end of the file.
+    pub(super) fn cut_v2(&self) -> io::Result<Option<V2Header>> {
+        let cut =
+            self.v2_front()?.filter(|header| V2Header::decode(header, Some(self.end)).is_err());
+        let header = cut.and_then(|header| V2Header::decode(&header, None).ok());
+        Ok(header.filter(|v2| v2.data_offset < self.end))
+    }
+
+    /// What stands behind the pragma.
+    fn v2_front(&self) -> io::Result<Option<[u8; V2Header::LEN]>> {
+        const PRAGMA: usize = V2_PRAGMA.len();
+        let mut front = [0; PRAGMA + V2Header::LEN];
+        let read = layer::read_full(&*self.file, &mut front, 0)?;
+        let (pragma, header) = front.split_at(PRAGMA);
+        let is_v2 = read == front.len() && pragma == V2_PRAGMA;
+        Ok(header.first_chunk().copied().filter(|_| is_v2))
+    }
+}
+
+impl car::ReadAt for Stored {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        signals::check()?;
+        let front = usize::try_from(offset).ok().and_then(|at| self.front.get(at..));
+        if let Some(front) = front.filter(|front| !front.is_empty()) {
+            let n = front.len().min(buf.len());
+            buf[..n].copy_from_slice(&front[..n]);
+            return Ok(n);
+        }
+        let inside = offset.saturating_sub(self.front.len() as u64);
+        let at = self.start.saturating_add(inside);
+        let most =
+            usize::try_from(self.end.saturating_sub(at)).unwrap_or(usize::MAX).min(buf.len());
+        layer::ReadAt::read_at(&*self.file, &mut buf[..most], at)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.end.saturating_sub(self.start).saturating_add(self.front.len() as u64))
+    }
+}
