@@ -6,8 +6,10 @@ use carstone::layer::{Correction, Report};
 use carstone::pack::{Error, Event};
 use carstone::repair::{Item, Tally};
 use carstone::stack::{HealReport, Salvaged};
+use serde_json::{Map, Value};
 
 use crate::input::{chain, damage, put_right};
+use crate::losses;
 use crate::names::counted;
 
 /// What stands in a pack, in the order of its stream.
@@ -19,6 +21,14 @@ pub(crate) struct Front {
     is_over: bool,
     /// What has been read already.
     first: VecDeque<Item>,
+}
+
+/// Damage that was met.
+#[derive(Clone)]
+pub(crate) struct Heard {
+    pub(crate) text: String,
+    /// The same for programs, as far as there are numbers in it.
+    pub(crate) fields: Map<String, Value>,
 }
 
 impl Front {
@@ -49,15 +59,18 @@ impl Front {
     ///
     /// # Errors
     /// The source cannot be read, or needs a newer program.
-    pub(crate) fn next(&mut self, heard: &mut dyn FnMut(&str)) -> Result<Option<Event>, Error> {
+    pub(crate) fn next(&mut self, heard: &mut dyn FnMut(Heard)) -> Result<Option<Event>, Error> {
+        let text = |text| Heard { text, fields: Map::new() };
         if let Some(mended) = self.mended.take() {
-            heard(&mended);
+            heard(text(mended));
         }
         while let Some(item) = self.item()? {
             match item {
                 Item::Event(event) => return Ok(Some(event)),
-                Item::Gap(gap) => heard(&damage(&gap)),
-                Item::Fault(error) => heard(&chain(&error)),
+                Item::Gap(gap) => {
+                    heard(Heard { text: damage(&gap), fields: losses::gap_fields(&gap) });
+                }
+                Item::Fault(error) => heard(text(chain(&error))),
                 // Later versions may tell more.
                 _ => {}
             }
@@ -67,7 +80,7 @@ impl Front {
             self.salvaged.drain_report(&mut report);
             let bits = report.corrections.iter().map(|found| u64::from(found.bits)).sum();
             if bits > 0 {
-                heard(&put_right(bits));
+                heard(text(put_right(bits)));
             }
         }
         Ok(None)

@@ -30,19 +30,9 @@ fn gap_text(gap: &Gap) -> String {
 pub(crate) fn place_fields(number: u64, damage: &Damage) -> (&'static str, Map<String, Value>) {
     let (kind, value) = match damage {
         Damage::Gap(gap) => {
-            let mut lowest = gap;
-            while let Cause::Below(below) = &lowest.cause {
-                lowest = below;
-            }
-            let fields = json!({
-                "number": number,
-                "layer": lowest.layer.to_string(),
-                "cause": lowest.cause.to_string(),
-                "stored": lowest.stored.as_ref().map(|stored| [stored.start, stored.end]),
-                "offset": gap.at,
-                "length": gap.len,
-            });
-            ("gap", fields)
+            let mut fields = gap_fields(gap);
+            fields.insert("number".to_owned(), number.into());
+            return ("gap", fields);
         }
         Damage::Fault { at, message } => {
             let fields =
@@ -52,6 +42,21 @@ pub(crate) fn place_fields(number: u64, damage: &Damage) -> (&'static str, Map<S
         other => ("finding", json!({ "number": number, "message": format!("{other:?}") })),
     };
     (kind, object(value))
+}
+
+/// What is known of a gap.
+pub(crate) fn gap_fields(gap: &Gap) -> Map<String, Value> {
+    let mut lowest = gap;
+    while let Cause::Below(below) = &lowest.cause {
+        lowest = below;
+    }
+    object(json!({
+        "layer": lowest.layer.to_string(),
+        "cause": lowest.cause.to_string(),
+        "stored": lowest.stored.as_ref().map(|stored| [stored.start, stored.end]),
+        "offset": gap.at,
+        "length": gap.len,
+    }))
 }
 
 /// An entry that is not whole, for people; `kept_as` is the name under which what is left of it is kept.

@@ -123,9 +123,18 @@ impl Output {
 
     /// Something with one file, named `path`, that does not stop the rest.
     pub(crate) fn problem(&mut self, path: &[u8], what: &dyn fmt::Display) -> anyhow::Result<()> {
+        self.problem_with(path, what, Map::new())
+    }
+
+    /// The same, with more that programs are told.
+    pub(crate) fn problem_with(
+        &mut self,
+        path: &[u8],
+        what: &dyn fmt::Display,
+        mut fields: Map<String, Value>,
+    ) -> anyhow::Result<()> {
         self.problems += 1;
         if self.json {
-            let mut fields = Map::new();
             names::put(&mut fields, "path", path);
             fields.insert("message".to_owned(), what.to_string().into());
             self.object("problem", fields)?;

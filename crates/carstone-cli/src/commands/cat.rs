@@ -265,7 +265,7 @@ fn plan(file: &File, keys: &Keys, path: &[u8]) -> anyhow::Result<Planned> {
     let (mut end, mut damage) = (0, None);
     loop {
         let event = front.next(&mut |what| {
-            damage.get_or_insert_with(|| what.to_owned());
+            damage.get_or_insert(what.text);
         });
         let event = event.map_err(|error| anyhow!("{}: {}", escaped(path), chain(&error)))?;
         let Some(event) = event else {

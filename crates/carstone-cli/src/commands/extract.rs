@@ -11,14 +11,15 @@ use carstone::pack::fs::{
     ExtractOptions, ExtractReport, Overwrite, RestoreError, RestoreErrorKind, RestoreEvent,
     RestoreOptions, Selection, Skip, extract_dag, extract_damaged, extract_events,
 };
-use serde_json::Map;
+use serde_json::{Map, Value, json};
 
 use super::list::{report_unmatched, selection};
 use crate::cli::{ExtractArgs, OverwriteArg};
 use crate::exit::Exit;
-use crate::front::Front;
+use crate::front::{Front, Heard};
 use crate::input::{Input, chain, restart};
 use crate::keys::Keys;
+use crate::losses::object;
 use crate::names::{self, human};
 use crate::output::Output;
 use crate::progress::Progress;
@@ -155,9 +156,11 @@ impl Teller<'_> {
     }
 
     /// Something of the pack is damaged.
-    fn damage(&mut self, name: &str, what: &str) {
+    fn damage(&mut self, name: &str, what: Heard) {
         let Self { output, progress, .. } = self;
-        if let Err(error) = progress.suspend(|| output.problem(name.as_bytes(), &what)) {
+        let Heard { text, fields } = what;
+        let told = progress.suspend(|| output.problem_with(name.as_bytes(), &text, fields));
+        if let Err(error) = told {
             self.failed.get_or_insert(error);
         }
     }
@@ -198,7 +201,8 @@ impl Teller<'_> {
                 let is_kept =
                     matches!(error.kind(), RestoreErrorKind::Incomplete { kept: true, .. });
                 done.partial += u64::from(is_kept);
-                progress.suspend(|| output.problem(&path, &explain(&error)))
+                progress
+                    .suspend(|| output.problem_with(&path, &explain(&error), missing_of(&error)))
             }
             RestoreEvent::Unlisted { error } => {
                 progress.suspend(|| output.problem(name.as_bytes(), &chain(&error)))
@@ -244,6 +248,17 @@ impl Teller<'_> {
             0 if damaged || report.stopped.is_some() => Ok(Exit::Failed),
             _ => Ok(exit),
         }
+    }
+}
+
+/// What is missing of an entry, for programs.
+fn missing_of(error: &RestoreError) -> Map<String, Value> {
+    match error.kind() {
+        RestoreErrorKind::Incomplete { missing, kept } => {
+            let ranges: Vec<_> = missing.iter().map(|range| [range.start, range.end]).collect();
+            object(json!({ "missing": ranges, "kept": kept }))
+        }
+        _ => Map::new(),
     }
 }
 

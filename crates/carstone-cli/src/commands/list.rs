@@ -143,10 +143,10 @@ impl Printer<'_> {
         let (mut waiting, mut heard) = (Waiting::default(), Vec::new());
         let mut told = false;
         loop {
-            let event = front.next(&mut |what| heard.push(what.to_owned()))?;
+            let event = front.next(&mut |what| heard.push(what))?;
             for what in heard.drain(..) {
                 told = true;
-                output.problem(name.as_bytes(), &what)?;
+                output.problem_with(name.as_bytes(), &what.text, what.fields)?;
             }
             match event {
                 Some(Event::Entry(entry)) if is_new(&entry.path) => {

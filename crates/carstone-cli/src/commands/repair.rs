@@ -123,6 +123,12 @@ fn done(report: &HealReport) -> Vec<String> {
             counted(report.repeated, "frame")
         ));
     }
+    let left_out = report.damage.iter().map(|damage| damage.stored.end - damage.stored.start);
+    let bytes: u64 = left_out.sum();
+    if bytes > 0 && report.lost.is_empty() {
+        let places = counted(report.damage.len() as u64, "place");
+        lines.push(format!("left out: {} in {places}, nothing of this pack", human(bytes)));
+    }
     lines
 }
 
@@ -178,6 +184,11 @@ fn tell_programs<R: carstone::layer::ReadAt>(
 fn parts_for_programs(report: &HealReport, output: &mut Output) -> anyhow::Result<()> {
     for found in &report.corrections {
         output.object("correction", losses::correction_fields(found))?;
+    }
+    for damage in &report.damage {
+        let (at, length) = (damage.stored.start, damage.stored.end - damage.stored.start);
+        let fields = json!({ "offset": at, "length": length, "cause": damage.cause.to_string() });
+        output.object("damage", object(fields))?;
     }
     for rebuilt in &report.rebuilt {
         let length = rebuilt.stored.end - rebuilt.stored.start;

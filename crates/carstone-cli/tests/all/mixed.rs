@@ -51,6 +51,10 @@ fn an_end_of_another_pack_does_not_stop_reading() {
     let two = two();
     let (first, second) = (&two.first, &two.second);
     two.check("appended", &[&first[..], second].concat());
+    let (file, mended) = (two.place.path("appended"), two.place.path("mended"));
+    let told = run!("repair", &file, "-o", &mended).exits(0).text();
+    assert!(told.contains("nothing of this pack"), "{told}");
+    assert!(fs::read(mended).expect("the first") == *first);
     let end = 304;
     let foreign = [&first[..first.len() - end], &second[second.len() - end..]].concat();
     two.check("foreign", &foreign);
@@ -62,8 +66,10 @@ fn an_end_of_another_pack_does_not_stop_reading() {
 fn a_front_of_another_pack_does_not_stop_reading() {
     let two = two();
     let (first, second) = (&two.first, &two.second);
-    // The container header, and with it the key envelope.
-    for len in [256, 716] {
+    // The container header, and with it most of the frame that has the key envelope.
+    let stored_len = first[256 + 60..256 + 64].try_into().expect("four bytes");
+    let frame = 96 + u32::from_le_bytes(stored_len) as usize;
+    for len in [256, 256 + frame - 5] {
         let foreign = [&second[..len], &first[len..]].concat();
         two.check(&format!("front{len}"), &foreign);
     }
@@ -155,6 +161,12 @@ fn what_is_left_of_a_file_takes_no_name_of_an_entry() {
         assert_eq!(part[..1 << 20], whole[..1 << 20]);
         assert!(!out.join("x").exists());
     }
+    let told = run!("extract", "--json", "-C", place.path("told"), &damaged).exits(1).json();
+    let problem = |path: &str| told.iter().find(|line| line["path"] == path);
+    let missing = problem("x").map(|line| line["missing"].clone());
+    assert_eq!(missing, Some(serde_json::json!([[1 << 20, 2 << 20]])));
+    let gap = told.iter().find(|line| line["layer"] == "compression").expect("it is told");
+    assert_eq!((&gap["cause"], &gap["length"]), (&"corrupt".into(), &65_536.into()));
     // A part of one file is something too.
     run!("extract", "--salvage", "-C", place.path("one"), &damaged, "x").exits(1);
     assert!(place.path("one/x.partial").exists());
