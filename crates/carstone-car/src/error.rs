@@ -91,6 +91,14 @@ pub enum ErrorKind {
         /// The number of bytes from the start of the section that are surely needed. The head may be longer still.
         at_least: usize,
     },
+    /// A buffer of fixed size is too small ([`CarBufferWriter`](crate::CarBufferWriter)).
+    #[non_exhaustive]
+    NoRoom {
+        /// Bytes that are needed.
+        needed: u64,
+        /// Bytes that there are for it.
+        left: u64,
+    },
     /// The new header has another length than the old one, so it cannot take its place ([`replace_roots`](crate::replace_roots)).
     #[non_exhaustive]
     HeaderLength {
@@ -241,6 +249,9 @@ impl fmt::Display for Error {
             ErrorKind::HeaderLength { old, new } => {
                 write!(f, "a header of {new} bytes cannot replace one of {old} bytes")?
             }
+            ErrorKind::NoRoom { needed, left } => {
+                write!(f, "no room in the buffer: {needed} bytes are needed, {left} are left")?
+            }
             ErrorKind::Broken => f.write_str("an earlier error has stopped this CAR")?,
         }
         match self.file_offset() {
@@ -288,6 +299,7 @@ impl From<Error> for io::Error {
             ErrorKind::HeaderLength { .. } | ErrorKind::PayloadLength { .. } => {
                 io::ErrorKind::InvalidInput
             }
+            ErrorKind::NoRoom { .. } => io::ErrorKind::StorageFull,
             ErrorKind::Broken => io::ErrorKind::Other,
             _ => io::ErrorKind::InvalidData,
         };

@@ -19,17 +19,20 @@ use crate::error::{Error, ErrorKind, Result};
 /// assert!(matches!(error.kind(), ErrorKind::Mismatch { .. }));
 /// ```
 pub fn verify(cid: &Cid, data: &[u8]) -> Result<()> {
+    verify_with(cid, data, false)
+}
+
+/// The same, where SHA-1 counts too if `sha1` is accepted.
+pub(crate) fn verify_with(cid: &Cid, data: &[u8], sha1: bool) -> Result<()> {
     let expected = cid.hash();
-    let equal = if expected.code() == hash_code::IDENTITY {
-        expected.digest() == data
-    } else {
-        if digest_len(expected.code()) != Some(usize::from(expected.size())) {
-            return Err(unverifiable(cid));
-        }
-        match multihash_of(expected.code(), data) {
+    let equal = match (expected.code(), usize::from(expected.size())) {
+        (hash_code::IDENTITY, _) => expected.digest() == data,
+        (hash_code::SHA1, 20) if sha1 => sha1::Sha1::digest(data)[..] == *expected.digest(),
+        (code, size) if digest_len(code) == Some(size) => match multihash_of(code, data) {
             Some(found) => found.digest() == expected.digest(),
             None => return Err(unverifiable(cid)),
-        }
+        },
+        _ => return Err(unverifiable(cid)),
     };
     if equal {
         return Ok(());
@@ -122,6 +125,9 @@ pub mod codec {
 pub mod hash_code {
     /// The data itself.
     pub const IDENTITY: u64 = 0x00;
+    /// SHA-1, for which two files with the same digest have been made. It is evidence only where
+    /// [an option](crate::ReaderOptions::danger_accept_sha1) says so.
+    pub const SHA1: u64 = 0x11;
     /// SHA-256.
     pub const SHA2_256: u64 = 0x12;
     /// SHA-512.
@@ -192,6 +198,22 @@ mod tests {
         let cut = Cid::new_v1(codec::RAW, hash.truncate(hash.size() - 1));
         let error = verify(&cut, b"abc").expect_err("a cut digest");
         assert!(matches!(error.kind(), ErrorKind::Unverifiable { .. }));
+    }
+
+    #[test]
+    fn sha1_is_evidence_only_where_it_is_accepted() {
+        // The digest that FIPS 180 gives for `abc`.
+        let digest =
+            b"\xa9\x99\x3e\x36\x47\x06\x81\x6a\xba\x3e\x25\x71\x78\x50\xc2\x6c\x9c\xd0\xd8\x9d";
+        let hash = Multihash::wrap(hash_code::SHA1, digest).expect("20 bytes");
+        let cid = Cid::new_v1(codec::RAW, hash);
+        assert!(verify_with(&cid, b"abc", true).is_ok());
+        let kind = |data, sha1| {
+            let error: Error = verify_with(&cid, data, sha1).expect_err("no evidence");
+            format!("{:?}", error.kind())
+        };
+        assert!(kind(b"abd", true).starts_with("Mismatch"));
+        assert!(kind(b"abc", false).starts_with("Unverifiable"));
     }
 
     #[test]

@@ -99,14 +99,25 @@ pub(crate) fn too_large(len: u64, limits: &Limits) -> Error {
 
 /// The length of a header with these roots, without its length varint.
 pub(crate) fn body_len(roots: &[Cid]) -> usize {
-    let links: usize = roots
-        .iter()
-        .map(|root| {
-            let len = cid_bytes::encoded_len(root) + 1;
-            2 + head_len(len as u64) + len
-        })
-        .sum();
-    1 + 6 + head_len(roots.len() as u64) + links + 8 + 1
+    let links = roots.iter().map(|root| link_len(cid_bytes::encoded_len(root))).sum();
+    body_len_of(roots.len(), links)
+}
+
+/// The length of a header with so many roots whose CIDs have this length, with its length varint.
+pub(crate) fn encoded_len_of(roots: usize, cid_len: usize) -> usize {
+    let body = body_len_of(roots, roots.saturating_mul(link_len(cid_len)));
+    body.saturating_add(varint::encoded_len(body as u64))
+}
+
+fn body_len_of(roots: usize, links: usize) -> usize {
+    let fixed = 1 + 6 + head_len(roots as u64) + 8 + 1;
+    links.saturating_add(fixed)
+}
+
+/// The length of a root in the list.
+fn link_len(cid_len: usize) -> usize {
+    let len = cid_len + 1;
+    2 + head_len(len as u64) + len
 }
 
 fn head_len(value: u64) -> usize {

@@ -53,6 +53,7 @@
 //!
 //! There are no features.
 
+mod buffer;
 mod cid_bytes;
 mod error;
 mod hash;
@@ -60,6 +61,7 @@ mod header;
 mod index;
 mod indexed;
 mod input;
+mod iter;
 mod open;
 mod options;
 mod read_at;
@@ -72,16 +74,18 @@ mod v2;
 mod varint;
 mod writer;
 
+pub use buffer::{CarBufferWriter, estimated_header_len};
 pub use cid::{self, Cid};
 pub use error::{Error, ErrorKind, Part, Result};
 pub use hash::{cid_of, cid_of_sha2_256, codec, digest_len, hash_code, multihash_of, verify};
 pub use header::Header;
 pub use index::{Index, IndexBuilder, IndexCodec, IndexEntries, IndexEntry, Offsets, SortedIndex};
 pub use indexed::{IndexReport, IndexedCar};
+pub use iter::{Blocks, IntoBlocks, IntoCids, IntoSections};
 pub use multihash;
 pub use options::{Limits, ReaderOptions, Verification, WriterOptions};
 pub use read_at::{AtReader, ReadAt, SeekSource};
-pub use reader::{Blocks, CarReader, IntoBlocks};
+pub use reader::CarReader;
 pub use roots::replace_roots;
 pub use scan::{CarScan, ScanOptions};
 pub use section::{Block, BlockRef, Section, SectionHead, parse_section, section_len};

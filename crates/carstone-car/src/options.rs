@@ -68,6 +68,23 @@ pub struct ReaderOptions {
     /// Whether a CARv2 is refused, for places where the format asks for a CARv1.
     pub only_v1: bool,
     verification: Verification,
+    sha1: bool,
+}
+
+/// What is done with each block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checks {
+    pub(crate) verification: Verification,
+    pub(crate) sha1: bool,
+}
+
+impl Checks {
+    pub(crate) const NONE: Self = Self { verification: Verification::Skip, sha1: false };
+
+    /// Whether nothing is hashed.
+    pub(crate) fn is_none(self) -> bool {
+        self.verification == Verification::Skip
+    }
 }
 
 /// What is done to believe that a block is what its CID says.
@@ -115,6 +132,17 @@ impl ReaderOptions {
     pub fn danger_skip_verification(mut self) -> Self {
         self.verification = Verification::Skip;
         self
+    }
+
+    /// Takes SHA-1 for evidence. Whoever made the CAR may know two blocks with the same CID.
+    #[must_use]
+    pub fn danger_accept_sha1(mut self) -> Self {
+        self.sha1 = true;
+        self
+    }
+
+    pub(crate) fn checks(&self) -> Checks {
+        Checks { verification: self.verification, sha1: self.sha1 }
     }
 
     /// Hands out blocks unchecked if their hash function is unknown here. All others are verified.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::iter::FusedIterator;
 
 use crate::Cid;
 use crate::error::{Error, ErrorKind, Part, Result};
@@ -142,15 +141,10 @@ impl<R: Read> CarReader<R> {
         self.next(Input::discard)
     }
 
-    /// The blocks from here on, verified. An owned reader is an iterator of them in a `for` loop.
-    pub fn blocks(&mut self) -> Blocks<'_, R> {
-        Blocks { reader: self }
-    }
-
     fn read_verified(&mut self, data: &mut Vec<u8>) -> Result<Option<Section>> {
         let section = self.next(|input, len| input.read_into(data, len))?;
         if let Some(section) = &section {
-            section::check(section, data, self.options.verification())
+            section::check(section, data, self.options.checks())
                 .map_err(|error| error.with_base(self.payload_start()))?;
         }
         Ok(section)
@@ -221,6 +215,11 @@ impl<R: Read> CarReader<R> {
         }
     }
 
+    /// Whether an error that ends the CAR has been handed out.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.state == State::Broken
+    }
+
     /// The error for a stream of which no more can be read than what has been.
     fn stopped(&self, kind: ErrorKind) -> Error {
         open::stopped(&self.input, kind)
@@ -250,24 +249,6 @@ impl<R: Read + Seek> CarReader<R> {
     }
 }
 
-impl<R: Read> IntoIterator for CarReader<R> {
-    type Item = Result<Block>;
-    type IntoIter = IntoBlocks<R>;
-
-    fn into_iter(self) -> IntoBlocks<R> {
-        IntoBlocks { reader: self }
-    }
-}
-
-impl<'r, R: Read> IntoIterator for &'r mut CarReader<R> {
-    type Item = Result<Block>;
-    type IntoIter = Blocks<'r, R>;
-
-    fn into_iter(self) -> Blocks<'r, R> {
-        self.blocks()
-    }
-}
-
 impl<R> fmt::Debug for CarReader<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CarReader")
@@ -278,47 +259,4 @@ impl<R> fmt::Debug for CarReader<R> {
             .field("state", &self.state)
             .finish_non_exhaustive()
     }
-}
-
-/// The blocks of a borrowed [`CarReader`], verified.
-///
-/// A [block error](Error::is_block_error) does not end the iteration, all others do.
-#[derive(Debug)]
-pub struct Blocks<'r, R> {
-    reader: &'r mut CarReader<R>,
-}
-
-impl<R: Read> Iterator for Blocks<'_, R> {
-    type Item = Result<Block>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        next_item(self.reader)
-    }
-}
-
-impl<R: Read> FusedIterator for Blocks<'_, R> {}
-
-/// The blocks of a [`CarReader`], verified.
-///
-/// A [block error](Error::is_block_error) does not end the iteration, all others do.
-#[derive(Debug)]
-pub struct IntoBlocks<R> {
-    reader: CarReader<R>,
-}
-
-impl<R: Read> Iterator for IntoBlocks<R> {
-    type Item = Result<Block>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        next_item(&mut self.reader)
-    }
-}
-
-impl<R: Read> FusedIterator for IntoBlocks<R> {}
-
-fn next_item<R: Read>(reader: &mut CarReader<R>) -> Option<Result<Block>> {
-    if reader.state == State::Broken {
-        return None; // The error has been handed out.
-    }
-    reader.next_block().transpose()
 }

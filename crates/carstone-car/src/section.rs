@@ -3,8 +3,8 @@
 use crate::Cid;
 use crate::cid_bytes::{self, Parsed};
 use crate::error::{Error, ErrorKind, Part, Result};
-use crate::hash::verify;
-use crate::options::{Limits, Verification};
+use crate::hash::verify_with;
+use crate::options::{Checks, Limits, Verification};
 use crate::varint::{self, Varint};
 
 /// A block with its own data.
@@ -192,13 +192,13 @@ pub(crate) fn too_large(section_len: u64, limits: &Limits) -> ErrorKind {
 }
 
 /// Verifies the data of a section as far as the options ask for it.
-pub(crate) fn check(section: &Section, data: &[u8], verification: Verification) -> Result<()> {
-    if verification == Verification::Skip {
+pub(crate) fn check(section: &Section, data: &[u8], checks: Checks) -> Result<()> {
+    if checks.is_none() {
         return Ok(());
     }
-    match verify(&section.cid, data) {
+    match verify_with(&section.cid, data, checks.sha1) {
         Err(error)
-            if verification == Verification::KnownHashes
+            if checks.verification == Verification::KnownHashes
                 && matches!(error.kind(), ErrorKind::Unverifiable { .. }) =>
         {
             Ok(())

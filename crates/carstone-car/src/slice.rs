@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Part, Result};
 use crate::header::{self, First, Header};
 use crate::index::Index;
 use crate::open::{self, Opened};
-use crate::options::{ReaderOptions, Verification};
+use crate::options::{Checks, ReaderOptions};
 use crate::section::{self, BlockRef, Head, Section};
 use crate::v2::{V2_PRAGMA, V2Header};
 use crate::varint::{self, Varint};
@@ -139,7 +139,7 @@ impl<'a> CarSlice<'a> {
         };
         let checked = read(self.bytes, at, &self.options).and_then(|found| {
             if let Some((section, block)) = &found {
-                section::check(section, block.data, self.options.verification())?;
+                section::check(section, block.data, self.options.checks())?;
             }
             Ok(found)
         });
@@ -172,10 +172,10 @@ impl<'a> SliceBlocks<'a> {
     }
 
     /// Leaves the verification that was asked for to the caller.
-    pub(crate) fn leave_unverified(&mut self) -> Verification {
-        let verification = self.options.verification();
+    pub(crate) fn leave_unverified(&mut self) -> Checks {
+        let checks = self.options.checks();
         self.options = self.options.danger_skip_verification();
-        verification
+        checks
     }
 }
 
@@ -186,7 +186,7 @@ impl<'a> Iterator for SliceBlocks<'a> {
         match read(self.bytes, self.at, &self.options) {
             Ok(Some((section, block))) => {
                 self.at = section.end() as usize; // Inside of the slice.
-                let checked = section::check(&section, block.data, self.options.verification());
+                let checked = section::check(&section, block.data, self.options.checks());
                 let checked = checked.map_err(|error| error.with_base(self.base));
                 Some(checked.map(|()| (section, block)))
             }

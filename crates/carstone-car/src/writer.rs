@@ -85,6 +85,12 @@ impl<W: Write, H: FnMut(&mut W, u64) -> io::Result<()>> CarWriter<W, H> {
         CarWriter { inner, hook, options: WriterOptions::default(), position, broken: false }
     }
 
+    /// Sets the largest sizes that are written, where a writer has been made without options.
+    pub fn options(mut self, options: WriterOptions) -> Self {
+        self.options = options;
+        self
+    }
+
     /// Writes a block, after verifying that its data hashes to its CID.
     ///
     /// An error in the block, or one over a limit, leaves the writer as it was: nothing has been written.

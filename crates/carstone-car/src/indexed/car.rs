@@ -193,7 +193,7 @@ impl<R: ReadAt> IndexedCar<R> {
             Ok(_) => return Err(at(ErrorKind::Truncated(Part::Data))),
             Err(error) => return Err(at(ErrorKind::Io(error))),
         }
-        section::check(section, &data, self.options.verification())
+        section::check(section, &data, self.options.checks())
             .map_err(|error| error.with_base(self.payload.start))?;
         Ok(data)
     }

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use crate::error::{Error, ErrorKind, Part, Result};
 use crate::input::Input;
-use crate::options::{ReaderOptions, Verification};
+use crate::options::{Checks, ReaderOptions};
 use crate::section::{self, Head, Section, SectionHead};
 
 /// Whole sections in one buffer.
@@ -24,22 +24,22 @@ pub(super) struct Batch {
 
 impl Batch {
     /// Hashes all blocks.
-    pub(super) fn verify(&mut self, verification: Verification) {
+    pub(super) fn verify(&mut self, checks: Checks) {
         for number in 0..self.sections.len() {
-            if let Err(error) = self.check(number, verification) {
+            if let Err(error) = self.check(number, checks) {
                 self.faults.push((number, error));
             }
         }
         self.faults.reverse(); // They are taken from the end.
     }
 
-    fn check(&self, number: usize, verification: Verification) -> Result<()> {
+    fn check(&self, number: usize, checks: Checks) -> Result<()> {
         let Some((section, start)) = self.sections.get(number) else { return Ok(()) };
-        section::check(section, &self.buf[*start..][..section.data_len], verification)
+        section::check(section, &self.buf[*start..][..section.data_len], checks)
     }
 
-    /// Steps to the next block. `verification`: what is still to be done for it.
-    pub(super) fn advance(&mut self, verification: Verification) -> Option<Result<()>> {
+    /// Steps to the next block. `checks`: what is still to be done for it.
+    pub(super) fn advance(&mut self, checks: Checks) -> Option<Result<()>> {
         let number = self.next;
         if number == self.sections.len() {
             return None;
@@ -48,7 +48,7 @@ impl Batch {
         if self.faults.last().is_some_and(|(bad, _)| *bad == number) {
             return self.faults.pop().map(|(_, error)| Err(error));
         }
-        Some(self.check(number, verification))
+        Some(self.check(number, checks))
     }
 
     /// The block that [`advance`](Self::advance) has stepped to.

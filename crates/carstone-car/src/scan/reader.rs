@@ -10,7 +10,7 @@ use super::workers::Workers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::header::Header;
 use crate::open::Opened;
-use crate::options::{ReaderOptions, Verification};
+use crate::options::{Checks, ReaderOptions};
 use crate::reader::{Parts, State};
 use crate::section::{BlockRef, Section};
 use crate::v2::V2Header;
@@ -45,7 +45,7 @@ pub struct CarScan<R> {
     blocks: Blocks<R>,
     opened: Opened,
     /// What is done to a block when it is handed out: nothing where threads have done it.
-    verification: Verification,
+    checks: Checks,
     /// The batch from which blocks are handed out.
     current: Batch,
     /// Offset behind the last section that was handed out.
@@ -108,18 +108,18 @@ impl<R: Read + Send + 'static> CarScan<R> {
     /// Goes on where a reader stands.
     pub fn from_reader(reader: CarReader<R>, scan: ScanOptions) -> Self {
         let mut car = CarScan::on_this_thread(reader);
-        let verification = car.verification;
-        if scan.threads <= 1 || verification == Verification::Skip {
+        let checks = car.checks;
+        if scan.threads <= 1 || checks.is_none() {
             return car;
         }
         if let Blocks::Here(feed) = car.blocks {
-            let workers = Workers::start(feed, verification, scan.threads - 1, scan.budget);
+            let workers = Workers::start(feed, checks, scan.threads - 1, scan.budget);
             car.blocks = match workers {
                 Ok(workers) => Blocks::Threads(workers),
                 Err(feed) => Blocks::Here(feed),
             };
             if let Blocks::Threads(_) = car.blocks {
-                car.verification = Verification::Skip;
+                car.checks = Checks::NONE;
             }
         }
         car
@@ -132,14 +132,14 @@ impl<R: Read> CarScan<R> {
         let Parts { input, opened, options, state } = reader.into_parts();
         let position = input.position();
         let blocks = Blocks::Here(Feed::new(input, options, opened.payload_start()));
-        let (verification, current) = (options.verification(), Batch::default());
-        CarScan { blocks, opened, verification, current, position, state }
+        let (checks, current) = (options.checks(), Batch::default());
+        CarScan { blocks, opened, checks, current, position, state }
     }
 
     /// The next block, verified, with its place in the payload; `None` at the end.
     pub fn next_block(&mut self) -> Result<Option<(Section, BlockRef<'_>)>> {
         loop {
-            match self.current.advance(self.verification) {
+            match self.current.advance(self.checks) {
                 Some(Ok(())) => break,
                 Some(Err(error)) => return Err(error.with_base(self.payload_start())),
                 None => {}

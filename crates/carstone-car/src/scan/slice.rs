@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::Builder;
 
 use crate::error::Result;
-use crate::options::Verification;
+use crate::options::Checks;
 use crate::section::{self, BlockRef, Section};
 use crate::slice::{CarSlice, SliceBlocks};
 
@@ -46,8 +46,8 @@ impl<'a> CarSlice<'a> {
         mut each: impl FnMut(Item<'a>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         let mut blocks = self.blocks();
-        let verification = blocks.leave_unverified();
-        if threads == 0 || verification == Verification::Skip {
+        let checks = blocks.leave_unverified();
+        if threads == 0 || checks.is_none() {
             return self.blocks().try_for_each(each);
         }
         let (permit, permits) = channel();
@@ -55,7 +55,7 @@ impl<'a> CarSlice<'a> {
             let _ = permit.send(());
         }
         let turn = Mutex::new(Turn { blocks, next: 0, permits });
-        let source = Source { turn, verification, base: self.payload_start() };
+        let source = Source { turn, checks, base: self.payload_start() };
         let source = &source;
         std::thread::scope(|scope| {
             // With this closure the permits end, and then the threads.
@@ -87,7 +87,7 @@ impl<'a> CarSlice<'a> {
 /// What the threads share.
 struct Source<'a> {
     turn: Mutex<Turn<'a>>,
-    verification: Verification,
+    checks: Checks,
     base: u64,
 }
 
@@ -114,7 +114,7 @@ impl<'a> Source<'a> {
 
     fn verify(&self, item: &mut Item<'a>) {
         if let Ok((section, block)) = item
-            && let Err(error) = section::check(section, block.data, self.verification)
+            && let Err(error) = section::check(section, block.data, self.checks)
         {
             *item = Err(error.with_base(self.base));
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::batch::{BATCH_LEN, Batch, Feed};
-use crate::options::Verification;
+use crate::options::Checks;
 
 /// A batch with its number.
 type Numbered = (u64, Batch);
@@ -28,13 +28,13 @@ impl<R: Read + Send + 'static> Workers<R> {
     /// Starts as many of `count` threads as the system gives. If it gives none, the feed comes back.
     pub(super) fn start(
         feed: Feed<R>,
-        verification: Verification,
+        checks: Checks,
         count: usize,
         budget: usize,
     ) -> Result<Self, Feed<R>> {
         let source = Mutex::new(Source { feed: Some(feed), next: 0 });
         let most = count.saturating_add(1).saturating_mul(DEPTH).saturating_add(1);
-        let shared = Arc::new(Shared { source, verification, pool: Pool::new(most, budget) });
+        let shared = Arc::new(Shared { source, checks, pool: Pool::new(most, budget) });
         let (finished, done) = channel();
         let start = |number: usize| {
             let (shared, finished) = (Arc::clone(&shared), finished.clone());
@@ -95,7 +95,7 @@ impl<R> Drop for Workers<R> {
 /// What the threads have in common.
 struct Shared<R> {
     source: Mutex<Source<R>>,
-    verification: Verification,
+    checks: Checks,
     pool: Pool,
 }
 
@@ -131,7 +131,7 @@ impl<R: Read> Shared<R> {
             source.next - 1
         };
         self.pool.grown(batch.len() - before);
-        batch.verify(self.verification);
+        batch.verify(self.checks);
         Some((number, batch))
     }
 }
