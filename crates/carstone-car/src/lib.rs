@@ -28,6 +28,7 @@
 //! - [`CarSlice`] reads from memory and copies nothing; [`parse_section`] is for callers who find sections by themselves.
 //! - [`CarFileWriter`] writes a CARv2 with an index, or a CARv1, whose roots may be known only at the end. [`CarWriter`] writes a CARv1
 //!   to any [`Write`](std::io::Write); [`replace_roots`] puts other roots into a file.
+//! - [`CarBufferWriter`] writes a CARv1 into memory that somebody else has made.
 //! - [`IndexBuilder`] and [`Index`] are for indexes in files of their own.
 //!
 //! Not for asynchronous sources. Most users want the `carstone` facade.
