@@ -24,7 +24,6 @@ pub(crate) struct Front {
 }
 
 /// Damage that was met.
-#[derive(Clone)]
 pub(crate) struct Heard {
     pub(crate) text: String,
     /// The same for programs, as far as there are numbers in it.

@@ -1,5 +1,7 @@
 //! What damage costs, as lines for people and for programs. Places of damage have numbers from 1, by which entries refer to them.
 
+use std::ops::Range;
+
 use carstone::layer::{Cause, Correction, Gap};
 use carstone::repair::{Damage, Hit, State};
 use serde_json::{Map, Value, json};
@@ -59,6 +61,11 @@ pub(crate) fn gap_fields(gap: &Gap) -> Map<String, Value> {
     }))
 }
 
+/// Bytes that are missing.
+pub(crate) fn ranges(missing: &[Range<u64>]) -> Value {
+    missing.iter().map(|range| json!([range.start, range.end])).collect()
+}
+
 /// An entry that is not whole, for people; `kept_as` is the name under which what is left of it is kept.
 pub(crate) fn hit_text(hit: &Hit, kept_as: Option<&[u8]>) -> String {
     let what = match (&hit.state, hit.size) {
@@ -85,8 +92,7 @@ pub(crate) fn hit_fields(hit: &Hit, kept_as: Option<&[u8]>) -> Map<String, Value
     fields.insert("size".to_owned(), hit.size.into());
     let state = match &hit.state {
         State::Incomplete { missing, .. } => {
-            let ranges = missing.iter().map(|range| json!([range.start, range.end]));
-            fields.insert("missing".to_owned(), ranges.collect());
+            fields.insert("missing".to_owned(), ranges(missing));
             "incomplete"
         }
         State::Empty => {

@@ -19,7 +19,7 @@ use crate::exit::Exit;
 use crate::front::{Front, Heard};
 use crate::input::{Input, chain, restart};
 use crate::keys::Keys;
-use crate::losses::object;
+use crate::losses::{object, ranges};
 use crate::names::{self, human};
 use crate::output::Output;
 use crate::progress::Progress;
@@ -255,8 +255,7 @@ impl Teller<'_> {
 fn missing_of(error: &RestoreError) -> Map<String, Value> {
     match error.kind() {
         RestoreErrorKind::Incomplete { missing, kept } => {
-            let ranges: Vec<_> = missing.iter().map(|range| [range.start, range.end]).collect();
-            object(json!({ "missing": ranges, "kept": kept }))
+            object(json!({ "missing": ranges(missing), "kept": kept }))
         }
         _ => Map::new(),
     }

@@ -63,7 +63,7 @@ pub(crate) fn run(args: RepairArgs, output: &mut Output) -> anyhow::Result<Exit>
     }
     match output.is_json() {
         true => tell_programs(&healed, args.dry_run, output)?,
-        false => tell_people(&escaped(name.as_bytes()), &healed, output)?,
+        false => tell_people(&escaped(name.as_bytes()), size, &healed, output)?,
     }
     if !healed.report().lost.is_empty() && !is_readable {
         output.note(
@@ -83,11 +83,17 @@ fn target_name(path: Option<&Path>) -> String {
 
 fn tell_people<R: carstone::layer::ReadAt>(
     name: &str,
+    size: Option<u64>,
     healed: &Healed<R>,
     output: &mut Output,
 ) -> anyhow::Result<()> {
     let report = healed.report();
     let mut lines = done(report);
+    let left_out = size.unwrap_or_default().saturating_sub(healed.len());
+    // Frames that stood there twice are told already.
+    if left_out > 0 && report.is_original() && report.repeated == 0 {
+        lines.push(format!("left out: {}, nothing of this pack", human(left_out)));
+    }
     lines.extend(report.lost.iter().map(|gap| format!("lost: {gap}")));
     lines.extend(report.conflicts.iter().map(ToString::to_string));
     lines.push(outcome(report));
@@ -122,12 +128,6 @@ fn done(report: &HealReport) -> Vec<String> {
             "left out: {} that stood there twice",
             counted(report.repeated, "frame")
         ));
-    }
-    let left_out = report.damage.iter().map(|damage| damage.stored.end - damage.stored.start);
-    let bytes: u64 = left_out.sum();
-    if bytes > 0 && report.lost.is_empty() {
-        let places = counted(report.damage.len() as u64, "place");
-        lines.push(format!("left out: {} in {places}, nothing of this pack", human(bytes)));
     }
     lines
 }
