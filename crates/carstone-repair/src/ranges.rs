@@ -29,6 +29,12 @@ impl Ranges {
         range.is_empty() || self.0.get(at).is_some_and(|known| known.start <= range.start)
     }
 
+    /// Whether anything of `range` is in it.
+    pub(crate) fn meets(&self, range: &Range<u64>) -> bool {
+        let at = self.0.partition_point(|known| known.end <= range.start);
+        self.0.get(at).is_some_and(|known| known.start < range.end)
+    }
+
     /// What of `0..size` is not in it.
     pub(crate) fn missing(&self, size: u64) -> Vec<Range<u64>> {
         let mut missing = Vec::new();
@@ -70,7 +76,10 @@ mod tests {
                 model[start as usize..(start + len) as usize].fill(true);
             }
             for (at, &known) in model.iter().enumerate() {
-                prop_assert_eq!(set.contains(&(at as u64..at as u64 + 1)), known);
+                let byte = at as u64..at as u64 + 1;
+                prop_assert_eq!((set.contains(&byte), set.meets(&byte)), (known, known));
+                let next = &model[at..(at + 3).min(80)];
+                prop_assert_eq!(set.meets(&(at as u64..at as u64 + 3)), next.contains(&true));
             }
             let mut missing = [false; 80];
             for range in set.missing(size) {

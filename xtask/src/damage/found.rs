@@ -21,6 +21,8 @@ pub struct Found {
     pub named: BTreeSet<Vec<u8>>,
     /// Bytes of files that are not complete.
     pub partial: u64,
+    /// Where parts of leaves end that have come of files, from the first byte of the file on.
+    pub begun: BTreeMap<Vec<u8>, u64>,
     /// Gaps and faults.
     pub damage: u64,
 }
@@ -138,6 +140,11 @@ impl<'a> Reading<'a> {
                 let data = data.context("content that was not given")?.clone();
                 self.put(id, offset, &data)?;
             }
+            Event::Part { data, proved, uses } => {
+                for place in uses {
+                    self.part(place.id, place.offset, &data, proved)?;
+                }
+            }
             Event::End { id, size, sha256, .. } => {
                 let entry = self.files.remove(&id).context("an end without an entry")?;
                 let body = self.pieces.remove(&id).unwrap_or_default();
@@ -184,6 +191,27 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
+    /// What is proved of a part must be right. Without a frame there is no proof.
+    fn part(&mut self, id: u64, offset: u64, data: &[u8], proved: usize) -> anyhow::Result<()> {
+        let path = &self.files.get(&id).context("a part of no entry")?.path;
+        let original = self.original(path)?;
+        let due = original.body.get(usize::try_from(offset)?..).unwrap_or_default();
+        let is_right = due.starts_with(data.get(..proved).context("more is proved than came")?);
+        ensure!(is_right, "wrong bytes of a part of {} at {offset}", path.escape_ascii());
+        let end = self.found.begun.entry(path.clone()).or_default();
+        *end = (*end).max(offset + data.len() as u64);
+        Ok(())
+    }
+
+    /// The file at `path`, or the one that a hard link there links to.
+    fn original(&self, path: &[u8]) -> anyhow::Result<&'a Item> {
+        let there = at(self.tree, path)?;
+        match there.kind {
+            EntryKind::HardLink => at(self.tree, &there.body),
+            _ => Ok(there),
+        }
+    }
+
     fn whole(&mut self, path: Vec<u8>) -> anyhow::Result<()> {
         let text = path.escape_ascii().to_string();
         ensure!(self.found.whole.insert(path), "{text} is told to be complete twice");
@@ -191,10 +219,7 @@ impl<'a> Reading<'a> {
     }
 
     fn incomplete(&mut self, path: &[u8], id: u64) -> anyhow::Result<()> {
-        let mut there = at(self.tree, path)?;
-        if there.kind == EntryKind::HardLink {
-            there = at(self.tree, &there.body)?;
-        }
+        let there = self.original(path)?;
         for (offset, piece) in self.pieces.remove(&id).unwrap_or_default() {
             let start = usize::try_from(offset)?;
             let due = there.body.get(start..start + piece.len());

@@ -254,8 +254,12 @@ impl Teller<'_> {
 /// What is missing of an entry, for programs.
 fn missing_of(error: &RestoreError) -> Map<String, Value> {
     match error.kind() {
-        RestoreErrorKind::Incomplete { missing, kept } => {
-            object(json!({ "missing": ranges(missing), "kept": kept }))
+        RestoreErrorKind::Incomplete { missing, unproved, kept } => {
+            let mut fields = object(json!({ "missing": ranges(missing), "kept": kept }));
+            if !unproved.is_empty() {
+                fields.insert("unproved".to_owned(), ranges(unproved));
+            }
+            fields
         }
         _ => Map::new(),
     }

@@ -1,6 +1,7 @@
 //! Damaged packs: what is intact comes out, what is not is named.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
@@ -411,5 +412,59 @@ fn check_subset(whole: &Path, found: &Path) {
     let whole = look(whole);
     for (path, seen) in look(found).into_iter().filter(|(path, _)| !path.ends_with(b".partial")) {
         assert_eq!(whole.get(&path), Some(&seen), "{}", path.escape_ascii());
+    }
+}
+
+#[test]
+fn a_pack_that_is_cut_keeps_the_beginning_of_the_leaf_it_is_cut_in() {
+    let place = Place::new();
+    let files = [("a.bin", noise(400_000, 3)), ("long.bin", noise(2_700_000, 4))];
+    for (name, content) in &files {
+        place.write(&format!("tree/{name}"), content);
+    }
+    let key = place.key("id");
+    let identity = place.path("id");
+    for (number, codec) in ["none", "zstd", "none", "brotli"].into_iter().enumerate() {
+        let is_encrypted = number > 1;
+        let pack = place.path("x.cstone");
+        let tree = place.path("tree");
+        let made = ["create", "-q", "--force", "--block-size=64K", "--compress", codec, "-o"];
+        let mut args = made.map(OsString::from).to_vec();
+        args.extend([pack.clone().into(), tree.into()]);
+        if is_encrypted {
+            args.extend(["-r".into(), key.clone().into()]);
+        }
+        support::run_args(&args, None).exits(0);
+        let bytes = fs::read(&pack).expect("read");
+        for tenth in 1..10 {
+            let at = bytes.len() * tenth / 10;
+            let cut = place.write("cut.cstone", &bytes[..at]);
+            let out = place.path(&format!("out-{number}-{tenth}"));
+            let run = run!("extract", "--salvage", "--json", "-i", &identity, "-C", &out, &cut);
+            let problems = run.exits(1).json();
+            let mut came = 0;
+            for (name, content) in &files {
+                if let Ok(found) = fs::read(out.join(name)) {
+                    assert_eq!(&found, content, "{name}");
+                    came += content.len();
+                }
+                let Ok(found) = fs::read(out.join(format!("{name}.partial"))) else { continue };
+                assert!(content.starts_with(&found), "{name}.partial, {codec}, {tenth}");
+                let told = problems.iter().find(|told| told["path"] == *name);
+                let told = told.unwrap_or_else(|| panic!("{name} is not told: {problems:?}"));
+                // What stands in no whole frame is what it was, but nothing proves it.
+                let unproved = told.get("unproved").map(|ranges| ranges[0].clone());
+                let end = unproved.as_ref().map_or(found.len().into(), |range| range[1].clone());
+                assert_eq!(end, found.len(), "{told}");
+                assert!(unproved.is_none() || !is_encrypted, "{told}");
+                assert!(unproved.is_some() || codec != "none" || is_encrypted, "{told}");
+                // Of the long file it is not known how long it was.
+                if content.len() == 400_000 {
+                    assert_eq!(told["missing"][0][0], found.len(), "{told}");
+                }
+                came += found.len();
+            }
+            assert!(came + 200_000 > at, "{came} bytes came of {at}, {codec}");
+        }
     }
 }

@@ -33,6 +33,16 @@ pub enum Event {
         /// Its length in bytes, where it is stated.
         len: Option<u64>,
     },
+    /// The beginning of a leaf whose end is missing, in a damaged pack. No hash proves it, so it makes no file whole, and [`Event::Incomplete`] counts
+    /// its bytes as missing.
+    Part {
+        /// The bytes.
+        data: Vec<u8>,
+        /// So many of them, from the first, stood in whole frames of the layers below, which prove that they are what was written.
+        proved: usize,
+        /// Where they are content.
+        uses: Vec<Use>,
+    },
     /// All content of a file has been given.
     End {
         /// The entry.
@@ -51,7 +61,7 @@ pub enum Event {
         id: u64,
         /// Its size in bytes, where it is known.
         size: Option<u64>,
-        /// The bytes that did not come, in order; of a file of unknown size only what lies before the last byte that came.
+        /// The bytes that no block proves, in order; of a file of unknown size only what lies before the last byte that came.
         missing: Vec<Range<u64>>,
     },
     /// The entry was given up while it was packed; what came of it does not count.

@@ -19,7 +19,9 @@ pub(super) struct Open {
     pub(super) offset: u64,
     /// Which bytes came.
     pub(super) received: Ranges,
-    /// The same, leaf by leaf, while it is not announced.
+    /// Where the last leaf begins that came in part.
+    pub(super) begun: u64,
+    /// What came, leaf by leaf, while it is not announced.
     pub(super) pieces: Vec<Piece>,
     /// Where it stands.
     pub(super) span: Span,
@@ -55,7 +57,8 @@ impl Open {
 
     /// The bytes that did not come, as far as they are known.
     pub(super) fn missing(&self) -> Vec<Range<u64>> {
-        self.received.missing(self.end.map_or_else(|| self.received.end(), |end| end.size))
+        let known = self.received.end().max(self.begun);
+        self.received.missing(self.end.map_or(known, |end| end.size))
     }
 }
 

@@ -19,7 +19,7 @@ use carstone_pack::{Announced, BlockMap, Error, ErrorKind, Event, Ids, Record, U
 
 use crate::leaves::{Digest, Leaf, Leaves};
 use crate::ranges::Ranges;
-use crate::sections::{Block, Found, Proof, Sections};
+use crate::sections::{Begun, Block, Found, Proof, Sections};
 use crate::{leaf_cid, leaf_digest};
 use files::{Open, Piece};
 use nodes::{Nodes, is_disguised, is_node};
@@ -158,6 +158,7 @@ impl<R: FailSafeRead> Salvage<R> {
             self.tell_gap();
             match found {
                 Some(Found::Block(block)) => self.block(block)?,
+                Some(Found::Begun(begun)) => self.begun(begun),
                 Some(Found::Gap(_)) => {}
                 Some(Found::Fault(error)) => {
                     self.interrupt();
@@ -302,6 +303,27 @@ impl<R: FailSafeRead> Salvage<R> {
             self.complete(id, len, Some(digest), false);
         }
         Ok(())
+    }
+
+    /// A leaf begins whose end is missing.
+    fn begun(&mut self, Begun { cid, data, proved }: Begun) {
+        let Some(digest) = leaf_digest(&cid) else { return };
+        let len = data.len() as u64;
+        let awaited = self.awaited.get(&digest).map_or(&[][..], Vec::as_slice);
+        let awaited = awaited.iter().filter(|file| len < file.size);
+        let mut uses: Vec<_> = awaited.map(|file| Use { id: file.id, offset: 0 }).collect();
+        if let Some(id) = self.current
+            && let Some(open) = self.open.get_mut(&id).filter(|open| open.named)
+        {
+            let offset = open.offset;
+            if !open.received.meets(&(offset..offset.saturating_add(len))) {
+                open.begun = open.begun.max(offset);
+                uses.push(Use { id, offset });
+            }
+        }
+        if !uses.is_empty() {
+            self.tell(Event::Part { data, proved, uses });
+        }
     }
 
     /// A leaf that came earlier is content of a file, if it is there.

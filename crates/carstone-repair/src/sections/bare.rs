@@ -7,13 +7,15 @@ use std::ops::Range;
 use carstone_layer::{Cause, FailSafeRead, Gap, LayerId};
 
 use super::resync::{Part, Resync};
-use super::{HEADER, Piece, Proof};
+use super::{Begun, HEADER, Piece, Proof};
 use crate::car::Judged;
 
 /// Cuts sections out of a stream without frames.
 pub(super) struct BareCutter<R> {
     resync: Resync<Stretch<R>>,
     is_begun: bool,
+    /// The last section that is due, if the bytes end in it: unless another one is found in them.
+    open: Option<Begun>,
     ready: VecDeque<Piece>,
 }
 
@@ -21,7 +23,8 @@ impl<R: FailSafeRead> BareCutter<R> {
     pub(super) fn new(source: R) -> Self {
         let base = source.position();
         let stretch = Stretch { source, gaps: VecDeque::new(), state: State::Reading };
-        Self { resync: Resync::new(stretch, base), is_begun: base > 0, ready: VecDeque::new() }
+        let resync = Resync::new(stretch, base);
+        Self { resync, is_begun: base > 0, open: None, ready: VecDeque::new() }
     }
 
     pub(super) fn get_mut(&mut self) -> &mut R {
@@ -46,8 +49,17 @@ impl<R: FailSafeRead> BareCutter<R> {
             }
             match self.resync.next()? {
                 Some(Part::Block(block)) => return Ok(Some(Piece::Block(block))),
-                Some(Part::Lost(range)) => self.lose(range),
-                Some(Part::Open { .. }) => {}
+                Some(Part::Lost(range)) => {
+                    let search = self.resync.search();
+                    let open = self.open.take();
+                    if open.is_some() && search.ahead(1)?.is_empty() {
+                        self.ready.extend(open.map(Piece::Begun));
+                    }
+                    self.lose(range);
+                }
+                Some(Part::Open { .. }) => {
+                    self.open = Begun::of(self.resync.search().ahead(1)?, 0);
+                }
                 None if !self.go_on() => return Ok(None),
                 None => {}
             }

@@ -8,7 +8,7 @@ use carstone_car::{Limits, SectionHead, parse_section, verify};
 use carstone_layer::{Cause, FailSafeRead, Gap, LayerId};
 
 use super::resync::{Part, Resync};
-use super::{Block, HEADER, Piece, Proof};
+use super::{Begun, Block, HEADER, Piece, Proof};
 use crate::car::is_provable;
 
 /// The sections in such bytes, gap after gap.
@@ -23,6 +23,8 @@ struct Known {
     gap: Gap,
     /// Where the bytes end.
     end: u64,
+    /// They are proved.
+    is_sealed: bool,
     lost: Option<Range<u64>>,
     is_told: bool,
 }
@@ -36,8 +38,8 @@ impl Broken {
         Self { resync, gap: None, ready: VecDeque::new() }
     }
 
-    /// Takes what `source` still has of the gap that it just gave; the gap comes back if that is nothing. `due` is where a section is due or
-    /// has begun, and what there is of it.
+    /// Takes what `source` still has of the gap that it just gave; if that is nothing, the gap comes back, and what there is of a section right in front of it.
+    /// `due` is where a section is due or has begun, and what there is of it.
     ///
     /// # Errors
     /// Only what the source gives.
@@ -46,7 +48,7 @@ impl Broken {
         source: &mut R,
         gap: Gap,
         due: Option<(u64, Vec<u8>)>,
-    ) -> io::Result<Option<Gap>> {
+    ) -> io::Result<Option<(Gap, Vec<u8>)>> {
         let is_next =
             |(at, begun): &(u64, Vec<u8>)| at.checked_add(begun.len() as u64) == Some(gap.at);
         let due = due.filter(is_next);
@@ -55,9 +57,9 @@ impl Broken {
         let begun = bytes.len();
         let read = Unchecked(source).take(MOST_UNCHECKED).read_to_end(&mut bytes)?;
         if read == 0 {
-            return Ok(Some(gap));
+            return Ok(Some((gap, bytes)));
         }
-        let proof = if is_cut(&gap) { Proof::Cut } else { Proof::Broken };
+        let proof = if is_cut(&gap) || is_sealed(&gap) { Proof::Cut } else { Proof::Broken };
         let is_front = gap.at == 0 && bytes.starts_with(HEADER);
         let end = base.saturating_add(bytes.len() as u64);
         *self.resync.search().get_mut() = Cursor::new(bytes);
@@ -68,7 +70,8 @@ impl Broken {
         } else if is_front {
             self.resync.expect(HEADER.len(), proof)?;
         }
-        self.gap = Some(Known { gap, end, lost: None, is_told: false });
+        let is_sealed = is_sealed(&gap);
+        self.gap = Some(Known { gap, end, is_sealed, lost: None, is_told: false });
         Ok(None)
     }
 
@@ -86,17 +89,25 @@ impl Broken {
                 Some(Part::Block(block)) => known.block(block, &mut self.ready),
                 Some(Part::Lost(range)) => known.lose(range),
                 Some(Part::Open { head, proof }) => {
-                    let (at, search) = (self.resync.at(), self.resync.search());
-                    let begun = search.ahead(1)?.len();
+                    let (at, in_frames) = (self.resync.at(), self.resync.known());
+                    let search = self.resync.search();
+                    let mut section = search.ahead(1)?.to_vec();
+                    let begun = section.len();
                     let missing = head.map(|head| head.len().saturating_sub(begun));
-                    let Some(rest) = more(missing)? else { continue };
-                    let section = [search.ahead(1)?, &rest].concat();
-                    let Some((head, data)) = whole(&section) else { continue };
-                    if search.afford(data.len() as u64, 0) && verify(&head.cid, data).is_ok() {
+                    section.extend(more(missing)?.unwrap_or_default());
+                    if section.len() > begun
+                        && let Some((head, data)) = whole(&section)
+                        && search.afford(data.len() as u64, 0)
+                        && verify(&head.cid, data).is_ok()
+                    {
                         search.skip(begun as u64)?;
                         let (cid, data) = (head.cid, data.to_vec());
                         known.block(Block { cid, at, data, proof }, &mut self.ready);
+                        continue;
                     }
+                    section.truncate(if proof == Proof::Cut { begun } else { in_frames });
+                    let proved = if known.is_sealed { begun } else { in_frames };
+                    known.begun(&section, proved, &mut self.ready);
                 }
                 None => {
                     known.finish(&mut self.ready);
@@ -107,14 +118,19 @@ impl Broken {
     }
 }
 
-/// Whether what can be read of a gap stands as it was written, up to where it ends: the stream is cut off there, or what is missing was encrypted,
-/// and so the bytes before it are proved.
+/// Whether the stream is cut off where what can be read of a gap ends, so that it stands as it was written.
 fn is_cut(gap: &Gap) -> bool {
     match &gap.cause {
         Cause::Truncated => true,
-        Cause::Below(below) => below.layer == LayerId::ENCRYPTION || is_cut(below),
+        Cause::Below(below) => is_cut(below),
         _ => false,
     }
+}
+
+/// Whether what is missing was encrypted, and so the bytes before it are proved.
+fn is_sealed(gap: &Gap) -> bool {
+    let Cause::Below(below) = &gap.cause else { return false };
+    below.layer == LayerId::ENCRYPTION || is_sealed(below)
 }
 
 /// The head and the data of bytes that are a section and nothing more.
@@ -132,6 +148,15 @@ impl Known {
         // Where bytes were put in, places run over.
         block.at = self.gap_end().map_or(block.at, |end| block.at.min(end));
         ready.push_back(Piece::Block(block));
+    }
+
+    fn begun(&mut self, section: &[u8], proved: usize, ready: &mut VecDeque<Piece>) {
+        if let Some(begun) = Begun::of(section, proved) {
+            if let Some(range) = self.lost.take() {
+                self.tell(range, ready);
+            }
+            ready.push_back(Piece::Begun(begun));
+        }
     }
 
     fn lose(&mut self, range: Range<u64>) {

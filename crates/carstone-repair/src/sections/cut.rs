@@ -7,7 +7,7 @@ use carstone_layer::{FailSafeRead, Gap};
 use carstone_pack::{Error, ErrorKind};
 
 use super::broken::Broken;
-use super::{HEADER, Piece};
+use super::{Begun, HEADER, Piece};
 
 /// Cuts sections out of what a fail-safe stack gives.
 pub(crate) struct Cutter<R> {
@@ -23,6 +23,8 @@ pub(crate) struct Cutter<R> {
     stopped: Option<Option<Gap>>,
     /// What can be read of a gap.
     broken: Broken,
+    /// What comes behind a piece that was given.
+    next: Option<Piece>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,6 +60,7 @@ impl<R: FailSafeRead> Cutter<R> {
             state,
             stopped: None,
             broken: Broken::new(),
+            next: None,
         }
     }
 
@@ -70,6 +73,9 @@ impl<R: FailSafeRead> Cutter<R> {
     /// # Errors
     /// Only what the source gives.
     pub(crate) fn next(&mut self) -> io::Result<Option<Piece>> {
+        if let Some(piece) = self.next.take() {
+            return Ok(Some(piece));
+        }
         loop {
             match self.state {
                 State::Header => {
@@ -175,7 +181,7 @@ impl<R: FailSafeRead> Cutter<R> {
     /// Reads the data of a section; memory grows with what comes.
     fn body(&mut self, head: &SectionHead) -> io::Result<Cut> {
         let offset = self.at;
-        let begun = Begun::of(self.bytes(), head);
+        let kept = Head::of(self.bytes(), head);
         self.advance(head.head_len);
         let data_offset = self.at;
         let known = self.bytes().len().min(head.data_len);
@@ -190,7 +196,7 @@ impl<R: FailSafeRead> Cutter<R> {
             data.truncate(have + n);
             self.at = self.at.saturating_add(n as u64);
             if n == 0 {
-                return Ok(Cut::Stopped(offset, begun.with(&data)));
+                return Ok(Cut::Stopped(offset, kept.with(&data)));
             }
         }
         let section = Section { cid: head.cid, offset, data_offset, data_len: head.data_len };
@@ -202,14 +208,12 @@ impl<R: FailSafeRead> Cutter<R> {
         self.drop_window();
         match self.stopped.take() {
             Some(Some(gap)) => {
-                self.state = match self.broken.take_up(&mut self.source, gap, due)? {
-                    Some(gap) => {
-                        self.go_on();
-                        return Ok(Some(Piece::Gap(gap)));
-                    }
-                    None => State::Broken,
+                let Some((gap, begun)) = self.broken.take_up(&mut self.source, gap, due)? else {
+                    self.state = State::Broken;
+                    return Ok(None);
                 };
-                Ok(None)
+                self.go_on();
+                Ok(Some(self.behind(&begun, Piece::Gap(gap))))
             }
             _ => {
                 self.state = State::Ended;
@@ -217,9 +221,20 @@ impl<R: FailSafeRead> Cutter<R> {
                 let begun = due.filter(|(_, begun)| !begun.is_empty());
                 Ok(begun.map(|(at, begun)| {
                     let at = at.saturating_add(begun.len() as u64);
-                    Piece::Fault(Error::new(cut, at))
+                    self.behind(&begun, Piece::Fault(Error::new(cut, at)))
                 }))
             }
+        }
+    }
+
+    /// What there is of a section that has begun, if anything, and then `piece`.
+    fn behind(&mut self, section: &[u8], piece: Piece) -> Piece {
+        match Begun::of(section, section.len()) {
+            Some(begun) => {
+                self.next = Some(piece);
+                Piece::Begun(begun)
+            }
+            None => piece,
         }
     }
 
@@ -307,21 +322,21 @@ fn rest<R: FailSafeRead>(
 }
 
 /// The head of a section, kept until its data are there.
-struct Begun {
+struct Head {
     bytes: [u8; LONGEST_HEAD],
     len: usize,
 }
 
-impl Begun {
+impl Head {
     fn of(section: &[u8], head: &SectionHead) -> Self {
-        let mut begun = Self { bytes: [0; LONGEST_HEAD], len: 0 };
+        let mut kept = Self { bytes: [0; LONGEST_HEAD], len: 0 };
         if let Some(bytes) = section.get(..head.head_len)
-            && let Some(kept) = begun.bytes.get_mut(..head.head_len)
+            && let Some(room) = kept.bytes.get_mut(..head.head_len)
         {
-            kept.copy_from_slice(bytes);
-            begun.len = head.head_len;
+            room.copy_from_slice(bytes);
+            kept.len = head.head_len;
         }
-        begun
+        kept
     }
 
     /// The section as far as it is there; nothing where its head is too long to be kept.

@@ -10,10 +10,11 @@ mod tests;
 
 use std::io;
 
-use carstone_car::{Cid, Section, verify};
+use carstone_car::{Cid, Limits, Section, parse_section, verify};
 use carstone_layer::{FailSafeRead, Gap, Ordered, Pool};
 use carstone_pack::Error;
 
+use crate::car::is_provable;
 use bare::BareCutter;
 use cut::Cutter;
 pub(crate) use proof::Proof;
@@ -22,6 +23,8 @@ pub(crate) use proof::Proof;
 pub(crate) enum Found {
     /// A block that hashes to its CID.
     Block(Block),
+    /// A section begins whose end is missing.
+    Begun(Begun),
     Gap(Gap),
     /// Bytes that are no block.
     Fault(Error),
@@ -33,6 +36,8 @@ enum Piece {
     Section { section: Section, data: Vec<u8> },
     /// A block that hashes to its CID.
     Block(Block),
+    /// A section begins whose end is missing.
+    Begun(Begun),
     /// Bytes are missing.
     Gap(Gap),
     /// Bytes are there, but are no section.
@@ -46,6 +51,15 @@ pub(crate) struct Block {
     pub(crate) at: u64,
     pub(crate) data: Vec<u8>,
     pub(crate) proof: Proof,
+}
+
+/// The beginning of a block, up to where the rest is missing. No hash proves it.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub(crate) cid: Cid,
+    pub(crate) data: Vec<u8>,
+    /// Bytes at its beginning that frames prove.
+    pub(crate) proved: usize,
 }
 
 /// Reads sections ahead, and hashes them on a pool.
@@ -134,9 +148,22 @@ impl<R: FailSafeRead> Sections<R> {
 impl Piece {
     fn cost(&self) -> usize {
         match self {
-            Self::Section { data, .. } | Self::Block(Block { data, .. }) => data.len(),
+            Self::Section { data, .. }
+            | Self::Block(Block { data, .. })
+            | Self::Begun(Begun { data, .. }) => data.len(),
             _ => STATEMENT,
         }
+    }
+}
+
+impl Begun {
+    /// What there is of the block of a section that begins so, with so many bytes that frames prove; `None` where it is all there, or nothing.
+    fn of(section: &[u8], proved: usize) -> Option<Self> {
+        let head = parse_section(section, &Limits::default()).ok()?;
+        let data = section.get(head.head_len..).filter(|data| !data.is_empty())?;
+        let is_begun = data.len() < head.data_len && is_provable(&head);
+        let proved = proved.saturating_sub(head.head_len).min(data.len());
+        is_begun.then(|| Self { cid: head.cid, data: data.to_vec(), proved })
     }
 }
 
@@ -145,6 +172,7 @@ fn check(piece: Piece) -> Found {
         Piece::Gap(gap) => return Found::Gap(gap),
         Piece::Fault(error) => return Found::Fault(error),
         Piece::Block(block) => return Found::Block(block),
+        Piece::Begun(begun) => return Found::Begun(begun),
         Piece::Section { section, data } => (section, data),
     };
     let Section { cid, offset, .. } = section;

@@ -98,6 +98,11 @@ impl<R: Read> Resync<R> {
         self.from = self.search.at().saturating_add(n as u64);
     }
 
+    /// Bytes from here on that are known to belong to a section that has begun.
+    pub(super) fn known(&self) -> usize {
+        usize::try_from(self.from.saturating_sub(self.search.at())).unwrap_or(usize::MAX)
+    }
+
     pub(super) fn search(&mut self) -> &mut BlockSearch<R> {
         &mut self.search
     }
@@ -166,7 +171,9 @@ impl<R: Read> Resync<R> {
     fn fault(&mut self, judged: Judged) -> io::Result<Part> {
         let from = self.at();
         match judged {
-            Judged::Truncated(head) if self.has_more && is_provable(&head) => {
+            Judged::Truncated(head)
+                if (self.has_more || self.proof == Proof::Chain) && is_provable(&head) =>
+            {
                 self.here = Here::Abandoned;
                 return Ok(Part::Open { head: Some(head), proof: self.proof });
             }

@@ -44,6 +44,9 @@ fn check(layout: &Layout, at: usize) -> anyhow::Result<()> {
         let name = || format!("{}: {}", place(), path.escape_ascii());
         ensure!(named.end > before || found.named.contains(path), "{} is not named", name());
         ensure!(*whole > before || found.whole.contains(path), "{} is lost", name());
+        let prefix = layout.begun_before(path, before)?;
+        let begun = found.begun.get(path).copied().unwrap_or_default();
+        ensure!(begun >= prefix, "{}: {begun} of the first {prefix} bytes came", name());
     }
     Ok(())
 }

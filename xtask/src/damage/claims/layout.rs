@@ -102,6 +102,20 @@ impl Layout {
         before as u64
     }
 
+    /// Where the content of a file ends that stands before this place of the CAR stream, if it ends in a leaf.
+    pub fn begun_before(&self, path: &[u8], before: u64) -> anyhow::Result<u64> {
+        let leaves = self.entries.get(path).map_or(&[][..], |entry| &entry.leaves);
+        let (mut offset, body) = (0, &at(&self.tree, path)?.body);
+        for (leaf, chunk) in leaves.iter().zip(body.chunks(1 << 20)) {
+            let data = leaf.end - chunk.len() as u64..leaf.end;
+            if data.start < before && before < data.end {
+                return Ok(offset + (before - data.start));
+            }
+            offset += chunk.len() as u64;
+        }
+        Ok(0)
+    }
+
     /// The layers that have frames, outermost first.
     fn layers(&self) -> impl Iterator<Item = &[Frame]> {
         [&self.encryption[..], &self.compression].into_iter().filter(|frames| !frames.is_empty())

@@ -135,7 +135,11 @@ fn restore<S: BlockSource>(
                     let is_worth = missing.iter().map(|hole| hole.end - hole.start).sum::<u64>()
                         < content.len();
                     let kept = is_worth && restorer.place_partial(&mut file, &metadata, &mut told);
-                    told_problem(&mut told, path, RestoreError::incomplete(missing, kept));
+                    let error = match kept {
+                        true => RestoreError::kept(missing, Vec::new()),
+                        false => RestoreError::incomplete(missing),
+                    };
+                    told_problem(&mut told, path, error);
                 }
                 Ok(Copied::Cancelled) => {}
                 Err(error) => told_problem(&mut told, path, error),

@@ -51,6 +51,12 @@ impl Flow<'_> {
         left_out || self.waiting.contains_key(&id) || self.unended.contains_key(&id)
     }
 
+    pub(super) fn leave_out(&mut self, id: u64, left_out: LeftOut) {
+        if self.left_out.len() < MOST_LEFT_OUT {
+            self.left_out.insert(id, left_out);
+        }
+    }
+
     /// Has a hard link made when all that came so far is written.
     pub(super) fn later(&mut self, link: Announced) {
         self.flush();
@@ -123,3 +129,6 @@ impl Flow<'_> {
         }
     }
 }
+
+/// Files that are left out, and leaves of such files, that are remembered for hard links: about 100 bytes each.
+pub(super) const MOST_LEFT_OUT: usize = 1 << 20;

@@ -3,6 +3,7 @@
 mod dag;
 mod links;
 mod output;
+mod parts;
 mod places;
 mod random;
 mod read;

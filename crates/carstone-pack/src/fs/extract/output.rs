@@ -6,6 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 use sha2::{Digest, Sha256};
 
+use super::parts::{Part, without};
+use super::places::Spool;
 use crate::entry::Metadata;
 use crate::error::Error;
 use crate::fs::restore::{NewFile, RestoreError, RestoreEvent, RestoreObserver, Restorer};
@@ -101,23 +103,38 @@ impl Output {
         false
     }
 
-    /// Waits for all pieces. Nothing more comes: with `keep`, what came gets a name that says so.
+    /// Waits for all pieces. Nothing more comes: with `keep`, what came gets a name that says so, with parts of leaves out of the spool.
     pub(super) fn give_up(
         &self,
         restorer: &Restorer,
         missing: Vec<Range<u64>>,
+        (parts, spool): (&[Part], &Spool),
         keep: bool,
         told: &mut RestoreObserver,
     ) {
         let state = self.wait();
-        let is_worth = keep && state.failed.is_none() && !state.is_empty;
+        let is_worth = keep && state.failed.is_none() && !(state.is_empty && parts.is_empty());
         drop(state);
         let mut file = self.file.write().unwrap_or_else(PoisonError::into_inner);
-        let kept = is_worth && restorer.place_partial(&mut file, &self.metadata, told);
-        if !kept {
-            file.unname();
+        let copy = |part: &Part| part.copy(spool, &mut |piece, at| file.write_at(piece, at));
+        let copied = if is_worth { parts.iter().try_for_each(copy) } else { Ok(()) };
+        let path = file.path().to_vec();
+        let is_worth = is_worth && copied.is_ok();
+        if let Err(error) = copied {
+            let error = RestoreError::system("write the file", error);
+            told(RestoreEvent::Problem { path: path.clone(), error });
         }
-        let (path, error) = (file.path().to_vec(), RestoreError::incomplete(missing, kept));
+        let kept = is_worth && restorer.place_partial(&mut file, &self.metadata, told);
+        let error = match kept {
+            true => {
+                let unproved = parts.iter().filter_map(Part::unproved).collect();
+                RestoreError::kept(without(missing, parts), unproved)
+            }
+            false => {
+                file.unname();
+                RestoreError::incomplete(missing)
+            }
+        };
         told(RestoreEvent::Problem { path, error });
     }
 

@@ -23,12 +23,17 @@ impl Flow<'_> {
     pub(super) fn incomplete(&mut self, id: u64, missing: Vec<Range<u64>>) {
         self.unended.remove(&id);
         self.left_out.remove(&id);
+        let (parts, keep) = (self.parts.remove(id), self.partial);
         if let Some(entry) = self.waiting.remove(&id) {
-            self.problem(&entry.path, RestoreError::incomplete(missing, false));
+            if parts.is_empty() {
+                self.problem(&entry.path, RestoreError::incomplete(missing));
+            } else if let Some(output) = self.output_of_parts(&entry) {
+                self.push(Job::Incomplete { output, id, missing, parts, keep }, 0);
+            }
         } else if let Some(output) = self.open.get(&id) {
-            let (output, keep) = (Arc::clone(output), self.partial);
+            let output = Arc::clone(output);
             self.flush();
-            self.push(Job::Incomplete { output, id, missing, keep }, 0);
+            self.push(Job::Incomplete { output, id, missing, parts, keep }, 0);
             // Later entries may refer to its leaves, but not every damaged file can stay open.
             self.given_up.push_back(id);
             if self.given_up.len() > MOST_GIVEN_UP

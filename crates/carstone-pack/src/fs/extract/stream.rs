@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use carstone_layer::{Ordered, Pool};
 
-use super::links::LeftOut;
+use super::links::{LeftOut, MOST_LEFT_OUT};
 use super::output::Output;
+use super::parts::Parts;
 use super::places::{Digest, Places, Spool};
 use super::rest::Rest;
 use super::write::{Done, Job, Leaf, Part, Source, Writer, lost};
@@ -117,6 +118,8 @@ pub(super) struct Flow<'a> {
     ids: Ids,
     /// Whether what came of an incomplete file is kept.
     pub(super) partial: bool,
+    /// Parts of leaves, of files that are not complete.
+    pub(super) parts: Parts,
     /// What is left to do of a pack that was read at random before.
     pub(super) rest: Option<Rest>,
 }
@@ -154,6 +157,7 @@ impl<'a> Flow<'a> {
             links: HashMap::new(),
             ids: Ids::default(),
             partial: options.partial,
+            parts: Parts::default(),
             rest: None,
         }
     }
@@ -190,8 +194,10 @@ impl<'a> Flow<'a> {
                     self.reuse(digest, id, offset, len);
                 }
             }
+            Event::Part { data, proved, uses } => self.part(&data, proved, &uses),
             Event::End { id, size, sha256, .. } => {
                 self.unended.remove(&id);
+                self.parts.remove(id);
                 if let Some(output) = self.open.get(&id) {
                     let output = Arc::clone(output);
                     self.flush();
@@ -204,6 +210,7 @@ impl<'a> Flow<'a> {
             Event::Incomplete { id, missing, .. } => self.incomplete(id, missing),
             Event::Abandoned { id } => {
                 self.unended.remove(&id);
+                self.parts.remove(id);
                 self.left_out.remove(&id);
                 if let Some(output) = self.open.get(&id) {
                     // Later entries may refer to its leaves.
@@ -341,12 +348,6 @@ impl<'a> Flow<'a> {
         }
     }
 
-    pub(super) fn leave_out(&mut self, id: u64, left_out: LeftOut) {
-        if self.left_out.len() < MOST_LEFT_OUT {
-            self.left_out.insert(id, left_out);
-        }
-    }
-
     pub(super) fn problem(&mut self, path: &[u8], error: RestoreError) {
         self.tally.tell(RestoreEvent::Problem { path: path.to_vec(), error });
     }
@@ -392,6 +393,3 @@ impl<'a> Flow<'a> {
         self.writer.fetch(digest, self.source(digest)).ok_or_else(|| lost(digest))
     }
 }
-
-/// Files that are left out, and leaves of such files, that are remembered for hard links: about 100 bytes each.
-const MOST_LEFT_OUT: usize = 1 << 20;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest as _, Sha256};
 
 use super::output::{Output, Piece};
+use super::parts;
 use super::places::{Digest, Placed, Spool};
 use crate::entry::Announced;
 use crate::error::Error;
@@ -26,6 +27,8 @@ pub(super) enum Job {
         output: Arc<Output>,
         id: u64,
         missing: Vec<Range<u64>>,
+        /// Beginnings of leaves that are among it.
+        parts: Vec<parts::Part>,
         keep: bool,
     },
     /// Waits for its turn only: all that stands before it is then there.
@@ -97,9 +100,11 @@ impl Writer {
                 }
                 done.ended = Some(id);
             }
-            Job::Incomplete { output, id, missing, keep } => {
+            Job::Incomplete { output, id, missing, parts, keep } => {
                 let events = &mut done.events;
-                output.give_up(&self.restorer, missing, keep, &mut |event| events.push(event));
+                let parts = (&parts[..], &*self.spool);
+                let told = &mut |event| events.push(event);
+                output.give_up(&self.restorer, missing, parts, keep, told);
                 done.ended = Some(id);
             }
             Job::Link(entry) => done.link = Some(*entry),
@@ -151,14 +156,15 @@ impl Writer {
             done.events.push(RestoreEvent::Progress { bytes: len });
         }
         if is_new {
-            let placed = placed.or_else(|| self.spool(&data));
+            let placed = placed.or_else(|| self.keep(&data).map(|offset| Placed::Spool { offset }));
             done.placed.push((digest, len, placed));
         }
     }
 
-    fn spool(&self, data: &[u8]) -> Option<Placed> {
+    /// Puts `data` into the spool, and gives where.
+    pub(super) fn keep(&self, data: &[u8]) -> Option<u64> {
         match self.spool.keep(data) {
-            Ok(offset) => Some(Placed::Spool { offset }),
+            Ok(offset) => Some(offset),
             Err(error) => {
                 let mut failed = self.spool_failed.lock().unwrap_or_else(PoisonError::into_inner);
                 failed.get_or_insert(error);

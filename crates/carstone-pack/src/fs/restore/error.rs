@@ -44,6 +44,8 @@ pub enum RestoreErrorKind {
     Incomplete {
         /// The bytes that are missing, as far as it is known how many there were.
         missing: Vec<Range<u64>>,
+        /// The bytes of which there is something, but nothing that proves it: no hash of their own, no frame that is whole.
+        unproved: Vec<Range<u64>>,
         /// What came is there, under the name with `.partial` behind it.
         kept: bool,
     },
@@ -79,8 +81,14 @@ impl RestoreError {
         Self::new(RestoreErrorKind::System { doing, source: source.into() })
     }
 
-    pub(in crate::fs) fn incomplete(missing: Vec<Range<u64>>, kept: bool) -> Self {
-        Self::new(RestoreErrorKind::Incomplete { missing, kept })
+    /// Nothing is kept of an entry of which this is missing.
+    pub(in crate::fs) fn incomplete(missing: Vec<Range<u64>>) -> Self {
+        Self::new(RestoreErrorKind::Incomplete { missing, unproved: Vec::new(), kept: false })
+    }
+
+    /// What came of an entry is kept.
+    pub(in crate::fs) fn kept(missing: Vec<Range<u64>>, unproved: Vec<Range<u64>>) -> Self {
+        Self::new(RestoreErrorKind::Incomplete { missing, unproved, kept: true })
     }
 
     pub(in crate::fs) fn metadata(what: &'static str, source: impl Into<io::Error>) -> Self {
@@ -129,12 +137,15 @@ impl fmt::Display for RestoreError {
             RestoreErrorKind::LostBlock(cid) => {
                 write!(f, "block {cid} is gone from where it was written before")
             }
-            RestoreErrorKind::Incomplete { missing, kept } => {
+            RestoreErrorKind::Incomplete { missing, unproved, kept } => {
                 tell_missing(missing, f)?;
-                match kept {
-                    true => f.write_str("; the rest is kept with .partial behind its name"),
-                    false => Ok(()),
+                if *kept {
+                    f.write_str("; the rest is kept with .partial behind its name")?;
                 }
+                if let Some(first) = unproved.first() {
+                    write!(f, ", where nothing proves the bytes from {} on", first.start)?;
+                }
+                Ok(())
             }
             RestoreErrorKind::PartialElsewhere { place } => {
                 write!(
