@@ -72,6 +72,8 @@ pub(crate) enum Command {
     /// are whole, with the same layers and for the same readers, and a new pack id. Every entry that is left out is named, and the exit status is 1.
     ///
     /// Without a key, or with --holes, what is sound stays as it is, and holes stand for what is lost.
+    ///
+    /// Of a plain CAR all good blocks are kept, in a CAR of the same version with the same roots.
     Repair(RepairArgs),
     /// Find packs and plain CARs, or fragments of them, at any offset of an image.
     ///
@@ -269,7 +271,7 @@ pub(crate) struct VerifyArgs {
 #[derive(Debug, Args)]
 #[command(after_long_help = REPAIR_EXAMPLES)]
 pub(crate) struct RepairArgs {
-    /// The damaged pack, which is never changed; `-` is standard input.
+    /// The damaged pack or plain CAR, which is never changed; `-` is standard input.
     #[arg(value_name = "DAMAGED", value_hint = ValueHint::FilePath)]
     pub damaged: PathBuf,
     /// The mended pack to write; `-` is standard output. It appears under its name only when it is complete.

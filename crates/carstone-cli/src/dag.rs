@@ -1,14 +1,18 @@
 //! Files in a plain CAR: a walk over its DAG.
 
-use std::io::Read;
+use std::io::{Read as _, Seek, SeekFrom};
+use std::ops::Range;
 
 use carstone::car::Cid;
 use carstone::pack::{EntryKind, Timestamp};
-use carstone::unixfs::{self, FileReader, Limits, State, Step, resolve, walk};
+use carstone::unixfs::{self, ErrorKind, FileReader, Limits, State, Step, resolve, walk};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::input::{PlainCar, chain};
+use crate::losses::ranges;
 use crate::rows::Row;
+use crate::signals;
 
 /// An entry and its root block, or what cannot be used.
 pub(crate) type Found = Result<(Row, Cid), Unusable>;
@@ -46,6 +50,102 @@ pub(crate) fn visit(
         }
     }
     Ok(())
+}
+
+/// What became of an entry that was read.
+pub(crate) enum Read {
+    Whole,
+    /// A sound block that is no UnixFS.
+    Foreign,
+    Lost(Lost),
+}
+
+/// An entry that cannot be read, or not all of it.
+pub(crate) struct Lost {
+    pub(crate) path: Vec<u8>,
+    /// What is wrong, where it begins.
+    why: String,
+    /// Bytes of a file that are missing.
+    missing: Vec<Range<u64>>,
+}
+
+impl Lost {
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        let bytes: u64 = self.missing.iter().map(|range| range.end - range.start).sum();
+        match &self.missing[..] {
+            [] => self.why.clone(),
+            [range] => {
+                format!("{}; bytes {}–{} are lost", self.why, range.start, range.end - 1)
+            }
+            ranges => {
+                format!("{}; {bytes} bytes are lost in {} places", self.why, ranges.len())
+            }
+        }
+    }
+
+    /// For programs.
+    pub(crate) fn fields(&self) -> Map<String, Value> {
+        let mut fields = Map::new();
+        if !self.missing.is_empty() {
+            fields.insert("missing".to_owned(), ranges(&self.missing));
+        }
+        fields
+    }
+}
+
+/// Reads all files below all roots.
+///
+/// # Errors
+/// The source fails, or `heard` does.
+pub(crate) fn read_all(
+    car: &PlainCar,
+    heard: &mut dyn FnMut(Read) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut buffer = vec![0; 256 << 10];
+    visit(car, false, &mut |found| {
+        signals::check()?;
+        heard(match found {
+            Err(problem) if problem.is_foreign => Read::Foreign,
+            Err(problem) => {
+                Read::Lost(Lost { path: problem.path, why: problem.why, missing: Vec::new() })
+            }
+            Ok((row, cid)) if row.kind == EntryKind::File => read(car, row, &cid, &mut buffer)?,
+            Ok(_) => Read::Whole,
+        })
+    })
+}
+
+/// Reads a file, and past what cannot be read of it.
+fn read(car: &PlainCar, row: Row, cid: &Cid, buffer: &mut [u8]) -> anyhow::Result<Read> {
+    let (mut why, mut missing) = (None, Vec::<Range<u64>>::new());
+    match FileReader::open(car, cid) {
+        Err(error) => why = Some(chain(&error)),
+        Ok(mut reader) => loop {
+            let error = match reader.read(buffer) {
+                Ok(0) => break,
+                Ok(_) => continue,
+                Err(error) => unixfs::Error::from(error),
+            };
+            signals::check()?;
+            if let ErrorKind::Io(source) = error.kind()
+                && source.get_ref().is_none()
+            {
+                return Err(error.into());
+            }
+            why.get_or_insert_with(|| chain(&error));
+            let hole = reader.unreadable();
+            if hole.is_empty() {
+                break;
+            }
+            reader.seek(SeekFrom::Start(hole.end))?;
+            match missing.last_mut() {
+                Some(last) if last.end == hole.start => last.end = hole.end,
+                _ => missing.push(hole),
+            }
+        },
+    }
+    Ok(why.map_or(Read::Whole, |why| Read::Lost(Lost { path: row.path, why, missing })))
 }
 
 /// The root and the path below it that a path means.

@@ -1,6 +1,7 @@
 //! Opens what is to be read: a pack at random, a pack front to back, or a plain CAR.
 
 mod car;
+mod compared;
 mod pipe;
 mod searched;
 mod stored;

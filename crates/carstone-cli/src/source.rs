@@ -47,7 +47,7 @@ impl Source {
         Self::recognised_by(recognised, path)
     }
 
-    /// Opens what may be a damaged pack: its first bytes need not tell.
+    /// Opens what may be a damaged pack or plain CAR: its first bytes need not tell.
     ///
     /// # Errors
     /// It cannot be read, is empty, or clearly something else.
@@ -151,6 +151,20 @@ impl Source {
         }
     }
 
+    /// Whether it is a plain CAR in a file, if only by its blocks.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) fn is_car(&self) -> anyhow::Result<bool> {
+        let Bytes::File(file) = &self.bytes else { return Ok(false) };
+        if self.format != Format::Unknown {
+            return Ok(self.format == Format::Car);
+        }
+        let mut front = [0; FRONT];
+        let n = read_full(file, &mut front, 0).context("cannot read at byte 0")?;
+        Ok(headless(file, may_lack_header(&front[..n]))? == Some(Format::Car))
+    }
+
     /// Makes a file of a pipe, in an unnamed temporary file.
     pub(crate) fn spooled(mut self) -> anyhow::Result<Self> {
         if let Bytes::Pipe(pipe) = &mut self.bytes {
@@ -189,7 +203,6 @@ type Recognise = fn(&[u8]) -> anyhow::Result<Format>;
 /// What may be a pack whose first bytes are damaged or gone.
 fn perhaps_damaged(front: &[u8]) -> anyhow::Result<Format> {
     match detect(front) {
-        Format::Car | Format::CarV2 => bail!("not a pack: it is a plain CAR"),
         Format::Unknown if !front.is_empty() => Ok(Format::Unknown),
         _ => recognised(front),
     }

@@ -71,6 +71,7 @@ Examples:
   carstone repair -n damaged.cstone               what could be mended
   carstone repair -i key.txt damaged.cstone -o clean.cstone
   carstone repair --keep-partial damaged.cstone -o clean.cstone
+  carstone repair damaged.car -o clean.car        all good blocks of a plain CAR
   ssh host 'cat old.cstone' | carstone repair - -o old.cstone";
 pub(super) const CARVE_EXAMPLES: &str = "\
 Examples:

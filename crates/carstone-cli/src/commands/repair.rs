@@ -1,5 +1,6 @@
-//! `carstone repair`: mends a damaged pack without a key, or makes a new one of what is left.
+//! `carstone repair`: mends a damaged pack without a key, or makes a new one of what is left, and so of plain CARs.
 
+mod car;
 mod rebuild;
 
 use std::path::Path;
@@ -28,6 +29,10 @@ pub(crate) fn run(args: RepairArgs, output: &mut Output) -> anyhow::Result<Exit>
     let keys = Keys::new(&args.keys, &args.damaged)?;
     let source = Source::open_damaged(&args.damaged)?.spooled()?;
     let name = source.name.clone();
+    let is_car = source.is_car().with_context(|| name.clone())?;
+    if is_car && (args.holes || args.keep_partial) {
+        bail!("{name}: is a plain CAR: whole blocks are kept of it, and nothing else");
+    }
     let Bytes::File(file) = source.bytes else { return Ok(Exit::Failed) };
     let path = args.output.as_deref().filter(|_| !args.dry_run);
     let target = path.map(|path| Target::create(path, args.force, output)).transpose()?;
@@ -35,6 +40,10 @@ pub(crate) fn run(args: RepairArgs, output: &mut Output) -> anyhow::Result<Exit>
         && target.identities().contains(&FileId::of(&file).context("cannot look at it")?)
     {
         bail!("{name}: is the damaged pack itself, which stays as it is; write to another file");
+    }
+    if is_car {
+        let job = car::Job { name: &name, args: &args };
+        return job.run(file, target, output).with_context(|| name.clone());
     }
     let size = file.metadata().ok().map(|metadata| metadata.len());
     let options = options(args.threads);

@@ -101,13 +101,24 @@ impl Findings<'_> {
         offset: Option<u64>,
         what: &dyn fmt::Display,
     ) -> anyhow::Result<()> {
+        let mut fields = Map::new();
+        if let Some(offset) = offset {
+            fields.insert("offset".to_owned(), offset.into());
+        }
+        self.add_with(place, path, fields, what)
+    }
+
+    /// The same, with all that programs are told.
+    fn add_with(
+        &mut self,
+        place: &str,
+        path: Option<&[u8]>,
+        mut fields: Map<String, Value>,
+        what: &dyn fmt::Display,
+    ) -> anyhow::Result<()> {
         self.count += 1;
         if self.output.is_json() {
-            let mut fields = Map::new();
             fields.insert("layer".to_owned(), place.into());
-            if let Some(offset) = offset {
-                fields.insert("offset".to_owned(), offset.into());
-            }
             if let Some(path) = path {
                 names::put(&mut fields, "path", path);
             }

@@ -3,15 +3,17 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::bail;
 use carstone::car::{
-    self, Cid, ErrorKind, Header, Index, IndexedCar, ReaderOptions, V2Header, codec, hash_code,
+    self, AtReader, Cid, ErrorKind, Header, Index, IndexedCar, ReaderOptions, V2Header, codec,
+    hash_code,
 };
 use carstone::layer;
+use carstone::repair::CarSalvage;
 use carstone::unixfs::BlockSource;
 
 use crate::input::chain;
@@ -20,6 +22,7 @@ use crate::input::stored::Stored;
 use crate::names;
 use crate::output::Output;
 use crate::signals;
+use crate::source::Watched;
 
 /// The blocks of a CAR, found by the index of a CARv2, else by one pass over the heads of its sections.
 pub(crate) struct PlainCar {
@@ -94,7 +97,7 @@ impl PlainCar {
             let Places { searched, index, tops } =
                 places(payload.clone(), 0, Keep { mismatches: true, tops: car.roots.is_empty() })?;
             let is_past_damage = searched.goes_past_damage();
-            let searched = Some(searched.without_index(car.v2.as_ref()));
+            let searched = Some(searched.without_index(&payload, car.v2.as_ref()));
             if is_past_damage {
                 car.blocks = IndexedCar::with_index(payload, ReaderOptions::default(), index)?;
                 car.searched = searched;
@@ -128,6 +131,7 @@ impl PlainCar {
         let payload = Stored { start: v2.map_or(0, |v2| v2.data_offset), ..file };
         let places = places(payload.clone(), front.len() as u64, Keep::TOPS)?;
         let Places { searched, index, tops } = places;
+        let searched = searched.without_index(&payload, v2.as_ref());
         if searched.blocks == 0 {
             return Err(error.into());
         }
@@ -142,7 +146,7 @@ impl PlainCar {
             sizes: AtomicUsize::new(0),
             v2,
             cut: None,
-            searched: Some(searched.without_index(v2.as_ref())),
+            searched: Some(searched),
             cut_short: None,
             implied: false,
             headless: Some(error),
@@ -160,7 +164,13 @@ impl PlainCar {
         if let Some(searched) = self.searched.as_ref().or(self.cut_short.as_ref()) {
             return Ok(Cow::Borrowed(searched));
         }
-        Ok(Cow::Owned(search(self.payload())?.without_index(self.v2.as_ref())))
+        let payload = self.payload();
+        Ok(Cow::Owned(search(&payload)?.without_index(&payload, self.v2.as_ref())))
+    }
+
+    /// Reads the payload, and past all damage.
+    pub(crate) fn salvage(&self) -> CarSalvage<impl Read + use<>> {
+        CarSalvage::new(Watched(AtReader::new(self.payload())))
     }
 
     /// Where the payload starts in the file.
@@ -252,7 +262,7 @@ impl PlainCar {
         }
         if let Some(searched) = &self.searched {
             let mut told = searched.told(self.payload_start());
-            told.try_for_each(|(_, what)| output.problem(name.as_bytes(), &what))?;
+            told.try_for_each(|gap| output.problem_with(name.as_bytes(), &gap.what, gap.fields()))?;
         }
         match self.incomplete.load(Ordering::Relaxed) {
             true => output.problem(name.as_bytes(), &"its index does not have all of its blocks"),

@@ -8,6 +8,7 @@ use anyhow::Context;
 use carstone::car::{AtReader, Cid, Index, IndexBuilder, IndexCodec, ReadAt, V2Header, codec};
 use carstone::repair::{CarFault, CarGap, CarItem, CarSalvage};
 use carstone::unixfs::{Links, Node, decode};
+use serde_json::{Map, Value};
 
 /// What a search has found in a payload.
 #[derive(Clone)]
@@ -20,6 +21,30 @@ pub(crate) struct Searched {
     pub more: u64,
     /// Length of the payload.
     pub len: u64,
+    /// Bytes of all gaps.
+    passed_over: u64,
+}
+
+/// What is told of a gap.
+pub(crate) struct GapTold {
+    /// Where it begins in the file.
+    pub at: u64,
+    /// Its bytes.
+    pub length: Option<u64>,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl GapTold {
+    /// Where it is, for programs.
+    pub(crate) fn fields(&self) -> Map<String, Value> {
+        let mut fields = Map::new();
+        fields.insert("offset".to_owned(), self.at.into());
+        if let Some(length) = self.length {
+            fields.insert("length".to_owned(), length.into());
+        }
+        fields
+    }
 }
 
 /// Where the blocks stand, and what they may be roots of.
@@ -50,26 +75,52 @@ impl Searched {
     }
 
     /// The same without a last gap in which the index of a CARv2 stands.
-    pub(super) fn without_index(mut self, v2: Option<&V2Header>) -> Self {
+    pub(super) fn without_index(mut self, payload: &impl ReadAt, v2: Option<&V2Header>) -> Self {
+        let (end, is_last) = (self.len, self.more == 0);
         let is_index = |gap: &mut CarGap| {
-            gap.fault == CarFault::NoSection && gap.range.end == self.len && self.more == 0
+            let begins = || Index::open_range(payload, gap.range.clone(), None).is_ok();
+            is_last
+                && gap.range.end == end
+                && match gap.fault {
+                    CarFault::NoSection => true,
+                    // Its first bytes can be taken for the length of a section.
+                    CarFault::Truncated => begins(),
+                    _ => false,
+                }
         };
-        if v2.is_some_and(|v2| v2.index_offset.is_some()) {
-            self.gaps.pop_if(is_index);
+        if v2.is_some_and(|v2| v2.index_offset.is_some())
+            && let Some(index) = self.gaps.pop_if(is_index)
+        {
+            self.passed_over -= index.range.end - index.range.start;
         }
         self
     }
 
+    /// Whether all that is wrong is with the data of single sections.
+    pub(crate) fn has_all_heads(&self) -> bool {
+        let is_data =
+            |gap: &CarGap| matches!(gap.fault, CarFault::Mismatch(_) | CarFault::Unverifiable(_));
+        self.more == 0 && self.gaps.iter().all(is_data)
+    }
+
+    /// Bytes in which there is no good block.
+    pub(crate) fn passed_over(&self) -> u64 {
+        self.passed_over
+    }
+
     /// What is wrong, in bytes of a file in which the payload starts at `base`.
-    pub(crate) fn told(&self, base: u64) -> impl Iterator<Item = (u64, String)> {
+    pub(crate) fn told(&self, base: u64) -> impl Iterator<Item = GapTold> {
         let gaps = self.gaps.iter().filter(|gap| !gap.range.is_empty());
         let told = gaps.map(move |gap| {
             let gap = gap.clone().with_base(base);
-            (gap.range.start, gap.to_string())
+            let length = Some(gap.range.end - gap.range.start);
+            GapTold { at: gap.range.start, length, what: gap.to_string() }
         });
         let last = self.gaps.last().map_or(0, |gap| gap.range.end.saturating_add(base));
-        let more =
-            (self.more > 0).then(|| (last, format!("{} more places are damaged", self.more)));
+        let more = (self.more > 0).then(|| {
+            let what = format!("{} more places are damaged", self.more);
+            GapTold { at: last, length: None, what }
+        });
         told.chain(more)
     }
 }
@@ -121,9 +172,12 @@ fn scan<R: ReadAt>(
     heard: &mut dyn FnMut(&CarItem) -> Result<(), carstone::car::Error>,
 ) -> Result<Searched, std::io::Error> {
     let mut salvage = CarSalvage::new(AtReader::new(payload));
-    let mut searched = Searched { blocks: 0, gaps: Vec::new(), more: 0, len: 0 };
+    let mut searched = Searched { blocks: 0, gaps: Vec::new(), more: 0, len: 0, passed_over: 0 };
     while let Some(item) = salvage.next()? {
         heard(&item)?;
+        if let CarItem::Gap(gap) = &item {
+            searched.passed_over += gap.range.end - gap.range.start;
+        }
         match item {
             CarItem::Block { .. } => searched.blocks += 1,
             CarItem::Gap(gap) if searched.gaps.len() < MAX_GAPS => searched.gaps.push(gap),

@@ -16,3 +16,4 @@ mod man;
 mod mixed;
 mod read;
 mod repair;
+mod repair_car;

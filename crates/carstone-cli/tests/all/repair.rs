@@ -90,12 +90,8 @@ fn a_pack_that_is_cut_says_so() {
 fn nothing_is_written_where_it_cannot_be_done() {
     let place = Place::new();
     let to = place.path("out.cstone");
-    support::small_tree(&place.path("tree"));
-    let car = place.path("tree.car");
-    run!("create", "-o", &car, place.path("tree")).exits(0);
     let text = place.write("text", b"no pack at all");
     let empty = place.write("empty", b"");
-    run!("repair", &car, "-o", &to).exits(2).says("not a pack").one_line();
     run!("repair", &text, "-o", &to).exits(2).says("not a pack").one_line();
     run!("repair", &empty, "-o", &to).exits(2).says("is empty").one_line();
     run!("repair", place.path("none"), "-o", &to).exits(2).one_line();

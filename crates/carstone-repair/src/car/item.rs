@@ -82,15 +82,24 @@ impl fmt::Display for CarGap {
                 write!(f, "no section at byte {start}; {} bytes are passed over", end - start)
             }
             CarFault::Mismatch(cid) => {
-                write!(f, "data does not match its CID {cid} at byte {start}")
+                write!(
+                    f,
+                    "data does not match its CID {cid} at byte {start}; {} bytes are passed over",
+                    end - start
+                )
             }
             CarFault::Unverifiable(cid) => write!(
                 f,
-                "data of {cid} cannot be verified: hash function {:#x} with a digest of {} bytes at byte {start}",
+                "data of {cid} cannot be verified: hash function {:#x} with a digest of {} bytes at byte {start}; {} bytes are passed over",
                 cid.hash().code(),
-                cid.hash().size()
+                cid.hash().size(),
+                end - start
             ),
-            CarFault::Truncated => write!(f, "the CAR stops inside a section at byte {end}"),
+            CarFault::Truncated => write!(
+                f,
+                "the CAR stops inside a section at byte {end}; {} bytes are passed over",
+                end - start
+            ),
             CarFault::Unaffordable => write!(
                 f,
                 "too much at byte {start} looks like sections; {} bytes are passed over",
