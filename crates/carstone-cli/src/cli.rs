@@ -73,7 +73,7 @@ pub(crate) enum Command {
     ///
     /// Without a key, or with --holes, what is sound stays as it is, and holes stand for what is lost.
     ///
-    /// Of a plain CAR all good blocks are kept, in a CAR of the same version with the same roots.
+    /// Of a plain CAR all good blocks are kept, in a CAR with the same roots and of the same version; to standard output it is a CARv1.
     Repair(RepairArgs),
     /// Find packs and plain CARs, or fragments of them, at any offset of an image.
     ///

@@ -26,17 +26,35 @@ pub(crate) struct Unusable {
 }
 
 /// Visits all entries below all roots. Below several roots each path starts with the root's CID; one root that is no
-/// directory is called [`UNNAMED`].
+/// directory is called [`UNNAMED`]. Where a block of a directory or the root of a file is lost, what nothing links to any more comes too, under its CID.
 pub(crate) fn visit(
     car: &PlainCar,
     digests: bool,
     found: &mut dyn FnMut(Found) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    for root in car.roots() {
+    let is_hurt = visit_each(car, car.roots(), false, digests, found)?;
+    if is_hurt {
+        visit_each(car, car.loose()?, true, digests, found)?;
+    }
+    Ok(())
+}
+
+/// Gives whether something is lost. Loose roots stand under their CIDs.
+fn visit_each(
+    car: &PlainCar,
+    roots: &[Cid],
+    is_loose: bool,
+    digests: bool,
+    found: &mut dyn FnMut(Found) -> anyhow::Result<()>,
+) -> anyhow::Result<bool> {
+    let mut is_hurt = false;
+    for root in roots {
         let mut failed = None;
         let mut visitor = |entry: unixfs::Entry| {
-            let path = path_of(car, root, &entry);
-            match found(row(car, entry, path, digests)) {
+            let path = path_of(roots.len() > 1 || is_loose, root, &entry);
+            let row = row(car, entry, path, digests);
+            is_hurt |= row.as_ref().is_err_and(|problem| !problem.is_foreign);
+            match found(row) {
                 Ok(()) => Ok(Step::Into),
                 Err(error) => {
                     failed = Some(error);
@@ -49,7 +67,7 @@ pub(crate) fn visit(
             return Err(error);
         }
     }
-    Ok(())
+    Ok(is_hurt)
 }
 
 /// What became of an entry that was read.
@@ -157,19 +175,33 @@ pub(crate) fn locate<'a>(car: &'a PlainCar, path: &'a [u8]) -> Option<(&'a Cid, 
             Some((root, if is_it { b"" } else { path }))
         }
         [root] => Some((root, path)),
-        roots => {
-            let cut = path.iter().position(|byte| *byte == b'/').unwrap_or(path.len());
-            let root = roots.iter().find(|root| root.to_string().as_bytes() == &path[..cut])?;
-            Some((root, path.get(cut + 1..).unwrap_or_default()))
-        }
+        roots => below_cid(roots, path),
     }
 }
 
-fn path_of(car: &PlainCar, root: &Cid, entry: &unixfs::Entry) -> Vec<u8> {
-    let mut path = match car.roots() {
-        [_] if entry.path.is_empty() && !is_directory(&entry.kind) => UNNAMED.to_vec(),
-        [_] => Vec::new(),
-        _ => root.to_string().into_bytes(),
+/// The loose root and the path below it that a path means.
+pub(crate) fn locate_loose<'a>(
+    car: &'a PlainCar,
+    path: &'a [u8],
+) -> anyhow::Result<Option<(&'a Cid, &'a [u8])>> {
+    let first = path.split(|byte| *byte == b'/').next().unwrap_or_default();
+    match std::str::from_utf8(first).is_ok_and(|first| Cid::try_from(first).is_ok()) {
+        true => Ok(below_cid(car.loose()?, path)),
+        false => Ok(None),
+    }
+}
+
+fn below_cid<'a>(roots: &'a [Cid], path: &'a [u8]) -> Option<(&'a Cid, &'a [u8])> {
+    let cut = path.iter().position(|byte| *byte == b'/').unwrap_or(path.len());
+    let root = roots.iter().find(|root| root.to_string().as_bytes() == &path[..cut])?;
+    Some((root, path.get(cut + 1..).unwrap_or_default()))
+}
+
+fn path_of(is_under_cid: bool, root: &Cid, entry: &unixfs::Entry) -> Vec<u8> {
+    let mut path = match is_under_cid {
+        true => root.to_string().into_bytes(),
+        false if entry.path.is_empty() && !is_directory(&entry.kind) => UNNAMED.to_vec(),
+        false => Vec::new(),
     };
     if !path.is_empty() && !entry.path.is_empty() {
         path.push(b'/');

@@ -2,6 +2,7 @@
 
 mod car;
 mod compared;
+mod loose;
 mod pipe;
 mod searched;
 mod stored;

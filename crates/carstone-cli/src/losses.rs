@@ -73,6 +73,9 @@ pub(crate) fn hit_text(hit: &Hit, kept_as: Option<&[u8]>) -> String {
             let lost: u64 = missing.iter().map(|range| range.end - range.start).sum();
             format!("{lost} of its {size} bytes are missing")
         }
+        (State::Incomplete { missing, .. }, None) if !missing.is_empty() => {
+            format!("{}, and its end", hit.state)
+        }
         (state, _) => state.to_string(),
     };
     let numbers: Vec<String> = hit.damage.iter().map(|n| (n + 1).to_string()).collect();
@@ -93,6 +96,7 @@ pub(crate) fn hit_fields(hit: &Hit, kept_as: Option<&[u8]>) -> Map<String, Value
     let state = match &hit.state {
         State::Incomplete { missing, .. } => {
             fields.insert("missing".to_owned(), ranges(missing));
+            fields.insert("end_lost".to_owned(), hit.size.is_none().into());
             "incomplete"
         }
         State::Empty => {

@@ -136,7 +136,11 @@ impl Job<'_> {
 
     fn give_car(&mut self, car: &PlainCar) -> Result<(), Stop> {
         let path = self.path;
-        let (root, below) = dag::locate(car, path).ok_or_else(|| no_entry(path))?;
+        let located = match dag::locate_loose(car, path)? {
+            None => dag::locate(car, path),
+            loose => loose,
+        };
+        let (root, below) = located.ok_or_else(|| no_entry(path))?;
         let found = resolve(car, root, below).map_err(anyhow::Error::from)?;
         let entry = found.ok_or_else(|| no_entry(path))?;
         match entry.kind {

@@ -107,9 +107,18 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
             report
         }
         Input::Car(car) => {
-            let report =
-                extract_dag(&*car, car.roots(), None, target, &selection, &options, &mut told)
+            let roots = car.roots();
+            let mut report =
+                extract_dag(&*car, roots, None, target, &selection, &options, &mut told)
                     .with_context(place)?;
+            let has_problems = teller.borrow().output.problems() > 0;
+            if has_problems && selection.is_all() && report.stopped.is_none() {
+                let loose = car.loose().with_context(|| name.clone())?;
+                car.note_loose(&name, teller.borrow_mut().output)?;
+                let options = options.loose_roots(loose.to_vec());
+                report = extract_dag(&*car, &[], None, target, &selection, &options, &mut told)
+                    .with_context(place)?;
+            }
             car.tell_faults(&name, teller.borrow_mut().output)?;
             report
         }
@@ -243,9 +252,9 @@ impl Teller<'_> {
         } else {
             output.note(&format!("{} entries, {}", done.entries, human(done.bytes)));
         }
-        // A pack that gave nothing at all could not be extracted.
+        // What is damaged and gives nothing has been read all the same.
         match done.entries + done.partial {
-            0 if damaged || report.stopped.is_some() => Ok(Exit::Failed),
+            0 if report.stopped.is_some() && !damaged => Ok(Exit::Failed),
             _ => Ok(exit),
         }
     }
@@ -254,8 +263,13 @@ impl Teller<'_> {
 /// What is missing of an entry, for programs.
 fn missing_of(error: &RestoreError) -> Map<String, Value> {
     match error.kind() {
-        RestoreErrorKind::Incomplete { missing, unproved, kept } => {
-            let mut fields = object(json!({ "missing": ranges(missing), "kept": kept }));
+        RestoreErrorKind::Incomplete { size, missing, unproved, kept } => {
+            let mut fields = object(json!({
+                "size": size,
+                "missing": ranges(missing),
+                "end_lost": size.is_none(),
+                "kept": kept,
+            }));
             if !unproved.is_empty() {
                 fields.insert("unproved".to_owned(), ranges(unproved));
             }

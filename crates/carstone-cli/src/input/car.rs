@@ -38,8 +38,12 @@ pub(crate) struct PlainCar {
     sizes: AtomicUsize,
     /// The header of a CARv2.
     v2: Option<V2Header>,
-    /// Why a CARv2 that is cut is read like a CARv1 that is.
+    /// Why a CARv2 that is cut, or has a damaged header, is read like a CARv1 that is cut.
     cut: Option<car::Error>,
+    /// Where the payload ends, or perhaps ends.
+    payload_end: u64,
+    /// Blocks to which none links: see [`loose`](Self::loose).
+    pub(super) loose: OnceLock<Vec<Cid>>,
     /// What was found by its content, behind damage that ends a walk over the sections.
     searched: Option<Searched>,
     /// What was searched behind a fault, and was no more than its end.
@@ -61,7 +65,7 @@ impl PlainCar {
                 let v2 = blocks.v2_header().copied();
                 (blocks, v2, None)
             }
-            Err(error) => match file.cut_v2()? {
+            Err(error) => match file.cut_v2()?.or_else(|| file.headless_v2()) {
                 Some(v2) => {
                     let (start, end) = (v2.data_offset, v2.data_end().min(end));
                     let payload = Stored { start, end, ..file.clone() };
@@ -78,9 +82,12 @@ impl PlainCar {
         if blocks.index_codec().is_none() {
             blocks.scan()?;
         }
+        let payload_end = file.payload_end(v2.as_ref().filter(|_| cut.is_none()));
         let mut car = Self {
             file,
             blocks,
+            payload_end,
+            loose: OnceLock::new(),
             roots,
             scanned: OnceLock::new(),
             incomplete: AtomicBool::new(false),
@@ -94,7 +101,7 @@ impl PlainCar {
         };
         if car.blocks.scan_fault().is_some() {
             let payload = car.payload();
-            let Places { searched, index, tops } =
+            let Places { searched, index, tops, .. } =
                 places(payload.clone(), 0, Keep { mismatches: true, tops: car.roots.is_empty() })?;
             let is_past_damage = searched.goes_past_damage();
             let searched = Some(searched.without_index(&payload, car.v2.as_ref()));
@@ -130,16 +137,19 @@ impl PlainCar {
         let v2 = file.v2_header()?.filter(|v2| v2.data_offset < file.end);
         let payload = Stored { start: v2.map_or(0, |v2| v2.data_offset), ..file };
         let places = places(payload.clone(), front.len() as u64, Keep::TOPS)?;
-        let Places { searched, index, tops } = places;
+        let Places { searched, index, tops, .. } = places;
         let searched = searched.without_index(&payload, v2.as_ref());
         if searched.blocks == 0 {
             return Err(error.into());
         }
         let file = Stored { front: front.into(), ..payload };
+        let payload_end = file.end;
         let blocks = IndexedCar::with_index(file.clone(), ReaderOptions::default(), index)?;
         Ok(Self {
             file,
             blocks,
+            payload_end,
+            loose: OnceLock::new(),
             roots: tops,
             scanned: OnceLock::new(),
             incomplete: AtomicBool::new(false),
@@ -154,9 +164,9 @@ impl PlainCar {
     }
 
     /// The bytes of the CARv1, and whatever follows: where bytes were lost or added, its stated length is wrong.
-    fn payload(&self) -> Stored {
+    pub(super) fn payload(&self) -> Stored {
         let start = self.v2.map_or(self.file.start, |v2| v2.data_offset);
-        Stored { front: Arc::from([]), start, ..self.file.clone() }
+        Stored { front: Arc::from([]), start, end: self.payload_end, ..self.file.clone() }
     }
 
     /// Goes over all bytes of the payload, and past all damage, unless that has been done.
@@ -176,6 +186,11 @@ impl PlainCar {
     /// Where the payload starts in the file.
     pub(crate) fn payload_start(&self) -> u64 {
         self.payload().start
+    }
+
+    /// Why a CARv2 is not read as one.
+    pub(super) fn cut_fault(&self) -> Option<&car::Error> {
+        self.cut.as_ref()
     }
 
     /// Why there is no header.

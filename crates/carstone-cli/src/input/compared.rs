@@ -14,6 +14,11 @@ pub(crate) struct Compared {
 }
 
 impl PlainCar {
+    /// What is wrong with the header of a CARv2, and where.
+    pub(crate) fn front_fault(&self) -> Option<(Option<u64>, String)> {
+        self.cut_fault().map(|error| (error.file_offset(), chain(error)))
+    }
+
     /// Whether every section is where the index says, and in the index.
     pub(crate) fn compare_index(&self) -> anyhow::Result<Compared> {
         let told = |error: &carstone::car::Error| (error.file_offset(), chain(error));

@@ -53,6 +53,8 @@ pub(super) struct Places {
     pub(super) index: Index<File>,
     /// Nodes to which no other node links, or leaves where there are no nodes.
     pub(super) tops: Vec<Cid>,
+    /// Leaves to which no node links, where there are nodes.
+    pub(super) loose: Vec<Cid>,
 }
 
 /// What else is kept.
@@ -96,13 +98,6 @@ impl Searched {
         self
     }
 
-    /// Whether all that is wrong is with the data of single sections.
-    pub(crate) fn has_all_heads(&self) -> bool {
-        let is_data =
-            |gap: &CarGap| matches!(gap.fault, CarFault::Mismatch(_) | CarFault::Unverifiable(_));
-        self.more == 0 && self.gaps.iter().all(is_data)
-    }
-
     /// Bytes in which there is no good block.
     pub(crate) fn passed_over(&self) -> u64 {
         self.passed_over
@@ -143,7 +138,7 @@ pub(super) fn places<R: ReadAt>(payload: R, front: u64, keep: Keep) -> anyhow::R
                         tops.push(section.cid);
                         linked.extend(links(&section.cid, data));
                     }
-                    codec::RAW if keep.tops && tops.is_empty() => leaves.push(section.cid),
+                    codec::RAW if keep.tops => leaves.push(section.cid),
                     _ => {}
                 }
             }
@@ -157,14 +152,16 @@ pub(super) fn places<R: ReadAt>(payload: R, front: u64, keep: Keep) -> anyhow::R
         Ok(())
     })?;
     let mut seen = HashSet::new();
-    let mut tops = if tops.is_empty() { leaves } else { tops };
-    tops.retain(|cid| !linked.contains(cid) && seen.insert(*cid));
+    let mut is_top = |cid: &Cid| !linked.contains(cid) && seen.insert(*cid);
+    tops.retain(&mut is_top);
+    leaves.retain(&mut is_top);
+    let (tops, loose) = if tops.is_empty() { (leaves, Vec::new()) } else { (tops, leaves) };
     let file = tempfile::tempfile().context("cannot make a temporary file")?;
     let mut out = BufWriter::new(&file);
     let written = index.finish()?.write(&mut out).and_then(|()| out.flush());
     written.context("cannot keep an index in a temporary file")?;
     drop(out);
-    Ok(Places { searched, index: Index::open(file)?, tops })
+    Ok(Places { searched, index: Index::open(file)?, tops, loose })
 }
 
 fn scan<R: ReadAt>(

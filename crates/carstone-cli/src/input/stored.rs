@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-use carstone::car::{self, V2_PRAGMA, V2Header};
+use carstone::car::{self, AtReader, CarReader, Characteristics, Index, V2_PRAGMA, V2Header};
 use carstone::layer;
 
 use crate::signals;
@@ -31,6 +31,28 @@ impl Stored {
             self.v2_front()?.filter(|header| V2Header::decode(header, Some(self.end)).is_err());
         let header = cut.and_then(|header| V2Header::decode(&header, None).ok());
         Ok(header.filter(|v2| v2.data_offset < self.end))
+    }
+
+    /// What is left of a CARv2 whose pragma or header is damaged: the header of a CARv1 right behind it. All that follows is taken for its payload.
+    pub(super) fn headless_v2(&self) -> Option<V2Header> {
+        let data_offset = (V2_PRAGMA.len() + V2Header::LEN) as u64;
+        let payload = Self { start: data_offset, ..self.clone() };
+        let reader = CarReader::open(AtReader::new(payload)).ok()?;
+        (reader.version() == 1).then(|| V2Header {
+            characteristics: Characteristics::default(),
+            data_offset,
+            data_size: self.end - data_offset,
+            index_offset: Some(self.end),
+        })
+    }
+
+    /// Where the payload of a CARv2 ends at the latest: where the index begins, if one stands where the header says.
+    pub(super) fn payload_end(&self, v2: Option<&V2Header>) -> u64 {
+        let Some(v2) = v2 else { return self.end };
+        let index = v2.index_offset.filter(|&place| {
+            place < self.end && Index::open_range(self.clone(), place..self.end, None).is_ok()
+        });
+        index.unwrap_or(self.end)
     }
 
     /// What stands behind the pragma.

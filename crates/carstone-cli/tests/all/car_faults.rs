@@ -352,7 +352,10 @@ fn without_a_header_the_files_are_found_all_the_same() {
             fs::write(&car, &hurt).expect("written");
             let run = run!("list", &car).exits(1);
             assert_eq!(run.lines(), names, "{version} without {len} bytes: {}", run.stderr);
-            run.says("the roots are unknown");
+            // In a CARv2 the roots stand at byte 51.
+            let has_roots = version == "2" && len < 51;
+            let told = if has_roots { "CAR header" } else { "the roots are unknown" };
+            run.says(told);
             let out = place.path(&format!("out{len}"));
             run!("extract", "-q", "-C", &out, &car).exits(1);
             for name in ["hello.txt", "big.bin", "long.bin", "docs/guide.md", "docs/deep/note.md"] {
@@ -360,7 +363,7 @@ fn without_a_header_the_files_are_found_all_the_same() {
                 assert!(fs::read(out.join(name)).expect("restored") == original, "{name}");
             }
             run!("cat", &car, "hello.txt").exits(1);
-            assert!(run!("verify", &car).exits(1).text().contains("the roots are unknown"));
+            assert!(run!("verify", &car).exits(1).text().contains(told));
         }
     }
 }

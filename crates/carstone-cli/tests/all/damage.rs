@@ -468,3 +468,48 @@ fn a_pack_that_is_cut_keeps_the_beginning_of_the_leaf_it_is_cut_in() {
         }
     }
 }
+
+/// Its first leaf is one that was there before, and is lost; its end is behind a cut.
+#[test]
+fn that_the_end_of_a_file_is_lost_is_told_beside_its_holes() {
+    let place = Place::new();
+    let shared = noise(2 << 20, 1);
+    place.write("tree/a", &shared);
+    place.write("tree/b", &[shared, noise(3 << 20, 2)].concat());
+    let pack = place.path("x.cstone");
+    let args = ["--compress=none", "--block-size=64K", "--order=path", "-o"];
+    let [compress, size, order, to] = args;
+    run!("create", "-q", compress, size, order, to, &pack, place.path("tree")).exits(0);
+    let mut bytes = fs::read(&pack).expect("read");
+    bytes[500_000..504_096].fill(0);
+    let hurt = place.write("hurt.cstone", &bytes[..4_000_000]);
+    let out = place.path("out");
+    let told = run!("extract", "--salvage", "--json", "-C", &out, &hurt).exits(1).json();
+    let told = told.iter().find(|told| told["path"] == "b").expect("it is told");
+    assert_eq!(told["missing"][0][0], 0, "{told}");
+    assert_eq!((&told["size"], &told["end_lost"]), (&serde_json::Value::Null, &true.into()));
+    assert!(told["message"].as_str().is_some_and(|text| text.contains("and its end")), "{told}");
+    let text = run!("verify", &hurt).exits(1).text();
+    assert!(text.contains("b: ") && text.contains("are missing, and its end"), "{text}");
+    let told = run!("verify", "--json", &hurt).exits(1).json();
+    assert!(told.iter().any(|told| told["end_lost"] == true), "{told:?}");
+}
+
+#[test]
+fn a_cut_that_leaves_no_entry_is_damage_as_any_other() {
+    let place = Place::new();
+    place.write("tree/a.bin", &noise(400_000, 3));
+    let key = place.key("id");
+    let pack = place.path("x.cstone");
+    run!("create", "-q", "-r", &key, "-o", &pack, place.path("tree")).exits(0);
+    let bytes = fs::read(&pack).expect("read");
+    for at in [20_000, 77_216] {
+        let cut = place.write("cut.cstone", &bytes[..at]);
+        for salvage in [&[][..], &["--salvage"]] {
+            let mut args = vec!["extract".into(), "-C".into(), place.path("out").into()];
+            args.extend(salvage.iter().map(OsString::from));
+            args.extend(["-i".into(), place.path("id").into(), cut.clone().into()]);
+            support::run_args(&args, None).exits(1);
+        }
+    }
+}

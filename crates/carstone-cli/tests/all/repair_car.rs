@@ -110,7 +110,9 @@ fn a_car_without_its_header_and_one_that_is_cut_are_repaired() {
 
     let cut = place.write("cut.car", &bytes[..bytes.len() - 10]);
     run!("repair", "-q", "--force", &cut, "-o", &clean).exits(1);
-    assert_eq!(run!("repair", "-n", &clean).exits(0).lines().len(), 1);
+    // Of what is missing no byte is left, but the root names it.
+    let text = run!("repair", "-n", &clean).exits(1).text();
+    assert!(text.contains("all of its sections are sound, and blocks are missing"), "{text}");
 }
 
 #[test]
@@ -138,4 +140,112 @@ fn what_means_nothing_for_a_car_is_refused() {
         run!("repair", flag, &car, "-o", &to).exits(2).one_line().says("is a plain CAR");
         assert!(!to.exists());
     }
+}
+
+/// Where the sections of a CARv1 begin.
+fn sections(car: &[u8]) -> Vec<usize> {
+    let mut reader = carstone::car::CarReader::open(std::io::Cursor::new(car)).expect("a CAR");
+    let mut starts = Vec::new();
+    while let Some(section) = reader.skip_section().expect("sound") {
+        starts.push(usize::try_from(section.offset).expect("small"));
+    }
+    starts
+}
+
+#[test]
+fn blocks_that_are_missing_without_a_trace_in_the_bytes_are_told() {
+    let place = Place::new();
+    let bytes = fs::read(sound(&place, "1")).expect("read");
+    let starts = sections(&bytes);
+    let cut = bytes[..starts[starts.len() / 2]].to_vec();
+    let without = [&bytes[..starts[2]], &bytes[starts[3]..]].concat();
+    for (name, hurt) in [("cut", &cut), ("without", &without)] {
+        let file = place.write(name, hurt);
+        let told = run!("repair", "-n", "--json", &file).exits(1).json();
+        let summary = told.last().expect("a summary");
+        assert_eq!((&summary["original"], &summary["unchanged"]), (&false.into(), &true.into()));
+        assert!(summary["damaged_entries"].as_u64() > Some(0), "{summary}");
+        let clean = place.path(&format!("{name}.clean"));
+        let text = run!("repair", &file, "-o", &clean).exits(1).text();
+        assert!(text.contains("blocks are missing"), "{text}");
+        assert_eq!(&fs::read(&clean).expect("a copy"), hurt);
+    }
+}
+
+/// What stands below a directory whose block is lost has no name any more, but it is there.
+#[test]
+fn what_nothing_links_to_any_more_stands_under_its_cid() {
+    for (version, lost) in [("1", "root"), ("2", "root"), ("1", "docs"), ("2", "docs")] {
+        let place = Place::new();
+        let mut bytes = fs::read(sound(&place, version)).expect("read");
+        let (tree, original) = (place.path("tree"), look(&place.path("tree")));
+        // The name of an entry stands in the block of its directory.
+        let name: &[u8] = if lost == "root" { b"long.bin" } else { b"guide.md" };
+        let at = bytes.windows(name.len()).rposition(|part| part == name).expect("a link");
+        bytes[at] ^= 1;
+        let hurt = place.write("hurt.car", &bytes);
+        let out = place.path("out");
+        let run = run!("extract", "-C", &out, &hurt).exits(1);
+        assert!(run.stderr.contains("nothing that is left links to"), "{}", run.stderr);
+        let found = look(&out);
+        let is_there = |path: &str| {
+            let content = &original[path.as_bytes()].content;
+            assert!(found.values().any(|seen| &seen.content == content), "{path}, {lost}");
+        };
+        ["docs/guide.md", "long.bin", "hello.txt"].into_iter().for_each(is_there);
+        assert_eq!(out.join("long.bin").exists(), lost == "docs", "{lost}");
+        // Under its CID `cat` gives it too.
+        let listed = run!("list", &hurt).exits(1).lines();
+        let guide = fs::read(tree.join("docs/guide.md")).expect("read");
+        let by_cid = carstone::car::cid_of(0x55, &guide).to_string();
+        let path = listed.iter().find(|path| **path == by_cid);
+        let path = path.or_else(|| listed.iter().find(|path| path.ends_with("/guide.md")));
+        let path = path.unwrap_or_else(|| panic!("{listed:?}"));
+        assert_eq!(run!("cat", &hurt, path).exits(0).stdout, guide);
+    }
+}
+
+#[test]
+fn a_damaged_front_of_a_carv2_costs_neither_roots_nor_version() {
+    let place = Place::new();
+    let car = sound(&place, "2");
+    let bytes = fs::read(&car).expect("read");
+    let original = run!("info", "--json", &car).exits(0).json().remove(0);
+    // In the pragma, the offset of the payload, its length, the offset of the index.
+    for at in [6, 27, 30, 35, 40, 43, 46] {
+        let mut hurt = bytes.clone();
+        hurt[at] ^= 0x40;
+        let hurt = place.write("hurt.car", &hurt);
+        let clean = place.path("clean.car");
+        run!("repair", "-q", "--force", &hurt, "-o", &clean).exits(1);
+        assert!(fs::read(&clean).expect("read") == bytes, "byte {at}");
+        let told = run!("extract", "-q", "-C", place.path("out"), "--overwrite=always", &hurt);
+        told.exits(1);
+        let cut = place.write("cut.car", &fs::read(&hurt).expect("read")[..1_500_000]);
+        run!("repair", "-q", "--force", &cut, "-o", &clean).exits(1);
+        let summary = run!("info", "--json", &clean).exits(0).json().remove(0);
+        assert_eq!(summary["roots"], original["roots"], "byte {at}");
+        assert_eq!(summary["car_version"], original["car_version"], "byte {at}");
+    }
+}
+
+#[test]
+fn a_sound_index_is_no_gap() {
+    let place = Place::new();
+    let mut bytes = fs::read(sound(&place, "2")).expect("read");
+    let at = place_of(&bytes, 1_500_000);
+    bytes[at] ^= 1;
+    let hurt = place.write("hurt.car", &bytes);
+    let told = run!("verify", "--json", &hurt).exits(1).json();
+    let gaps: Vec<_> = told.iter().filter(|told| told["layer"] == "car").collect();
+    assert_eq!(gaps.len(), 1, "{told:?}");
+    assert!(told.iter().all(|told| told["layer"] != "index"), "{told:?}");
+    let told = run!("repair", "-n", "--json", &hurt).exits(1).json();
+    assert_eq!(told.last().expect("a summary")["left_out"], gaps[0]["length"]);
+    // The length of the section, of which three bytes tell.
+    let section = gaps[0]["offset"].as_u64().expect("a number") as usize;
+    bytes[section] ^= 1;
+    let hurt = place.write("hurt.car", &bytes);
+    let told = run!("verify", "--json", &hurt).exits(1).json();
+    assert!(told.iter().all(|told| told["layer"] != "index"), "{told:?}");
 }

@@ -76,7 +76,11 @@ impl<R: Read> CarSalvage<R> {
             Judged::Block(head) => return self.block(&head).map(Some),
             Judged::Mismatch(head) => {
                 let fault = CarFault::Mismatch(Box::new(head.cid));
-                return self.lose(fault, Some(head.len() as u64)).map(Some);
+                // What stands inside of it is content.
+                return match self.is_followed(head.len())? {
+                    true => self.pass_over(&head, fault).map(Some),
+                    false => self.lose(fault, Some(head.len() as u64)).map(Some),
+                };
             }
             Judged::Unverifiable(head) => {
                 let fault = CarFault::Unverifiable(Box::new(head.cid));
@@ -169,7 +173,15 @@ impl<R: Read> CarSalvage<R> {
         Ok(CarItem::Gap(CarGap::new(from..self.search.at(), fault)))
     }
 
-    /// Passes over a section that nobody can verify.
+    /// Whether a good block begins `passed` bytes further on, or the stream ends there.
+    fn is_followed(&mut self, passed: usize) -> io::Result<bool> {
+        if self.search.ahead(passed.saturating_add(1))?.len() <= passed {
+            return Ok(true);
+        }
+        Ok(matches!(self.search.judge_behind(passed, true)?, Judged::Block(_)))
+    }
+
+    /// Passes over a section whose data cannot be used.
     fn pass_over(&mut self, head: &SectionHead, fault: CarFault) -> io::Result<CarItem> {
         let from = self.search.at();
         self.search.skip(head.len() as u64)?;

@@ -262,6 +262,23 @@ fn a_block_that_nobody_can_verify_is_passed_over_whole() {
     assert_eq!(found.blocks.len(), 1);
 }
 
+/// Where the next one stands right behind it, its length is right, and so all that is in it is content.
+#[test]
+fn what_is_inside_of_a_damaged_block_is_content() {
+    let inner = car(&[content(1, 100), content(2, 100)]);
+    let mut outer = car(&[content(3, 50), inner.bytes, content(4, 50)]);
+    let section = outer.sections[1].0.clone();
+    // In the inner header, which no section of it touches.
+    let at = section.start + 60;
+    outer.bytes[at] ^= 1;
+    for (bytes, more) in [(&outer.bytes[..], 1), (&outer.bytes[..section.end], 0)] {
+        let found = salvage(bytes);
+        assert_eq!(found.blocks.len(), 1 + more);
+        assert_eq!(found.gaps.len(), 1, "{:?}", found.gaps);
+        assert_eq!(found.gaps[0].range, section.start as u64..section.end as u64);
+    }
+}
+
 #[test]
 fn what_is_inside_of_a_verified_block_is_content() {
     let inner = car(&(0..20).map(|n| content(n, 200)).collect::<Vec<_>>());

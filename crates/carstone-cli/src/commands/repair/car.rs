@@ -36,6 +36,7 @@ struct Survey {
 }
 
 impl Survey {
+    /// Whether nothing could be better in another CAR of the same blocks.
     fn is_sound(&self) -> bool {
         self.faults.is_empty() && self.searched.gaps.is_empty()
     }
@@ -59,7 +60,7 @@ impl Job<'_> {
             true => self.tell_programs(&car, &survey, version, output)?,
             false => self.tell_people(&car, &survey, version, output)?,
         }
-        Ok(Exit::found(!survey.is_sound()))
+        Ok(Exit::found(!survey.is_sound() || !survey.lost.is_empty()))
     }
 
     /// Gives the version of the new CAR; `None` for a copy.
@@ -103,9 +104,6 @@ impl Job<'_> {
         output: &mut Output,
     ) -> anyhow::Result<()> {
         let name = escaped(self.name.as_bytes());
-        if survey.is_sound() {
-            return output.told(&format!("{name}: nothing is wrong with it"));
-        }
         for (_, what) in &survey.faults {
             output.told(&format!("{name}: {what}"))?;
         }
@@ -114,6 +112,12 @@ impl Job<'_> {
         }
         for lost in &survey.lost {
             output.told(&format!("{}: {}", names::shown(&lost.path), lost.text()))?;
+        }
+        if survey.is_sound() {
+            return output.told(&match survey.lost.len() {
+                0 => format!("{name}: nothing is wrong with it"),
+                _ => format!("{name}: all of its sections are sound, and blocks are missing"),
+            });
         }
         let (blocks, left_out) = (survey.searched.blocks, survey.searched.passed_over());
         let (blocks, left_out) = (counted(blocks, "block"), human(left_out));
@@ -150,7 +154,8 @@ impl Job<'_> {
             output.object("damaged_entry", fields)?;
         }
         let fields = json!({
-            "original": survey.is_sound(),
+            "original": survey.is_sound() && survey.lost.is_empty(),
+            "unchanged": survey.is_sound(),
             "rebuilt": version.is_some(),
             "dry_run": self.args.dry_run,
             "car_version": version,
@@ -165,23 +170,21 @@ impl Job<'_> {
 /// Reads all of it.
 fn survey(car: &PlainCar) -> anyhow::Result<Survey> {
     let searched = car.search()?.into_owned();
-    let mut faults = match searched.has_all_heads() {
+    let mut faults = match searched.gaps.is_empty() {
         true => car.compare_index()?.faults,
-        // Nobody can say of what is cut whether the index is right.
-        false => Vec::new(),
+        // Nobody can say of what is damaged whether the index is right.
+        false => car.front_fault().into_iter().collect(),
     };
     if let Some(error) = car.headless() {
         faults.push((error.file_offset(), without_roots(error)));
     }
     let mut lost = Vec::new();
-    if !searched.gaps.is_empty() {
-        dag::read_all(car, &mut |read| {
-            if let Read::Lost(entry) = read {
-                lost.push(entry);
-            }
-            Ok(())
-        })?;
-    }
+    dag::read_all(car, &mut |read| {
+        if let Read::Lost(entry) = read {
+            lost.push(entry);
+        }
+        Ok(())
+    })?;
     Ok(Survey { searched, faults, lost })
 }
 

@@ -36,8 +36,13 @@ pub(super) fn check(mut file: File, findings: &mut Findings<'_>) -> anyhow::Resu
             }
             compared.entries
         }
-        // Nobody can say of what is cut whether the index is right.
-        false => None,
+        // Nobody can say of what is damaged whether the index is right.
+        false => {
+            if let Some((at, what)) = car.front_fault() {
+                findings.add("car", None, at, &what)?;
+            }
+            None
+        }
     };
     let Files { entries, foreign } = files(&car, findings)?;
     let what = match indexed {
@@ -69,14 +74,18 @@ pub(super) fn check(mut file: File, findings: &mut Findings<'_>) -> anyhow::Resu
 /// What the payload holds.
 struct Blocks {
     count: u64,
-    /// Whether all that is wrong is with the data of single blocks.
+    /// Whether nothing is wrong with it.
     whole: bool,
 }
 
 fn blocks(file: File, car: &PlainCar, findings: &mut Findings<'_>) -> anyhow::Result<Blocks> {
     let total = file.metadata().ok().map(|metadata| metadata.len());
     let progress = Progress::new(findings.output, "checking blocks", total);
-    let mut reader = CarReader::open(BufReader::with_capacity(1 << 20, Watched(file)))?;
+    let opened = CarReader::open(BufReader::with_capacity(1 << 20, Watched(file)));
+    let Ok(mut reader) = opened else {
+        progress.finish();
+        return past_damage(car, &*car.search()?, findings);
+    };
     let (mut count, mut data) = (0, Vec::new());
     loop {
         progress.at(reader.position());
@@ -106,7 +115,7 @@ fn past_damage(
     for gap in searched.told(car.payload_start()) {
         findings.add_with("car", None, gap.fields(), &gap.what)?;
     }
-    Ok(Blocks { count: searched.blocks, whole: searched.has_all_heads() })
+    Ok(Blocks { count: searched.blocks, whole: false })
 }
 
 /// What the DAG holds.

@@ -20,7 +20,7 @@ use crate::fs::restore::{
 /// Restores what is selected of the trees under `roots`. `observer` hears of each entry.
 ///
 /// The entries of one root that is a directory stand at the top of the target. One root that is a file or symlink is named
-/// `name`, or `unknown`. Several roots stand under the texts of their CIDs; equal ones are one. Blocks are believed, as
+/// `name`, or `unknown`. Several roots stand under the texts of their CIDs; equal ones are one, and so do [loose](ExtractOptions::loose_roots) ones. Blocks are believed, as
 /// [`BlockSource`] says: the source must have compared them with their CIDs. Mode and time are restored where the DAG states them.
 ///
 /// # Errors
@@ -38,7 +38,11 @@ pub fn extract_dag<S: BlockSource>(
     let restorer = Restorer::new(target, options.restore.clone())?;
     let mut observer = |event| observer(event);
     let mut tally = Tally::new(&mut observer);
-    for (root, names) in named(roots, name) {
+    let loose = options.loose.iter().map(|root| {
+        let prefix = root.to_string().into_bytes();
+        (*root, Names { prefix, single: b"" })
+    });
+    for (root, names) in named(roots, name).into_iter().chain(loose) {
         let walked = walk(source, &root, &Limits::default(), &mut |entry| {
             if options.is_cancelled() {
                 return Ok(Step::Stop);
@@ -136,8 +140,8 @@ fn restore<S: BlockSource>(
                         < content.len();
                     let kept = is_worth && restorer.place_partial(&mut file, &metadata, &mut told);
                     let error = match kept {
-                        true => RestoreError::kept(missing, Vec::new()),
-                        false => RestoreError::incomplete(missing),
+                        true => RestoreError::kept(Some(content.len()), missing, Vec::new()),
+                        false => RestoreError::incomplete(Some(content.len()), missing),
                     };
                     told_problem(&mut told, path, error);
                 }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use carstone_layer::default_threads;
+use carstone_unixfs::Cid;
 
 pub use dag::extract_dag;
 pub(super) use dag::{fault, named};
@@ -38,12 +39,13 @@ pub struct ExtractOptions {
     budget: Option<usize>,
     cancel: Option<Arc<AtomicBool>>,
     partial: bool,
+    loose: Vec<Cid>,
 }
 
 impl Default for ExtractOptions {
     fn default() -> Self {
         let (restore, threads) = (RestoreOptions::default(), default_threads());
-        Self { restore, threads, budget: None, cancel: None, partial: false }
+        Self { restore, threads, budget: None, cancel: None, partial: false, loose: Vec::new() }
     }
 }
 
@@ -74,6 +76,13 @@ impl ExtractOptions {
     #[must_use]
     pub fn cancel(mut self, flag: Arc<AtomicBool>) -> Self {
         self.cancel = Some(flag);
+        self
+    }
+
+    /// More roots for [`extract_dag`], of which nothing is known but their CIDs: they stand under the texts of these, however many there are.
+    #[must_use]
+    pub fn loose_roots(mut self, roots: Vec<Cid>) -> Self {
+        self.loose = roots;
         self
     }
 

@@ -1,12 +1,11 @@
 //! A long file under construction, written and hashed by several threads.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 use sha2::{Digest, Sha256};
 
-use super::parts::{Part, without};
+use super::parts::{Lacks, Part, without};
 use super::places::Spool;
 use crate::entry::Metadata;
 use crate::error::Error;
@@ -107,11 +106,12 @@ impl Output {
     pub(super) fn give_up(
         &self,
         restorer: &Restorer,
-        missing: Vec<Range<u64>>,
-        (parts, spool): (&[Part], &Spool),
+        lacks: Lacks,
+        spool: &Spool,
         keep: bool,
         told: &mut RestoreObserver,
     ) {
+        let Lacks { size, missing, parts } = lacks;
         let state = self.wait();
         let is_worth = keep && state.failed.is_none() && !(state.is_empty && parts.is_empty());
         drop(state);
@@ -128,11 +128,11 @@ impl Output {
         let error = match kept {
             true => {
                 let unproved = parts.iter().filter_map(Part::unproved).collect();
-                RestoreError::kept(without(missing, parts), unproved)
+                RestoreError::kept(size, without(missing, &parts), unproved)
             }
             false => {
                 file.unname();
-                RestoreError::incomplete(missing)
+                RestoreError::incomplete(size, missing)
             }
         };
         told(RestoreEvent::Problem { path, error });

@@ -30,6 +30,15 @@ pub(super) struct Part {
     kept_at: u64,
 }
 
+/// What is missing of a file of which nothing more comes.
+pub(super) struct Lacks {
+    /// Its bytes, if it is known how many there were.
+    pub(super) size: Option<u64>,
+    pub(super) missing: Vec<Range<u64>>,
+    /// Beginnings of leaves that are among it.
+    pub(super) parts: Vec<Part>,
+}
+
 impl Parts {
     pub(super) fn remove(&mut self, id: u64) -> Vec<Part> {
         let parts = self.by_entry.remove(&id).unwrap_or_default();

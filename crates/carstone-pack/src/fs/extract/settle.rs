@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::links::LeftOut;
+use super::parts::Lacks;
 use super::stream::Flow;
 use super::write::{Done, Job, Leaf};
 use crate::error::{Error, ErrorKind};
@@ -20,20 +21,22 @@ impl Flow<'_> {
     }
 
     /// Nothing more comes of a file.
-    pub(super) fn incomplete(&mut self, id: u64, missing: Vec<Range<u64>>) {
+    pub(super) fn incomplete(&mut self, id: u64, size: Option<u64>, missing: Vec<Range<u64>>) {
         self.unended.remove(&id);
         self.left_out.remove(&id);
         let (parts, keep) = (self.parts.remove(id), self.partial);
         if let Some(entry) = self.waiting.remove(&id) {
             if parts.is_empty() {
-                self.problem(&entry.path, RestoreError::incomplete(missing));
+                self.problem(&entry.path, RestoreError::incomplete(size, missing));
             } else if let Some(output) = self.output_of_parts(&entry) {
-                self.push(Job::Incomplete { output, id, missing, parts, keep }, 0);
+                let lacks = Lacks { size, missing, parts };
+                self.push(Job::Incomplete { output, id, lacks, keep }, 0);
             }
         } else if let Some(output) = self.open.get(&id) {
             let output = Arc::clone(output);
             self.flush();
-            self.push(Job::Incomplete { output, id, missing, parts, keep }, 0);
+            let lacks = Lacks { size, missing, parts };
+            self.push(Job::Incomplete { output, id, lacks, keep }, 0);
             // Later entries may refer to its leaves, but not every damaged file can stay open.
             self.given_up.push_back(id);
             if self.given_up.len() > MOST_GIVEN_UP

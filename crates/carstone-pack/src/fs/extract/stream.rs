@@ -207,7 +207,7 @@ impl<'a> Flow<'a> {
                 }
                 self.release_links(id);
             }
-            Event::Incomplete { id, missing, .. } => self.incomplete(id, missing),
+            Event::Incomplete { id, size, missing } => self.incomplete(id, size, missing),
             Event::Abandoned { id } => {
                 self.unended.remove(&id);
                 self.parts.remove(id);

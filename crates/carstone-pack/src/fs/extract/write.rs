@@ -1,12 +1,11 @@
 //! What the pool does for an extraction from a stream: writes leaves where they are content, and keeps them where nothing else does.
 
-use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
 use super::output::{Output, Piece};
-use super::parts;
+use super::parts::Lacks;
 use super::places::{Digest, Placed, Spool};
 use crate::entry::Announced;
 use crate::error::Error;
@@ -26,9 +25,7 @@ pub(super) enum Job {
     Incomplete {
         output: Arc<Output>,
         id: u64,
-        missing: Vec<Range<u64>>,
-        /// Beginnings of leaves that are among it.
-        parts: Vec<parts::Part>,
+        lacks: Lacks,
         keep: bool,
     },
     /// Waits for its turn only: all that stands before it is then there.
@@ -100,11 +97,10 @@ impl Writer {
                 }
                 done.ended = Some(id);
             }
-            Job::Incomplete { output, id, missing, parts, keep } => {
+            Job::Incomplete { output, id, lacks, keep } => {
                 let events = &mut done.events;
-                let parts = (&parts[..], &*self.spool);
                 let told = &mut |event| events.push(event);
-                output.give_up(&self.restorer, missing, parts, keep, told);
+                output.give_up(&self.restorer, lacks, &self.spool, keep, told);
                 done.ended = Some(id);
             }
             Job::Link(entry) => done.link = Some(*entry),

@@ -42,7 +42,9 @@ pub enum RestoreErrorKind {
     },
     /// Parts of the content are missing in a damaged pack.
     Incomplete {
-        /// The bytes that are missing, as far as it is known how many there were.
+        /// Bytes that it had. Where that is not known, its end is missing too.
+        size: Option<u64>,
+        /// The bytes that are missing; where the size is not known, those before the last byte that came.
         missing: Vec<Range<u64>>,
         /// The bytes of which there is something, but nothing that proves it: no hash of their own, no frame that is whole.
         unproved: Vec<Range<u64>>,
@@ -82,13 +84,18 @@ impl RestoreError {
     }
 
     /// Nothing is kept of an entry of which this is missing.
-    pub(in crate::fs) fn incomplete(missing: Vec<Range<u64>>) -> Self {
-        Self::new(RestoreErrorKind::Incomplete { missing, unproved: Vec::new(), kept: false })
+    pub(in crate::fs) fn incomplete(size: Option<u64>, missing: Vec<Range<u64>>) -> Self {
+        let unproved = Vec::new();
+        Self::new(RestoreErrorKind::Incomplete { size, missing, unproved, kept: false })
     }
 
     /// What came of an entry is kept.
-    pub(in crate::fs) fn kept(missing: Vec<Range<u64>>, unproved: Vec<Range<u64>>) -> Self {
-        Self::new(RestoreErrorKind::Incomplete { missing, unproved, kept: true })
+    pub(in crate::fs) fn kept(
+        size: Option<u64>,
+        missing: Vec<Range<u64>>,
+        unproved: Vec<Range<u64>>,
+    ) -> Self {
+        Self::new(RestoreErrorKind::Incomplete { size, missing, unproved, kept: true })
     }
 
     pub(in crate::fs) fn metadata(what: &'static str, source: impl Into<io::Error>) -> Self {
@@ -137,8 +144,11 @@ impl fmt::Display for RestoreError {
             RestoreErrorKind::LostBlock(cid) => {
                 write!(f, "block {cid} is gone from where it was written before")
             }
-            RestoreErrorKind::Incomplete { missing, unproved, kept } => {
+            RestoreErrorKind::Incomplete { size, missing, unproved, kept } => {
                 tell_missing(missing, f)?;
+                if size.is_none() && !missing.is_empty() {
+                    f.write_str(", and its end")?;
+                }
                 if *kept {
                     f.write_str("; the rest is kept with .partial behind its name")?;
                 }
