@@ -9,8 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::bail;
 use carstone::car::{
-    self, AtReader, Cid, ErrorKind, Header, Index, IndexedCar, ReaderOptions, V2Header, codec,
-    hash_code,
+    self, Cid, ErrorKind, Header, Index, IndexedCar, ReaderOptions, V2Header, codec, hash_code,
 };
 use carstone::layer;
 use carstone::repair::CarSalvage;
@@ -18,7 +17,7 @@ use carstone::unixfs::BlockSource;
 
 use crate::input::chain;
 use crate::input::searched::{Keep, Places, Searched, places, search};
-use crate::input::stored::Stored;
+use crate::input::stored::{Stored, Stretches};
 use crate::names;
 use crate::output::Output;
 use crate::signals;
@@ -29,7 +28,7 @@ pub(crate) struct PlainCar {
     file: Stored,
     blocks: IndexedCar<Stored>,
     /// Each root once.
-    roots: Vec<Cid>,
+    pub(super) roots: Vec<Cid>,
     /// The same without its index, for blocks that the index does not have.
     scanned: OnceLock<IndexedCar<Stored>>,
     /// Whether there were such blocks.
@@ -49,7 +48,7 @@ pub(crate) struct PlainCar {
     /// What was searched behind a fault, and was no more than its end.
     cut_short: Option<Searched>,
     /// The header names no roots: those blocks that no other links to stand for them.
-    implied: bool,
+    pub(super) implied: bool,
     /// Why there is no header: the roots are those blocks that no other links to.
     headless: Option<car::Error>,
 }
@@ -101,8 +100,8 @@ impl PlainCar {
         };
         if car.blocks.scan_fault().is_some() {
             let payload = car.payload();
-            let Places { searched, index, tops, .. } =
-                places(payload.clone(), 0, Keep { mismatches: true, tops: car.roots.is_empty() })?;
+            let Places { searched, index, tops, loose } =
+                places(payload.clone(), 0, Keep { mismatches: true, tops: true })?;
             let is_past_damage = searched.goes_past_damage();
             let searched = Some(searched.without_index(&payload, car.v2.as_ref()));
             if is_past_damage {
@@ -111,20 +110,12 @@ impl PlainCar {
             } else {
                 car.cut_short = searched;
             }
-            car.imply(tops);
+            car.imply(tops, loose);
         } else if car.roots.is_empty() {
-            let tops = places(car.payload(), 0, Keep::TOPS)?.tops;
-            car.imply(tops);
+            let Places { tops, loose, .. } = places(car.payload(), 0, Keep::TOPS)?;
+            car.imply(tops, loose);
         }
         Ok(car)
-    }
-
-    /// Takes them for roots where the header names none.
-    fn imply(&mut self, tops: Vec<Cid>) {
-        if self.roots.is_empty() {
-            self.implied = !tops.is_empty();
-            self.roots = tops;
-        }
     }
 
     /// All blocks that can be found by their content, where `error` says what is wrong with the header.
@@ -137,7 +128,7 @@ impl PlainCar {
         let v2 = file.v2_header()?.filter(|v2| v2.data_offset < file.end);
         let payload = Stored { start: v2.map_or(0, |v2| v2.data_offset), ..file };
         let places = places(payload.clone(), front.len() as u64, Keep::TOPS)?;
-        let Places { searched, index, tops, .. } = places;
+        let Places { searched, index, tops, loose } = places;
         let searched = searched.without_index(&payload, v2.as_ref());
         if searched.blocks == 0 {
             return Err(error.into());
@@ -149,7 +140,7 @@ impl PlainCar {
             file,
             blocks,
             payload_end,
-            loose: OnceLock::new(),
+            loose: OnceLock::from(loose),
             roots: tops,
             scanned: OnceLock::new(),
             incomplete: AtomicBool::new(false),
@@ -178,9 +169,9 @@ impl PlainCar {
         Ok(Cow::Owned(search(&payload)?.without_index(&payload, self.v2.as_ref())))
     }
 
-    /// Reads the payload, and past all damage.
-    pub(crate) fn salvage(&self) -> CarSalvage<impl Read + use<>> {
-        CarSalvage::new(Watched(AtReader::new(self.payload())))
+    /// Reads the payload past all damage, without a search through the gaps that are known.
+    pub(crate) fn salvage(&self, searched: &Searched) -> CarSalvage<impl Read + use<>> {
+        CarSalvage::new(Watched(Stretches::between(self.payload(), &searched.gaps)))
     }
 
     /// Where the payload starts in the file.

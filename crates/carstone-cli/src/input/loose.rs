@@ -1,5 +1,8 @@
 //! Blocks to which none links, since what linked to them is lost.
 
+use std::collections::HashSet;
+use std::sync::OnceLock;
+
 use carstone::car::Cid;
 
 use super::PlainCar;
@@ -14,9 +17,16 @@ impl PlainCar {
             return Ok(loose);
         }
         let Places { tops, loose, .. } = places(self.payload(), 0, Keep::TOPS)?;
-        let mut loose = [tops, loose].concat();
-        loose.retain(|cid| !self.roots().contains(cid));
-        Ok(self.loose.get_or_init(|| loose))
+        Ok(self.loose.get_or_init(|| besides(self.roots(), &tops, &loose)))
+    }
+
+    /// Keeps what no other block links to, and takes the tops of it for roots where the header names none.
+    pub(super) fn imply(&mut self, tops: Vec<Cid>, loose: Vec<Cid>) {
+        if self.roots.is_empty() {
+            self.implied = !tops.is_empty();
+            self.roots.clone_from(&tops);
+        }
+        self.loose = OnceLock::from(besides(&self.roots, &tops, &loose));
     }
 
     /// Says how many there are.
@@ -32,4 +42,9 @@ impl PlainCar {
         }
         Ok(())
     }
+}
+
+fn besides(roots: &[Cid], tops: &[Cid], loose: &[Cid]) -> Vec<Cid> {
+    let roots: HashSet<&Cid> = roots.iter().collect();
+    tops.iter().chain(loose).filter(|cid| !roots.contains(cid)).copied().collect()
 }

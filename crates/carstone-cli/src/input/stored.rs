@@ -1,11 +1,13 @@
 //! Bytes of a file that may be a CAR.
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use carstone::car::{self, AtReader, CarReader, Characteristics, Index, V2_PRAGMA, V2Header};
 use carstone::layer;
+use carstone::repair::CarGap;
 
 use crate::signals;
 
@@ -63,6 +65,43 @@ impl Stored {
         let (pragma, header) = front.split_at(PRAGMA);
         let is_v2 = read == front.len() && pragma == V2_PRAGMA;
         Ok(header.first_chunk().copied().filter(|_| is_v2))
+    }
+}
+
+/// The bytes of a payload without its gaps, one stretch behind the other.
+pub(super) struct Stretches {
+    left: VecDeque<Stored>,
+    now: Option<AtReader<Stored>>,
+}
+
+impl Stretches {
+    pub(super) fn between(payload: Stored, gaps: &[CarGap]) -> Self {
+        let (mut left, mut at) = (VecDeque::new(), payload.start);
+        let place = |offset: u64| payload.start.saturating_add(offset).min(payload.end);
+        for gap in gaps {
+            let end = place(gap.range.start);
+            left.push_back(Stored { start: at, end, ..payload.clone() });
+            at = place(gap.range.end);
+        }
+        left.push_back(Stored { start: at, ..payload.clone() });
+        Self { left, now: None }
+    }
+}
+
+impl Read for Stretches {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if let Some(now) = &mut self.now {
+                let n = now.read(buf)?;
+                if n > 0 || buf.is_empty() {
+                    return Ok(n);
+                }
+            }
+            match self.left.pop_front() {
+                Some(next) => self.now = Some(AtReader::new(next)),
+                None => return Ok(0),
+            }
+        }
     }
 }
 

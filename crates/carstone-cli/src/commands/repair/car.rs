@@ -82,7 +82,7 @@ impl Job<'_> {
         } else {
             let out = BufWriter::with_capacity(1 << 20, target.file());
             let mut sink = Sink::new(out, version, car).with_context(to)?;
-            let mut salvage = car.salvage();
+            let mut salvage = car.salvage(&survey.searched);
             while let Some(item) = salvage.next()? {
                 progress.at(salvage.position());
                 if let CarItem::Block { section, data, .. } = item {
