@@ -198,8 +198,11 @@ impl<'a> Reading<'a> {
         let due = original.body.get(usize::try_from(offset)?..).unwrap_or_default();
         let is_right = due.starts_with(data.get(..proved).context("more is proved than came")?);
         ensure!(is_right, "wrong bytes of a part of {} at {offset}", path.escape_ascii());
+        // What is not proved counts where it is right.
         let end = self.found.begun.entry(path.clone()).or_default();
-        *end = (*end).max(offset + data.len() as u64);
+        if due.starts_with(data) {
+            *end = (*end).max(offset + data.len() as u64);
+        }
         Ok(())
     }
 

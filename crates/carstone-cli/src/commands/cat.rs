@@ -136,13 +136,14 @@ impl Job<'_> {
 
     fn give_car(&mut self, car: &PlainCar) -> Result<(), Stop> {
         let path = self.path;
-        let located = match dag::locate_loose(car, path)? {
-            None => dag::locate(car, path),
-            loose => loose,
-        };
-        let (root, below) = located.ok_or_else(|| no_entry(path))?;
-        let found = resolve(car, root, below).map_err(anyhow::Error::from)?;
-        let entry = found.ok_or_else(|| no_entry(path))?;
+        let look = |(root, below): (&Cid, &[u8])| resolve(car, root, below);
+        let mut found = dag::locate(car, path).map_or(Ok(None), look);
+        if !matches!(found, Ok(Some(_)))
+            && let Some(loose) = dag::locate_loose(car, path)?
+        {
+            found = look(loose);
+        }
+        let entry = found.map_err(anyhow::Error::from)?.ok_or_else(|| no_entry(path))?;
         match entry.kind {
             unixfs::EntryKind::Directory => check_kind(EntryKind::Directory, path, None)?,
             unixfs::EntryKind::Symlink { target } => {

@@ -111,8 +111,8 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
             let mut report =
                 extract_dag(&*car, roots, None, target, &selection, &options, &mut told)
                     .with_context(place)?;
-            let has_problems = teller.borrow().output.problems() > 0;
-            if has_problems && selection.is_all() && report.stopped.is_none() {
+            let is_hurt = teller.borrow().done.is_hurt;
+            if is_hurt && selection.is_all() && report.stopped.is_none() {
                 let loose = car.loose().with_context(|| name.clone())?;
                 car.note_loose(&name, teller.borrow_mut().output)?;
                 let options = options.loose_roots(loose.to_vec());
@@ -143,6 +143,8 @@ struct Totals {
     bytes: u64,
     /// Files of which a part is kept.
     partial: u64,
+    /// Whether something is missing of what is to be read.
+    is_hurt: bool,
 }
 
 /// Passes on what happens to entries.
@@ -210,6 +212,7 @@ impl Teller<'_> {
                 let is_kept =
                     matches!(error.kind(), RestoreErrorKind::Incomplete { kept: true, .. });
                 done.partial += u64::from(is_kept);
+                done.is_hurt |= is_missing(&error);
                 progress
                     .suspend(|| output.problem_with(&path, &explain(&error), missing_of(&error)))
             }
@@ -258,6 +261,12 @@ impl Teller<'_> {
             _ => Ok(exit),
         }
     }
+}
+
+/// Whether it is the content that is at fault, and not where it is to go.
+fn is_missing(error: &RestoreError) -> bool {
+    use RestoreErrorKind::{Content, Dag, Incomplete, MissingBlock};
+    matches!(error.kind(), Content(_) | Dag(_) | Incomplete { .. } | MissingBlock(_))
 }
 
 /// What is missing of an entry, for programs.

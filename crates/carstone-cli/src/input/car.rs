@@ -211,9 +211,10 @@ impl PlainCar {
         self.blocks.roots()
     }
 
-    /// The header of a CARv2.
+    /// The header of a CARv2, if it is left.
     pub(crate) fn v2(&self) -> Option<&V2Header> {
-        self.v2.as_ref()
+        // Where it is damaged, nothing but the start of the payload is known.
+        self.v2.as_ref().filter(|v2| v2.index_offset != Some(self.file.end))
     }
 
     /// 1 or 2, if the header is left that tells it.

@@ -22,7 +22,7 @@ pub(crate) struct Searched {
     /// Length of the payload.
     pub len: u64,
     /// Bytes of all gaps.
-    passed_over: u64,
+    pub passed_over: u64,
 }
 
 /// What is told of a gap.
@@ -96,11 +96,6 @@ impl Searched {
             self.passed_over -= index.range.end - index.range.start;
         }
         self
-    }
-
-    /// Bytes in which there is no good block.
-    pub(crate) fn passed_over(&self) -> u64 {
-        self.passed_over
     }
 
     /// What is wrong, in bytes of a file in which the payload starts at `base`.

@@ -226,6 +226,9 @@ fn a_damaged_front_of_a_carv2_costs_neither_roots_nor_version() {
         let summary = run!("info", "--json", &clean).exits(0).json().remove(0);
         assert_eq!(summary["roots"], original["roots"], "byte {at}");
         assert_eq!(summary["car_version"], original["car_version"], "byte {at}");
+        // Of what is lost nothing is made up.
+        let hurt = run!("info", "--json", &hurt).json().remove(0);
+        assert!(hurt["index_offset"].as_u64() != Some(bytes.len() as u64), "byte {at}: {hurt}");
     }
 }
 
@@ -248,4 +251,20 @@ fn a_sound_index_is_no_gap() {
     let hurt = place.write("hurt.car", &bytes);
     let told = run!("verify", "--json", &hurt).exits(1).json();
     assert!(told.iter().all(|told| told["layer"] != "index"), "{told:?}");
+}
+
+#[test]
+fn a_file_that_is_in_the_way_is_no_damage() {
+    let place = Place::new();
+    let (root, other) = (b"kept", b"linked by nothing");
+    let cid = carstone::car::cid_of(0x55, root);
+    let mut writer = carstone::car::CarWriter::new(Vec::new(), &[cid]).expect("memory");
+    for data in [&root[..], other] {
+        writer.write_data(0x55, data).expect("memory");
+    }
+    let car = place.write("x.car", &writer.finish().expect("memory"));
+    place.write("out/unknown", b"in the way");
+    run!("extract", "-q", "-C", place.path("out"), &car).exits(1).says("exists already");
+    let by_cid = carstone::car::cid_of(0x55, other).to_string();
+    assert!(!place.path("out").join(by_cid).exists());
 }

@@ -59,7 +59,8 @@ impl Broken {
         if read == 0 {
             return Ok(Some((gap, bytes)));
         }
-        let proof = if is_cut(&gap) || is_sealed(&gap) { Proof::Cut } else { Proof::Broken };
+        let is_sealed = is_sealed(&gap);
+        let proof = if is_sealed || is_cut(&gap) { Proof::Cut } else { Proof::Broken };
         let is_front = gap.at == 0 && bytes.starts_with(HEADER);
         let end = base.saturating_add(bytes.len() as u64);
         *self.resync.search().get_mut() = Cursor::new(bytes);
@@ -70,7 +71,6 @@ impl Broken {
         } else if is_front {
             self.resync.expect(HEADER.len(), proof)?;
         }
-        let is_sealed = is_sealed(&gap);
         self.gap = Some(Known { gap, end, is_sealed, lost: None, is_told: false });
         Ok(None)
     }

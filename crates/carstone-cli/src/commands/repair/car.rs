@@ -119,7 +119,7 @@ impl Job<'_> {
                 _ => format!("{name}: all of its sections are sound, and blocks are missing"),
             });
         }
-        let (blocks, left_out) = (survey.searched.blocks, survey.searched.passed_over());
+        let (blocks, left_out) = (survey.searched.blocks, survey.searched.passed_over);
         let (blocks, left_out) = (counted(blocks, "block"), human(left_out));
         output.told(&match version {
             Some(version) => {
@@ -160,7 +160,7 @@ impl Job<'_> {
             "dry_run": self.args.dry_run,
             "car_version": version,
             "blocks": survey.searched.blocks,
-            "left_out": survey.searched.passed_over(),
+            "left_out": survey.searched.passed_over,
             "damaged_entries": survey.lost.len(),
         });
         output.object("summary", object(fields))
