@@ -39,6 +39,8 @@ pub(crate) struct PlainCar {
     v2: Option<V2Header>,
     /// Why a CARv2 that is cut, or has a damaged header, is read like a CARv1 that is cut.
     cut: Option<car::Error>,
+    /// The header of the CARv2 is damaged: nothing but the start of the payload is known.
+    is_front_lost: bool,
     /// Where the payload ends, or perhaps ends.
     payload_end: u64,
     /// Blocks to which none links: see [`loose`](Self::loose).
@@ -59,12 +61,16 @@ impl PlainCar {
     pub(crate) fn open(file: File) -> anyhow::Result<Self> {
         let end = layer::ReadAt::size(&file)?;
         let file = Stored { file: Arc::new(file), front: Arc::from([]), start: 0, end };
+        let mut is_front_lost = false;
         let (blocks, v2, cut) = match IndexedCar::open(file.clone()) {
             Ok(blocks) => {
                 let v2 = blocks.v2_header().copied();
                 (blocks, v2, None)
             }
-            Err(error) => match file.cut_v2()?.or_else(|| file.headless_v2()) {
+            Err(error) => match file.cut_v2()?.or_else(|| {
+                is_front_lost = true;
+                file.headless_v2()
+            }) {
                 Some(v2) => {
                     let (start, end) = (v2.data_offset, v2.data_end().min(end));
                     let payload = Stored { start, end, ..file.clone() };
@@ -85,6 +91,7 @@ impl PlainCar {
         let mut car = Self {
             file,
             blocks,
+            is_front_lost,
             payload_end,
             loose: OnceLock::new(),
             roots,
@@ -139,6 +146,7 @@ impl PlainCar {
         Ok(Self {
             file,
             blocks,
+            is_front_lost: false,
             payload_end,
             loose: OnceLock::from(loose),
             roots: tops,
@@ -213,8 +221,7 @@ impl PlainCar {
 
     /// The header of a CARv2, if it is left.
     pub(crate) fn v2(&self) -> Option<&V2Header> {
-        // Where it is damaged, nothing but the start of the payload is known.
-        self.v2.as_ref().filter(|v2| v2.index_offset != Some(self.file.end))
+        self.v2.as_ref().filter(|_| !self.is_front_lost)
     }
 
     /// 1 or 2, if the header is left that tells it.

@@ -35,6 +35,14 @@ struct Survey {
     lost: Vec<Lost>,
 }
 
+/// What came of it.
+struct Done<'a> {
+    car: &'a PlainCar,
+    survey: &'a Survey,
+    /// Of the new CAR, if one was made that is no copy.
+    version: Option<u8>,
+}
+
 impl Survey {
     /// Whether nothing could be better in another CAR of the same blocks.
     fn is_sound(&self) -> bool {
@@ -56,9 +64,10 @@ impl Job<'_> {
         let survey = survey(&car)?;
         let version = target.map(|target| self.write(&car, &survey, file, target, output));
         let version = version.transpose()?.flatten();
+        let done = Done { car: &car, survey: &survey, version };
         match output.is_json() {
-            true => self.tell_programs(&car, &survey, version, output)?,
-            false => self.tell_people(&car, &survey, version, output)?,
+            true => self.tell_programs(&done, output)?,
+            false => self.tell_people(&done, output)?,
         }
         Ok(Exit::found(!survey.is_sound() || !survey.lost.is_empty()))
     }
@@ -96,13 +105,8 @@ impl Job<'_> {
         Ok((!survey.is_sound()).then_some(version))
     }
 
-    fn tell_people(
-        &self,
-        car: &PlainCar,
-        survey: &Survey,
-        version: Option<u8>,
-        output: &mut Output,
-    ) -> anyhow::Result<()> {
+    fn tell_people(&self, done: &Done<'_>, output: &mut Output) -> anyhow::Result<()> {
+        let &Done { car, survey, version } = done;
         let name = escaped(self.name.as_bytes());
         for (_, what) in &survey.faults {
             output.told(&format!("{name}: {what}"))?;
@@ -130,13 +134,8 @@ impl Job<'_> {
         })
     }
 
-    fn tell_programs(
-        &self,
-        car: &PlainCar,
-        survey: &Survey,
-        version: Option<u8>,
-        output: &mut Output,
-    ) -> anyhow::Result<()> {
+    fn tell_programs(&self, done: &Done<'_>, output: &mut Output) -> anyhow::Result<()> {
+        let &Done { car, survey, version } = done;
         for (offset, what) in &survey.faults {
             let fields = json!({ "layer": "car", "offset": offset, "message": what });
             output.object("finding", object(fields))?;
