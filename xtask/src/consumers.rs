@@ -4,21 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-use crate::process::cargo;
+use crate::process::cargo_outside;
 
 /// Builds and runs every program; the first one that fails ends the task.
 pub fn run(root: &Path) -> anyhow::Result<()> {
     let manifests = manifests(&root.join("tests/consumers"))?;
     ensure!(!manifests.is_empty(), "there are no programs in tests/consumers");
-    // The programs share a target folder, so that what they have in common is built once.
-    let target = root.join("target/consumers");
     for manifest in manifests {
-        cargo(root)
-            .args(["run", "--quiet", "--manifest-path"])
-            .args([&manifest])
-            .args(["--target-dir"])
-            .args([&target])
-            .run()?;
+        cargo_outside(root, "run", &manifest)?.run()?;
     }
     Ok(())
 }

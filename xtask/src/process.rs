@@ -1,6 +1,7 @@
 //! Runs cargo, and fails with the command when it fails.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -19,11 +20,29 @@ pub fn carstone(root: &Path, program: Option<&Path>) -> anyhow::Result<PathBuf> 
 /// Builds the command with all optimisations and returns its path.
 pub fn build_carstone(root: &Path) -> anyhow::Result<PathBuf> {
     cargo(root).args(["build", "--quiet", "--release", "--package", "carstone-cli"]).run()?;
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| root.join("target"), |folder| root.join(folder));
-    let program = target.join("release").join(format!("carstone{}", std::env::consts::EXE_SUFFIX));
+    let program =
+        target(root).join("release").join(format!("carstone{}", std::env::consts::EXE_SUFFIX));
     ensure!(program.exists(), "the build left no {}", program.display());
     Ok(program)
+}
+
+/// Where this workspace's builds are put.
+pub fn target(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root.join("target"), |folder| root.join(folder))
+}
+
+/// `cargo COMMAND` on a package that is no member of the workspace.
+///
+/// It is built with the workspace's profiles and in its target folder, so that the crates both need are built once.
+pub fn cargo_outside(root: &Path, command: &str, manifest: &Path) -> anyhow::Result<Cargo> {
+    let ours = fs::read_to_string(root.join("Cargo.toml"))?;
+    let profiles = ours.parse::<toml::Table>()?.into_iter().filter(|(name, _)| name == "profile");
+    let target = target(root);
+    let config = target.join("profiles.toml");
+    fs::write(&config, toml::to_string(&profiles.collect::<toml::Table>())?)?;
+    let command = cargo(root).args([command, "--quiet", "--manifest-path"]).args([manifest]);
+    Ok(command.args(["--target-dir"]).args([target]).args(["--config"]).args([config]))
 }
 
 /// A cargo command in the workspace's folder.

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, ensure};
 
-use crate::process::{cargo, carstone};
+use crate::process::{cargo_outside, carstone, target};
 
 /// Where the programs are.
 pub struct Tools {
@@ -80,15 +80,8 @@ fn install_node_packages(root: &Path) -> anyhow::Result<PathBuf> {
 }
 
 fn build_foreign_envelope(root: &Path) -> anyhow::Result<PathBuf> {
-    // Shared with the programs of `cargo xtask consumers`, which need the same crates.
-    let target = root.join("target/consumers");
-    cargo(root)
-        .args(["build", "--quiet", "--manifest-path"])
-        .args([root.join("xtask/interop/envelope/Cargo.toml")])
-        .args(["--target-dir"])
-        .args([&target])
-        .run()?;
-    Ok(target.join("debug/foreign-envelope"))
+    cargo_outside(root, "build", &root.join("xtask/interop/envelope/Cargo.toml"))?.run()?;
+    Ok(target(root).join("debug/foreign-envelope"))
 }
 
 /// Whether a program is there; Debian's `age` is installed by those who may.
