@@ -1,7 +1,7 @@
 //! Decrypting ahead on other threads, and keeping what was decrypted last.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use carstone_layer::{Pool, ReadAt, Ticket};
 
@@ -10,31 +10,27 @@ use crate::options::Work;
 use crate::stream::{Chunk, Stream};
 use crate::{Error, ErrorKind};
 
-/// A stream and the threads that decrypt it; the threads start when they are first needed.
+/// A stream and the threads that decrypt it.
 pub(crate) struct Shared {
     pub stream: Arc<Stream>,
     /// Frames that are read with one call.
     pub chunk_frames: u64,
     depth: usize,
-    threads: usize,
-    pool: OnceLock<Pool<Chunk, Result<Chunk, Error>>>,
+    pool: Pool<Chunk, Result<Chunk, Error>>,
 }
 
 impl Shared {
     pub(crate) fn new(stream: Stream, work: &Work) -> Self {
         let (depth, frames) = work.split(STORED_FRAME, CHUNK_FRAMES);
-        Self {
-            stream: Arc::new(stream),
-            chunk_frames: frames as u64,
-            depth,
-            threads: work.threads.max(1),
-            pool: OnceLock::new(),
-        }
+        let stream = Arc::new(stream);
+        let theirs = Arc::clone(&stream);
+        let pool = Pool::new(work.threads, move |chunk| theirs.open(chunk));
+        Self { stream, chunk_frames: frames as u64, depth, pool }
     }
 
     /// Whether working ahead gains anything.
     pub(crate) fn is_parallel(&self) -> bool {
-        self.threads > 1 && self.depth > 1
+        self.pool.threads() > 1 && self.depth > 1
     }
 
     /// Reads and decrypts on the caller's thread.
@@ -47,13 +43,6 @@ impl Shared {
     ) -> Result<Chunk, Error> {
         let chunk = self.stream.frames.read(source, first, frames.min(self.chunk_frames), bytes)?;
         self.stream.open(chunk).or_else(|fault| self.stream.mend(source, fault))
-    }
-
-    fn pool(&self) -> &Pool<Chunk, Result<Chunk, Error>> {
-        self.pool.get_or_init(|| {
-            let stream = Arc::clone(&self.stream);
-            Pool::new(self.threads, move |chunk| stream.open(chunk))
-        })
     }
 }
 
@@ -86,7 +75,7 @@ impl Ahead {
                 break;
             };
             let first = std::mem::replace(&mut self.next, chunk.end());
-            self.queue.push_back((first, shared.pool().submit(chunk)));
+            self.queue.push_back((first, shared.pool.submit(chunk)));
         }
         let (_, ticket) = self.queue.pop_front()?;
         let lost =

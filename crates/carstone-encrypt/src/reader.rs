@@ -187,21 +187,39 @@ impl<R: ReadAt> EncryptReader<R> {
         Ok(done)
     }
 
+    /// Reads a few frames at a time, all into the same buffer. Gives what there was before a fault.
+    fn read_narrow(&self, buf: &mut [u8], from: u64) -> Result<usize, Error> {
+        let mut bytes = self.cache().spare.pop().unwrap_or_default();
+        let mut done = 0;
+        loop {
+            let at = from + done as u64;
+            let needed = frames_of(at, buf.len() - done).min(NARROW);
+            let chunk = match self.shared.load(&self.inner, at / FRAME_LEN as u64, needed, bytes) {
+                Ok(chunk) => chunk,
+                Err(_) if done > 0 => return Ok(done),
+                Err(error) => return Err(error),
+            };
+            let copied = chunk.copy(at, &mut buf[done..]);
+            done += copied;
+            if done == buf.len() || copied == 0 {
+                // The next read may start in the middle of the last frame.
+                self.cache().insert(chunk);
+                return Ok(done);
+            }
+            bytes = chunk.bytes;
+        }
+    }
+
     fn read_some(&self, buf: &mut [u8], from: u64) -> Result<usize, Error> {
         let frame = from / FRAME_LEN as u64;
         let kept = self.cache().get(frame);
         if let Some(chunk) = kept {
             return Ok(chunk.copy(from, buf));
         }
-        let needed = frames_of(from, buf.len());
-        if self.shared.is_parallel() && needed >= 2 * self.shared.chunk_frames {
-            return self.read_wide(buf, from);
+        match frames_of(from, buf.len()) {
+            needed if needed >= WIDE && self.shared.is_parallel() => self.read_wide(buf, from),
+            _ => self.read_narrow(buf, from),
         }
-        let bytes = self.cache().spare.pop().unwrap_or_default();
-        let chunk = self.shared.load(&self.inner, frame, needed, bytes)?;
-        let copied = chunk.copy(from, buf);
-        self.cache().insert(chunk);
-        Ok(copied)
     }
 }
 
@@ -272,6 +290,12 @@ impl<R> fmt::Debug for EncryptReader<R> {
 fn frames_of(from: u64, len: usize) -> u64 {
     (from % FRAME_LEN as u64).saturating_add(len as u64).div_ceil(FRAME_LEN as u64)
 }
+
+/// Frames from which on other threads help with one read: for less, fresh memory and waking them cost more than decrypting.
+const WIDE: u64 = 32;
+
+/// Frames that are read at a time where no other thread helps: as many as stay in a core's cache.
+const NARROW: u64 = 2;
 
 /// Decrypted bytes that a reader keeps.
 const CACHE: usize = 2 << 20;

@@ -124,7 +124,11 @@ impl Frames {
             frames => self.layout.frame_len(first + frames - 1) + OVERHEAD,
         };
         // Callers want few frames at once, so that this is far below the range of `usize`.
-        bytes.resize(frames.saturating_sub(1) as usize * STORED_FRAME + last_len, 0);
+        let len = frames.saturating_sub(1) as usize * STORED_FRAME + last_len;
+        if bytes.capacity() < len {
+            bytes = vec![0; len]; // The system gives zeroed memory without touching it.
+        }
+        bytes.resize(len, 0);
         let read = read_full(source, &mut bytes, at).map_err(|error| Error::io(error, at))?;
         if read < bytes.len() {
             return Err(Error::new(ErrorKind::Truncated, at + read as u64));

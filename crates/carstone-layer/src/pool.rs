@@ -2,46 +2,35 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::{fmt, num};
 
 use crate::{Error, ErrorKind};
 
-/// A fixed number of threads that all do the same work.
+/// A fixed number of threads that all do the same work. They start with the first job.
 ///
 /// Dropping the pool waits for its threads; jobs that nobody waits for any more are not begun.
 pub struct Pool<J, T> {
-    // `None` where the caller's thread does the work, and while the pool is dropped.
-    jobs: Option<mpsc::Sender<Job<J, T>>>,
-    workers: Vec<JoinHandle<()>>,
+    threads: usize,
+    workers: OnceLock<Workers<J, T>>,
     work: Arc<Work<J, T>>,
 }
 
 impl<J: Send + 'static, T: Send + 'static> Pool<J, T> {
-    /// Starts `threads` threads that do `work`. With one thread or none, [`submit`](Self::submit) does the work itself.
+    /// A pool of `threads` threads that do `work`. With one thread or none, [`submit`](Self::submit) does the work itself.
     ///
     /// No more than 256 threads are started, and where the system gives fewer, the pool has fewer.
     pub fn new(threads: usize, work: impl Fn(J) -> T + Send + Sync + 'static) -> Self {
-        let work: Arc<Work<J, T>> = Arc::new(work);
-        let (sender, receiver) = mpsc::channel();
-        let receiver = Arc::new(Mutex::new(receiver));
-        let wanted = if threads > 1 { threads.min(MAX_THREADS) } else { 0 };
-        let workers: Vec<_> = (0..wanted)
-            .map_while(|_| {
-                let (receiver, work) = (Arc::clone(&receiver), Arc::clone(&work));
-                let builder = thread::Builder::new().name("carstone".to_owned());
-                builder.spawn(move || run(&receiver, &*work)).ok()
-            })
-            .collect();
-        Self { jobs: (!workers.is_empty()).then_some(sender), workers, work }
+        let threads = threads.clamp(1, MAX_THREADS);
+        Self { threads, workers: OnceLock::new(), work: Arc::new(work) }
     }
 
     /// Hands one job in. Its result is fetched with the ticket, and the job may be left out if the ticket is dropped.
     pub fn submit(&self, job: J) -> Ticket<T> {
         let slot = Arc::new(Slot::new(State::Open));
         let job = Job { job, result: Promise(Arc::clone(&slot)) };
-        match &self.jobs {
+        match &self.workers.get_or_init(|| Workers::start(self.threads, &self.work)).jobs {
             // A failed send drops the job, and its promise then marks the result as lost.
             Some(jobs) => drop(jobs.send(job)),
             None => job.run(&*self.work),
@@ -51,19 +40,9 @@ impl<J: Send + 'static, T: Send + 'static> Pool<J, T> {
 }
 
 impl<J, T> Pool<J, T> {
-    /// How many threads work, the caller's included where it does the work; at least 1.
+    /// How many threads work, the caller's included where it does the work; at least 1. Before the first job, how many are to.
     pub fn threads(&self) -> usize {
-        self.workers.len().max(1)
-    }
-}
-
-impl<J, T> Drop for Pool<J, T> {
-    fn drop(&mut self) {
-        self.jobs = None; // The workers see the end of the channel.
-        for worker in self.workers.drain(..) {
-            // Workers catch panics; there is nothing else that `join` could tell.
-            let _ = worker.join();
-        }
+        self.workers.get().map_or(self.threads, |workers| workers.threads.len().max(1))
     }
 }
 
@@ -191,6 +170,39 @@ pub fn default_threads() -> usize {
 }
 
 type Work<J, T> = dyn Fn(J) -> T + Send + Sync;
+
+/// The threads of a pool.
+struct Workers<J, T> {
+    // `None` where the caller's thread does the work, and while they end.
+    jobs: Option<mpsc::Sender<Job<J, T>>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<J: Send + 'static, T: Send + 'static> Workers<J, T> {
+    fn start(threads: usize, work: &Arc<Work<J, T>>) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let wanted = if threads > 1 { threads } else { 0 };
+        let threads: Vec<_> = (0..wanted)
+            .map_while(|_| {
+                let (receiver, work) = (Arc::clone(&receiver), Arc::clone(work));
+                let builder = thread::Builder::new().name("carstone".to_owned());
+                builder.spawn(move || run(&receiver, &*work)).ok()
+            })
+            .collect();
+        Self { jobs: (!threads.is_empty()).then_some(sender), threads }
+    }
+}
+
+impl<J, T> Drop for Workers<J, T> {
+    fn drop(&mut self) {
+        self.jobs = None; // The threads see the end of the channel.
+        for thread in self.threads.drain(..) {
+            // They catch panics; there is nothing else that `join` could tell.
+            let _ = thread.join();
+        }
+    }
+}
 
 /// Where one result is put and fetched.
 struct Slot<T> {
