@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::{fmt, io};
 
-use crate::Cid;
+use crate::{Cid, hash_code};
 
 /// The result of most functions of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -183,6 +183,25 @@ impl Error {
     /// Whether only this one block is bad: the reader stands behind it and can go on.
     pub fn is_block_error(&self) -> bool {
         matches!(self.0.kind, ErrorKind::Mismatch { .. } | ErrorKind::Unverifiable { .. })
+    }
+
+    /// The name of the option in [`ReaderOptions`](crate::ReaderOptions) that is there to accept what this error refuses, if there is one.
+    /// It need not be enough: a varint can be wrong in other ways than by its padding.
+    pub fn accepted_by(&self) -> Option<&'static str> {
+        Some(match &self.0.kind {
+            ErrorKind::EmptySection => "zero_section_is_end",
+            ErrorKind::BadVarint(Part::Header | Part::SectionLength) => "padded_varints",
+            ErrorKind::UnknownIndex(_) => "legacy_index",
+            ErrorKind::BadCid(_)
+            | ErrorKind::CidOverrun
+            | ErrorKind::BadVarint(Part::Cid)
+            | ErrorKind::Truncated(Part::SectionLength | Part::Cid) => "ignore_trailing_bytes",
+            ErrorKind::Unverifiable { cid } if cid.hash().code() == hash_code::SHA1 => {
+                "danger_accept_sha1"
+            }
+            ErrorKind::Unverifiable { .. } => "danger_accept_unverifiable",
+            _ => return None,
+        })
     }
 
     /// Finds the error of this crate in an I/O error, or in the causes of one.

@@ -58,9 +58,10 @@ impl<R> Input<R> {
         self.end = self.start + self.room(self.end - self.start);
     }
 
-    /// Whether the input ends although the payload should go on.
+    /// Whether the input, all of which is buffered, ends although the payload should go on.
     pub(crate) fn is_short(&self) -> bool {
-        self.limit != u64::MAX && self.position < self.limit
+        let end = self.position.saturating_add((self.end - self.start) as u64);
+        self.limit != u64::MAX && end < self.limit
     }
 
     /// The part of `len` bytes from the position on that the payload has.

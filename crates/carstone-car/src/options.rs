@@ -57,7 +57,25 @@ impl Default for Limits {
     }
 }
 
-/// Options of [`CarReader`](crate::CarReader) and [`CarSlice`](crate::CarSlice).
+/// Options of all readers: [`CarReader`](crate::CarReader), [`CarScan`](crate::CarScan), [`CarSlice`](crate::CarSlice) and
+/// [`IndexedCar`](crate::IndexedCar).
+///
+/// Each thing that is accepted although the format does not have it goes by a name of its own, and is refused by default.
+/// [`Error::accepted_by`](crate::Error::accepted_by) tells which one a fault would need.
+///
+/// ```
+/// use carstone_car::{CarReader, CarWriter, ReaderOptions, codec};
+/// let mut writer = CarWriter::new(Vec::new(), &[])?;
+/// writer.write_data(codec::RAW, b"hello")?;
+/// let padded = [writer.finish()?, vec![0; 512]].concat();
+///
+/// let error = CarReader::open(&padded[..])?.into_sections().last().expect("padding").unwrap_err();
+/// assert_eq!(error.accepted_by(), Some("zero_section_is_end"));
+///
+/// let options = ReaderOptions::default().zero_section_is_end(true);
+/// assert_eq!(CarReader::with_options(&padded[..], options)?.into_cids().count(), 1);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReaderOptions {
@@ -65,6 +83,16 @@ pub struct ReaderOptions {
     pub limits: Limits,
     /// Whether a section of length zero ends the data, instead of being an error. Some writers pad their files with zeros.
     pub zero_section_is_end: bool,
+    /// Whether bytes that are no section end the data: zeros, and all whose length or CID is malformed or cut short. A section whose
+    /// data is cut short is still an error, and so is one over a limit. Where they start is what a reader then gives as its position.
+    pub ignore_trailing_bytes: bool,
+    /// Whether the lengths of header and sections may be varints that are not in their shortest form, of up to 9 bytes. Those in CIDs may
+    /// not, since they would make other CIDs of the same block.
+    pub padded_varints: bool,
+    /// Whether the index of a CARv2 may lack its codec, as it does in old files ([`Index::open_legacy`](crate::Index::open_legacy)).
+    pub legacy_index: bool,
+    /// Whether a CAR without roots is refused.
+    pub require_roots: bool,
     /// Whether a CARv2 is refused, for places where the format asks for a CARv1.
     pub only_v1: bool,
     verification: Verification,
@@ -112,6 +140,34 @@ impl ReaderOptions {
     #[must_use]
     pub fn zero_section_is_end(mut self, yes: bool) -> Self {
         self.zero_section_is_end = yes;
+        self
+    }
+
+    /// Sets whether bytes that are no section end the data.
+    #[must_use]
+    pub fn ignore_trailing_bytes(mut self, yes: bool) -> Self {
+        self.ignore_trailing_bytes = yes;
+        self
+    }
+
+    /// Sets whether the lengths of header and sections may be varints that are not in their shortest form.
+    #[must_use]
+    pub fn padded_varints(mut self, yes: bool) -> Self {
+        self.padded_varints = yes;
+        self
+    }
+
+    /// Sets whether the index of a CARv2 may lack its codec.
+    #[must_use]
+    pub fn legacy_index(mut self, yes: bool) -> Self {
+        self.legacy_index = yes;
+        self
+    }
+
+    /// Sets whether a CAR without roots is refused.
+    #[must_use]
+    pub fn require_roots(mut self, yes: bool) -> Self {
+        self.require_roots = yes;
         self
     }
 

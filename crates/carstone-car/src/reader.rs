@@ -98,7 +98,8 @@ impl<R: Read> CarReader<R> {
         &self.opened.header.roots
     }
 
-    /// The offset of the next section, in bytes from the start of the payload. At the end: the length of the payload.
+    /// The offset of the next section, in bytes from the start of the payload. At the end: the length of the payload, without what an
+    /// option has left aside there.
     pub fn position(&self) -> u64 {
         self.input.position()
     }
@@ -185,15 +186,13 @@ impl<R: Read> CarReader<R> {
         let offset = self.position();
         loop {
             let bytes = self.input.buffered();
-            let need = match section::parse_head(bytes, &self.options.limits) {
+            let need = match section::parse_head(bytes, &self.options) {
                 Head::Complete(head) => {
                     self.input.consume(head.head_len);
                     self.input.expect_bodies_of(head.data_len);
                     return Ok(Some(Section::new(&head, offset)));
                 }
-                Head::Bad(ErrorKind::EmptySection) if self.options.zero_section_is_end => {
-                    return Ok(None);
-                }
+                Head::Bad(kind) if section::is_end(&kind, &self.options) => return Ok(None),
                 Head::Bad(kind) => return Err(Error::at(kind, offset)),
                 Head::NeedMore(need) => need,
             };
@@ -205,6 +204,9 @@ impl<R: Read> CarReader<R> {
                         true => Err(self.stopped(ErrorKind::Truncated(Part::Payload))),
                         false => Ok(None),
                     };
+                }
+                Ok(false) if self.options.ignore_trailing_bytes && !self.input.is_short() => {
+                    return Ok(None);
                 }
                 Ok(false) => {
                     let kind = section::truncated_head(self.input.buffered());

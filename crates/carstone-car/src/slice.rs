@@ -60,6 +60,7 @@ impl<'a> CarSlice<'a> {
         let (first, at) = read_header(bytes, &options)?;
         let v2 = match first {
             First::V1(header) => {
+                open::check_roots(&header, &options)?;
                 let opened = Opened { header, v2: None };
                 return Ok(CarSlice { file: bytes, bytes, opened, first: at, options });
             }
@@ -74,7 +75,7 @@ impl<'a> CarSlice<'a> {
         // Inside of the slice, whose length the header has been compared with.
         let payload = &bytes[v2.data_offset as usize..v2.data_end() as usize];
         let header = read_header(payload, &options)
-            .and_then(|(first, at)| Ok((open::inner(first)?, at)))
+            .and_then(|(first, at)| Ok((open::inner(first, &options)?, at)))
             .map_err(|error| error.with_base(v2.data_offset));
         let (header, first) = header?;
         let opened = Opened { header, v2: Some(v2) };
@@ -112,7 +113,8 @@ impl<'a> CarSlice<'a> {
             return Ok(None);
         };
         let range = offset..self.file.len() as u64;
-        Index::open_range(self.file, range, Some(v2.data_size)).map(Some)
+        let legacy = self.options.legacy_index;
+        Index::read(self.file, range, Some(v2.data_size), legacy).map(Some)
     }
 
     /// The roots, as the header has them. They need not be among the blocks.
@@ -207,7 +209,7 @@ impl FusedIterator for SliceBlocks<'_> {}
 /// Reads the header of either version at the start of `bytes`, and says where it ends.
 fn read_header(bytes: &[u8], options: &ReaderOptions) -> Result<(First, usize)> {
     let truncated = || Error::at(ErrorKind::Truncated(Part::Header), bytes.len() as u64);
-    let (len, at) = match varint::decode(bytes) {
+    let (len, at) = match varint::decode_with(bytes, options.padded_varints) {
         Varint::Value(len, at) => (len, at),
         Varint::Incomplete => return Err(truncated()),
         Varint::Malformed => return Err(Error::at(ErrorKind::BadVarint(Part::Header), 0)),
@@ -228,7 +230,7 @@ fn read<'a>(
         Some(rest) => rest,
     };
     let end = bytes.len() as u64;
-    match section::parse_head(rest, &options.limits) {
+    match section::parse_head(rest, options) {
         Head::Complete(head) => {
             let section = Section::new(&head, at as u64);
             let data = rest
@@ -238,8 +240,9 @@ fn read<'a>(
             let block = BlockRef { cid: head.cid, data };
             Ok(Some((section, block)))
         }
+        Head::NeedMore(_) if options.ignore_trailing_bytes => Ok(None),
         Head::NeedMore(_) => Err(Error::at(section::truncated_head(rest), end)),
-        Head::Bad(ErrorKind::EmptySection) if options.zero_section_is_end => Ok(None),
+        Head::Bad(kind) if section::is_end(&kind, options) => Ok(None),
         Head::Bad(kind) => Err(Error::at(kind, at as u64)),
     }
 }

@@ -73,7 +73,11 @@ impl<R: ReadAt> IndexedCar<R> {
             return Ok(car);
         };
         let size = car.source.size().map_err(|error| Error::at(ErrorKind::Io(error), 0))?;
-        match Table::read(&car.source, offset..size, Some(v2.data_size)) {
+        let read = match options.legacy_index {
+            true => Table::read_legacy,
+            false => Table::read,
+        };
+        match read(&car.source, offset..size, Some(v2.data_size)) {
             Ok(table) => car.stored = Some(Stored { table, source: None }),
             Err(error) if matches!(error.kind(), ErrorKind::Io(_)) => return Err(error),
             Err(error) => car.fault = OnceLock::from(error),

@@ -10,4 +10,5 @@ mod laws;
 mod scan;
 mod sources;
 mod streams;
+mod tolerances;
 mod v2;
