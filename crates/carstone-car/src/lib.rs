@@ -25,7 +25,8 @@
 //! - [`CarReader`] reads any [`Read`](std::io::Read), front to back: whole blocks, or only where they lie. With
 //!   [`Seek`](std::io::Seek) it skips bodies. [`CarScan`] goes over all blocks at the speed of the hash on all cores.
 //! - [`IndexedCar`] finds blocks by their CIDs in any [`ReadAt`], such as a file, through an index or without one.
-//! - [`CarSlice`] reads from memory and copies nothing; [`parse_section`] is for callers who find sections by themselves.
+//! - [`CarSlice`] reads from memory and copies nothing, and [`MemoryCar`] finds blocks there by their CIDs; [`parse_section`] is for callers
+//!   who find sections by themselves.
 //! - [`CarFileWriter`] writes a CARv2 with an index, or a CARv1, whose roots may be known only at the end. [`CarWriter`] writes a CARv1
 //!   to any [`Write`](std::io::Write); [`replace_roots`] puts other roots into a file.
 //! - [`CarBufferWriter`] writes a CARv1 into memory that somebody else has made.
@@ -63,6 +64,7 @@ mod index;
 mod indexed;
 mod input;
 mod iter;
+mod memory;
 mod open;
 mod options;
 mod read_at;
@@ -83,6 +85,7 @@ pub use header::Header;
 pub use index::{Index, IndexBuilder, IndexCodec, IndexEntries, IndexEntry, Offsets, SortedIndex};
 pub use indexed::{IndexReport, IndexedCar};
 pub use iter::{Blocks, IntoBlocks, IntoCids, IntoSections};
+pub use memory::MemoryCar;
 pub use multihash;
 pub use options::{Limits, ReaderOptions, Verification, WriterOptions};
 pub use read_at::{AtReader, ReadAt, SeekSource};
@@ -90,6 +93,6 @@ pub use reader::CarReader;
 pub use roots::replace_roots;
 pub use scan::{CarScan, ScanOptions};
 pub use section::{Block, BlockRef, Section, SectionHead, parse_section, section_len};
-pub use slice::{CarSlice, SliceBlocks};
+pub use slice::{CarSlice, SliceBlocks, SliceSections};
 pub use v2::{CarFileWriter, Characteristics, FileOptions, V2_PRAGMA, V2Header};
 pub use writer::CarWriter;

@@ -1,6 +1,7 @@
 //! Reading a CAR that lies in memory, without copying blocks.
 
 use std::iter::FusedIterator;
+use std::ops::Range;
 
 use crate::Cid;
 use crate::error::{Error, ErrorKind, Part, Result};
@@ -48,6 +49,10 @@ pub struct SliceBlocks<'a> {
     base: u64,
     options: ReaderOptions,
 }
+
+/// Where the blocks of a [`CarSlice`] lie, in their order. Nothing is verified. An error ends the iteration.
+#[derive(Clone, Debug)]
+pub struct SliceSections<'a>(SliceBlocks<'a>);
 
 impl<'a> CarSlice<'a> {
     /// Reads the header at the start of `bytes`.
@@ -124,12 +129,18 @@ impl<'a> CarSlice<'a> {
 
     /// The blocks, in their order, verified.
     pub fn blocks(&self) -> SliceBlocks<'a> {
-        SliceBlocks {
-            bytes: self.bytes,
-            at: self.first,
-            base: self.payload_start(),
-            options: self.options,
-        }
+        SliceBlocks::new(self.bytes, self.first, self.payload_start(), self.options)
+    }
+
+    /// Where the blocks lie, in their order. Nothing is verified.
+    pub fn sections(&self) -> SliceSections<'a> {
+        SliceSections::new(self.blocks())
+    }
+
+    /// What was found at the start, where the payload lies, and the offset of the first section in it.
+    pub(crate) fn into_parts(self) -> (Opened, Range<usize>, usize) {
+        let start = self.opened.v2.map_or(0, |v2| v2.data_offset as usize); // Inside of the slice.
+        (self.opened, start..start.saturating_add(self.bytes.len()), self.first)
     }
 
     /// The block of the section at this offset, verified, or `None` if the CAR ends there.
@@ -168,6 +179,11 @@ impl<'a> IntoIterator for &CarSlice<'a> {
 }
 
 impl<'a> SliceBlocks<'a> {
+    /// The blocks of a payload that starts at `base` in the file, from `at` on.
+    pub(crate) fn new(payload: &'a [u8], at: usize, base: u64, options: ReaderOptions) -> Self {
+        SliceBlocks { bytes: payload, at, base, options }
+    }
+
     /// The offset of the next section, in bytes from the start of the payload.
     pub fn offset(&self) -> u64 {
         self.at as u64
@@ -206,6 +222,23 @@ impl<'a> Iterator for SliceBlocks<'a> {
 
 impl FusedIterator for SliceBlocks<'_> {}
 
+impl<'a> SliceSections<'a> {
+    pub(crate) fn new(mut blocks: SliceBlocks<'a>) -> Self {
+        blocks.leave_unverified();
+        SliceSections(blocks)
+    }
+}
+
+impl Iterator for SliceSections<'_> {
+    type Item = Result<Section>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|item| item.map(|(section, _)| section))
+    }
+}
+
+impl FusedIterator for SliceSections<'_> {}
+
 /// Reads the header of either version at the start of `bytes`, and says where it ends.
 fn read_header(bytes: &[u8], options: &ReaderOptions) -> Result<(First, usize)> {
     let truncated = || Error::at(ErrorKind::Truncated(Part::Header), bytes.len() as u64);
@@ -220,7 +253,7 @@ fn read_header(bytes: &[u8], options: &ReaderOptions) -> Result<(First, usize)> 
 }
 
 /// Reads the section at `at`, without verifying it.
-fn read<'a>(
+pub(crate) fn read<'a>(
     bytes: &'a [u8],
     at: usize,
     options: &ReaderOptions,

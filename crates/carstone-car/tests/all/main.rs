@@ -7,6 +7,7 @@ mod index;
 mod indexed;
 mod interop;
 mod laws;
+mod memory;
 mod scan;
 mod sources;
 mod streams;
