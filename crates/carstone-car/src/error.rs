@@ -35,7 +35,7 @@ pub enum ErrorKind {
     BadVarint(Part),
     /// The header is not what the format asks for; the text says what is wrong.
     BadHeader(&'static str),
-    /// The header is that of another version of the format than the reader takes; 2 is CARv2.
+    /// The header is that of another version of the format than is taken here; 1 is CARv1, 2 is CARv2.
     UnsupportedVersion(u64),
     /// The header of a CARv2 contradicts itself or the length of the file; the text says how.
     BadV2Header(&'static str),
@@ -228,6 +228,7 @@ impl fmt::Display for Error {
             ErrorKind::Truncated(part) => write!(f, "the CAR stops inside {part}")?,
             ErrorKind::BadVarint(part) => write!(f, "malformed varint in {part}")?,
             ErrorKind::BadHeader(what) => write!(f, "invalid CAR header: {what}")?,
+            ErrorKind::UnsupportedVersion(1) => f.write_str("CARv1, where CARv2 is expected")?,
             ErrorKind::UnsupportedVersion(2) => f.write_str("CARv2, where CARv1 is expected")?,
             ErrorKind::UnsupportedVersion(version) => {
                 write!(f, "CAR version {version} is not supported")?

@@ -30,6 +30,8 @@
 //! - [`CarFileWriter`] writes a CARv2 with an index, or a CARv1, whose roots may be known only at the end. [`CarWriter`] writes a CARv1
 //!   to any [`Write`](std::io::Write); [`replace_roots`] puts other roots into a file.
 //! - [`CarBufferWriter`] writes a CARv1 into memory that somebody else has made.
+//! - [`wrap`] and [`extract_payload`] lead from one version to the other, [`attach_index`], [`make_index`], [`detach_index`] and
+//!   [`remove_index`] change what a file has behind its payload.
 //! - [`IndexBuilder`] and [`Index`] are for indexes in files of their own.
 //!
 //! Not for asynchronous sources. Most users want the `carstone` facade.
@@ -58,6 +60,7 @@
 mod buffer;
 mod cid_bytes;
 mod error;
+mod files;
 mod hash;
 mod header;
 mod index;
@@ -80,6 +83,10 @@ mod writer;
 pub use buffer::{CarBufferWriter, estimated_header_len};
 pub use cid::{self, Cid};
 pub use error::{Error, ErrorKind, Part, Result};
+pub use files::{
+    Editable, attach_index, detach_index, extract_payload, generate_index, make_index,
+    remove_index, unwrap_file, wrap, wrap_file,
+};
 pub use hash::{cid_of, cid_of_sha2_256, codec, digest_len, hash_code, multihash_of, verify};
 pub use header::Header;
 pub use index::{Index, IndexBuilder, IndexCodec, IndexEntries, IndexEntry, Offsets, SortedIndex};

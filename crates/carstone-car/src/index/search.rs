@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use multihash::Multihash;
 
+use super::builder::{IndexBuilder, SortedIndex};
 use super::codec::{IndexCodec, OFFSET_LEN};
 use super::entries::IndexEntries;
 use super::table::{Bucket, Table, bad};
@@ -97,6 +98,16 @@ impl<R: ReadAt> Index<R> {
         let mut entries = self.entries();
         while entries.advance()?.is_some() {}
         Ok(())
+    }
+
+    /// The same entries in an index that can be written, with ties in the order of their offsets.
+    pub(crate) fn sorted(&self) -> Result<SortedIndex> {
+        let mut builder = IndexBuilder::new(self.codec());
+        let mut entries = self.entries();
+        while let Some(seen) = entries.advance()? {
+            builder.add_entry(seen.code, seen.digest, seen.offset)?;
+        }
+        builder.finish()
     }
 
     /// Gives the source back.

@@ -95,6 +95,11 @@ impl FileOptions {
         self
     }
 
+    /// The same for a CARv2.
+    pub(crate) fn as_v2(self) -> Self {
+        FileOptions { v2: true, ..self }
+    }
+
     pub(super) fn is_v2(&self) -> bool {
         self.v2
     }

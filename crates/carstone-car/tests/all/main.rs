@@ -2,6 +2,7 @@
 
 mod buffer;
 mod damage;
+mod files;
 mod fixtures;
 mod index;
 mod indexed;
