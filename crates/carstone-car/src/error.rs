@@ -137,6 +137,8 @@ pub enum Part {
     Index,
     /// An entry of an index.
     IndexEntry,
+    /// The memory in which a writer knows the blocks that it has written.
+    Dedupe,
 }
 
 impl Error {
@@ -295,6 +297,7 @@ impl fmt::Display for Part {
             Part::Payload => "the payload",
             Part::Index => "the index",
             Part::IndexEntry => "an index entry",
+            Part::Dedupe => "the memory for blocks that are known",
         })
     }
 }

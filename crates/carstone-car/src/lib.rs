@@ -29,6 +29,8 @@
 //!   who find sections by themselves.
 //! - [`CarFileWriter`] writes a CARv2 with an index, or a CARv1, whose roots may be known only at the end. [`CarWriter`] writes a CARv1
 //!   to any [`Write`](std::io::Write); [`replace_roots`] puts other roots into a file.
+//! - [`DeferredCarWriter`] makes its file with the first block. Of blocks that are *put* rather than written, an option leaves out the
+//!   [ones that are there](Dedupe).
 //! - [`CarBufferWriter`] writes a CARv1 into memory that somebody else has made.
 //! - [`wrap`] and [`extract_payload`] lead from one version to the other, [`attach_index`], [`make_index`], [`detach_index`] and
 //!   [`remove_index`] change what a file has behind its payload.
@@ -59,6 +61,7 @@
 
 mod buffer;
 mod cid_bytes;
+mod deferred;
 mod error;
 mod files;
 mod hash;
@@ -70,11 +73,13 @@ mod iter;
 mod memory;
 mod open;
 mod options;
+mod put;
 mod read_at;
 mod reader;
 mod roots;
 mod scan;
 mod section;
+mod seen;
 mod slice;
 mod v2;
 mod varint;
@@ -82,6 +87,7 @@ mod writer;
 
 pub use buffer::{CarBufferWriter, estimated_header_len};
 pub use cid::{self, Cid};
+pub use deferred::DeferredCarWriter;
 pub use error::{Error, ErrorKind, Part, Result};
 pub use files::{
     Editable, attach_index, detach_index, extract_payload, generate_index, make_index,
@@ -94,7 +100,8 @@ pub use indexed::{IndexReport, IndexedCar};
 pub use iter::{Blocks, IntoBlocks, IntoCids, IntoSections};
 pub use memory::MemoryCar;
 pub use multihash;
-pub use options::{Limits, ReaderOptions, Verification, WriterOptions};
+pub use options::{Dedupe, Limits, ReaderOptions, Verification, WriterOptions};
+pub use put::PutCount;
 pub use read_at::{AtReader, ReadAt, SeekSource};
 pub use reader::CarReader;
 pub use roots::replace_roots;

@@ -1,4 +1,6 @@
-//! What readers and writers may be told: limits, and whether blocks are verified.
+//! What readers and writers may be told: limits, whether blocks are verified, what is accepted, what is left out.
+
+use crate::{Cid, hash_code};
 
 /// The largest sizes that are accepted, checked before anything is allocated.
 ///
@@ -210,11 +212,31 @@ impl ReaderOptions {
 }
 
 /// Options of [`CarWriter`](crate::CarWriter).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WriterOptions {
     /// The largest sizes that are written. The defaults are those of readers, so that what is written can be read.
     pub limits: Limits,
+    /// Which blocks are there already and not [put](crate::CarWriter::put_block) again. By default none are: the format allows duplicates.
+    pub dedupe: Dedupe,
+    /// Bytes of memory for what tells that a block is there. One more block than it holds is an error. Default: 256 MiB, which serves
+    /// for more than 7 million.
+    pub dedupe_budget: usize,
+    /// Whether blocks of identity CIDs, which hold their data themselves, are not [put](crate::CarWriter::put_block).
+    pub skip_identity: bool,
+}
+
+/// What makes two blocks one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dedupe {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Equal multihashes, so that a CIDv0 and CIDs of other codecs stand for the same block.
+    Multihash,
+    /// Equal CIDs.
+    WholeCid,
 }
 
 impl WriterOptions {
@@ -223,5 +245,43 @@ impl WriterOptions {
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// Sets which blocks are there already and not put again.
+    #[must_use]
+    pub fn dedupe(mut self, by: Dedupe) -> Self {
+        self.dedupe = by;
+        self
+    }
+
+    /// Sets the bytes of memory for what tells that a block is there.
+    #[must_use]
+    pub fn dedupe_budget(mut self, bytes: usize) -> Self {
+        self.dedupe_budget = bytes;
+        self
+    }
+
+    /// Sets whether blocks of identity CIDs are not put.
+    #[must_use]
+    pub fn skip_identity(mut self, yes: bool) -> Self {
+        self.skip_identity = yes;
+        self
+    }
+
+    /// Whether a block is not put because of what its CID is.
+    pub(crate) fn skips(&self, cid: &Cid) -> bool {
+        self.skip_identity && cid.hash().code() == hash_code::IDENTITY
+    }
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        let limits = Limits::default();
+        WriterOptions {
+            limits,
+            dedupe: Dedupe::Off,
+            dedupe_budget: 256 << 20,
+            skip_identity: false,
+        }
     }
 }

@@ -9,6 +9,7 @@ mod indexed;
 mod interop;
 mod laws;
 mod memory;
+mod put;
 mod scan;
 mod sources;
 mod streams;
