@@ -9,6 +9,7 @@ mod indexed;
 mod interop;
 mod laws;
 mod memory;
+mod places;
 mod put;
 mod scan;
 mod sources;
