@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Part, Result};
 use crate::header::Header;
 use crate::input::Input;
 use crate::open::{self, Opened};
-use crate::options::ReaderOptions;
+use crate::options::{Checks, ReaderOptions, Verification};
 use crate::section::{self, Block, Head, Section};
 use crate::v2::V2Header;
 
@@ -140,6 +140,16 @@ impl<R: Read> CarReader<R> {
     /// The next section without its data, which is read but not looked at, or `None` at the end. Nothing is verified.
     pub fn next_section(&mut self) -> Result<Option<Section>> {
         self.next(Input::discard)
+    }
+
+    /// Reads the next block, and says whether it is what its CID says.
+    pub(crate) fn read_and_check(
+        &mut self,
+        data: &mut Vec<u8>,
+    ) -> Result<Option<(Section, Result<()>)>> {
+        let section = self.next(|input, len| input.read_into(data, len))?;
+        let checks = Checks { verification: Verification::Verify, ..self.options.checks() };
+        Ok(section.map(|section| (section, section::check(&section, data, checks))))
     }
 
     fn read_verified(&mut self, data: &mut Vec<u8>) -> Result<Option<Section>> {

@@ -13,6 +13,7 @@ mod places;
 mod put;
 mod scan;
 mod sources;
+mod stats;
 mod streams;
 mod tolerances;
 mod v2;
