@@ -40,7 +40,7 @@ pub struct DeferredCarWriter<'a, W> {
 
 enum State<'a, W> {
     Waiting(Waiting<'a, W>),
-    Writing(CarFileWriter<W>),
+    Writing(Box<CarFileWriter<W>>),
     /// The sink or the header could not be made.
     Broken,
 }
@@ -154,7 +154,7 @@ impl<'a, W: Write + Seek> DeferredCarWriter<'a, W> {
     fn end(self, finish: impl FnOnce(CarFileWriter<W>) -> io::Result<W>) -> io::Result<Option<W>> {
         match self.state {
             State::Waiting(_) => Ok(None),
-            State::Writing(writer) => finish(writer).map(Some),
+            State::Writing(writer) => finish(*writer).map(Some),
             State::Broken => Err(Error::at(ErrorKind::Broken, 0).into()),
         }
     }
@@ -179,7 +179,7 @@ impl<'a, W: Write + Seek> DeferredCarWriter<'a, W> {
         if let State::Waiting(waiting) = std::mem::replace(&mut self.state, State::Broken) {
             let sink = (waiting.open)().map_err(|error| Error::at(ErrorKind::Io(error), 0))?;
             let writer = CarFileWriter::with_options(sink, &waiting.roots, waiting.options)?;
-            self.state = State::Writing(writer);
+            self.state = State::Writing(Box::new(writer));
         }
         Ok(())
     }

@@ -137,6 +137,17 @@ impl<R: Read> Input<R> {
         Ok(true)
     }
 
+    /// Reads some bytes, no more than `out` has room for; 0 at the end.
+    pub(crate) fn read_some(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let ready = out.len().min(self.end - self.start);
+        if ready == 0 {
+            return self.read_body(out, usize::MAX);
+        }
+        out[..ready].copy_from_slice(&self.buf[self.start..][..ready]);
+        self.consume(ready);
+        Ok(ready)
+    }
+
     /// Drops the next `len` bytes by reading them. `false` if the stream ends before.
     pub(crate) fn discard(&mut self, mut len: usize) -> io::Result<bool> {
         loop {

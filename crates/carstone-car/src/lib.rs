@@ -61,6 +61,7 @@
 
 mod buffer;
 mod cid_bytes;
+mod data_reader;
 mod deferred;
 mod error;
 mod files;
@@ -89,6 +90,7 @@ mod writer;
 
 pub use buffer::{CarBufferWriter, estimated_header_len};
 pub use cid::{self, Cid};
+pub use data_reader::DataReader;
 pub use deferred::DeferredCarWriter;
 pub use error::{Error, ErrorKind, Part, Result};
 pub use files::{
@@ -96,7 +98,7 @@ pub use files::{
     remove_index, unwrap_file, wrap, wrap_file,
 };
 pub use hash::{cid_of, cid_of_sha2_256, codec, digest_len, hash_code, multihash_of, verify};
-pub use header::Header;
+pub use header::{Header, header_len};
 pub use index::{Index, IndexBuilder, IndexCodec, IndexEntries, IndexEntry, Offsets, SortedIndex};
 pub use indexed::{IndexReport, IndexedCar};
 pub use iter::{Blocks, IntoBlocks, IntoCids, IntoPlaces, IntoSections};
@@ -114,3 +116,6 @@ pub use slice::{CarSlice, SliceBlocks, SliceSections};
 pub use stats::{CarStats, Lengths};
 pub use v2::{CarFileWriter, Characteristics, FileOptions, V2_PRAGMA, V2Header};
 pub use writer::CarWriter;
+
+/// The media type of CARs, for `Content-Type` and `Accept`. It may have the parameters `version`, `order` and `dups`.
+pub const CONTENT_TYPE: &str = "application/vnd.ipld.car";

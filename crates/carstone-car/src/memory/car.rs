@@ -77,7 +77,9 @@ impl<B: AsRef<[u8]>> MemoryCar<B> {
     #[must_use]
     pub fn whole_cids(mut self, yes: bool) -> Self {
         // The same bytes have been gone over without an error.
-        if let Ok((places, len)) = self.survey(yes) {
+        if yes != self.places.by_whole_cids()
+            && let Ok((places, len)) = self.survey(yes)
+        {
             (self.places, self.len) = (places, len);
         }
         self

@@ -25,6 +25,11 @@ impl Places {
         Places { whole_cids, ..Places::default() }
     }
 
+    /// Whether whole CIDs are told apart, and not multihashes.
+    pub(super) fn by_whole_cids(&self) -> bool {
+        self.whole_cids
+    }
+
     /// The number of CIDs that are told apart.
     pub(super) fn len(&self) -> usize {
         self.len

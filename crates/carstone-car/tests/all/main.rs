@@ -2,6 +2,7 @@
 
 mod buffer;
 mod damage;
+mod data_streams;
 mod files;
 mod fixtures;
 mod index;
