@@ -64,7 +64,7 @@ impl<'a> CarBufferWriter<'a> {
         Ok(Self { buffer, header, room, end: room, options })
     }
 
-    /// Sets the largest sizes that are written.
+    /// Sets the largest sizes that are written. Nothing else of the options counts here.
     #[must_use]
     pub fn options(mut self, options: WriterOptions) -> Self {
         self.options = options;
@@ -99,7 +99,8 @@ impl<'a> CarBufferWriter<'a> {
             return Err(no_room(usize::try_from(len).unwrap_or(usize::MAX), left, self.end));
         }
         let sink = self.buffer.get_mut(self.end..).unwrap_or_default();
-        let mut car = CarWriter::append(sink, self.end as u64).options(self.options);
+        let options = WriterOptions::default().limits(self.options.limits);
+        let mut car = CarWriter::append(sink, self.end as u64).options(options);
         let section = car.danger_write_unverified(cid, data)?;
         self.end += section.len() as usize; // What has been written fits.
         Ok(section)

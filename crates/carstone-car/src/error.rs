@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::{fmt, io};
 
-use crate::Cid;
+use crate::{Cid, hash_code};
 
 /// The result of most functions of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -35,7 +35,7 @@ pub enum ErrorKind {
     BadVarint(Part),
     /// The header is not what the format asks for; the text says what is wrong.
     BadHeader(&'static str),
-    /// The header is that of another version of the format than the reader takes; 2 is CARv2.
+    /// The header is that of another version of the format than is taken here; 1 is CARv1, 2 is CARv2.
     UnsupportedVersion(u64),
     /// The header of a CARv2 contradicts itself or the length of the file; the text says how.
     BadV2Header(&'static str),
@@ -137,6 +137,8 @@ pub enum Part {
     Index,
     /// An entry of an index.
     IndexEntry,
+    /// The memory in which a writer knows the blocks that it has written.
+    Dedupe,
 }
 
 impl Error {
@@ -185,6 +187,25 @@ impl Error {
         matches!(self.0.kind, ErrorKind::Mismatch { .. } | ErrorKind::Unverifiable { .. })
     }
 
+    /// The name of the option in [`ReaderOptions`](crate::ReaderOptions) that is there to accept what this error refuses, if there is one.
+    /// It need not be enough: a varint can be wrong in other ways than by its padding.
+    pub fn accepted_by(&self) -> Option<&'static str> {
+        Some(match &self.0.kind {
+            ErrorKind::EmptySection => "zero_section_is_end",
+            ErrorKind::BadVarint(Part::Header | Part::SectionLength) => "padded_varints",
+            ErrorKind::UnknownIndex(_) => "legacy_index",
+            ErrorKind::BadCid(_)
+            | ErrorKind::CidOverrun
+            | ErrorKind::BadVarint(Part::Cid)
+            | ErrorKind::Truncated(Part::SectionLength | Part::Cid) => "ignore_trailing_bytes",
+            ErrorKind::Unverifiable { cid } if cid.hash().code() == hash_code::SHA1 => {
+                "danger_accept_sha1"
+            }
+            ErrorKind::Unverifiable { .. } => "danger_accept_unverifiable",
+            _ => return None,
+        })
+    }
+
     /// Finds the error of this crate in an I/O error, or in the causes of one.
     pub fn of(error: &io::Error) -> Option<&Error> {
         let mut cause: &(dyn StdError + 'static) = error;
@@ -209,6 +230,7 @@ impl fmt::Display for Error {
             ErrorKind::Truncated(part) => write!(f, "the CAR stops inside {part}")?,
             ErrorKind::BadVarint(part) => write!(f, "malformed varint in {part}")?,
             ErrorKind::BadHeader(what) => write!(f, "invalid CAR header: {what}")?,
+            ErrorKind::UnsupportedVersion(1) => f.write_str("CARv1, where CARv2 is expected")?,
             ErrorKind::UnsupportedVersion(2) => f.write_str("CARv2, where CARv1 is expected")?,
             ErrorKind::UnsupportedVersion(version) => {
                 write!(f, "CAR version {version} is not supported")?
@@ -275,6 +297,7 @@ impl fmt::Display for Part {
             Part::Payload => "the payload",
             Part::Index => "the index",
             Part::IndexEntry => "an index entry",
+            Part::Dedupe => "the memory for blocks that are known",
         })
     }
 }

@@ -109,6 +109,22 @@ pub(crate) fn encoded_len_of(roots: usize, cid_len: usize) -> usize {
     body.saturating_add(varint::encoded_len(body as u64))
 }
 
+/// The length of a header whose roots are CIDs of these lengths, with its length varint, before the CIDs are known. The counterpart of
+/// `calculateHeaderLength` in @ipld/car.
+///
+/// ```
+/// use carstone_car::{Header, cid_of, codec, header_len};
+/// let roots = vec![cid_of(codec::RAW, b"hello"), cid_of(codec::DAG_JSON, b"{}")];
+/// assert_eq!(header_len([36, 37]), Header { roots }.encoded_len());
+/// ```
+pub fn header_len(root_lens: impl IntoIterator<Item = usize>) -> usize {
+    let (count, links) = root_lens.into_iter().fold((0usize, 0usize), |(count, links), len| {
+        (count.saturating_add(1), links.saturating_add(link_len(len)))
+    });
+    let body = body_len_of(count, links);
+    body.saturating_add(varint::encoded_len(body as u64))
+}
+
 fn body_len_of(roots: usize, links: usize) -> usize {
     let fixed = 1 + 6 + head_len(roots as u64) + 8 + 1;
     links.saturating_add(fixed)
@@ -116,8 +132,8 @@ fn body_len_of(roots: usize, links: usize) -> usize {
 
 /// The length of a root in the list.
 fn link_len(cid_len: usize) -> usize {
-    let len = cid_len + 1;
-    2 + head_len(len as u64) + len
+    let len = cid_len.saturating_add(1);
+    len.saturating_add(2 + head_len(len as u64))
 }
 
 fn head_len(value: u64) -> usize {

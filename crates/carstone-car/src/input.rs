@@ -58,9 +58,10 @@ impl<R> Input<R> {
         self.end = self.start + self.room(self.end - self.start);
     }
 
-    /// Whether the input ends although the payload should go on.
+    /// Whether the input, all of which is buffered, ends although the payload should go on.
     pub(crate) fn is_short(&self) -> bool {
-        self.limit != u64::MAX && self.position < self.limit
+        let end = self.position.saturating_add((self.end - self.start) as u64);
+        self.limit != u64::MAX && end < self.limit
     }
 
     /// The part of `len` bytes from the position on that the payload has.
@@ -134,6 +135,17 @@ impl<R: Read> Input<R> {
             filled += read;
         }
         Ok(true)
+    }
+
+    /// Reads some bytes, no more than `out` has room for; 0 at the end.
+    pub(crate) fn read_some(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let ready = out.len().min(self.end - self.start);
+        if ready == 0 {
+            return self.read_body(out, usize::MAX);
+        }
+        out[..ready].copy_from_slice(&self.buf[self.start..][..ready]);
+        self.consume(ready);
+        Ok(ready)
     }
 
     /// Drops the next `len` bytes by reading them. `false` if the stream ends before.

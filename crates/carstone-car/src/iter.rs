@@ -1,10 +1,11 @@
 //! Iterators over what a stream holds. Each goes over it once: those that take the reader cannot be made a second time.
 
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::iter::FusedIterator;
 
 use crate::Cid;
 use crate::error::Result;
+use crate::place::BlockPlace;
 use crate::reader::CarReader;
 use crate::section::{Block, Section};
 
@@ -30,6 +31,13 @@ pub struct IntoSections<R> {
     reader: CarReader<R>,
 }
 
+/// The places of the blocks of a [`CarReader`] in its file, whose data is passed over. Nothing is verified. An error ends the iteration.
+#[derive(Debug)]
+pub struct IntoPlaces<R> {
+    reader: CarReader<R>,
+    next: fn(&mut CarReader<R>) -> Result<Option<Section>>,
+}
+
 /// The CIDs of the blocks of a [`CarReader`], whose data is read over. Nothing is verified. An error ends the iteration.
 #[derive(Debug)]
 pub struct IntoCids<R> {
@@ -48,6 +56,11 @@ impl<R: Read> CarReader<R> {
         IntoSections { reader: self }
     }
 
+    /// Where the blocks from here on lie, in the payload and in the file. The counterpart of `CarIndexer` in @ipld/car.
+    pub fn into_places(self) -> IntoPlaces<R> {
+        IntoPlaces { reader: self, next: CarReader::next_section }
+    }
+
     /// The CIDs of the blocks from here on.
     ///
     /// ```
@@ -62,6 +75,13 @@ impl<R: Read> CarReader<R> {
     /// ```
     pub fn into_cids(self) -> IntoCids<R> {
         IntoCids { sections: self.into_sections() }
+    }
+}
+
+impl<R: Read + Seek> CarReader<R> {
+    /// The same as [`into_places`](Self::into_places), seeking over the data where that is faster. A last section that is cut short is noticed.
+    pub fn into_places_seeking(self) -> IntoPlaces<R> {
+        IntoPlaces { reader: self, next: CarReader::skip_section }
     }
 }
 
@@ -119,6 +139,25 @@ impl<R: Read> Iterator for IntoSections<R> {
 }
 
 impl<R: Read> FusedIterator for IntoSections<R> {}
+
+impl<R: Read> IntoPlaces<R> {
+    /// The reader, to ask for its header and its position.
+    pub fn get_ref(&self) -> &CarReader<R> {
+        &self.reader
+    }
+}
+
+impl<R: Read> Iterator for IntoPlaces<R> {
+    type Item = Result<BlockPlace>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let section = next_of(&mut self.reader, self.next)?;
+        let payload_start = self.reader.payload_start();
+        Some(section.map(|section| BlockPlace { section, payload_start }))
+    }
+}
+
+impl<R: Read> FusedIterator for IntoPlaces<R> {}
 
 impl<R: Read> IntoCids<R> {
     /// The reader, to ask for its header and its position.

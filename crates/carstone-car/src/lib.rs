@@ -25,10 +25,15 @@
 //! - [`CarReader`] reads any [`Read`](std::io::Read), front to back: whole blocks, or only where they lie. With
 //!   [`Seek`](std::io::Seek) it skips bodies. [`CarScan`] goes over all blocks at the speed of the hash on all cores.
 //! - [`IndexedCar`] finds blocks by their CIDs in any [`ReadAt`], such as a file, through an index or without one.
-//! - [`CarSlice`] reads from memory and copies nothing; [`parse_section`] is for callers who find sections by themselves.
+//! - [`CarSlice`] reads from memory and copies nothing, and [`MemoryCar`] finds blocks there by their CIDs; [`parse_section`] is for callers
+//!   who find sections by themselves.
 //! - [`CarFileWriter`] writes a CARv2 with an index, or a CARv1, whose roots may be known only at the end. [`CarWriter`] writes a CARv1
 //!   to any [`Write`](std::io::Write); [`replace_roots`] puts other roots into a file.
+//! - [`DeferredCarWriter`] makes its file with the first block. Of blocks that are *put* rather than written, an option leaves out the
+//!   [ones that are there](Dedupe).
 //! - [`CarBufferWriter`] writes a CARv1 into memory that somebody else has made.
+//! - [`wrap`] and [`extract_payload`] lead from one version to the other, [`attach_index`], [`make_index`], [`detach_index`] and
+//!   [`remove_index`] change what a file has behind its payload.
 //! - [`IndexBuilder`] and [`Index`] are for indexes in files of their own.
 //!
 //! Not for asynchronous sources. Most users want the `carstone` facade.
@@ -56,40 +61,61 @@
 
 mod buffer;
 mod cid_bytes;
+mod data_reader;
+mod deferred;
 mod error;
+mod files;
 mod hash;
 mod header;
 mod index;
 mod indexed;
 mod input;
 mod iter;
+mod memory;
 mod open;
 mod options;
+mod place;
+mod put;
 mod read_at;
 mod reader;
 mod roots;
 mod scan;
 mod section;
+mod seen;
 mod slice;
+mod stats;
 mod v2;
 mod varint;
 mod writer;
 
 pub use buffer::{CarBufferWriter, estimated_header_len};
 pub use cid::{self, Cid};
+pub use data_reader::DataReader;
+pub use deferred::DeferredCarWriter;
 pub use error::{Error, ErrorKind, Part, Result};
+pub use files::{
+    Editable, attach_index, detach_index, extract_payload, generate_index, make_index,
+    remove_index, unwrap_file, wrap, wrap_file,
+};
 pub use hash::{cid_of, cid_of_sha2_256, codec, digest_len, hash_code, multihash_of, verify};
-pub use header::Header;
+pub use header::{Header, header_len};
 pub use index::{Index, IndexBuilder, IndexCodec, IndexEntries, IndexEntry, Offsets, SortedIndex};
 pub use indexed::{IndexReport, IndexedCar};
-pub use iter::{Blocks, IntoBlocks, IntoCids, IntoSections};
+pub use iter::{Blocks, IntoBlocks, IntoCids, IntoPlaces, IntoSections};
+pub use memory::MemoryCar;
 pub use multihash;
-pub use options::{Limits, ReaderOptions, Verification, WriterOptions};
+pub use options::{Dedupe, Limits, ReaderOptions, Verification, WriterOptions};
+pub use place::BlockPlace;
+pub use put::PutCount;
 pub use read_at::{AtReader, ReadAt, SeekSource};
 pub use reader::CarReader;
 pub use roots::replace_roots;
 pub use scan::{CarScan, ScanOptions};
 pub use section::{Block, BlockRef, Section, SectionHead, parse_section, section_len};
-pub use slice::{CarSlice, SliceBlocks};
+pub use slice::{CarSlice, SliceBlocks, SliceSections};
+pub use stats::{CarStats, Lengths};
 pub use v2::{CarFileWriter, Characteristics, FileOptions, V2_PRAGMA, V2Header};
 pub use writer::CarWriter;
+
+/// The media type of CARs, for `Content-Type` and `Accept`. It may have the parameters `version`, `order` and `dups`.
+pub const CONTENT_TYPE: &str = "application/vnd.ipld.car";

@@ -36,7 +36,10 @@ pub(crate) fn open<R: Read>(
     skip: impl Fn(&mut Input<R>, usize) -> io::Result<bool>,
 ) -> Result<Opened> {
     let v2 = match read_header(input, options)? {
-        First::V1(header) => return Ok(Opened { header, v2: None }),
+        First::V1(header) => {
+            check_roots(&header, options)?;
+            return Ok(Opened { header, v2: None });
+        }
         First::V2 if options.only_v1 => {
             return Err(Error::at(ErrorKind::UnsupportedVersion(2), 0));
         }
@@ -53,16 +56,24 @@ pub(crate) fn open<R: Read>(
         }
     }
     input.enter_payload(v2.data_size);
-    let header = read_header(input, options).and_then(inner);
+    let header = read_header(input, options).and_then(|first| inner(first, options));
     let header = header.map_err(|error| error.with_base(v2.data_offset))?;
     Ok(Opened { header, v2: Some(v2) })
 }
 
 /// The header of a payload, which must be a CARv1.
-pub(crate) fn inner(first: First) -> Result<Header> {
+pub(crate) fn inner(first: First, options: &ReaderOptions) -> Result<Header> {
     match first {
-        First::V1(header) => Ok(header),
+        First::V1(header) => check_roots(&header, options).map(|()| header),
         First::V2 => Err(Error::at(ErrorKind::BadHeader("a CARv2 inside of a CARv2"), 0)),
+    }
+}
+
+/// Refuses a header without roots where that is asked for.
+pub(crate) fn check_roots(header: &Header, options: &ReaderOptions) -> Result<()> {
+    match options.require_roots && header.roots.is_empty() {
+        true => Err(Error::at(ErrorKind::BadHeader("its list of roots is empty"), 0)),
+        false => Ok(()),
     }
 }
 
@@ -70,7 +81,7 @@ pub(crate) fn inner(first: First) -> Result<Header> {
 fn read_header<R: Read>(input: &mut Input<R>, options: &ReaderOptions) -> Result<First> {
     let truncated = || ErrorKind::Truncated(Part::Header);
     let len = loop {
-        match varint::decode(input.buffered()) {
+        match varint::decode_with(input.buffered(), options.padded_varints) {
             Varint::Value(len, at) => {
                 input.consume(at);
                 break len;

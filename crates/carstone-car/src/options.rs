@@ -1,4 +1,6 @@
-//! What readers and writers may be told: limits, and whether blocks are verified.
+//! What readers and writers may be told: limits, whether blocks are verified, what is accepted, what is left out.
+
+use crate::{Cid, hash_code};
 
 /// The largest sizes that are accepted, checked before anything is allocated.
 ///
@@ -57,7 +59,25 @@ impl Default for Limits {
     }
 }
 
-/// Options of [`CarReader`](crate::CarReader) and [`CarSlice`](crate::CarSlice).
+/// Options of all readers: [`CarReader`](crate::CarReader), [`CarScan`](crate::CarScan), [`CarSlice`](crate::CarSlice) and
+/// [`IndexedCar`](crate::IndexedCar).
+///
+/// Each thing that is accepted although the format does not have it goes by a name of its own, and is refused by default.
+/// [`Error::accepted_by`](crate::Error::accepted_by) tells which one a fault would need.
+///
+/// ```
+/// use carstone_car::{CarReader, CarWriter, ReaderOptions, codec};
+/// let mut writer = CarWriter::new(Vec::new(), &[])?;
+/// writer.write_data(codec::RAW, b"hello")?;
+/// let padded = [writer.finish()?, vec![0; 512]].concat();
+///
+/// let error = CarReader::open(&padded[..])?.into_sections().last().expect("padding").unwrap_err();
+/// assert_eq!(error.accepted_by(), Some("zero_section_is_end"));
+///
+/// let options = ReaderOptions::default().zero_section_is_end(true);
+/// assert_eq!(CarReader::with_options(&padded[..], options)?.into_cids().count(), 1);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReaderOptions {
@@ -65,6 +85,16 @@ pub struct ReaderOptions {
     pub limits: Limits,
     /// Whether a section of length zero ends the data, instead of being an error. Some writers pad their files with zeros.
     pub zero_section_is_end: bool,
+    /// Whether bytes that are no section end the data: zeros, and all whose length or CID is malformed or cut short. A section whose
+    /// data is cut short is still an error, and so is one over a limit. Where they start is what a reader then gives as its position.
+    pub ignore_trailing_bytes: bool,
+    /// Whether the lengths of header and sections may be varints that are not in their shortest form, of up to 9 bytes. Those in CIDs may
+    /// not, since they would make other CIDs of the same block.
+    pub padded_varints: bool,
+    /// Whether the index of a CARv2 may lack its codec, as it does in old files ([`Index::open_legacy`](crate::Index::open_legacy)).
+    pub legacy_index: bool,
+    /// Whether a CAR without roots is refused.
+    pub require_roots: bool,
     /// Whether a CARv2 is refused, for places where the format asks for a CARv1.
     pub only_v1: bool,
     verification: Verification,
@@ -115,6 +145,34 @@ impl ReaderOptions {
         self
     }
 
+    /// Sets whether bytes that are no section end the data.
+    #[must_use]
+    pub fn ignore_trailing_bytes(mut self, yes: bool) -> Self {
+        self.ignore_trailing_bytes = yes;
+        self
+    }
+
+    /// Sets whether the lengths of header and sections may be varints that are not in their shortest form.
+    #[must_use]
+    pub fn padded_varints(mut self, yes: bool) -> Self {
+        self.padded_varints = yes;
+        self
+    }
+
+    /// Sets whether the index of a CARv2 may lack its codec.
+    #[must_use]
+    pub fn legacy_index(mut self, yes: bool) -> Self {
+        self.legacy_index = yes;
+        self
+    }
+
+    /// Sets whether a CAR without roots is refused.
+    #[must_use]
+    pub fn require_roots(mut self, yes: bool) -> Self {
+        self.require_roots = yes;
+        self
+    }
+
     /// Sets whether a CARv2 is refused.
     #[must_use]
     pub fn only_v1(mut self, yes: bool) -> Self {
@@ -154,11 +212,31 @@ impl ReaderOptions {
 }
 
 /// Options of [`CarWriter`](crate::CarWriter).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WriterOptions {
     /// The largest sizes that are written. The defaults are those of readers, so that what is written can be read.
     pub limits: Limits,
+    /// Which blocks are there already and not [put](crate::CarWriter::put_block) again. By default none are: the format allows duplicates.
+    pub dedupe: Dedupe,
+    /// Bytes of memory for what tells that a block is there. One more block than it holds is an error. Default: 256 MiB, which serves
+    /// for more than 7 million.
+    pub dedupe_budget: usize,
+    /// Whether blocks of identity CIDs, which hold their data themselves, are not [put](crate::CarWriter::put_block).
+    pub skip_identity: bool,
+}
+
+/// What makes two blocks one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dedupe {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Equal multihashes, so that a CIDv0 and CIDs of other codecs stand for the same block.
+    Multihash,
+    /// Equal CIDs.
+    WholeCid,
 }
 
 impl WriterOptions {
@@ -167,5 +245,43 @@ impl WriterOptions {
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// Sets which blocks are there already and not put again.
+    #[must_use]
+    pub fn dedupe(mut self, by: Dedupe) -> Self {
+        self.dedupe = by;
+        self
+    }
+
+    /// Sets the bytes of memory for what tells that a block is there.
+    #[must_use]
+    pub fn dedupe_budget(mut self, bytes: usize) -> Self {
+        self.dedupe_budget = bytes;
+        self
+    }
+
+    /// Sets whether blocks of identity CIDs are not put.
+    #[must_use]
+    pub fn skip_identity(mut self, yes: bool) -> Self {
+        self.skip_identity = yes;
+        self
+    }
+
+    /// Whether a block is not put because of what its CID is.
+    pub(crate) fn skips(&self, cid: &Cid) -> bool {
+        self.skip_identity && cid.hash().code() == hash_code::IDENTITY
+    }
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        let limits = Limits::default();
+        WriterOptions {
+            limits,
+            dedupe: Dedupe::Off,
+            dedupe_budget: 256 << 20,
+            skip_identity: false,
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Part, Result};
 use crate::header::Header;
 use crate::input::Input;
 use crate::open::{self, Opened};
-use crate::options::ReaderOptions;
+use crate::options::{Checks, ReaderOptions, Verification};
 use crate::section::{self, Block, Head, Section};
 use crate::v2::V2Header;
 
@@ -42,6 +42,8 @@ pub struct CarReader<R> {
     opened: Opened,
     options: ReaderOptions,
     state: State,
+    /// Bytes of the last block that somebody else reads, and may leave.
+    pending: usize,
 }
 
 /// What a reader consists of.
@@ -70,7 +72,7 @@ impl<R: Read> CarReader<R> {
     pub fn with_options(inner: R, options: ReaderOptions) -> Result<Self> {
         let mut input = Input::new(inner);
         let opened = open::open(&mut input, &options, None, Input::discard)?;
-        Ok(CarReader { input, opened, options, state: State::Reading })
+        Ok(CarReader { input, opened, options, state: State::Reading, pending: 0 })
     }
 
     /// The header.
@@ -98,9 +100,10 @@ impl<R: Read> CarReader<R> {
         &self.opened.header.roots
     }
 
-    /// The offset of the next section, in bytes from the start of the payload. At the end: the length of the payload.
+    /// The offset of the next section, in bytes from the start of the payload. At the end: the length of the payload, without what an
+    /// option has left aside there.
     pub fn position(&self) -> u64 {
-        self.input.position()
+        self.input.position().saturating_add(self.pending as u64)
     }
 
     /// The source. It may have been read further than [`position`](Self::position).
@@ -113,8 +116,11 @@ impl<R: Read> CarReader<R> {
         self.input.into_inner()
     }
 
-    pub(crate) fn into_parts(self) -> Parts<R> {
-        let CarReader { input, opened, options, state } = self;
+    pub(crate) fn into_parts(mut self) -> Parts<R> {
+        if self.pass_pending().is_err() {
+            self.state = State::Broken;
+        }
+        let CarReader { input, opened, options, state, .. } = self;
         Parts { input, opened, options, state }
     }
 
@@ -139,6 +145,16 @@ impl<R: Read> CarReader<R> {
     /// The next section without its data, which is read but not looked at, or `None` at the end. Nothing is verified.
     pub fn next_section(&mut self) -> Result<Option<Section>> {
         self.next(Input::discard)
+    }
+
+    /// Reads the next block, and says whether it is what its CID says.
+    pub(crate) fn read_and_check(
+        &mut self,
+        data: &mut Vec<u8>,
+    ) -> Result<Option<(Section, Result<()>)>> {
+        let section = self.next(|input, len| input.read_into(data, len))?;
+        let checks = Checks { verification: Verification::Verify, ..self.options.checks() };
+        Ok(section.map(|section| (section, section::check(&section, data, checks))))
     }
 
     fn read_verified(&mut self, data: &mut Vec<u8>) -> Result<Option<Section>> {
@@ -168,6 +184,7 @@ impl<R: Read> CarReader<R> {
             State::Broken => return Err(Error::at(ErrorKind::Broken, self.position())),
         }
         self.state = State::Broken;
+        self.pass_pending()?;
         let Some(section) = self.read_head()? else {
             self.state = State::Ended;
             return Ok(None);
@@ -185,15 +202,13 @@ impl<R: Read> CarReader<R> {
         let offset = self.position();
         loop {
             let bytes = self.input.buffered();
-            let need = match section::parse_head(bytes, &self.options.limits) {
+            let need = match section::parse_head(bytes, &self.options) {
                 Head::Complete(head) => {
                     self.input.consume(head.head_len);
                     self.input.expect_bodies_of(head.data_len);
                     return Ok(Some(Section::new(&head, offset)));
                 }
-                Head::Bad(ErrorKind::EmptySection) if self.options.zero_section_is_end => {
-                    return Ok(None);
-                }
+                Head::Bad(kind) if section::is_end(&kind, &self.options) => return Ok(None),
                 Head::Bad(kind) => return Err(Error::at(kind, offset)),
                 Head::NeedMore(need) => need,
             };
@@ -206,12 +221,44 @@ impl<R: Read> CarReader<R> {
                         false => Ok(None),
                     };
                 }
+                Ok(false) if self.options.ignore_trailing_bytes && !self.input.is_short() => {
+                    return Ok(None);
+                }
                 Ok(false) => {
                     let kind = section::truncated_head(self.input.buffered());
                     return Err(self.stopped(kind));
                 }
                 Err(error) => return Err(self.stopped(ErrorKind::Io(error))),
             }
+        }
+    }
+
+    /// Steps to the data of the next block, which somebody else reads.
+    pub(crate) fn start_data(&mut self) -> Result<Option<Section>> {
+        let section = self.next(|_, _| Ok(true))?;
+        self.pending = section.map_or(0, |section| section.data_len);
+        Ok(section)
+    }
+
+    /// Bytes of the data that are still to be read.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// Reads some of the data; 0 at the end, which is that of the stream if more is pending.
+    pub(crate) fn read_data(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let room = out.len().min(self.pending);
+        let read = self.input.read_some(out.get_mut(..room).unwrap_or_default())?;
+        self.pending -= read.min(self.pending);
+        Ok(read)
+    }
+
+    /// Drops what nobody has read of the last block.
+    fn pass_pending(&mut self) -> Result<()> {
+        match self.input.discard(std::mem::take(&mut self.pending)) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.stopped(ErrorKind::Truncated(Part::Data))),
+            Err(error) => Err(self.stopped(ErrorKind::Io(error))),
         }
     }
 
@@ -239,7 +286,7 @@ impl<R: Read + Seek> CarReader<R> {
         let len = len.map_err(|error| Error::at(ErrorKind::Io(error), 0))?;
         let mut input = Input::new(inner);
         let opened = open::open(&mut input, &options, Some(len), Input::skip)?;
-        Ok(CarReader { input, opened, options, state: State::Reading })
+        Ok(CarReader { input, opened, options, state: State::Reading, pending: 0 })
     }
 
     /// The next section without its data, which is seeked over where that is faster, or `None` at the end. Nothing is verified,

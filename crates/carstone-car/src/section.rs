@@ -4,7 +4,7 @@ use crate::Cid;
 use crate::cid_bytes::{self, Parsed};
 use crate::error::{Error, ErrorKind, Part, Result};
 use crate::hash::verify_with;
-use crate::options::{Checks, Limits, Verification};
+use crate::options::{Checks, Limits, ReaderOptions, Verification};
 use crate::varint::{self, Varint};
 
 /// A block with its own data.
@@ -71,7 +71,7 @@ pub struct SectionHead {
 /// # Ok::<(), carstone_car::Error>(())
 /// ```
 pub fn parse_section(bytes: &[u8], limits: &Limits) -> Result<SectionHead> {
-    match parse_head(bytes, limits) {
+    match parse_head(bytes, &ReaderOptions::default().limits(*limits)) {
         Head::Complete(head) => Ok(head),
         Head::NeedMore(at_least) => Err(Error::new(ErrorKind::NeedMore { at_least })),
         Head::Bad(kind) => Err(Error::new(kind)),
@@ -150,8 +150,9 @@ pub(crate) enum Head {
 }
 
 /// Parses a head without the cost of an error value where only more bytes are needed.
-pub(crate) fn parse_head(bytes: &[u8], limits: &Limits) -> Head {
-    let (section_len, varint_len) = match varint::decode(bytes) {
+pub(crate) fn parse_head(bytes: &[u8], options: &ReaderOptions) -> Head {
+    let limits = &options.limits;
+    let (section_len, varint_len) = match varint::decode_with(bytes, options.padded_varints) {
         Varint::Value(len, at) => (len, at),
         Varint::Incomplete => return Head::NeedMore(bytes.len() + 1),
         Varint::Malformed => return Head::Bad(ErrorKind::BadVarint(Part::SectionLength)),
@@ -159,14 +160,18 @@ pub(crate) fn parse_head(bytes: &[u8], limits: &Limits) -> Head {
     if section_len == 0 {
         return Head::Bad(ErrorKind::EmptySection);
     }
-    if section_len > limits.section as u64 {
+    let is_large = section_len > limits.section as u64;
+    if is_large && !options.ignore_trailing_bytes {
         return Head::Bad(too_large(section_len, limits));
     }
-    let section_len = section_len as usize; // Not over a limit that is a `usize`.
+    // One that is too large has to have a CID, or it is no section at all.
+    let stated_len = section_len;
+    let section_len = usize::try_from(section_len).unwrap_or(usize::MAX);
     let section = bytes.get(varint_len..).unwrap_or_default();
     // The CID is parsed inside of its section, so that it cannot reach into the next.
     let section = section.get(..section_len).unwrap_or(section);
     match cid_bytes::parse(section, limits) {
+        Parsed::Cid(..) if is_large => Head::Bad(too_large(stated_len, limits)),
         Parsed::Cid(cid, cid_len) => Head::Complete(SectionHead {
             head_len: varint_len + cid_len,
             cid,
@@ -175,6 +180,18 @@ pub(crate) fn parse_head(bytes: &[u8], limits: &Limits) -> Head {
         Parsed::NeedMore(len) if len > section_len => Head::Bad(ErrorKind::CidOverrun),
         Parsed::NeedMore(len) => Head::NeedMore(varint_len + len),
         Parsed::Bad(kind) => Head::Bad(kind),
+    }
+}
+
+/// Whether the data ends where this stands in place of a section.
+pub(crate) fn is_end(kind: &ErrorKind, options: &ReaderOptions) -> bool {
+    match kind {
+        ErrorKind::EmptySection => options.zero_section_is_end || options.ignore_trailing_bytes,
+        // A section over a limit is one, and what comes of it is not for this option to say.
+        ErrorKind::BadVarint(_) | ErrorKind::BadCid(_) | ErrorKind::CidOverrun => {
+            options.ignore_trailing_bytes
+        }
+        _ => false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reading a CAR that lies in memory, without copying blocks.
 
 use std::iter::FusedIterator;
+use std::ops::Range;
 
 use crate::Cid;
 use crate::error::{Error, ErrorKind, Part, Result};
@@ -49,6 +50,10 @@ pub struct SliceBlocks<'a> {
     options: ReaderOptions,
 }
 
+/// Where the blocks of a [`CarSlice`] lie, in their order. Nothing is verified. An error ends the iteration.
+#[derive(Clone, Debug)]
+pub struct SliceSections<'a>(SliceBlocks<'a>);
+
 impl<'a> CarSlice<'a> {
     /// Reads the header at the start of `bytes`.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
@@ -60,6 +65,7 @@ impl<'a> CarSlice<'a> {
         let (first, at) = read_header(bytes, &options)?;
         let v2 = match first {
             First::V1(header) => {
+                open::check_roots(&header, &options)?;
                 let opened = Opened { header, v2: None };
                 return Ok(CarSlice { file: bytes, bytes, opened, first: at, options });
             }
@@ -74,7 +80,7 @@ impl<'a> CarSlice<'a> {
         // Inside of the slice, whose length the header has been compared with.
         let payload = &bytes[v2.data_offset as usize..v2.data_end() as usize];
         let header = read_header(payload, &options)
-            .and_then(|(first, at)| Ok((open::inner(first)?, at)))
+            .and_then(|(first, at)| Ok((open::inner(first, &options)?, at)))
             .map_err(|error| error.with_base(v2.data_offset));
         let (header, first) = header?;
         let opened = Opened { header, v2: Some(v2) };
@@ -112,7 +118,8 @@ impl<'a> CarSlice<'a> {
             return Ok(None);
         };
         let range = offset..self.file.len() as u64;
-        Index::open_range(self.file, range, Some(v2.data_size)).map(Some)
+        let legacy = self.options.legacy_index;
+        Index::read(self.file, range, Some(v2.data_size), legacy).map(Some)
     }
 
     /// The roots, as the header has them. They need not be among the blocks.
@@ -122,12 +129,18 @@ impl<'a> CarSlice<'a> {
 
     /// The blocks, in their order, verified.
     pub fn blocks(&self) -> SliceBlocks<'a> {
-        SliceBlocks {
-            bytes: self.bytes,
-            at: self.first,
-            base: self.payload_start(),
-            options: self.options,
-        }
+        SliceBlocks::new(self.bytes, self.first, self.payload_start(), self.options)
+    }
+
+    /// Where the blocks lie, in their order. Nothing is verified.
+    pub fn sections(&self) -> SliceSections<'a> {
+        SliceSections::new(self.blocks())
+    }
+
+    /// What was found at the start, where the payload lies, and the offset of the first section in it.
+    pub(crate) fn into_parts(self) -> (Opened, Range<usize>, usize) {
+        let start = self.opened.v2.map_or(0, |v2| v2.data_offset as usize); // Inside of the slice.
+        (self.opened, start..start.saturating_add(self.bytes.len()), self.first)
     }
 
     /// The block of the section at this offset, verified, or `None` if the CAR ends there.
@@ -166,6 +179,11 @@ impl<'a> IntoIterator for &CarSlice<'a> {
 }
 
 impl<'a> SliceBlocks<'a> {
+    /// The blocks of a payload that starts at `base` in the file, from `at` on.
+    pub(crate) fn new(payload: &'a [u8], at: usize, base: u64, options: ReaderOptions) -> Self {
+        SliceBlocks { bytes: payload, at, base, options }
+    }
+
     /// The offset of the next section, in bytes from the start of the payload.
     pub fn offset(&self) -> u64 {
         self.at as u64
@@ -204,10 +222,27 @@ impl<'a> Iterator for SliceBlocks<'a> {
 
 impl FusedIterator for SliceBlocks<'_> {}
 
+impl<'a> SliceSections<'a> {
+    pub(crate) fn new(mut blocks: SliceBlocks<'a>) -> Self {
+        blocks.leave_unverified();
+        SliceSections(blocks)
+    }
+}
+
+impl Iterator for SliceSections<'_> {
+    type Item = Result<Section>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|item| item.map(|(section, _)| section))
+    }
+}
+
+impl FusedIterator for SliceSections<'_> {}
+
 /// Reads the header of either version at the start of `bytes`, and says where it ends.
 fn read_header(bytes: &[u8], options: &ReaderOptions) -> Result<(First, usize)> {
     let truncated = || Error::at(ErrorKind::Truncated(Part::Header), bytes.len() as u64);
-    let (len, at) = match varint::decode(bytes) {
+    let (len, at) = match varint::decode_with(bytes, options.padded_varints) {
         Varint::Value(len, at) => (len, at),
         Varint::Incomplete => return Err(truncated()),
         Varint::Malformed => return Err(Error::at(ErrorKind::BadVarint(Part::Header), 0)),
@@ -218,7 +253,7 @@ fn read_header(bytes: &[u8], options: &ReaderOptions) -> Result<(First, usize)> 
 }
 
 /// Reads the section at `at`, without verifying it.
-fn read<'a>(
+pub(crate) fn read<'a>(
     bytes: &'a [u8],
     at: usize,
     options: &ReaderOptions,
@@ -228,7 +263,7 @@ fn read<'a>(
         Some(rest) => rest,
     };
     let end = bytes.len() as u64;
-    match section::parse_head(rest, &options.limits) {
+    match section::parse_head(rest, options) {
         Head::Complete(head) => {
             let section = Section::new(&head, at as u64);
             let data = rest
@@ -238,8 +273,9 @@ fn read<'a>(
             let block = BlockRef { cid: head.cid, data };
             Ok(Some((section, block)))
         }
+        Head::NeedMore(_) if options.ignore_trailing_bytes => Ok(None),
         Head::NeedMore(_) => Err(Error::at(section::truncated_head(rest), end)),
-        Head::Bad(ErrorKind::EmptySection) if options.zero_section_is_end => Ok(None),
+        Head::Bad(kind) if section::is_end(&kind, options) => Ok(None),
         Head::Bad(kind) => Err(Error::at(kind, at as u64)),
     }
 }

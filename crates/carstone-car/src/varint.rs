@@ -21,6 +21,26 @@ pub(crate) fn decode(bytes: &[u8]) -> Varint {
     }
 }
 
+/// The same, where a form that is not the shortest counts too if `padded` ones are accepted.
+#[inline]
+pub(crate) fn decode_with(bytes: &[u8], padded: bool) -> Varint {
+    match decode(bytes) {
+        Varint::Malformed if padded => decode_padded(bytes),
+        decoded => decoded,
+    }
+}
+
+fn decode_padded(bytes: &[u8]) -> Varint {
+    let mut value = 0u64;
+    for (index, &byte) in bytes.iter().take(MAX_LEN).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            return Varint::Value(value, index + 1);
+        }
+    }
+    Varint::Malformed
+}
+
 fn decode_long(bytes: &[u8]) -> Varint {
     let mut value = 0u64;
     for (index, &byte) in bytes.iter().take(MAX_LEN).enumerate() {
@@ -84,6 +104,18 @@ mod tests {
         check(&[0x80, 0], Varint::Malformed);
         check(&[0x81, 0], Varint::Malformed);
         check(&[0x80, 0x80, 0x80, 0], Varint::Malformed);
+    }
+
+    #[test]
+    fn padded_forms_count_where_they_are_accepted() {
+        for (bytes, value) in [(&[0x80, 0][..], 0), (&[0x81, 0x80, 0], 1), (&[0xff, 1], 255)] {
+            assert_eq!(decode_with(bytes, true), Varint::Value(value, bytes.len()));
+        }
+        let nine = [0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0];
+        assert_eq!(decode_with(&nine, true), Varint::Value(1, 9));
+        assert_eq!(decode_with(&nine, false), Varint::Malformed);
+        assert_eq!(decode_with(&[0x80; 9], true), Varint::Malformed);
+        assert_eq!(decode_with(&[0x80; 8], true), Varint::Incomplete);
     }
 
     #[test]

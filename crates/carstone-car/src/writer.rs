@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Part, Result};
 use crate::hash::{cid_of, verify};
 use crate::options::{Limits, WriterOptions};
 use crate::section::{self, Section};
+use crate::seen::Seen;
 use crate::{Cid, header, varint};
 
 /// Writes a CARv1 stream: a header with the roots, then block after block.
@@ -37,6 +38,8 @@ pub struct CarWriter<W, H = fn(&mut W, u64) -> io::Result<()>> {
     options: WriterOptions,
     position: u64,
     broken: bool,
+    /// What has been written, if that is to be known.
+    seen: Option<Seen>,
 }
 
 impl<W: Write> CarWriter<W> {
@@ -50,7 +53,8 @@ impl<W: Write> CarWriter<W> {
         CarWriter::with_hook_and_options(inner, roots, no_hook, options)
     }
 
-    /// Goes on with a CAR of `position` bytes behind which `inner` stands, by writing sections without a header.
+    /// Goes on with a CAR of `position` bytes, by writing sections without a header, to be put behind it: `inner` stands there, or what it takes
+    /// will be. The counterpart of `createAppender` in @ipld/car.
     pub fn append(inner: W, position: u64) -> Self {
         CarWriter::append_with_hook(inner, position, no_hook)
     }
@@ -73,7 +77,7 @@ impl<W: Write, H: FnMut(&mut W, u64) -> io::Result<()>> CarWriter<W, H> {
         check_roots(roots, &options.limits)?;
         let header = header::encode(roots);
         let mut writer = CarWriter::append_with_hook(inner, 0, hook);
-        writer.options = options;
+        writer = writer.options(options);
         let result = writer.inner.write_all(&header);
         result.map_err(|error| Error::at(ErrorKind::Io(error), 0))?;
         writer.position = header.len() as u64;
@@ -82,11 +86,13 @@ impl<W: Write, H: FnMut(&mut W, u64) -> io::Result<()>> CarWriter<W, H> {
 
     /// Like [`append`](CarWriter::append), with a hook.
     pub fn append_with_hook(inner: W, position: u64, hook: H) -> Self {
-        CarWriter { inner, hook, options: WriterOptions::default(), position, broken: false }
+        let options = WriterOptions::default();
+        CarWriter { inner, hook, options, position, broken: false, seen: None }
     }
 
-    /// Sets the largest sizes that are written, where a writer has been made without options.
+    /// Sets the options, where a writer has been made without. It knows nothing of blocks that have been written before.
     pub fn options(mut self, options: WriterOptions) -> Self {
+        self.seen = Seen::new(&options);
         self.options = options;
         self
     }
@@ -111,14 +117,10 @@ impl<W: Write, H: FnMut(&mut W, u64) -> io::Result<()>> CarWriter<W, H> {
         self.usable()?;
         let offset = self.position;
         let at = |kind| Error::at(kind, offset);
-        check_cid(cid, &self.options.limits).map_err(at)?;
+        let section_len = check_block(cid, data, &self.options.limits).map_err(at)?;
+        let mark = self.seen.as_mut().map(|seen| seen.reserve(cid)).transpose().map_err(at)?;
         let mut cid_buf = [0; MAX_CID];
         let cid_len = cid_bytes::encode(cid, &mut cid_buf);
-        let section_len = cid_len.saturating_add(data.len());
-        if section_len > self.options.limits.section {
-            let kind = section::too_large(section_len as u64, &self.options.limits);
-            return Err(at(kind));
-        }
         let mut varint_buf = [0; 10];
         let varint_len = varint::encode(section_len as u64, &mut varint_buf);
         let mut head = [0; 10 + MAX_CID];
@@ -131,6 +133,9 @@ impl<W: Write, H: FnMut(&mut W, u64) -> io::Result<()>> CarWriter<W, H> {
             .and_then(|()| write_both(&mut self.inner, &head[..head_len], data))
             .map_err(|error| at(ErrorKind::Io(error)))?;
         self.broken = false;
+        if let (Some(seen), Some(mark)) = (&mut self.seen, mark) {
+            seen.add(mark);
+        }
         let section = Section {
             cid: *cid,
             offset,
@@ -154,6 +159,12 @@ impl<W: Write, H: FnMut(&mut W, u64) -> io::Result<()>> CarWriter<W, H> {
     /// The sink, to tell it something between sections. Bytes written to it here make the stream invalid.
     pub fn danger_get_mut(&mut self) -> &mut W {
         &mut self.inner
+    }
+
+    /// Whether the options let a block be put.
+    pub(crate) fn wants(&self, cid: &Cid) -> Result<bool> {
+        self.usable()?;
+        Ok(!self.options.skips(cid) && !self.seen.as_ref().is_some_and(|seen| seen.has(cid)))
     }
 
     /// Makes the writer unusable, after something that belongs to the last section has failed.
@@ -212,6 +223,16 @@ pub(crate) fn check_cid(cid: &Cid, limits: &Limits) -> Result<(), ErrorKind> {
         });
     }
     Ok(())
+}
+
+/// Refuses blocks that a reader would refuse, and gives the length of CID and data.
+pub(crate) fn check_block(cid: &Cid, data: &[u8], limits: &Limits) -> Result<usize, ErrorKind> {
+    check_cid(cid, limits)?;
+    let section_len = cid_bytes::encoded_len(cid).saturating_add(data.len());
+    match section_len > limits.section {
+        true => Err(section::too_large(section_len as u64, limits)),
+        false => Ok(section_len),
+    }
 }
 
 /// Refuses headers that a reader would refuse.

@@ -91,7 +91,15 @@ impl IndexBuilder {
             IndexCodec::Sorted => 0,
             IndexCodec::MultihashSorted => hash.code(),
         };
-        let digest = hash.digest();
+        self.add_entry(code, hash.digest(), offset)
+    }
+
+    /// Adds an entry as the format has it.
+    pub(super) fn add_entry(&mut self, code: u64, digest: &[u8], offset: u64) -> Result<()> {
+        if digest.len() > usize::from(u8::MAX) {
+            let (size, limit) = (digest.len() as u64, u64::from(u8::MAX));
+            return Err(Error::new(ErrorKind::TooLarge { part: Part::Digest, size, limit }));
+        }
         let (buckets, key) = (self.buckets.len(), (code, digest.len()));
         match self.buckets.get_mut(&key) {
             Some(count) => *count += 1,

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use multihash::Multihash;
 
+use super::builder::{IndexBuilder, SortedIndex};
 use super::codec::{IndexCodec, OFFSET_LEN};
 use super::entries::IndexEntries;
 use super::table::{Bucket, Table, bad};
@@ -37,7 +38,27 @@ impl<R: ReadAt> Index<R> {
 
     /// Opens the index that fills this range of `source`. Offsets are to be smaller than the length of the payload, if that is known.
     pub fn open_range(source: R, range: Range<u64>, payload_len: Option<u64>) -> Result<Self> {
-        let table = Table::read(&source, range, payload_len)?;
+        Index::read(source, range, payload_len, false)
+    }
+
+    /// Opens the index that fills this range of `source`, and may lack its codec: files made before there were codecs have such an
+    /// index, of the format [`Sorted`](IndexCodec::Sorted).
+    ///
+    /// What does not read as one of those either gives the error of [`open`](Self::open).
+    pub fn open_legacy(source: R, range: Range<u64>, payload_len: Option<u64>) -> Result<Self> {
+        Index::read(source, range, payload_len, true)
+    }
+
+    pub(crate) fn read(
+        source: R,
+        range: Range<u64>,
+        payload_len: Option<u64>,
+        legacy: bool,
+    ) -> Result<Self> {
+        let table = match legacy {
+            true => Table::read_legacy(&source, range, payload_len)?,
+            false => Table::read(&source, range, payload_len)?,
+        };
         Ok(Index { source, table })
     }
 
@@ -77,6 +98,16 @@ impl<R: ReadAt> Index<R> {
         let mut entries = self.entries();
         while entries.advance()?.is_some() {}
         Ok(())
+    }
+
+    /// The same entries in an index that can be written, with ties in the order of their offsets.
+    pub(crate) fn sorted(&self) -> Result<SortedIndex> {
+        let mut builder = IndexBuilder::new(self.codec());
+        let mut entries = self.entries();
+        while let Some(seen) = entries.advance()? {
+            builder.add_entry(seen.code, seen.digest, seen.offset)?;
+        }
+        builder.finish()
     }
 
     /// Gives the source back.

@@ -47,27 +47,26 @@ impl Table {
     ) -> Result<Self> {
         let mut walk = Walk { source, at: range.start, end: range.end };
         let codec = walk.codec()?;
-        let mut buckets = Vec::new();
-        match codec {
-            IndexCodec::Sorted => walk.buckets(0, &mut buckets)?,
-            IndexCodec::MultihashSorted => {
-                let mut before = None;
-                for _ in 0..walk.count()? {
-                    let at = walk.at;
-                    let code = u64::from_le_bytes(walk.take()?);
-                    if before.is_some_and(|before| before >= code) {
-                        return Err(bad("its hash functions are not in ascending order", at));
-                    }
-                    before = Some(code);
-                    walk.buckets(code, &mut buckets)?;
-                }
+        walk.table(codec, payload_len)
+    }
+
+    /// The same for an index that may lack its codec. Such ones have the older format.
+    pub(crate) fn read_legacy<R: ReadAt + ?Sized>(
+        source: &R,
+        range: Range<u64>,
+        payload_len: Option<u64>,
+    ) -> Result<Self> {
+        match Table::read(source, range.clone(), payload_len) {
+            Err(error) if matches!(error.kind(), ErrorKind::UnknownIndex(_)) => {
+                let mut walk = Walk { source, at: range.start, end: range.end };
+                // Where that leads nowhere either, the codec is what is unknown.
+                walk.table(IndexCodec::Sorted, payload_len).map_err(|legacy| match legacy.kind() {
+                    ErrorKind::Io(_) => legacy,
+                    _ => error,
+                })
             }
+            read => read,
         }
-        if walk.at != walk.end {
-            return Err(bad("there are bytes behind its last bucket", walk.at));
-        }
-        let payload_len = payload_len.unwrap_or(u64::MAX);
-        Ok(Table { codec, buckets, payload_len })
     }
 
     pub(crate) fn codec(&self) -> IndexCodec {
@@ -94,6 +93,30 @@ struct Walk<'a, R: ?Sized> {
 }
 
 impl<R: ReadAt + ?Sized> Walk<'_, R> {
+    fn table(&mut self, codec: IndexCodec, payload_len: Option<u64>) -> Result<Table> {
+        let mut buckets = Vec::new();
+        match codec {
+            IndexCodec::Sorted => self.buckets(0, &mut buckets)?,
+            IndexCodec::MultihashSorted => {
+                let mut before = None;
+                for _ in 0..self.count()? {
+                    let at = self.at;
+                    let code = u64::from_le_bytes(self.take()?);
+                    if before.is_some_and(|before| before >= code) {
+                        return Err(bad("its hash functions are not in ascending order", at));
+                    }
+                    before = Some(code);
+                    self.buckets(code, &mut buckets)?;
+                }
+            }
+        }
+        if self.at != self.end {
+            return Err(bad("there are bytes behind its last bucket", self.at));
+        }
+        let payload_len = payload_len.unwrap_or(u64::MAX);
+        Ok(Table { codec, buckets, payload_len })
+    }
+
     fn codec(&mut self) -> Result<IndexCodec> {
         let start = self.at;
         let mut bytes = [0; varint::MAX_LEN];

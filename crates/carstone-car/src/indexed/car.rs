@@ -5,13 +5,14 @@ use std::ops::Range;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::lookup::{Made, Stored};
-use crate::error::{Error, ErrorKind, Part, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::header::Header;
 use crate::index::{Index, IndexCodec, Table};
 use crate::open::Opened;
 use crate::options::ReaderOptions;
-use crate::read_at::{AtReader, ReadAt, read_full};
-use crate::section::{self, Section};
+use crate::place::BlockPlace;
+use crate::read_at::{AtReader, ReadAt};
+use crate::section::Section;
 use crate::v2::V2Header;
 use crate::{CarReader, Cid, hash_code};
 
@@ -73,7 +74,11 @@ impl<R: ReadAt> IndexedCar<R> {
             return Ok(car);
         };
         let size = car.source.size().map_err(|error| Error::at(ErrorKind::Io(error), 0))?;
-        match Table::read(&car.source, offset..size, Some(v2.data_size)) {
+        let read = match options.legacy_index {
+            true => Table::read_legacy,
+            false => Table::read,
+        };
+        match read(&car.source, offset..size, Some(v2.data_size)) {
             Ok(table) => car.stored = Some(Stored { table, source: None }),
             Err(error) if matches!(error.kind(), ErrorKind::Io(_)) => return Err(error),
             Err(error) => car.fault = OnceLock::from(error),
@@ -178,24 +183,12 @@ impl<R: ReadAt> IndexedCar<R> {
 
     /// The data of a section that [`section`](Self::section) has found, verified.
     pub fn read(&self, section: &Section) -> Result<Vec<u8>> {
-        let at = |kind| Error::at(kind, section.offset).with_base(self.payload.start);
-        let data_len = section.data_len as u64;
-        if section.end() > self.payload_len() {
-            return Err(at(ErrorKind::Truncated(Part::Data)));
-        }
-        if data_len > self.options.limits.section as u64 {
-            return Err(at(section::too_large(data_len, &self.options.limits)));
-        }
-        let mut data = vec![0; section.data_len]; // The payload is as long as that.
-        let place = self.payload.start.saturating_add(section.data_offset);
-        match read_full(&self.source, &mut data, place) {
-            Ok(read) if read == data.len() => {}
-            Ok(_) => return Err(at(ErrorKind::Truncated(Part::Data))),
-            Err(error) => return Err(at(ErrorKind::Io(error))),
-        }
-        section::check(section, &data, self.options.checks())
-            .map_err(|error| error.with_base(self.payload.start))?;
-        Ok(data)
+        self.place(section).read_inside(&self.source, self.payload.end, &self.options)
+    }
+
+    /// Where a section that [`section`](Self::section) has found lies in the source.
+    pub fn place(&self, section: &Section) -> BlockPlace {
+        BlockPlace { section: *section, payload_start: self.payload.start }
     }
 
     /// A reader of all blocks, in the order in which they are stored.

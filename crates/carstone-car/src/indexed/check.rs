@@ -1,10 +1,12 @@
 //! Whether a stored index says of the payload what is there, and all of it.
 
+use std::io::{Read, Seek};
+
 use super::car::IndexedCar;
 use crate::error::{Error, ErrorKind, Part, Result};
-use crate::hash_code;
 use crate::index::{IndexCodec, IndexEntries, Runs};
 use crate::read_at::ReadAt;
+use crate::{CarReader, hash_code};
 
 /// What the comparison of an index with the payload has found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +19,10 @@ pub struct IndexReport {
     pub missing: u64,
     /// Offset in the payload of the first section that is missing.
     pub first_missing: Option<u64>,
+    /// Sections of identity CIDs that the index has.
+    pub identity: u64,
+    /// Sections of identity CIDs that it does not have, whether it should or not.
+    pub identity_missing: u64,
     /// Entries with an offset at which there is no section of their digest, or that are there twice.
     pub wrong: u64,
     /// The smallest offset of a wrong entry.
@@ -52,50 +58,57 @@ impl<R: ReadAt> IndexedCar<R> {
         let Some(stored) = self.stored() else {
             return Ok(None);
         };
-        let codec = stored.table.codec();
         let characteristics = self.v2_header().map(|v2| v2.characteristics).unwrap_or_default();
-        let io = |error| Error::new(ErrorKind::Io(error));
-        let mut report = IndexReport::default();
-        // Both sides are sorted together, and equal entries meet.
-        let mut runs = Runs::new(BUDGET);
-        let mut reader = self.reader()?;
-        while let Some(section) = reader.skip_section()? {
-            let hash = section.cid.hash();
-            let may_miss =
-                hash.code() == hash_code::IDENTITY && !characteristics.is_fully_indexed();
-            let side = if may_miss { MAY_BE } else { MUST_BE };
-            let code = match codec {
-                IndexCodec::Sorted => 0,
-                IndexCodec::MultihashSorted => hash.code(),
-            };
-            runs.push(code, hash.digest(), mark(section.offset, side)?).map_err(io)?;
-        }
-        let mut entries = IndexEntries::new(self.source_of(stored), &stored.table);
-        while let Some(seen) = entries.advance()? {
-            report.entries += 1;
-            match seen.digest.len() <= usize::from(u8::MAX) {
-                true => {
-                    let offset = mark(seen.offset, LISTED)?;
-                    runs.push(seen.code, seen.digest, offset).map_err(io)?;
-                }
-                false => report.add_wrong(1, seen.offset), // No CID has such a digest.
-            }
-        }
-        runs.finish().map_err(io)?;
-        let mut group = Group::default();
-        runs.for_each(|record| {
-            let offset = record.offset >> SIDE_BITS;
-            if !group.is(record.code, record.digest, offset) {
-                group.close(&mut report);
-                group.open(record.code, record.digest, offset);
-            }
-            group.sides[(record.offset & ((1 << SIDE_BITS) - 1)) as usize] += 1;
-            Ok(())
-        })
-        .map_err(io)?;
-        group.close(&mut report);
-        Ok(Some(report))
+        let entries = IndexEntries::new(self.source_of(stored), &stored.table);
+        let is_full = characteristics.is_fully_indexed();
+        compare(&mut self.reader()?, stored.table.codec(), entries, is_full).map(Some)
     }
+}
+
+/// Compares the entries of an index with the sections that a reader gives. `is_full`: identity CIDs should be there, too.
+pub(crate) fn compare<R: Read + Seek, I: ReadAt + ?Sized>(
+    reader: &mut CarReader<R>,
+    codec: IndexCodec,
+    mut entries: IndexEntries<'_, I>,
+    is_full: bool,
+) -> Result<IndexReport> {
+    let io = |error| Error::new(ErrorKind::Io(error));
+    let mut report = IndexReport::default();
+    // Both sides are sorted together, and equal entries meet.
+    let mut runs = Runs::new(BUDGET);
+    while let Some(section) = reader.skip_section()? {
+        let hash = section.cid.hash();
+        let side = if hash.code() == hash_code::IDENTITY { IDENTITY } else { BLOCK };
+        let code = match codec {
+            IndexCodec::Sorted => 0,
+            IndexCodec::MultihashSorted => hash.code(),
+        };
+        runs.push(code, hash.digest(), mark(section.offset, side)?).map_err(io)?;
+    }
+    while let Some(seen) = entries.advance()? {
+        report.entries += 1;
+        match seen.digest.len() <= usize::from(u8::MAX) {
+            true => {
+                let offset = mark(seen.offset, LISTED)?;
+                runs.push(seen.code, seen.digest, offset).map_err(io)?;
+            }
+            false => report.add_wrong(1, seen.offset), // No CID has such a digest.
+        }
+    }
+    runs.finish().map_err(io)?;
+    let mut group = Group::default();
+    runs.for_each(|record| {
+        let offset = record.offset >> SIDE_BITS;
+        if !group.is(record.code, record.digest, offset) {
+            group.close(&mut report, is_full);
+            group.open(record.code, record.digest, offset);
+        }
+        group.sides[(record.offset & ((1 << SIDE_BITS) - 1)) as usize] += 1;
+        Ok(())
+    })
+    .map_err(io)?;
+    group.close(&mut report, is_full);
+    Ok(report)
 }
 
 /// All that is said of one digest at one offset.
@@ -119,12 +132,19 @@ impl Group {
         self.digest.extend_from_slice(digest);
     }
 
-    fn close(&self, report: &mut IndexReport) {
-        let [must, may, listed, _] = self.sides;
-        if must > 0 && listed == 0 {
-            report.add_missing(self.offset);
+    fn close(&self, report: &mut IndexReport, is_full: bool) {
+        let [block, identity, listed, _] = self.sides;
+        let is_missing = block > 0 || (identity > 0 && is_full);
+        match listed {
+            0 => {
+                report.identity_missing += identity;
+                if is_missing {
+                    report.add_missing(self.offset);
+                }
+            }
+            _ => report.identity += identity,
         }
-        report.add_wrong(listed.saturating_sub(must + may), self.offset);
+        report.add_wrong(listed.saturating_sub(block + identity), self.offset);
     }
 }
 
@@ -140,10 +160,10 @@ fn mark(offset: u64, side: u64) -> Result<u64> {
 const SIDE_BITS: u32 = 2;
 
 /// A section that the index should have.
-const MUST_BE: u64 = 0;
+const BLOCK: u64 = 0;
 
-/// A section that the index may have.
-const MAY_BE: u64 = 1;
+/// A section of an identity CID, which the index need not have.
+const IDENTITY: u64 = 1;
 
 /// An entry of the index.
 const LISTED: u64 = 2;

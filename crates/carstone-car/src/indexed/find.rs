@@ -98,7 +98,7 @@ impl<R: ReadAt> IndexedCar<R> {
         let read = read_full(&self.source, bytes, place).map_err(|error| {
             Error::at(ErrorKind::Io(error), offset).with_base(self.payload.start)
         })?;
-        match section::parse_head(&bytes[..read], &self.options.limits) {
+        match section::parse_head(&bytes[..read], &self.options) {
             Head::Complete(head) if head.len() as u64 <= rest => {
                 Ok(Some(Section::new(&head, offset)))
             }

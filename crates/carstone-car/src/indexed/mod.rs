@@ -7,3 +7,4 @@ mod lookup;
 
 pub use car::IndexedCar;
 pub use check::IndexReport;
+pub(crate) use check::compare;

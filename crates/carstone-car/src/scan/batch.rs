@@ -128,11 +128,9 @@ impl<R: Read> Feed<R> {
         let mut at = 0;
         loop {
             let bytes = &batch.buf[at..batch.filled];
-            let head = match section::parse_head(bytes, &self.options.limits) {
+            let head = match section::parse_head(bytes, &self.options) {
                 Head::Complete(head) => head,
-                Head::Bad(ErrorKind::EmptySection) if self.options.zero_section_is_end => {
-                    return Some(Ok(()));
-                }
+                Head::Bad(kind) if section::is_end(&kind, &self.options) => return Some(Ok(())),
                 Head::Bad(kind) => return Some(Err(Error::at(kind, self.position))),
                 // Whole sections are handed on before more is waited for.
                 Head::NeedMore(_) if !batch.sections.is_empty() => {
@@ -170,12 +168,15 @@ impl<R: Read> Feed<R> {
 
     /// How a stream ends that has only these bytes left.
     fn end(&self, rest: &[u8]) -> Option<Result<()>> {
+        let end = self.position.saturating_add(rest.len() as u64);
+        let is_short = self.limit != u64::MAX && end < self.limit;
         let kind = match rest {
-            [] if self.limit == u64::MAX || self.position == self.limit => return Some(Ok(())),
-            [] => ErrorKind::Truncated(Part::Payload),
+            [] if is_short => ErrorKind::Truncated(Part::Payload),
+            [] => return Some(Ok(())),
+            _ if self.options.ignore_trailing_bytes && !is_short => return Some(Ok(())),
             rest => section::truncated_head(rest),
         };
-        Some(Err(Error::at(kind, self.position.saturating_add(rest.len() as u64))))
+        Some(Err(Error::at(kind, end)))
     }
 
     fn stopped(&self, error: io::Error, read: usize) -> Error {

@@ -1,7 +1,8 @@
 //! What kind of file is written.
 
+use crate::Cid;
 use crate::index::{DEFAULT_BUDGET, IndexCodec};
-use crate::options::Limits;
+use crate::options::{Dedupe, Limits, WriterOptions};
 
 /// Options of [`CarFileWriter`](crate::CarFileWriter).
 ///
@@ -27,6 +28,13 @@ pub struct FileOptions {
     pub index_padding: u64,
     /// The largest sizes that are written. The defaults are those of readers, so that what is written can be read.
     pub limits: Limits,
+    /// Which blocks are there already and not [put](crate::CarFileWriter::put_block) again. By default none are.
+    pub dedupe: Dedupe,
+    /// Bytes of memory for what tells that a block is there. One more block than it holds is an error. Default: 256 MiB, which serves
+    /// for more than 7 million.
+    pub dedupe_budget: usize,
+    /// Whether blocks of identity CIDs, which hold their data themselves, are not [put](crate::CarFileWriter::put_block).
+    pub skip_identity: bool,
 }
 
 impl FileOptions {
@@ -45,6 +53,9 @@ impl FileOptions {
             data_padding: 0,
             index_padding: 0,
             limits: Limits::default(),
+            dedupe: Dedupe::Off,
+            dedupe_budget: WriterOptions::default().dedupe_budget,
+            skip_identity: false,
         }
     }
 
@@ -93,6 +104,43 @@ impl FileOptions {
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// Sets which blocks are there already and not put again.
+    #[must_use]
+    pub fn dedupe(mut self, by: Dedupe) -> Self {
+        self.dedupe = by;
+        self
+    }
+
+    /// Sets the bytes of memory for what tells that a block is there.
+    #[must_use]
+    pub fn dedupe_budget(mut self, bytes: usize) -> Self {
+        self.dedupe_budget = bytes;
+        self
+    }
+
+    /// Sets whether blocks of identity CIDs are not put.
+    #[must_use]
+    pub fn skip_identity(mut self, yes: bool) -> Self {
+        self.skip_identity = yes;
+        self
+    }
+
+    /// Whether a block is not put because of what its CID is.
+    pub(crate) fn skips(&self, cid: &Cid) -> bool {
+        self.of_sections().skips(cid)
+    }
+
+    /// What concerns the sections.
+    pub(crate) fn of_sections(&self) -> WriterOptions {
+        let options = WriterOptions::default().limits(self.limits).dedupe(self.dedupe);
+        options.dedupe_budget(self.dedupe_budget).skip_identity(self.skip_identity)
+    }
+
+    /// The same for a CARv2.
+    pub(crate) fn as_v2(self) -> Self {
+        FileOptions { v2: true, ..self }
     }
 
     pub(super) fn is_v2(&self) -> bool {

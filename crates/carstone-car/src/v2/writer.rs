@@ -8,7 +8,6 @@ use super::options::FileOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::{cid_of, verify};
 use crate::index::IndexBuilder;
-use crate::options::WriterOptions;
 use crate::section::{Section, section_len};
 use crate::{CarWriter, Cid, header, writer};
 
@@ -89,7 +88,6 @@ impl<W: Write> CarFileWriter<W> {
         ending: Ending<W>,
         v2_header: &[u8; V2Header::LEN],
     ) -> Result<Self> {
-        let writer_options = WriterOptions::default().limits(options.limits);
         writer::check_roots(roots, &options.limits)?;
         if options.is_v2() {
             sink.write_all(&V2_PRAGMA)
@@ -101,7 +99,7 @@ impl<W: Write> CarFileWriter<W> {
             let builder = IndexBuilder::with_budget(codec, options.index_budget);
             builder.with_identity(options.index_identity)
         });
-        let car = CarWriter::with_options(sink, roots, writer_options)?;
+        let car = CarWriter::with_options(sink, roots, options.of_sections())?;
         Ok(CarFileWriter { car, options, index, ending })
     }
 
@@ -140,6 +138,10 @@ impl<W: Write> CarFileWriter<W> {
     /// Where the payload starts, counted from the start of the CAR: 0 for a CARv1.
     pub fn payload_start(&self) -> u64 {
         payload_start(&self.options)
+    }
+
+    pub(crate) fn car(&self) -> &CarWriter<W> {
+        &self.car
     }
 
     /// The sink.
@@ -234,7 +236,7 @@ fn payload_start(options: &FileOptions) -> u64 {
 }
 
 /// The header of a CARv2 with a payload of this length.
-fn frame(options: &FileOptions, payload_len: u64) -> V2Header {
+pub(crate) fn frame(options: &FileOptions, payload_len: u64) -> V2Header {
     let data_offset = payload_start(options).max(V2Header::DATA_OFFSET);
     let index = options.index_codec();
     let index_offset = index.map(|_| {
@@ -248,6 +250,6 @@ fn frame(options: &FileOptions, payload_len: u64) -> V2Header {
     V2Header { characteristics, data_offset, data_size: payload_len, index_offset }
 }
 
-fn write_zeros<W: Write>(sink: &mut W, len: u64) -> io::Result<()> {
+pub(crate) fn write_zeros<W: Write>(sink: &mut W, len: u64) -> io::Result<()> {
     io::copy(&mut io::repeat(0).take(len), sink).map(drop)
 }

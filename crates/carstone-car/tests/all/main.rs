@@ -2,12 +2,19 @@
 
 mod buffer;
 mod damage;
+mod data_streams;
+mod files;
 mod fixtures;
 mod index;
 mod indexed;
 mod interop;
 mod laws;
+mod memory;
+mod places;
+mod put;
 mod scan;
 mod sources;
+mod stats;
 mod streams;
+mod tolerances;
 mod v2;

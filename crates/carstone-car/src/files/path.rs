@@ -1,0 +1,82 @@
+//! Between the two versions, from one path to another or to the same one.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+use super::edit::io_error;
+use super::payload::{extract_payload, wrap};
+use crate::error::Result;
+use crate::options::ReaderOptions;
+use crate::v2::{FileOptions, V2Header};
+
+/// Makes a CARv2 of the CARv1 in a file, as [`wrap`] does. `target` may be the same file. The counterpart of `WrapV1File` in go-car.
+///
+/// What is made is written next to `target` and takes its place when it is complete and on the disk: a crash leaves what was there.
+///
+/// # Errors
+/// As with [`wrap`]; then `target` is as it was.
+pub fn wrap_file(
+    source: impl AsRef<Path>,
+    target: impl AsRef<Path>,
+    options: FileOptions,
+    reader: ReaderOptions,
+) -> Result<V2Header> {
+    replace(source.as_ref(), target.as_ref(), |source, sink| wrap(source, sink, options, reader))
+}
+
+/// Makes a CARv1 of the CARv2 in a file, as [`extract_payload`] does. `target` may be the same file. The counterpart of `ExtractV1File` in
+/// go-car, which then moves the payload inside of the file, where a crash leaves neither.
+///
+/// # Errors
+/// As with [`extract_payload`]; then `target` is as it was.
+pub fn unwrap_file(source: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<V2Header> {
+    replace(source.as_ref(), target.as_ref(), |source, sink| extract_payload(source, sink))
+}
+
+/// Has `make` write a file next to `target`, and puts it in its place.
+fn replace(
+    source: &Path,
+    target: &Path,
+    make: impl FnOnce(&File, &mut BufWriter<&File>) -> Result<V2Header>,
+) -> Result<V2Header> {
+    let file = File::open(source).map_err(io_error)?;
+    let made = next_to(target).map_err(io_error)?;
+    // What makes it flushes it.
+    let header = make(&file, &mut BufWriter::with_capacity(BUF_LEN, made.as_file()))?;
+    drop(file); // It may be what is replaced.
+    place(made, target).map_err(io_error)?;
+    Ok(header)
+}
+
+fn next_to(target: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".car-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // As far as the user lets new files have them.
+    builder.tempfile_in(folder(target))
+}
+
+fn place(made: NamedTempFile, target: &Path) -> io::Result<()> {
+    match fs::metadata(target) {
+        Ok(before) => made.as_file().set_permissions(before.permissions())?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    made.as_file().sync_all()?;
+    made.persist(target).map_err(|error| error.error)?;
+    #[cfg(unix)]
+    File::open(folder(target))?.sync_all()?; // The name, too.
+    Ok(())
+}
+
+fn folder(target: &Path) -> &Path {
+    match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+const BUF_LEN: usize = 256 << 10;
