@@ -1,5 +1,6 @@
 //! The command line, as clap derives it.
 
+mod car;
 mod create;
 mod texts;
 
@@ -8,6 +9,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+pub(crate) use car::{
+    AttachIndexArgs, CODECS, CarArgs, CarCommand, CarListArgs, CompleteArgs, ConcatArgs, DetachIndexArgs, DetachIndexCommand,
+    FilterArgs, GetBlockArgs, GetDagArgs, HashArgs, IndexArgs, IndexCommand, InspectArgs, OneCar, OneToOneArgs, OutArgs,
+    PutBlockArgs, RootsArgs, SetRootsArgs, SplitArgs, WrapArgs,
+};
 pub(crate) use create::{CarVersion, CreateArgs, OrderArg};
 pub(crate) use texts::EXIT_STATUS;
 use texts::{
@@ -82,6 +88,8 @@ pub(crate) enum Command {
     /// made of are written as they are, as NUMBER-PACKID.frames; carved together with more of it, they may become a pack. The exit status
     /// is 0 where all that was found is whole, and 1 where something has holes, or nothing was found.
     Carve(CarveArgs),
+    /// Work on plain CARs block by block, as IPFS tools do.
+    Car(Box<CarArgs>),
     /// Make an age identity, a key to encrypt to.
     Keygen(KeygenArgs),
     /// Print completions for a shell.
@@ -386,4 +394,18 @@ mod tests {
             }
         }
     }
+}
+
+/// A number of bytes, with a suffix.
+fn size(text: &str) -> Result<u64, String> {
+    let wrong = || "a size is a number with K, M or G".to_owned();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(wrong)
 }

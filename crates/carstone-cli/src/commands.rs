@@ -1,6 +1,7 @@
 //! The commands, a file each.
 
 mod against;
+pub(crate) mod car;
 pub(crate) mod carve;
 pub(crate) mod cat;
 pub(crate) mod completions;

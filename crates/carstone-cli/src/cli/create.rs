@@ -174,19 +174,17 @@ pub(crate) enum OrderArg {
     Given,
 }
 
+impl CreateArgs {
+    /// The same for a plain CAR.
+    pub(crate) fn plain(self) -> Self {
+        Self { plain: true, ..self }
+    }
+}
+
 fn block_size(text: &str) -> Result<u32, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kib" => 1 << 10,
-        "m" | "mib" => 1 << 20,
-        _ => return Err("a size is a number with K or M".to_owned()),
-    };
-    let bytes = digits.parse::<u32>().ok().and_then(|number| number.checked_mul(factor));
-    match bytes {
-        Some(bytes) if (64 << 10..=16 << 20).contains(&bytes) => Ok(bytes),
-        Some(_) => Err("a block size is 64K to 16M".to_owned()),
-        None => Err("a size is a number with K or M".to_owned()),
+    match u32::try_from(size(text)?) {
+        Ok(bytes) if (64 << 10..=16 << 20).contains(&bytes) => Ok(bytes),
+        _ => Err("a block size is 64K to 16M".to_owned()),
     }
 }
 

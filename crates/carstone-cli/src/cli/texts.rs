@@ -78,6 +78,16 @@ Examples:
   carstone carve disk.img -C found
   carstone carve -n /dev/sdb1                     what is there
   carstone verify found/0001-*.cstone             what is missing in one of them";
+pub(super) const CAR_EXAMPLES: &str = "\
+Examples:
+  carstone car create -o site.car public
+  carstone car list site.car                      the CID of each block
+  carstone car inspect --full site.car
+  carstone car get-dag site.car bafy... -o part.car
+  carstone car filter site.car --cid-file cids.txt --inverse -o rest.car
+  carstone car merge a.car b.car -o both.car
+  carstone car split site.car --size 100M -C parts
+  carstone car wrap old.car -o indexed.car";
 pub(super) const KEYGEN_EXAMPLES: &str = "\
 Examples:
   carstone keygen -o key.txt

@@ -1,0 +1,481 @@
+//! `carstone car`, as clap derives it.
+
+use std::path::PathBuf;
+
+use carstone::car::{Cid, FileOptions, IndexCodec, ReaderOptions, codec};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
+
+use super::{CarVersion, CreateArgs, ExtractArgs, ListArgs, VerifyArgs, size};
+use super::texts::CAR_EXAMPLES;
+
+/// `carstone car`.
+#[derive(Debug, Args)]
+#[command(after_long_help = CAR_EXAMPLES)]
+pub(crate) struct CarArgs {
+    /// Accept what the format does not have; can be given again.
+    #[arg(long, global = true, value_name = "WHAT", display_order = 800)]
+    pub accept: Vec<Tolerance>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: CarCommand,
+}
+
+/// What a CAR may have although the format does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Tolerance {
+    /// A section of length zero ends the data.
+    ZeroSection,
+    /// Bytes that are no section end the data.
+    TrailingBytes,
+    /// Lengths are not in their shortest form.
+    PaddedVarints,
+    /// The index of a CARv2 has no codec.
+    LegacyIndex,
+    /// SHA-1 is taken for evidence.
+    Sha1,
+}
+
+/// What can be done with CARs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CarCommand {
+    /// Pack files and directories into a CAR.
+    #[command(alias = "c")]
+    Create(CreateArgs),
+    /// Restore the files of a CAR.
+    #[command(alias = "x")]
+    Extract(ExtractArgs),
+    /// List the files of a CAR.
+    Ls(ListArgs),
+    /// Check every block of a CAR, its files and its index.
+    #[command(alias = "v")]
+    Verify(VerifyArgs),
+    /// Print the CID of each block, in the order of the file.
+    List(CarListArgs),
+    /// Print the CID of each block, and check that its data has this hash.
+    Blocks(OneCar),
+    /// Print the roots.
+    #[command(visible_alias = "root")]
+    Roots(RootsArgs),
+    /// Put other roots in place of those in the header, which stays as long as it is.
+    SetRoots(SetRootsArgs),
+    /// Tell what a CAR consists of.
+    Inspect(InspectArgs),
+    /// Write the data of one block.
+    #[command(alias = "gb")]
+    GetBlock(GetBlockArgs),
+    /// Put standard input into a CAR as one block, and print its CID.
+    #[command(alias = "pb")]
+    PutBlock(PutBlockArgs),
+    /// Copy a DAG: a block, and all that it links to.
+    #[command(alias = "gd")]
+    GetDag(GetDagArgs),
+    /// Tell which blocks of the DAGs of a CAR are missing.
+    Complete(CompleteArgs),
+    /// Copy the blocks whose CIDs are given, or all others.
+    ///
+    /// Roots are kept where their blocks are.
+    #[command(alias = "f")]
+    Filter(FilterArgs),
+    /// Put CARs behind each other: all their sections under the header of the first.
+    Concat(ConcatArgs),
+    /// Put CARs together: each block once, under the roots of all.
+    Merge(ConcatArgs),
+    /// Cut a CAR into CARs of limited size, each of them a DAG that can be read.
+    Split(SplitArgs),
+    /// Copy a CAR as a CARv2 with a new index, or make an index alone.
+    #[command(alias = "i")]
+    Index(IndexArgs),
+    /// Copy the index that a CARv2 has inside, or list its entries.
+    DetachIndex(DetachIndexArgs),
+    /// Put an index into a CARv2, in place of the one that it may have.
+    AttachIndex(AttachIndexArgs),
+    /// Make a CARv2 of a CARv1, whose bytes stay as they are.
+    Wrap(WrapArgs),
+    /// Make a CARv1 of a CARv2: take its payload out.
+    Unwrap(OneToOneArgs),
+    /// Print the CID of a CAR itself: its SHA-256 under the codec `car`.
+    Hash(HashArgs),
+}
+
+/// A CAR to read.
+#[derive(Debug, Args)]
+pub(crate) struct OneCar {
+    /// The CAR; `-` is standard input.
+    #[arg(value_name = "CAR", value_hint = ValueHint::FilePath)]
+    pub car: PathBuf,
+}
+
+/// Where the output goes.
+#[derive(Debug, Args)]
+pub(crate) struct OutArgs {
+    /// The file to write; `-` is standard output. It appears under its name only when it is complete.
+    #[arg(short, long, value_name = "FILE", default_value = "-", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+    /// Replace an existing output.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// One CAR in, one file out.
+#[derive(Debug, Args)]
+pub(crate) struct OneToOneArgs {
+    /// What is read.
+    #[command(flatten)]
+    pub input: OneCar,
+    /// Where it goes.
+    #[command(flatten)]
+    pub out: OutArgs,
+}
+
+/// `carstone car list`.
+#[derive(Debug, Args)]
+pub(crate) struct CarListArgs {
+    /// What is read.
+    #[command(flatten)]
+    pub input: OneCar,
+    /// Print offset in the file and length of the data, too.
+    #[arg(short, long)]
+    pub long: bool,
+}
+
+/// `carstone car roots`.
+#[derive(Debug, Args)]
+pub(crate) struct RootsArgs {
+    /// What is read.
+    #[command(flatten)]
+    pub input: OneCar,
+    /// Print the blocks that no other block links to, whatever the header says.
+    #[arg(short, long)]
+    pub implicit: bool,
+    /// Print CIDs of version 0 as version 1.
+    #[arg(long)]
+    pub cid_v1: bool,
+}
+
+/// `carstone car set-roots`.
+#[derive(Debug, Args)]
+pub(crate) struct SetRootsArgs {
+    /// The CAR, which is changed.
+    #[arg(value_name = "CAR", value_hint = ValueHint::FilePath)]
+    pub car: PathBuf,
+    /// The new roots: as many as there are, with CIDs of the same lengths.
+    #[arg(value_name = "CID", required = true)]
+    pub roots: Vec<Cid>,
+}
+
+/// `carstone car inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// What is read.
+    #[command(flatten)]
+    pub input: OneCar,
+    /// Read and hash every block.
+    #[arg(long)]
+    pub full: bool,
+}
+
+/// `carstone car get-block`.
+#[derive(Debug, Args)]
+pub(crate) struct GetBlockArgs {
+    /// What is read.
+    #[command(flatten)]
+    pub input: OneCar,
+    /// The block.
+    #[arg(value_name = "CID")]
+    pub cid: Cid,
+    /// Where it goes.
+    #[command(flatten)]
+    pub out: OutArgs,
+}
+
+/// `carstone car put-block`.
+#[derive(Debug, Args)]
+pub(crate) struct PutBlockArgs {
+    /// The CAR, which is made where it is not there.
+    #[arg(value_name = "CAR", value_hint = ValueHint::FilePath)]
+    pub car: PathBuf,
+    /// Codec of the block.
+    #[arg(short, long, value_name = "CODEC", default_value = "raw", value_parser = parse_codec)]
+    pub codec: u64,
+    /// The CID that the block must have; says its codec and hash function, too.
+    #[arg(long, value_name = "CID", conflicts_with = "codec")]
+    pub cid: Option<Cid>,
+    /// Version of a CAR that is made.
+    #[arg(long, value_name = "VERSION")]
+    pub car_version: Option<CarVersion>,
+    /// Make the block the root of a CAR that is made.
+    #[arg(long)]
+    pub set_root: bool,
+}
+
+/// `carstone car get-dag`.
+#[derive(Debug, Args)]
+pub(crate) struct GetDagArgs {
+    /// What is read.
+    #[command(flatten)]
+    pub input: OneCar,
+    /// Where the DAG begins; default is the root of a CAR that has one.
+    #[arg(value_name = "CID")]
+    pub root: Option<Cid>,
+    /// Copy only what this IPLD selector says, in DAG-JSON.
+    #[arg(short, long, value_name = "SELECTOR")]
+    pub selector: Option<String>,
+    /// Fail where a block is missing, instead of leaving it out.
+    #[arg(long)]
+    pub strict: bool,
+    /// Version of the CAR that is written.
+    #[command(flatten)]
+    pub version: VersionArgs,
+    /// Where it goes.
+    #[command(flatten)]
+    pub out: OutArgs,
+}
+
+/// `carstone car complete`.
+#[derive(Debug, Args)]
+pub(crate) struct CompleteArgs {
+    /// What is read.
+    #[command(flatten)]
+    pub input: OneCar,
+    /// Where the DAGs begin; default are the roots of the CAR.
+    #[arg(value_name = "CID")]
+    pub roots: Vec<Cid>,
+    /// The most missing blocks that are named; all are counted.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub most: usize,
+}
+
+/// `carstone car split`.
+#[derive(Debug, Args)]
+pub(crate) struct SplitArgs {
+    /// What is read.
+    #[command(flatten)]
+    pub input: OneCar,
+    /// The most bytes of a part; K, M and G may follow.
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    pub size: u64,
+    /// Cut between any two blocks, in the order of the file, so that only all parts together can be read.
+    #[arg(long)]
+    pub simple: bool,
+    /// Where the parts go, as NAME-0000.car and so on.
+    #[arg(short = 'C', long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub directory: PathBuf,
+    /// Replace existing files.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `carstone car filter`.
+#[derive(Debug, Args)]
+pub(crate) struct FilterArgs {
+    /// What is read.
+    #[command(flatten)]
+    pub input: OneCar,
+    /// The CIDs, one a line; default is standard input.
+    #[arg(long, value_name = "FILE", default_value = "-", value_hint = ValueHint::FilePath)]
+    pub cid_file: PathBuf,
+    /// Copy all blocks but these.
+    #[arg(long)]
+    pub inverse: bool,
+    /// Version of the CAR that is written.
+    #[command(flatten)]
+    pub version: VersionArgs,
+    /// Where it goes.
+    #[command(flatten)]
+    pub out: OutArgs,
+}
+
+/// The version of what is written.
+#[derive(Debug, Args)]
+pub(crate) struct VersionArgs {
+    /// Version of the CAR that is written; default is that of the first input.
+    #[arg(long, value_name = "VERSION")]
+    pub car_version: Option<CarVersion>,
+}
+
+/// `carstone car concat` and `merge`.
+#[derive(Debug, Args)]
+pub(crate) struct ConcatArgs {
+    /// The CARs; `-` is standard input.
+    #[arg(value_name = "CAR", required = true, value_hint = ValueHint::FilePath)]
+    pub cars: Vec<PathBuf>,
+    /// Version of the CAR that is written.
+    #[command(flatten)]
+    pub version: VersionArgs,
+    /// Where it goes.
+    #[command(flatten)]
+    pub out: OutArgs,
+}
+
+/// `carstone car wrap`, and `index create`.
+#[derive(Debug, Args)]
+pub(crate) struct WrapArgs {
+    /// What is read.
+    #[command(flatten)]
+    pub input: OneCar,
+    /// Which index is made.
+    #[command(flatten)]
+    pub format: FormatArgs,
+    /// Where it goes.
+    #[command(flatten)]
+    pub out: OutArgs,
+}
+
+/// Which index is made.
+#[derive(Debug, Args)]
+pub(crate) struct FormatArgs {
+    /// Format of the index.
+    #[arg(short, long, value_name = "FORMAT", default_value = "car-multihash-index-sorted")]
+    pub codec: IndexFormat,
+}
+
+/// `carstone car index`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct IndexArgs {
+    /// What else can be done.
+    #[command(subcommand)]
+    pub command: Option<IndexCommand>,
+    /// The CAR; `-` is standard input.
+    #[arg(value_name = "CAR", required = true, value_hint = ValueHint::FilePath)]
+    pub car: Option<PathBuf>,
+    /// Which index is made.
+    #[command(flatten)]
+    pub format: FormatArgs,
+    /// Version of the CAR that is written; one of version 1 has no index.
+    #[arg(long, value_name = "VERSION", default_value = "2")]
+    pub car_version: CarVersion,
+    /// Where it goes.
+    #[command(flatten)]
+    pub out: OutArgs,
+}
+
+/// What can be done with indexes.
+#[derive(Debug, Subcommand)]
+pub(crate) enum IndexCommand {
+    /// Write an index of a CAR into a file of its own.
+    Create(WrapArgs),
+}
+
+/// `carstone car detach-index`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct DetachIndexArgs {
+    /// What else can be done.
+    #[command(subcommand)]
+    pub command: Option<DetachIndexCommand>,
+    /// The CARv2; `-` is standard input.
+    #[arg(value_name = "CAR", required = true, value_hint = ValueHint::FilePath)]
+    pub car: Option<PathBuf>,
+    /// Where it goes.
+    #[command(flatten)]
+    pub out: OutArgs,
+}
+
+/// What can be done with the index that is inside.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DetachIndexCommand {
+    /// Print the entries of an index, that of a CARv2 or one in a file of its own: digest or multihash, and offset in the payload.
+    List(OneCar),
+}
+
+/// Formats of indexes, by their names in the table of multicodecs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IndexFormat {
+    /// By hash function and digest (0x0401).
+    CarMultihashIndexSorted,
+    /// By digest (0x0400).
+    CarIndexSorted,
+    /// No index.
+    None,
+}
+
+/// `carstone car attach-index`.
+#[derive(Debug, Args)]
+pub(crate) struct AttachIndexArgs {
+    /// The CARv2, which is changed.
+    #[arg(value_name = "CAR", value_hint = ValueHint::FilePath)]
+    pub car: PathBuf,
+    /// The index in a file of its own; without it one is made.
+    #[arg(value_name = "INDEX", value_hint = ValueHint::FilePath)]
+    pub index: Option<PathBuf>,
+}
+
+/// `carstone car hash`.
+#[derive(Debug, Args)]
+pub(crate) struct HashArgs {
+    /// The CARs; `-` is standard input.
+    #[arg(value_name = "CAR", required = true, value_hint = ValueHint::FilePath)]
+    pub cars: Vec<PathBuf>,
+    /// Print the multihash, in base58, instead of a CID.
+    #[arg(short, long)]
+    pub multihash: bool,
+}
+
+impl CarArgs {
+    /// What readers are told.
+    pub(crate) fn reading(&self) -> ReaderOptions {
+        let accepted = |what| self.accept.contains(&what);
+        let options = ReaderOptions::default()
+            .zero_section_is_end(accepted(Tolerance::ZeroSection))
+            .ignore_trailing_bytes(accepted(Tolerance::TrailingBytes))
+            .padded_varints(accepted(Tolerance::PaddedVarints))
+            .legacy_index(accepted(Tolerance::LegacyIndex));
+        match accepted(Tolerance::Sha1) {
+            true => options.danger_accept_sha1(),
+            false => options,
+        }
+    }
+}
+
+impl IndexFormat {
+    /// The same for the library; `None` for no index.
+    pub(crate) fn codec(self) -> Option<IndexCodec> {
+        match self {
+            Self::CarMultihashIndexSorted => Some(IndexCodec::MultihashSorted),
+            Self::CarIndexSorted => Some(IndexCodec::Sorted),
+            Self::None => None,
+        }
+    }
+}
+
+impl VersionArgs {
+    /// How a CAR is written whose first source has this version.
+    pub(crate) fn options(&self, first: u64) -> FileOptions {
+        file_options(self.car_version, first)
+    }
+}
+
+/// How a CAR is written, by default in version `version`.
+pub(crate) fn file_options(asked: Option<CarVersion>, version: u64) -> FileOptions {
+    match asked {
+        Some(CarVersion::V1) => FileOptions::v1(),
+        Some(CarVersion::V2) => FileOptions::v2(),
+        None if version == 2 => FileOptions::v2(),
+        None => FileOptions::v1(),
+    }
+}
+
+/// A codec by its name in the table of multicodecs, or its number.
+fn parse_codec(text: &str) -> Result<u64, String> {
+    let known = CODECS.iter().find(|(name, _)| *name == text).map(|(_, code)| *code);
+    let number = || match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    };
+    known.or_else(number).ok_or_else(|| {
+        let names: Vec<_> = CODECS.iter().map(|(name, _)| *name).collect();
+        format!("a codec is one of {}, or a number", names.join(", "))
+    })
+}
+
+/// The names of codecs.
+pub(crate) const CODECS: [(&str, u64); 7] = [
+    ("raw", codec::RAW),
+    ("dag-pb", codec::DAG_PB),
+    ("dag-cbor", codec::DAG_CBOR),
+    ("dag-json", 0x0129),
+    ("cbor", 0x51),
+    ("json", 0x0200),
+    ("libp2p-key", 0x72),
+];

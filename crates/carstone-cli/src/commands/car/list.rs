@@ -1,0 +1,79 @@
+//! `carstone car list` and `blocks`: which blocks there are.
+
+use anyhow::Context;
+use carstone::car::{ErrorKind, ReaderOptions, verify};
+use serde_json::Map;
+
+use super::files::{stored, streamed};
+use crate::cli::{CarListArgs, OneCar};
+use crate::exit::Exit;
+use crate::keys::is_stdin;
+use crate::output::Output;
+
+/// Prints a line for each block. Data is passed over.
+pub(super) fn list(
+    args: &CarListArgs,
+    reading: ReaderOptions,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let path = &args.input.car;
+    let mut tell = |section: carstone::car::Section, start: u64| -> anyhow::Result<()> {
+        let (offset, len) = (start + section.offset, section.data_len);
+        if output.is_json() {
+            let mut fields = Map::new();
+            fields.insert("cid".to_owned(), section.cid.to_string().into());
+            fields.insert("offset".to_owned(), offset.into());
+            fields.insert("data_offset".to_owned(), (start + section.data_offset).into());
+            fields.insert("data_size".to_owned(), len.into());
+            return output.object("block", fields);
+        }
+        match args.long {
+            true => output.line(format!("{offset} {len} {}", section.cid).as_bytes()),
+            false => output.line(section.cid.to_string().as_bytes()),
+        }
+    };
+    if is_stdin(path) {
+        let mut input = streamed(path, reading)?;
+        let start = input.car.payload_start();
+        while let Some(section) = input.car.next_section().with_context(|| input.name.clone())? {
+            tell(section, start)?;
+        }
+        return Ok(Exit::Intact);
+    }
+    let input = stored(path)?;
+    let mut reader = input.reader(reading)?;
+    let start = reader.payload_start();
+    while let Some(section) = reader.skip_section().with_context(|| input.name.clone())? {
+        tell(section, start)?;
+    }
+    Ok(Exit::Intact)
+}
+
+/// Prints the CID of each block that is what its CID says, and tells of the others.
+pub(super) fn blocks(
+    args: &OneCar,
+    reading: ReaderOptions,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let mut input = streamed(&args.car, reading.danger_skip_verification())?;
+    let (mut data, start) = (Vec::new(), input.car.payload_start());
+    while let Some(section) = input.car.read_block(&mut data).with_context(|| input.name.clone())? {
+        let (cid, at) = (section.cid, start + section.offset);
+        match verify(&cid, &data) {
+            Ok(()) if output.is_json() => {
+                let fields = Map::from_iter([("cid".to_owned(), cid.to_string().into())]);
+                output.object("block", fields)?;
+            }
+            Ok(()) => output.line(cid.to_string().as_bytes())?,
+            Err(error) => {
+                let what = match error.kind() {
+                    ErrorKind::Unverifiable { .. } => "cannot be verified here",
+                    _ => "its data has another hash",
+                };
+                let what = format!("{what}: block at byte {at}");
+                output.problem(cid.to_string().as_bytes(), &what)?;
+            }
+        }
+    }
+    Ok(Exit::found(output.problems() > 0))
+}
