@@ -5,6 +5,7 @@ mod support;
 
 mod bad_input;
 mod car;
+mod car_command;
 mod car_faults;
 mod carve;
 mod create_extract;

@@ -1,0 +1,256 @@
+//! `carstone car`: CARs block by block.
+
+use std::fs;
+use std::path::PathBuf;
+
+use carstone::car::{CarSlice, Cid, Index, cid_of, codec};
+
+use crate::support::{Place, look, small_tree};
+
+/// A place with `x.car`, a CARv2 of the small tree.
+fn place() -> (Place, PathBuf) {
+    let place = Place::new();
+    small_tree(&place.path("tree"));
+    let car = place.path("x.car");
+    run!("car", "create", "-q", "-o", &car, place.path("tree")).exits(0);
+    (place, car)
+}
+
+fn cids(bytes: &[u8]) -> Vec<String> {
+    let car = CarSlice::parse(bytes).expect("a CAR");
+    car.sections().map(|section| section.expect("sound").cid.to_string()).collect()
+}
+
+fn roots(bytes: &[u8]) -> Vec<Cid> {
+    CarSlice::parse(bytes).expect("a CAR").roots().to_vec()
+}
+
+#[test]
+fn blocks_are_listed_in_the_order_of_the_file() {
+    let (place, car) = place();
+    let bytes = fs::read(&car).expect("read");
+    let right = cids(&bytes);
+    assert_eq!(run!("car", "list", &car).exits(0).lines(), right);
+    assert_eq!(pipe!(&bytes, "car", "list", "-").exits(0).lines(), right);
+    assert_eq!(run!("car", "blocks", &car).exits(0).lines(), right);
+    let told = run!("car", "list", "--json", &car).exits(0).json();
+    assert_eq!(told.len(), right.len());
+    for (told, line) in told.iter().zip(run!("car", "list", "--long", &car).exits(0).lines()) {
+        let (at, len) = (told["data_offset"].as_u64(), told["data_size"].as_u64());
+        let at = usize::try_from(at.expect("a number")).expect("small");
+        let data = &bytes[at..at + usize::try_from(len.expect("a number")).expect("small")];
+        let cid: Cid = told["cid"].as_str().expect("text").parse().expect("a CID");
+        carstone::car::verify(&cid, data).expect("the data of the block");
+        assert_eq!(line, format!("{} {} {cid}", told["offset"], told["data_size"]));
+    }
+    let mut bad = bytes.clone();
+    let middle = bad.len() / 2;
+    bad[middle] ^= 1;
+    let bad = place.write("bad.car", &bad);
+    let run = run!("car", "blocks", &bad).exits(1).says("another hash");
+    assert_eq!(run.lines().len(), right.len() - 1);
+    run!("car", "inspect", "--full", &bad).exits(1).says("other data than their CIDs say");
+    run!("car", "list", &bad).exits(0);
+    run!("car", "list", place.path("tree")).exits(2).says("is a directory").one_line();
+    run!("car", "list", place.path("tree/hello.txt")).exits(2).one_line();
+}
+
+#[test]
+fn roots_are_told_found_and_replaced() {
+    let (place, car) = place();
+    let bytes = fs::read(&car).expect("read");
+    let root = roots(&bytes)[0].to_string();
+    assert_eq!(run!("car", "roots", &car).exits(0).text(), format!("{root}\n"));
+    assert_eq!(run!("car", "root", "--implicit", &car).exits(0).text(), format!("{root}\n"));
+    let other = cids(&bytes)[0].clone();
+    run!("car", "set-roots", &car, &other).exits(0);
+    assert_eq!(run!("car", "roots", &car).exits(0).text(), format!("{other}\n"));
+    assert_eq!(run!("car", "roots", "--implicit", &car).exits(0).text(), format!("{root}\n"));
+    run!("car", "set-roots", &car, &root).exits(0);
+    assert!(fs::read(&car).expect("read") == bytes);
+    run!("car", "set-roots", &car, &root, &root).exits(2).says("long").one_line();
+    assert!(fs::read(&car).expect("read") == bytes);
+    let v0 = "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKPbdG";
+    let one = place.path("v0.car");
+    let rootless = run!("car", "merge", &car, "-o", "-").exits(0).stdout;
+    fs::write(&one, rootless).expect("written");
+    run!("car", "set-roots", &one, v0).exits(2).says("long");
+}
+
+#[test]
+fn single_blocks_come_out_and_go_in() {
+    let (place, car) = place();
+    let cid = cid_of(codec::RAW, b"hello\n");
+    let run = run!("car", "get-block", &car, cid.to_string()).exits(0);
+    assert_eq!(run.stdout, b"hello\n");
+    let absent = cid_of(codec::RAW, b"absent").to_string();
+    run!("car", "get-block", &car, &absent).exits(2).says("has no block").one_line();
+    for version in ["1", "2"] {
+        let new = place.path(&format!("new{version}.car"));
+        let put = pipe!(b"absent", "car", "put-block", &new, "--car-version", version, "--set-root");
+        assert_eq!(put.exits(0).text(), format!("{absent}\n"));
+        let again = pipe!(b"second", "car", "put-block", &new, "--codec", "dag-cbor").exits(0);
+        let second = cid_of(codec::DAG_CBOR, b"second").to_string();
+        assert_eq!(again.text(), format!("{second}\n"));
+        let bytes = fs::read(&new).expect("read");
+        assert_eq!(cids(&bytes), [absent.clone(), second.clone()]);
+        assert_eq!(roots(&bytes), [absent.parse().expect("a CID")]);
+        assert_eq!(run!("car", "get-block", &new, &second).exits(0).stdout, b"second");
+        // Blocks that are there are not put again.
+        pipe!(b"absent", "car", "put-block", &new).exits(0);
+        assert_eq!(cids(&fs::read(&new).expect("read")).len(), 2);
+        let wrong = pipe!(b"other", "car", "put-block", &new, "--cid", &absent).exits(2);
+        wrong.says("these bytes have").one_line();
+        pipe!(b"other", "car", "put-block", &new, "--set-root").exits(2).says("set-roots");
+        assert!(fs::read(&new).expect("read") == bytes);
+    }
+}
+
+#[test]
+fn filter_keeps_what_is_listed_or_all_else() {
+    let (place, car) = place();
+    let bytes = fs::read(&car).expect("read");
+    let all = cids(&bytes);
+    let list = place.write("cids.txt", format!("{}\n\n{}\n", all[1], all[0]).as_bytes());
+    let some = place.path("some.car");
+    run!("car", "filter", &car, "--cid-file", &list, "-o", &some).exits(0).says("names none");
+    assert_eq!(cids(&fs::read(&some).expect("read")), all[..2]);
+    let rest = pipe!(&bytes, "car", "filter", "-", "--cid-file", &list, "--inverse").exits(0);
+    assert_eq!(cids(&rest.stdout), all[2..]);
+    assert_eq!(roots(&rest.stdout), roots(&bytes));
+    assert_eq!(CarSlice::parse(&rest.stdout).expect("a CAR").version(), 2);
+    let v1 = run!("car", "filter", &car, "--cid-file", &list, "--car-version", "1").exits(0);
+    assert_eq!(CarSlice::parse(&v1.stdout).expect("a CAR").version(), 1);
+    let bad = place.write("bad.txt", b"no cid\n");
+    run!("car", "filter", &car, "--cid-file", bad).exits(2).says("line 1").one_line();
+    run!("car", "filter", &car, "--cid-file", &list, "-o", &some).exits(2).says("--force");
+    run!("car", "filter", "-", "-o", &some).exits(2).says("cannot both");
+}
+
+#[test]
+fn cars_are_put_behind_each_other_or_together() {
+    let (place, car) = place();
+    let bytes = fs::read(&car).expect("read");
+    let other = place.path("other.car");
+    pipe!(b"absent", "car", "put-block", &other, "--set-root").exits(0);
+    let both = run!("car", "concat", &car, &other, &car).exits(0).stdout;
+    let mut right = cids(&bytes);
+    right.push(cid_of(codec::RAW, b"absent").to_string());
+    right.extend(cids(&bytes));
+    assert_eq!(cids(&both), right);
+    assert_eq!(roots(&both), roots(&bytes));
+    let merged = place.path("merged.car");
+    run!("car", "merge", &car, &other, &car, "-o", &merged).exits(0);
+    let merged_bytes = fs::read(&merged).expect("read");
+    assert_eq!(cids(&merged_bytes), right[..cids(&bytes).len() + 1]);
+    assert_eq!(roots(&merged_bytes).len(), 2);
+    assert_eq!(CarSlice::parse(&merged_bytes).expect("a CAR").version(), 2);
+}
+
+#[test]
+fn dags_are_copied_checked_and_split() {
+    let (place, car) = place();
+    let bytes = fs::read(&car).expect("read");
+    let told = run!("car", "complete", &car).exits(0).text();
+    assert!(told.starts_with("complete: "), "{told}");
+    let dag = run!("car", "get-dag", &car, "--car-version", "1").exits(0).stdout;
+    let (mut got, mut right) = (cids(&dag), cids(&bytes));
+    assert_eq!(got[0], roots(&bytes)[0].to_string());
+    (got.sort(), right.sort());
+    assert_eq!(got, right);
+
+    let leaf = cid_of(codec::RAW, b"hello\n").to_string();
+    let list = place.write("cids.txt", leaf.as_bytes());
+    let part = place.path("part.car");
+    run!("car", "filter", &car, "--cid-file", &list, "--inverse", "-o", &part).exits(0);
+    let run = run!("car", "complete", &part).exits(1).says("is missing");
+    assert!(run.text().starts_with("not complete: 1 "), "{}", run.text());
+    let told = run!("car", "complete", "--json", &part).exits(1).json();
+    assert_eq!(told[0]["cid"], leaf.as_str());
+    run!("car", "get-dag", &part, "-o", place.path("dag.car")).exits(1).says("left out");
+    run!("car", "get-dag", &part, "--strict", "-o", place.path("strict.car")).exits(2);
+    assert!(!place.path("strict.car").exists());
+
+    let parts = place.path("parts");
+    fs::create_dir(&parts).expect("made");
+    let made = run!("car", "split", &car, "--size", "1200K", "-C", &parts).exits(0).lines();
+    assert!(made.len() > 2, "{made:?}");
+    for part in &made {
+        assert!(fs::metadata(part).expect("there").len() <= 1200 << 10);
+        assert_eq!(roots(&fs::read(part).expect("read")), roots(&bytes));
+    }
+    let mut args: Vec<std::ffi::OsString> = vec!["car".into(), "merge".into(), "-o".into()];
+    args.push(place.path("joined.car").into());
+    args.extend(made.iter().map(Into::into));
+    crate::support::run_args(&args, None).exits(0);
+    run!("car", "complete", place.path("joined.car")).exits(0);
+    run!("car", "extract", "-C", place.path("out"), place.path("joined.car")).exits(0);
+    assert_eq!(look(&place.path("out")).len(), run!("car", "ls", &car).exits(0).lines().len());
+}
+
+#[test]
+fn indexes_go_in_and_out_and_versions_there_and_back() {
+    let (place, car) = place();
+    let bytes = fs::read(&car).expect("read");
+    let (v1, v2, index) = (place.path("v1.car"), place.path("v2.car"), place.path("x.idx"));
+    run!("car", "unwrap", &car, "-o", &v1).exits(0);
+    assert!(bytes[51..].starts_with(&fs::read(&v1).expect("read")));
+    run!("car", "wrap", &v1, "-o", &v2).exits(0);
+    assert!(fs::read(&v2).expect("read") == bytes);
+    assert!(pipe!(&fs::read(&v1).expect("read"), "car", "wrap", "-").exits(0).stdout == bytes);
+    assert!(run!("car", "index", &v1, "-o", "-").exits(0).stdout == bytes);
+    run!("car", "wrap", &v2, "-o", place.path("no.car")).exits(2);
+    assert!(!place.path("no.car").exists());
+
+    run!("car", "index", "create", &v1, "-o", &index).exits(0);
+    let alone = fs::read(&index).expect("read");
+    assert!(run!("car", "detach-index", &car).exits(0).stdout == alone);
+    run!("car", "detach-index", &v1, "-o", place.path("no.idx")).exits(2).says("CARv");
+    let found = Index::open(&alone[..]).expect("an index").entries().count();
+    assert_eq!(run!("car", "detach-index", "list", &car).exits(0).lines().len(), found);
+    assert_eq!(run!("car", "detach-index", "list", &index).exits(0).lines().len(), found);
+    run!("car", "index", &v1, "--codec", "none", "-o", &v2, "--force").exits(0);
+    run!("car", "attach-index", &v2, &index).exits(0);
+    assert!(fs::read(&v2).expect("read") == bytes);
+    run!("car", "index", &v1, "--codec", "car-index-sorted", "-o", &v2, "--force").exits(0);
+    assert!(fs::read(&v2).expect("read") != bytes);
+    run!("car", "attach-index", &v2).exits(0);
+    assert!(fs::read(&v2).expect("read") == bytes);
+    // An index of another CAR is refused.
+    let other = place.path("other.car");
+    pipe!(b"absent", "car", "put-block", &other, "--set-root").exits(0);
+    run!("car", "attach-index", &other, &index).exits(2);
+}
+
+#[test]
+fn inspect_counts_and_hash_names_the_whole() {
+    let (place, car) = place();
+    let bytes = fs::read(&car).expect("read");
+    let told = run!("car", "inspect", &car).exits(0).text();
+    let count = format!("Block count: {}", cids(&bytes).len());
+    for line in ["Version: 2", "Data offset: 51", "Root blocks present in data: Yes", &count] {
+        assert!(told.lines().any(|told| told == line), "{line} is not in {told}");
+    }
+    let told = run!("car", "inspect", "--full", "--json", &car).exits(0).json();
+    assert_eq!(told[0]["verified"], cids(&bytes).len());
+    let cid = run!("car", "hash", &car).exits(0).text();
+    let cid: Cid = cid.trim().parse().expect("a CID");
+    assert_eq!((cid.codec(), cid.hash().code()), (0x0202, 0x12));
+    assert_eq!(cid.hash(), cid_of(codec::RAW, &bytes).hash());
+    run!("car", "hash", place.path("tree/hello.txt")).exits(2);
+}
+
+#[test]
+fn what_the_format_does_not_have_is_accepted_by_name() {
+    let (place, car) = place();
+    run!("car", "unwrap", &car, "-o", place.path("v1.car")).exits(0);
+    let mut padded = fs::read(place.path("v1.car")).expect("read");
+    let blocks = cids(&padded);
+    padded.extend([0; 100]);
+    let padded = place.write("padded.car", &padded);
+    run!("car", "list", &padded).exits(2).one_line();
+    let accept = |what: &str| run!("car", "list", "--accept", what, &padded);
+    assert_eq!(accept("zero-section").exits(0).lines(), blocks);
+    assert_eq!(accept("trailing-bytes").exits(0).lines(), blocks);
+    accept("padded-varints").exits(2);
+}
