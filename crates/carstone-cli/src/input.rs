@@ -54,6 +54,19 @@ impl Pack {
             _ => output.problem(name.as_bytes(), &put_right(bits)),
         }
     }
+
+    /// Says what is damaged in the footers, where nothing else was found: reading did without it.
+    pub(crate) fn tell_footers(&self, name: &str, output: &mut Output) -> anyhow::Result<()> {
+        if output.problems() > 0 {
+            return Ok(());
+        }
+        match self.layers.check_footers() {
+            Ok(()) => Ok(()),
+            Err(fault) => {
+                output.problem(name.as_bytes(), &format!("{}; no content is lost", chain(&fault)))
+            }
+        }
+    }
 }
 
 /// What is said of bits that were flipped back.

@@ -513,3 +513,29 @@ fn a_cut_that_leaves_no_entry_is_damage_as_any_other() {
         }
     }
 }
+
+#[test]
+fn a_damaged_footer_costs_nothing_and_is_told() {
+    let place = Place::new();
+    for number in 0..12 {
+        place.write(&format!("tree/f{number:02}"), &noise(20_000, number));
+    }
+    let (pack, out) = (place.path("tree.cstone"), place.path("out"));
+    run!("create", "-q", "--block-size", "64k", "-o", &pack, place.path("tree")).exits(0);
+    let good = fs::read(&pack).expect("read");
+    run!("list", &pack).exits(0);
+    // Page and tail of the compression footer: the last two frames, in front of the trailer.
+    let is_frame = |at: &usize| good[*at..].starts_with(b"\xF4CSF\r\n\x1A\xC1");
+    let frames: Vec<_> = (0..good.len()).filter(is_frame).collect();
+    let [.., page, tail] = frames[..] else { panic!("there are frames") };
+    for at in [page + 2, page + 100, tail + 2, tail + 100] {
+        let mut bytes = good.clone();
+        bytes[at..at + 6].iter_mut().for_each(|byte| *byte ^= 0x5A);
+        let bad = place.write("bad.cstone", &bytes);
+        run!("list", &bad).exits(1).says("no content is lost");
+        run!("cat", &bad, "f03").exits(1).says("no content is lost");
+        run!("extract", "-C", &out, &bad).exits(1).says("no content is lost");
+        same_trees(&place.path("tree"), &out);
+        fs::remove_dir_all(&out).expect("remove");
+    }
+}
