@@ -54,6 +54,19 @@ impl Pack {
             _ => output.problem(name.as_bytes(), &put_right(bits)),
         }
     }
+
+    /// Says what is damaged in the footers, where nothing else was found: reading did without it.
+    pub(crate) fn tell_footers(&self, name: &str, output: &mut Output) -> anyhow::Result<()> {
+        if output.problems() > 0 {
+            return Ok(());
+        }
+        match self.layers.check_footers() {
+            Ok(()) => Ok(()),
+            Err(fault) => {
+                output.problem(name.as_bytes(), &format!("{}; no content is lost", chain(&fault)))
+            }
+        }
+    }
 }
 
 /// What is said of bits that were flipped back.
@@ -96,7 +109,7 @@ impl Input {
 }
 
 impl Input {
-    /// Opens a source to read all that is left of it, front to back.
+    /// Opens a source to read all that is left of it, front to back. What opening it in the usual way tells is kept.
     pub(crate) fn salvage(
         source: Source,
         keys: &Keys,
@@ -104,8 +117,13 @@ impl Input {
     ) -> anyhow::Result<Self> {
         match (source.format, &source.bytes) {
             (Format::Pack | Format::Unknown, Bytes::File(file)) => {
+                let again = file.try_clone().context("cannot open it again")?;
+                let fault = match open_strict(again, keys, threads) {
+                    Ok(pack) => pack.layers.check_footers().err(),
+                    Err(error) => Some(error).filter(is_damage),
+                };
                 let front = restart(file, keys, threads).with_context(|| source.name)?;
-                Ok(Self::Front(Box::new(front), None))
+                Ok(Self::Front(Box::new(front), fault))
             }
             _ => Self::open(source, keys, threads),
         }

@@ -248,8 +248,9 @@ fn frames(file: &File) -> anyhow::Result<Vec<(u64, PackId)>> {
 
 /// Whether nothing tells that the file is something else than a CAR that lacks its header.
 fn may_lack_header(front: &[u8]) -> bool {
-    let is_zeros = front.iter().all(|byte| *byte == 0);
-    detect(front) == Format::Unknown && (is_zeros || looks_like(front).is_none())
+    // What looks like text may be content of a file.
+    let is_other = looks_like(front).is_some_and(|what| !matches!(what, ZEROS | TEXT));
+    detect(front) == Format::Unknown && !is_other
 }
 
 /// Whether sound blocks stand in the first bytes, and the frames are content of theirs: where a frame stands in a block, all of its pack do, also those in
@@ -310,12 +311,14 @@ fn looks_like(front: &[u8]) -> Option<&'static str> {
     let text = || {
         let valid = front.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len());
         // The last character may be cut.
-        (valid + 3 >= front.len() && !front.contains(&0)).then_some("text")
+        (valid + 3 >= front.len() && !front.contains(&0)).then_some(TEXT)
     };
-    let zeros = || front.iter().all(|byte| *byte == 0).then_some("nothing but zeros");
+    let zeros = || front.iter().all(|byte| *byte == 0).then_some(ZEROS);
     known.or_else(zeros).or_else(text)
 }
 
+const ZEROS: &str = "nothing but zeros";
+const TEXT: &str = "text";
 const FRONT: usize = 64;
 const SEARCH_CHUNK: usize = 1 << 20;
 const LONGEST_FRAME: u64 = 17 << 20;

@@ -1,5 +1,7 @@
 //! The fail-safe reading side: all that is intact, in order, with the gaps between.
 
+mod end;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read};
@@ -14,6 +16,7 @@ use crate::salvage::{Broken, Done, Gone, Job, KEPT_BESIDES, Lost, Plain, Salvage
 use crate::seen::SeenCodecs;
 use crate::unchecked::Unchecked;
 use crate::{Codec, Error, ErrorKind, ReadOptions};
+use end::FooterSeen;
 
 /// Reads what can be read of a damaged compressed stream, front to back.
 ///
@@ -66,6 +69,7 @@ pub struct CompressFailSafe<R> {
     held: Option<Lost>,
     /// Where the plain stream ends, as the footer says.
     stated_end: Option<u64>,
+    footer: FooterSeen,
     ended: bool,
 }
 
@@ -96,6 +100,7 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
             gone: None,
             held: None,
             stated_end: None,
+            footer: FooterSeen::default(),
             ended: false,
         }
     }
@@ -184,6 +189,7 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
             }
         }
         match done {
+            Done::Footer(footer) if self.ended => self.footer.take(&footer),
             _ if self.ended => {}
             Done::Plain(plain) if plain.start < self.next => {
                 // Late or repeated: its place was filled or reported already.
@@ -202,7 +208,7 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
                 (None, Some(held)) => held.go_on(next),
                 (None, held) => *held = Some(next),
             },
-            Done::End(end) => self.stated_end = self.stated_end.max(Some(end)),
+            Done::Footer(footer) => self.stated_end = self.stated_end.max(Some(footer.end)),
             Done::Nothing => {}
         }
         lost
@@ -263,6 +269,8 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
         self.push_gap(len, Cause::Truncated, held);
         self.next = end.unwrap_or(self.next);
         self.ended = true;
+        // All that stood there has been passed over, and the gap tells it.
+        self.footer.is_whole = true;
     }
 
     /// A gap from here on, and what can be read of it: where a frame without its header was not compressed, what stood there is the end of what is missing.
@@ -360,6 +368,10 @@ impl<R: FailSafeRead> FailSafeRead for CompressFailSafe<R> {
 
     fn read_unchecked(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.unchecked.read(buf)
+    }
+
+    fn check_end(&mut self) -> io::Result<Option<Gap>> {
+        self.check_footer()
     }
 
     fn drain_report(&mut self, report: &mut Report) {

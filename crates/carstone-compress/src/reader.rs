@@ -84,6 +84,22 @@ impl<R: ReadAt> CompressReader<R> {
         Self::open_with(inner, options, Table::scan)
     }
 
+    /// Checks every page of the footer, which reading looks at only where it needs them, or does without.
+    ///
+    /// What its entries say is compared with the frames by [`verify`](Self::verify) alone.
+    ///
+    /// # Errors
+    /// The first fault: a page that is damaged, or the end, so that the reader found the frames by their headers.
+    pub fn check_footer(&self) -> Result<(), Error> {
+        let Shared { table, fetch, size, .. } = &*self.shared;
+        match table.has_footer() {
+            true => table.check_pages(&self.source),
+            false => {
+                Table::open(&self.source, *size, &mut { fetch.rules })?.check_pages(&self.source)
+            }
+        }
+    }
+
     fn open_with(
         source: R,
         options: ReadOptions,

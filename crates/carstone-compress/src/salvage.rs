@@ -78,9 +78,24 @@ pub(crate) enum Done {
     Gone(Gone),
     /// Stored bytes that are lost, and do not say what they held.
     Lost(Lost),
-    /// A footer says where the plain stream ends.
-    End(u64),
+    Footer(Footer),
     Nothing,
+}
+
+/// A frame of the footer, which says where the plain stream ends.
+pub(crate) struct Footer {
+    pub(crate) stored: Range<u64>,
+    pub(crate) end: u64,
+    pub(crate) sequence: u64,
+    pub(crate) is_tail: bool,
+    pub(crate) is_sound: bool,
+}
+
+impl Footer {
+    fn new(header: &FrameHeader, stored: Range<u64>, is_sound: bool) -> Self {
+        let (end, sequence) = (header.plain_offset, header.sequence);
+        Self { stored, end, sequence, is_tail: header.last, is_sound }
+    }
 }
 
 /// Stored bytes without a frame. Where the header of a frame is lost that is not compressed, the last ones are its plain bytes.
@@ -224,7 +239,7 @@ impl Salvage {
             Job::Lost { stored, cause, broken, bytes } => match broken {
                 // A broken page of the footer still says where the plain stream ends. Its loss alone costs nothing.
                 Some(frame) if frame.header.kind == Kind::FOOTER => {
-                    Done::End(frame.header.plain_offset)
+                    Done::Footer(Footer::new(&frame.header, stored, false))
                 }
                 _ => Done::Lost(Lost { stored, cause, bytes }),
             },
@@ -236,7 +251,7 @@ impl Salvage {
         let header = frame.header;
         let stored = frame.at..frame.at.saturating_add(header.frame_len());
         match header.kind {
-            Kind::FOOTER => Done::End(header.plain_offset),
+            Kind::FOOTER => Done::Footer(Footer::new(&header, stored, true)),
             Kind::DATA | Kind::HOLE if !self.fits(&frame) => {
                 // What it says about its place is not believed either.
                 Done::Lost(Lost { stored, cause: Cause::Limit, bytes: Vec::new() })

@@ -99,6 +99,15 @@ impl Table {
         matches!(self.entries, Entries::Paged { .. })
     }
 
+    /// Reads every page of the footer.
+    pub(crate) fn check_pages<R: ReadAt>(&self, source: &R) -> Result<(), Error> {
+        let pages = match &self.entries {
+            Entries::Paged { tail, .. } => tail.pages,
+            Entries::Listed(_) => 0,
+        };
+        (0..pages).try_for_each(|page| self.page(source, page).map(drop))
+    }
+
     /// The frame that holds plain byte `plain`, which is within the stream.
     pub(crate) fn locate<R: ReadAt>(&self, source: &R, plain: u64) -> Result<Located, Error> {
         let index = match &self.entries {

@@ -62,6 +62,8 @@ pub struct EncryptFailSafe<R> {
     held: Option<Held>,
     /// Where the plain stream ends, as far as frames without proof say.
     hinted_end: Option<u64>,
+    /// The layer header has come again, behind the last frame.
+    has_end: bool,
     ended: bool,
 }
 
@@ -107,6 +109,7 @@ impl<R: FailSafeRead> EncryptFailSafe<R> {
             next: 0,
             held: before.held,
             hinted_end: before.hinted_end,
+            has_end: false,
             ended: false,
         })
     }
@@ -195,6 +198,32 @@ impl<R: FailSafeRead> EncryptFailSafe<R> {
         }
     }
 
+    /// Reads on behind the last frame, where the layer header is repeated, and gives the damage that is there.
+    fn pass_over_header(&mut self) -> io::Result<Option<Gap>> {
+        let mut lost = None;
+        loop {
+            self.read_ahead();
+            match self.opening.pop() {
+                Some(Ok(Done::Lost { stored, cause, .. })) => {
+                    lost.get_or_insert((stored, cause));
+                }
+                Some(Ok(Done::End(_))) => self.has_end = true,
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return Err(Error::new(ErrorKind::WorkerLost, 0).into()),
+                None => match self.failure.take() {
+                    Some(error) => return Err(error),
+                    None => break,
+                },
+            }
+        }
+        let gap = |cause| Gap::new(LayerId::ENCRYPTION, self.next, Some(0), cause);
+        Ok(match lost {
+            Some((stored, cause)) => Some(gap(cause).with_stored(stored)),
+            None if !self.has_end => Some(gap(Cause::Missing)),
+            None => None,
+        })
+    }
+
     /// Reports what is missing before plain offset `start`.
     fn report_up_to(&mut self, start: u64) {
         if start > self.next {
@@ -220,7 +249,8 @@ impl<R: FailSafeRead> EncryptFailSafe<R> {
             None => (Cause::Truncated, None),
         };
         self.push_gap(len, cause, stored);
-        self.ended = true;
+        // All that stood there has been passed over, and the gap tells it.
+        (self.ended, self.has_end) = (true, true);
     }
 
     fn push_gap(&mut self, len: Option<u64>, cause: Cause, stored: Option<Range<u64>>) {
@@ -275,6 +305,16 @@ impl<R: FailSafeRead> FailSafeRead for EncryptFailSafe<R> {
         let opened = self.current.as_ref()?;
         let at = opened.start + u64::from(opened.boundary?);
         (at >= self.position).then_some(at)
+    }
+
+    fn check_end(&mut self) -> io::Result<Option<Gap>> {
+        let behind = self.pass_over_header()?;
+        let below = self.scan.check_end()?;
+        let gap = |below| {
+            let cause = Cause::Below(Box::new(below));
+            Gap::new(LayerId::ENCRYPTION, self.next, Some(0), cause)
+        };
+        Ok(behind.or_else(|| below.map(gap)))
     }
 
     fn drain_report(&mut self, report: &mut Report) {

@@ -35,6 +35,15 @@ pub trait FailSafeRead: Read {
         Ok(0)
     }
 
+    /// At the end, when there is neither a byte nor a gap any more: reads what stands behind the last plain byte, in this layer and those below,
+    /// and gives the first damage in it, as a gap of no bytes. By default nothing stands there.
+    ///
+    /// # Errors
+    /// Only what the source gives.
+    fn check_end(&mut self) -> io::Result<Option<Gap>> {
+        Ok(None)
+    }
+
     /// Moves what this layer and the layers below have corrected so far into `report`.
     fn drain_report(&mut self, report: &mut Report);
 }
@@ -57,6 +66,10 @@ impl<R: FailSafeRead + ?Sized> FailSafeRead for Box<R> {
 
     fn read_unchecked(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         (**self).read_unchecked(buf)
+    }
+
+    fn check_end(&mut self) -> io::Result<Option<Gap>> {
+        (**self).check_end()
     }
 
     fn drain_report(&mut self, report: &mut Report) {

@@ -6,8 +6,8 @@ use std::ops::Range;
 use crate::correct::{Guesses, correct_payload, looks_like_header};
 use crate::window::Window;
 use crate::{
-    Cause, Correction, FRAME_HEADER_LEN, FRAME_MAGIC, FailSafeRead, FrameHeader, LayerId, PackId,
-    Report,
+    Cause, Correction, FRAME_HEADER_LEN, FRAME_MAGIC, FailSafeRead, FrameHeader, Gap, LayerId,
+    PackId, Report,
 };
 
 mod find;
@@ -119,6 +119,14 @@ impl<R: FailSafeRead> FrameScan<R> {
         if self.spare.len() < MAX_SPARE && payload.capacity() > 0 {
             self.spare.push(payload);
         }
+    }
+
+    /// What the reader below says of its end, when the scan is at its end.
+    ///
+    /// # Errors
+    /// Only what the source gives.
+    pub fn check_end(&mut self) -> io::Result<Option<Gap>> {
+        self.window.get_mut().check_end()
     }
 
     /// Moves the corrections made here and below into `report`.

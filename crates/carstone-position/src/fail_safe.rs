@@ -169,6 +169,12 @@ impl<R: FailSafeRead> FailSafeRead for PositionFailSafe<R> {
         }
     }
 
+    fn check_end(&mut self) -> io::Result<Option<Gap>> {
+        let (at, below) = (self.position, self.inner.check_end()?);
+        Ok(below
+            .map(|below| Gap::new(LayerId::POSITION, at, Some(0), Cause::Below(Box::new(below)))))
+    }
+
     fn drain_report(&mut self, report: &mut Report) {
         self.inner.drain_report(report);
         report.corrections.append(&mut self.corrections);

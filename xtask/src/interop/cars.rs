@@ -176,13 +176,24 @@ impl Cars<'_> {
             run(self.tools.carstone("verify").arg("-q").arg(car)).map(drop)
         });
         checks.check(&format!("carstone verify notices a flipped bit: {name}"), || {
-            let bad = self.work.join("flipped.car");
-            let mut bytes = fs::read(car)?;
-            let middle = bytes.len() / 2;
-            bytes[middle] ^= 1;
-            fs::write(&bad, bytes)?;
+            let bad = self.flipped(car)?;
             let status = self.tools.carstone("verify").arg("-q").arg(&bad).output()?.status;
             ensure!(status.code() == Some(1), "it ended with {status}");
+            Ok(())
+        });
+        let title = format!("@ipld/car reads what carstone repair makes of a damaged {name}");
+        checks.check(&title, || {
+            let (bad, mended) = (self.flipped(car)?, self.work.join("mended.car"));
+            let mut repair = self.tools.carstone("repair");
+            let status =
+                repair.args(["-q", "--force", "-o"]).arg(&mended).arg(&bad).output()?.status;
+            ensure!(matches!(status.code(), Some(0 | 1)), "it ended with {status}");
+            let (before, after) = (self.tools.judge(car)?, self.tools.judge(&mended)?);
+            let same = |field: &str| before[field] == after[field];
+            ensure!(same("version") && same("roots"), "{before} has become {after}");
+            let blocks = |told: &serde_json::Value| told["blocks"].as_u64();
+            let one_less = blocks(&before).and_then(|blocks| blocks.checked_sub(1));
+            ensure!(blocks(&after) == one_less, "{before} has become {after}");
             Ok(())
         });
         checks.check(&format!("carstone cat: {name}"), || {
@@ -197,6 +208,16 @@ impl Cars<'_> {
             ensure!(run(&mut range)? == whole[1_048_570..=1_048_585], "a range has other bytes");
             Ok(())
         });
+    }
+
+    /// The CAR with a wrong bit in its middle, where the content of a file is.
+    fn flipped(&self, car: &Path) -> anyhow::Result<PathBuf> {
+        let bad = self.work.join("flipped.car");
+        let mut bytes = fs::read(car)?;
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&bad, bytes)?;
+        Ok(bad)
     }
 
     /// The paths of the tree.

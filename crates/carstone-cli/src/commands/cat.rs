@@ -44,7 +44,10 @@ pub(crate) fn run(args: CatArgs, output: &mut Output) -> anyhow::Result<Exit> {
                     job.output.problem(name.as_bytes(), &what)?;
                     job.give_front(&again, &keys).with_context(|| name.clone())?;
                 }
-                sent => sent.map_err(anyhow::Error::from).with_context(|| name.clone())?,
+                sent => {
+                    sent.map_err(anyhow::Error::from).with_context(|| name.clone())?;
+                    pack.tell_footers(&name, job.output)?;
+                }
             }
         }
         Input::Car(car) => {

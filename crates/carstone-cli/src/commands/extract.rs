@@ -90,6 +90,7 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
                 extract_damaged(reader, &mut rest, target, &selection, &options, &mut told)
                     .with_context(place)?;
             pack.tell_corrections(&name, teller.borrow_mut().output)?;
+            pack.tell_footers(&name, teller.borrow_mut().output)?;
             report
         }
         Input::Front(mut front, fault) => {

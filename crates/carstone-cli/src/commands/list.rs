@@ -39,7 +39,7 @@ pub(crate) fn run(args: ListArgs, output: &mut Output) -> anyhow::Result<Exit> {
             let listed = printer.pack(&pack, &mut last, output);
             pack.tell_corrections(&name, output)?;
             match (listed, again) {
-                (Ok(()), _) => {}
+                (Ok(()), _) => pack.tell_footers(&name, output)?,
                 (Err(Stopped::Damaged(fault)), Some(file)) => {
                     let front =
                         restart(&file, &keys, args.threads).with_context(|| name.clone())?;

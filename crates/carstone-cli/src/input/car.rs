@@ -9,10 +9,11 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::bail;
 use carstone::car::{
-    self, Cid, ErrorKind, Header, Index, IndexedCar, ReaderOptions, V2Header, codec, hash_code,
+    self, AtReader, Cid, ErrorKind, Header, Index, IndexedCar, ReaderOptions, V2Header, codec,
+    hash_code,
 };
 use carstone::layer;
-use carstone::repair::CarSalvage;
+use carstone::repair::{CarItem, CarSalvage};
 use carstone::unixfs::BlockSource;
 
 use crate::input::chain;
@@ -53,6 +54,8 @@ pub(crate) struct PlainCar {
     pub(super) implied: bool,
     /// Why there is no header: the roots are those blocks that no other links to.
     headless: Option<car::Error>,
+    /// A CARv2 that is longer than its header says, as it says.
+    stated: Option<IndexedCar<Stored>>,
 }
 
 impl PlainCar {
@@ -104,15 +107,19 @@ impl PlainCar {
             cut_short: None,
             implied: false,
             headless: None,
+            stated: None,
         };
-        if car.blocks.scan_fault().is_some() {
+        if car.blocks.scan_fault().is_some() || car.goes_on_behind_its_end()? {
             let payload = car.payload();
             let Places { searched, index, tops, loose } =
                 places(payload.clone(), 0, Keep { mismatches: true, tops: true })?;
             let is_past_damage = searched.goes_past_damage();
+            let is_past_end = car.v2.is_some_and(|v2| searched.end_of_blocks() > v2.data_size);
             let searched = Some(searched.without_index(&payload, car.v2.as_ref()));
-            if is_past_damage {
-                car.blocks = IndexedCar::with_index(payload, ReaderOptions::default(), index)?;
+            if is_past_damage || is_past_end {
+                let blocks = IndexedCar::with_index(payload, ReaderOptions::default(), index)?;
+                let stated = std::mem::replace(&mut car.blocks, blocks);
+                car.stated = is_past_end.then_some(stated);
                 car.searched = searched;
             } else {
                 car.cut_short = searched;
@@ -159,6 +166,7 @@ impl PlainCar {
             cut_short: None,
             implied: false,
             headless: Some(error),
+            stated: None,
         })
     }
 
@@ -166,6 +174,16 @@ impl PlainCar {
     pub(super) fn payload(&self) -> Stored {
         let start = self.v2.map_or(self.file.start, |v2| v2.data_offset);
         Stored { front: Arc::from([]), start, end: self.payload_end, ..self.file.clone() }
+    }
+
+    /// Whether a sound block stands where the payload of a CARv2 is to end, and no index where the header says: bytes were put in.
+    fn goes_on_behind_its_end(&self) -> anyhow::Result<bool> {
+        let Some(v2) = self.v2.filter(|_| self.cut.is_none() && self.index().is_none()) else {
+            return Ok(false);
+        };
+        let rest = Stored { start: v2.data_end(), ..self.payload() };
+        let first = CarSalvage::new(AtReader::new(rest)).next()?;
+        Ok(matches!(first, Some(CarItem::Block { section, .. }) if section.offset == 0))
     }
 
     /// Goes over all bytes of the payload, and past all damage, unless that has been done.
@@ -260,10 +278,11 @@ impl PlainCar {
 
     /// What is known to be wrong: with the index, as far as it was used, and with what had to be read instead.
     pub(crate) fn faults(&self) -> impl Iterator<Item = &car::Error> {
-        let inner = match (&self.cut, &self.searched) {
-            (None, None) => [self.blocks.index_fault(), self.blocks.scan_fault()],
-            _ => [None, None],
+        let blocks = match (&self.cut, &self.searched) {
+            (None, None) => Some(&self.blocks),
+            _ => self.stated.as_ref(),
         };
+        let inner = blocks.map_or([None, None], |car| [car.index_fault(), car.scan_fault()]);
         self.cut.iter().chain(inner.into_iter().flatten())
     }
 

@@ -76,6 +76,14 @@ impl Searched {
         self.gaps.iter().any(|gap| gap.range.end < self.len)
     }
 
+    /// Where the last block ends.
+    pub(super) fn end_of_blocks(&self) -> u64 {
+        self.gaps
+            .last()
+            .filter(|gap| gap.range.end == self.len)
+            .map_or(self.len, |gap| gap.range.start)
+    }
+
     /// The same without a last gap in which the index of a CARv2 stands.
     pub(super) fn without_index(mut self, payload: &impl ReadAt, v2: Option<&V2Header>) -> Self {
         let (end, is_last) = (self.len, self.more == 0);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::{self, Place, small_tree};
-use carstone::car::{CarWriter, Cid, IndexedCar, multihash::Multihash};
+use carstone::car::{CarReader, CarWriter, Cid, IndexedCar, multihash::Multihash};
 use carstone::unixfs::{DirectoryBuilder, Link, Profile, write_file};
 
 /// Blocks in the order in which they are made.
@@ -366,4 +366,55 @@ fn without_a_header_the_files_are_found_all_the_same() {
             assert!(run!("verify", &car).exits(1).text().contains(told));
         }
     }
+}
+
+#[test]
+fn sections_that_were_put_into_a_carv2_hide_none_behind_its_end() {
+    let place = Place::new();
+    small_tree(&place.path("tree"));
+    let (car, out) = (place.path("x.car"), place.path("out"));
+    run!("create", "-q", "-o", &car, place.path("tree")).exits(0);
+    let good = fs::read(&car).expect("read");
+    let sections = CarReader::open(&good[..]).expect("a CAR").into_sections();
+    let sections: Vec<_> = sections.map(|section| section.expect("sound")).collect();
+    let start = 51;
+    let place_of = |at: u64| start + usize::try_from(at).expect("small");
+    // The last one is as long as what is put in, or is cut by the end that the header states.
+    for twice in [&sections[..1], &sections[2..5], &sections[sections.len() - 1..]] {
+        let [first, .., last] = [&twice[0], &twice[twice.len() - 1]];
+        let (from, to) = (place_of(first.offset), place_of(last.end()));
+        let bytes = [&good[..to], &good[from..to], &good[to..]].concat();
+        let bad = place.write("bad.car", &bytes);
+        for args in [&["extract"][..], &["extract", "--salvage"]] {
+            let mut all: Vec<std::ffi::OsString> = args.iter().map(Into::into).collect();
+            all.extend(["-C".into(), out.clone().into(), bad.clone().into()]);
+            support::run_args(&all, None).exits(1);
+            for name in ["big.bin", "docs/guide.md", "docs/deep/note.md", "hello.txt"] {
+                let read = |place: PathBuf| fs::read(place.join(name)).expect("read");
+                assert!(read(out.clone()) == read(place.path("tree")), "{name}");
+            }
+            fs::remove_dir_all(&out).expect("remove");
+        }
+        assert_eq!(run!("list", &bad).exits(1).lines(), run!("list", &car).exits(0).lines());
+        run!("verify", &bad).exits(1);
+    }
+}
+
+#[test]
+fn a_car_whose_front_is_text_is_searched_for_blocks() {
+    let place = Place::new();
+    place.write("tree/a.txt", &b"a line of text\n".repeat(400));
+    place.write("tree/b.txt", &b"another line of text\n".repeat(400));
+    let (car, out) = (place.path("x.car"), place.path("out"));
+    run!("create", "-q", "-o", &car, "--car-version", "1", place.path("tree")).exits(0);
+    let good = fs::read(&car).expect("read");
+    let cut = place.write("cut.car", &good[1000..]);
+    run!("list", &cut).exits(1);
+    run!("extract", "-C", &out, &cut).exits(1);
+    assert!(
+        fs::read(out.join("b.txt")).expect("it is whole") == b"another line of text\n".repeat(400)
+    );
+    run!("repair", &cut, "-o", place.path("mended.car")).exits(1);
+    run!("list", place.path("tree/a.txt")).exits(2).says("looks like text");
+    pipe!(&good[1000..], "list", "-").exits(1);
 }

@@ -513,3 +513,93 @@ fn a_cut_that_leaves_no_entry_is_damage_as_any_other() {
         }
     }
 }
+
+#[test]
+fn a_damaged_footer_costs_nothing_and_is_told() {
+    let place = Place::new();
+    for number in 0..12 {
+        place.write(&format!("tree/f{number:02}"), &noise(20_000, number));
+    }
+    let (pack, out) = (place.path("tree.cstone"), place.path("out"));
+    run!("create", "-q", "--block-size", "64k", "-o", &pack, place.path("tree")).exits(0);
+    let good = fs::read(&pack).expect("read");
+    run!("list", &pack).exits(0);
+    // Page and tail of the compression footer: the last two frames, in front of the trailer.
+    let is_frame = |at: &usize| good[*at..].starts_with(b"\xF4CSF\r\n\x1A\xC1");
+    let frames: Vec<_> = (0..good.len()).filter(is_frame).collect();
+    let [.., page, tail] = frames[..] else { panic!("there are frames") };
+    for at in [page + 2, page + 100, tail + 2, tail + 100] {
+        let mut bytes = good.clone();
+        bytes[at..at + 6].iter_mut().for_each(|byte| *byte ^= 0x5A);
+        let bad = place.write("bad.cstone", &bytes);
+        run!("list", &bad).exits(1).says("no content is lost");
+        run!("cat", &bad, "f03").exits(1).says("no content is lost");
+        run!("extract", "-C", &out, &bad).exits(1).says("no content is lost");
+        same_trees(&place.path("tree"), &out);
+        fs::remove_dir_all(&out).expect("remove");
+        tells_everywhere(&place, &bytes, None);
+    }
+}
+
+/// All that reads gives everything, from a file and from a pipe, and ends with 1.
+#[track_caller]
+fn tells_everywhere(place: &Place, bytes: &[u8], key: Option<&Path>) {
+    let (bad, out) = (place.write("told.cstone", bytes), place.path("told"));
+    let with = |args: &[&str], pack: &Path| {
+        let mut all: Vec<OsString> = args.iter().map(Into::into).collect();
+        all.extend(key.iter().flat_map(|key| ["-i".into(), key.into()]));
+        all.extend(
+            [OsString::from("-C"), out.clone().into()].into_iter().filter(|_| args[0] == "extract"),
+        );
+        all.push(pack.into());
+        all
+    };
+    for args in [&["list"][..], &["extract"], &["extract", "--salvage"], &["verify"]] {
+        for (pack, input) in [(bad.as_path(), None), (Path::new("-"), Some(bytes))] {
+            let run = support::run_args(&with(args, pack), input).exits(1);
+            assert!(!run.stderr.is_empty(), "{args:?}");
+            if args[0] == "extract" {
+                same_trees(&place.path("tree"), &out);
+                fs::remove_dir_all(&out).expect("remove");
+            }
+        }
+    }
+}
+
+#[test]
+fn damage_that_costs_nothing_is_told_by_all_that_reads() {
+    let place = Place::new();
+    for number in 0..12 {
+        place.write(&format!("tree/f{number:02}"), &noise(20_000, number));
+    }
+    let (recipient, key) = (place.key("key.txt"), place.path("key.txt"));
+    for is_encrypted in [false, true] {
+        let pack = place.path(&format!("{is_encrypted}.cstone"));
+        match is_encrypted {
+            true => run!("create", "-q", "-r", &recipient, "-o", &pack, place.path("tree")),
+            false => run!("create", "-q", "-o", &pack, place.path("tree")),
+        }
+        .exits(0);
+        let good = fs::read(&pack).expect("read");
+        let is_frame = |at: &usize| good[*at..].starts_with(b"\xF4CSF\r\n\x1A\xC1");
+        let frames: Vec<_> = (0..good.len()).filter(is_frame).collect();
+        let [.., before, last] = frames[..] else { panic!("there are frames") };
+        let end = good.len() - 304;
+        let put_in = |at: usize, bytes: &[u8]| [&good[..at], bytes, &good[at..]].concat();
+        let without = |from: usize, to: usize| [&good[..from], &good[to..]].concat();
+        let swapped =
+            [&good[..before], &good[last..end], &good[before..last], &good[end..]].concat();
+        let zeroed = [&good[..last], &vec![0; end - last], &good[end..]].concat();
+        let key = is_encrypted.then_some(key.as_path());
+        for damaged in [
+            put_in(last, &noise(1000, 3)),
+            put_in(end, &[0; 1000]),
+            put_in(good.len(), &[0; 1000]),
+            without(last, end),
+            swapped,
+            zeroed,
+        ] {
+            tells_everywhere(&place, &damaged, key);
+        }
+    }
+}

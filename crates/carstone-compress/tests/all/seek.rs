@@ -190,7 +190,9 @@ fn frames_are_found_by_their_headers_where_the_footer_is_damaged() {
         reader.read_to_end(&mut back).expect("reads");
         assert!(back == plain);
         reader.verify(|_| ()).expect_err("the footer is damaged");
+        reader.check_footer().expect_err("the footer is damaged");
     }
+    CompressReader::open_at(&good).expect("opens").check_footer().expect("the footer is sound");
     let mut reader =
         CompressReader::open_scan(&good, ReadOptions::default()).expect("opens by headers");
     assert!(!reader.has_footer());

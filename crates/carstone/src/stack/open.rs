@@ -132,6 +132,7 @@ pub struct Opened {
     /// The stored side.
     pub stored: Stored,
     source: SharedSource,
+    compression: Option<Arc<CompressReader<SharedSource>>>,
     mark: Option<u64>,
     len: u64,
 }
@@ -149,6 +150,7 @@ where
     let layers = &stored.container.layers;
     let mut source = Arc::clone(&stored.framed);
     let mut keys = Some(keys);
+    let mut compression = None;
     for slot in layers.slots() {
         source = match slot.id {
             LayerId::ENCRYPTION => {
@@ -170,13 +172,15 @@ where
                     .threads(options.threads)
                     .cache(cache)
                     .budget(cache / 3 * 2);
-                Arc::new(CompressReader::with_options(source, read)?)
+                let reader = Arc::new(CompressReader::with_options(source, read)?);
+                compression = Some(Arc::clone(&reader));
+                reader
             }
             LayerId::POSITION => {
                 let position = PositionReader::open_at(source)?;
                 let (mark, len) = (position.mark(), position.len());
                 same_pack(&position, pack_id)?;
-                return Ok(Opened { stored, source: Arc::new(position), mark, len });
+                return Ok(Opened { stored, source: Arc::new(position), compression, mark, len });
             }
             other => return Err(Error::new(ErrorKind::UnknownLayer(other))),
         };
@@ -208,6 +212,18 @@ impl Opened {
     /// Whether the CAR stream holds nothing.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Checks what says where things are and is not needed to read them: what is left of the footers. Headers, trailer and the other footers have been
+    /// compared where the pack was opened.
+    ///
+    /// # Errors
+    /// The first fault. No content is lost by it.
+    pub fn check_footers(&self) -> Result<(), Error> {
+        match &self.compression {
+            Some(reader) => Ok(reader.check_footer()?),
+            None => Ok(()),
+        }
     }
 
     /// Where the tail record starts, if the writer noted it.

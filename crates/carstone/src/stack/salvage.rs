@@ -277,7 +277,11 @@ impl FailSafeRead for Whole<'_> {
             return Ok(None);
         }
         // A layer ends with its last frame; footers and trailer are still to come.
+        let behind = self.reader.check_end()?;
         let below = self.raw.pass_over()?;
+        if let Some(gap) = behind {
+            return Ok(Some(self.placed(gap)));
+        }
         let at = self.reader.position();
         let gap = |below| Gap::new(LayerId::POSITION, at, Some(0), Cause::Below(Box::new(below)));
         Ok(below.map(|below| self.placed(gap(below))))
