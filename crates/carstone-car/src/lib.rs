@@ -28,6 +28,7 @@
 //! - [`CarSlice`] reads from memory and copies nothing; [`parse_section`] is for callers who find sections by themselves.
 //! - [`CarFileWriter`] writes a CARv2 with an index, or a CARv1, whose roots may be known only at the end. [`CarWriter`] writes a CARv1
 //!   to any [`Write`](std::io::Write); [`replace_roots`] puts other roots into a file.
+//! - [`CarStore`] puts and gets blocks in one file, also one that is finished, or that was left unfinished by a crash.
 //! - [`CarBufferWriter`] writes a CARv1 into memory that somebody else has made.
 //! - [`IndexBuilder`] and [`Index`] are for indexes in files of their own.
 //!
@@ -71,6 +72,7 @@ mod roots;
 mod scan;
 mod section;
 mod slice;
+mod store;
 mod v2;
 mod varint;
 mod writer;
@@ -91,5 +93,6 @@ pub use roots::replace_roots;
 pub use scan::{CarScan, ScanOptions};
 pub use section::{Block, BlockRef, Section, SectionHead, parse_section, section_len};
 pub use slice::{CarSlice, SliceBlocks};
+pub use store::{CarStore, StoreOptions, SyncPolicy};
 pub use v2::{CarFileWriter, Characteristics, FileOptions, V2_PRAGMA, V2Header};
 pub use writer::CarWriter;

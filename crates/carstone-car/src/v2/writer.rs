@@ -226,7 +226,8 @@ impl<W> fmt::Debug for CarFileWriter<W> {
     }
 }
 
-fn payload_start(options: &FileOptions) -> u64 {
+/// Where the payload starts in a file of this kind.
+pub(crate) fn payload_start(options: &FileOptions) -> u64 {
     match options.is_v2() {
         true => V2Header::DATA_OFFSET.saturating_add(options.data_padding),
         false => 0,
@@ -234,7 +235,7 @@ fn payload_start(options: &FileOptions) -> u64 {
 }
 
 /// The header of a CARv2 with a payload of this length.
-fn frame(options: &FileOptions, payload_len: u64) -> V2Header {
+pub(crate) fn frame(options: &FileOptions, payload_len: u64) -> V2Header {
     let data_offset = payload_start(options).max(V2Header::DATA_OFFSET);
     let index = options.index_codec();
     let index_offset = index.map(|_| {
@@ -248,6 +249,6 @@ fn frame(options: &FileOptions, payload_len: u64) -> V2Header {
     V2Header { characteristics, data_offset, data_size: payload_len, index_offset }
 }
 
-fn write_zeros<W: Write>(sink: &mut W, len: u64) -> io::Result<()> {
+pub(crate) fn write_zeros<W: Write>(sink: &mut W, len: u64) -> io::Result<()> {
     io::copy(&mut io::repeat(0).take(len), sink).map(drop)
 }

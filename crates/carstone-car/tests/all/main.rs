@@ -9,5 +9,7 @@ mod interop;
 mod laws;
 mod scan;
 mod sources;
+mod store;
+mod store_kill;
 mod streams;
 mod v2;
