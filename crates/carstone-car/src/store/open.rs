@@ -117,7 +117,7 @@ enum State {
 /// Does what a journal asks for. `None` if there is none, or none that is needed.
 ///
 /// The journal was there before anything was changed, and goes when all is done, so what the header says is the state of the CAR: the
-/// old header that nothing has been put yet, a new one that all is done.
+/// old header that nothing has been synced since, a new one that all is done.
 fn settle(disk: &dyn Disk, frame: &[u8; V2Header::LEN]) -> Result<Option<State>> {
     let Some(journal) = Journal::open(disk)? else {
         return Ok(None);

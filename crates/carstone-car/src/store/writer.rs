@@ -67,8 +67,7 @@ impl Writer {
                 // From now on a fault leaves a file that only the journal makes whole.
                 self.guard(|| {
                     disk.write_at(&[0; V2Header::LEN], V2_PRAGMA.len() as u64)?;
-                    disk.set_len(end)?;
-                    disk.sync() // No section is to be on disk while the old header is, too.
+                    disk.set_len(end)
                 })?;
                 Unfinished { is_cut: true, ..unfinished }
             }

@@ -401,6 +401,68 @@ fn a_journal_that_is_damaged_or_of_another_file_is_refused_and_nothing_changed()
 }
 
 #[test]
+fn an_index_that_holds_a_section_is_not_taken_for_blocks() {
+    let hash = |code, data: &[u8]| crate::multihash_of(code, data).expect("a known function");
+    let inner = Cid::new_v1(codec::RAW, hash(crate::hash_code::BLAKE2B_160, b"inside"));
+    let mut car = CarWriter::new(Vec::new(), &[]).expect("header");
+    let section = car.write_block(&inner, b"inside").expect("block");
+    let bytes = car.finish().expect("finish").split_off(section.offset as usize);
+    let outer = Cid::new_v1(codec::RAW, hash(crate::hash_code::IDENTITY, &bytes));
+    let sink = std::io::Cursor::new(Vec::new());
+    let file = file_options().index_identity(true);
+    let mut writer = CarFileWriter::with_options(sink, &roots(), file).expect("header");
+    writer.write_block(&outer, &bytes).expect("block");
+    let file = writer.finish().expect("finish").into_inner();
+
+    let options = StoreOptions::default().file(file_options());
+    let before = Image { car: Some(file.clone()), journal: None };
+    let model = Model::new(before.clone());
+    let block = raw(b"block");
+    assert!(open(&model, options).expect("a store").put(&block.cid, &block.data).expect("put"));
+    let log = model.log();
+    let zeroed = log.iter().position(|op| matches!(op, Op::Write(..))).expect("the header");
+    // The header is zeroed, and the index still there.
+    let model = Model::new(before.after(&log[..=zeroed], None, 0));
+    assert_ne!(model.image().car.as_ref(), Some(&file));
+    drop(open(&model, options).expect("it opens"));
+    assert_eq!(model.image(), before);
+}
+
+#[test]
+fn each_policy_syncs_when_it_says() {
+    let check = |sync: SyncPolicy, after_puts: [usize; 4], at_end: usize| {
+        let model = Model::new(Image { car: Some(Vec::new()), journal: None });
+        let options = StoreOptions::default().file(file_options()).sync(sync);
+        let syncs = || model.log().iter().filter(|op| matches!(op, Op::Sync)).count();
+        let store = open(&model, options).expect("a store");
+        let begun = syncs();
+        let found = [1, 2, 3, 4].map(|n| {
+            let block = raw(&[n; 400]);
+            store.put(&block.cid, &block.data).expect("put");
+            syncs() - begun
+        });
+        assert_eq!(found, after_puts, "{sync:?}");
+        let before = syncs();
+        store.finalize().expect("finalize");
+        assert_eq!(syncs() - before, at_end, "{sync:?}");
+    };
+    check(SyncPolicy::Never, [0, 0, 0, 0], 0);
+    check(SyncPolicy::AtFinalize, [0, 0, 0, 0], 2);
+    check(SyncPolicy::EachPut, [1, 2, 3, 4], 2);
+    check(SyncPolicy::EveryBytes(800), [0, 1, 1, 2], 2);
+}
+
+#[test]
+fn a_block_that_somebody_left_unsynced_is_synced_when_it_is_put_again() {
+    let run = Run::new(None, &blocks(1, 1), End::Drop, SyncPolicy::Never);
+    let model = Model::new(run.before.after(&run.log, None, 0));
+    let store = open(&model, run.options.sync(SyncPolicy::EachPut)).expect("a store");
+    assert!(!store.put(&run.put[0].cid, &run.put[0].data).expect("put"));
+    let log = model.log();
+    assert!(matches!(log[..], [Op::Sync, Op::SyncFolder]), "{log:?}");
+}
+
+#[test]
 fn many_threads_share_a_store() {
     let model = Model::new(Image { car: Some(Vec::new()), journal: None });
     let options = StoreOptions::default().file(file_options());
