@@ -107,6 +107,15 @@ pub enum ErrorKind {
         /// Length of the header that was to replace it, with its varint.
         new: u64,
     },
+    /// A section is damaged that is not the torn end of an unfinished file, for sound ones follow, or what follows cannot be told
+    /// ([`CarStore::open`](crate::CarStore::open)).
+    NotTorn,
+    /// The roots of a file are not those that were asked for ([`CarStore::open_or_create`](crate::CarStore::open_or_create)).
+    OtherRoots,
+    /// The journal beside a CAR is of no use; the text says why ([`CarStore`](crate::CarStore#the-journal)).
+    BadJournal(&'static str),
+    /// Another [`CarStore`](crate::CarStore) has the file open.
+    Locked,
     /// A reader or writer failed earlier, and cannot be used any more.
     Broken,
 }
@@ -274,6 +283,10 @@ impl fmt::Display for Error {
             ErrorKind::NoRoom { needed, left } => {
                 write!(f, "no room in the buffer: {needed} bytes are needed, {left} are left")?
             }
+            ErrorKind::NotTorn => f.write_str("damaged section in the middle of the file")?,
+            ErrorKind::OtherRoots => f.write_str("the CAR has other roots")?,
+            ErrorKind::BadJournal(what) => write!(f, "unusable journal of the CAR: {what}")?,
+            ErrorKind::Locked => f.write_str("another store has the CAR open")?,
             ErrorKind::Broken => f.write_str("an earlier error has stopped this CAR")?,
         }
         match self.file_offset() {
@@ -322,6 +335,8 @@ impl From<Error> for io::Error {
             ErrorKind::HeaderLength { .. } | ErrorKind::PayloadLength { .. } => {
                 io::ErrorKind::InvalidInput
             }
+            ErrorKind::OtherRoots => io::ErrorKind::InvalidInput,
+            ErrorKind::Locked => io::ErrorKind::ResourceBusy,
             ErrorKind::NoRoom { .. } => io::ErrorKind::StorageFull,
             ErrorKind::Broken => io::ErrorKind::Other,
             _ => io::ErrorKind::InvalidData,

@@ -148,7 +148,7 @@ impl FileOptions {
     }
 
     /// The index that is written, if any.
-    pub(super) fn index_codec(&self) -> Option<IndexCodec> {
+    pub(crate) fn index_codec(&self) -> Option<IndexCodec> {
         self.index.filter(|_| self.v2)
     }
 }

@@ -228,7 +228,8 @@ impl<W> fmt::Debug for CarFileWriter<W> {
     }
 }
 
-fn payload_start(options: &FileOptions) -> u64 {
+/// Where the payload starts in a file of this kind.
+pub(crate) fn payload_start(options: &FileOptions) -> u64 {
     match options.is_v2() {
         true => V2Header::DATA_OFFSET.saturating_add(options.data_padding),
         false => 0,
