@@ -14,7 +14,7 @@ use crate::hash::{cid_of, hash_code, verify};
 use crate::read_at::{AtReader, read_full};
 use crate::section::{self, BlockRef, Head, Section};
 use crate::v2::payload_start;
-use crate::writer::check_cid;
+use crate::writer::check_block;
 use crate::{CarReader, Cid};
 
 /// Blocks in one CARv2 file, put and got until it is finished: go-car's `blockstore.ReadWrite`, whose unfinished files it opens and the
@@ -54,8 +54,8 @@ use crate::{CarReader, Cid};
 /// # What outlasts what
 ///
 /// A put that has returned outlasts the end of the process. What outlasts a power cut is for [`SyncPolicy`] to say. A put that fails
-/// has left nothing in the file; after a failed sync, or when the half of a block cannot be cut off again, the store is
-/// [broken](ErrorKind::Broken) for writing.
+/// has left nothing in the file, unless it was the sync behind it that failed; after a failed sync, or when a block cannot be cut off
+/// again, the store is [broken](ErrorKind::Broken) for writing.
 ///
 /// # The journal
 ///
@@ -95,7 +95,7 @@ impl CarStore {
         CarStore { disk, options, roots, seen, writer }
     }
 
-    /// The roots, as the header has them. They need not be among the blocks.
+    /// The roots, as the header has them. They need not be among the blocks. The counterpart of `Roots` in go-car.
     pub fn roots(&self) -> &[Cid] {
         &self.roots
     }
@@ -110,7 +110,8 @@ impl CarStore {
         self.len() == 0
     }
 
-    /// Puts a block, after verifying that its data hashes to its CID. `false` if it was there already, and has not been written again.
+    /// Puts a block, after verifying that its data hashes to its CID. `false` if it was there already, and has not been written again: what
+    /// is there is not hashed for that. The counterpart of `Put` in go-car.
     pub fn put(&self, cid: &Cid, data: &[u8]) -> Result<bool> {
         verify(cid, data)?;
         self.danger_put_unverified(cid, data)
@@ -123,8 +124,8 @@ impl CarStore {
         self.danger_put_unverified(&cid, data).map(|_| cid)
     }
 
-    /// Puts blocks in their order, syncs once where each put is synced, and says how many were not there yet. Those before one that
-    /// fails are in the store.
+    /// Puts blocks in their order, syncs at the end if a sync is due, and says how many were not there yet. Those before one that fails
+    /// are in the store. The counterpart of `PutMany` in go-car.
     pub fn put_many<'a>(&self, blocks: impl IntoIterator<Item = BlockRef<'a>>) -> Result<u64> {
         let mut written = 0;
         let result = blocks.into_iter().try_for_each(|block| {
@@ -145,13 +146,13 @@ impl CarStore {
         Ok(is_new)
     }
 
-    /// Whether there is a block of this CID.
+    /// Whether there is a block of this CID. The counterpart of `Has` in go-car.
     pub fn has(&self, cid: &Cid) -> Result<bool> {
         Ok(self.size(cid)?.is_some())
     }
 
     /// The data of a block, verified, or `None` if there is no such block. Where the block is there several times, one that is
-    /// intact is enough.
+    /// intact is enough. The counterpart of `Get` in go-car.
     pub fn get(&self, cid: &Cid) -> Result<Option<Vec<u8>>> {
         if cid.hash().code() == hash_code::IDENTITY {
             return Ok(Some(cid.hash().digest().to_vec()));
@@ -164,7 +165,7 @@ impl CarStore {
         })
     }
 
-    /// Length of the data of a block, or `None` if there is no such block.
+    /// Length of the data of a block, or `None` if there is no such block. The counterpart of `GetSize` in go-car.
     pub fn size(&self, cid: &Cid) -> Result<Option<usize>> {
         if cid.hash().code() == hash_code::IDENTITY {
             return Ok(Some(usize::from(cid.hash().size())));
@@ -186,7 +187,8 @@ impl CarStore {
         reader.map_err(|error| error.with_base(self.payload_start()))
     }
 
-    /// The CIDs of all blocks that there are now, in the order in which they were put, as they were given.
+    /// The CIDs of all blocks that there are now, in the order in which they were put, as they were given. The counterpart of `AllKeysChan` in
+    /// go-car, which gives other CIDs, unless it is told to keep whole ones.
     pub fn cids(&self) -> Result<impl Iterator<Item = Result<Cid>>> {
         let mut reader = self.reader()?;
         Ok(std::iter::from_fn(move || match reader.is_broken() {
@@ -223,11 +225,7 @@ impl CarStore {
     fn append(&self, writer: &mut Writer, cid: &Cid, data: &[u8]) -> Result<bool> {
         writer.check_usable()?;
         let limits = &self.options.file.limits;
-        check_cid(cid, limits).map_err(Error::new)?;
-        let len = crate::cid_bytes::encoded_len(cid).saturating_add(data.len());
-        if len > limits.section {
-            return Err(Error::new(section::too_large(len as u64, limits)));
-        }
+        check_block(cid, data, limits).map_err(Error::new)?;
         if cid.hash().code() == hash_code::IDENTITY && !self.options.identity {
             return Ok(false);
         }
@@ -239,8 +237,13 @@ impl CarStore {
         writer.begin(&*self.disk, at)?;
         let head_len = writer.write_section(&*self.disk, at, cid, data)?;
         let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
-        writer.is_broken = true; // The index would lack this section.
-        seen.catalog.add(cid, offset)?;
+        writer.is_broken = true; // Should it panic.
+        if let Err(error) = seen.catalog.add(cid, offset) {
+            // A limit leaves the index as it was. Nobody knows what else does.
+            writer.is_broken = !matches!(error.kind(), ErrorKind::TooLarge { .. });
+            writer.take_back(&*self.disk, at);
+            return Err(error);
+        }
         writer.is_broken = false;
         seen.end = offset.saturating_add(head_len).saturating_add(data.len() as u64);
         Ok(true)

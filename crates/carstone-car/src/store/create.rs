@@ -1,7 +1,7 @@
 //! Starting a new file.
 
+use std::io;
 use std::path::Path;
-use std::{fs, io};
 
 use super::car_store::CarStore;
 use super::disk::{Disk, copy_range};
@@ -16,17 +16,12 @@ use crate::{Cid, header, writer};
 
 impl CarStore {
     /// Makes a file with these roots, of which there may be none. The file must not be there yet.
+    /// The counterpart of `OpenReadWrite` in go-car for a new file.
     ///
     /// Roots that are known only at the end are put in by [`replace_roots`](crate::replace_roots) when the file is finished.
     pub fn create(path: impl AsRef<Path>, roots: &[Cid], options: StoreOptions) -> Result<Self> {
         check_options(roots, &options)?;
-        let disk = FileDisk::create(path.as_ref())?;
-        let name = disk.path().to_owned();
-        let store = CarStore::start(Box::new(disk), roots, options);
-        if store.is_err() {
-            let _ = fs::remove_file(name); // Nobody has put anything into it.
-        }
-        store
+        CarStore::create_on(Box::new(FileDisk::create(path.as_ref())?), roots, options)
     }
 
     /// Goes on with a file, which must have these roots in any order, or makes it if it is not there: what go-car's `OpenReadWrite` does.
@@ -43,6 +38,20 @@ impl CarStore {
         }
     }
 
+    pub(super) fn create_on(
+        disk: Box<dyn Disk>,
+        roots: &[Cid],
+        options: StoreOptions,
+    ) -> Result<Self> {
+        match write_start(&*disk, roots, &options) {
+            Ok(()) => Ok(CarStore::started(disk, roots, options)),
+            Err(error) => {
+                let _ = disk.remove(); // Nobody else has had it, since it is still locked. The first error counts.
+                Err(error)
+            }
+        }
+    }
+
     pub(super) fn resume_or_start(
         disk: Box<dyn Disk>,
         roots: &[Cid],
@@ -50,26 +59,16 @@ impl CarStore {
     ) -> Result<Self> {
         check_options(roots, &options)?;
         if is_hardly_begun(&*disk, roots, &options)? {
-            return CarStore::start(disk, roots, options);
+            write_start(&*disk, roots, &options)?;
+            return Ok(CarStore::started(disk, roots, options));
         }
         CarStore::resume(disk, Some(roots), options)
     }
 
-    /// Writes what stands before the first section.
-    pub(super) fn start(disk: Box<dyn Disk>, roots: &[Cid], options: StoreOptions) -> Result<Self> {
-        let io = |error| Error::at(ErrorKind::Io(error), 0);
-        if disk.journal().map_err(io)?.is_some() {
-            return Err(Error::new(ErrorKind::BadJournal("its CAR is gone")));
-        }
-        let header = header::encode(roots);
-        disk.write_at(&frame(), 0)
-            .and_then(|()| disk.write_at(&header, payload_start(&options.file)))
-            .map_err(io)?;
+    /// The store of a file that has what stands before the first section.
+    fn started(disk: Box<dyn Disk>, roots: &[Cid], options: StoreOptions) -> Self {
+        let end = header::encode(roots).len() as u64;
         let is_synced = options.sync != SyncPolicy::Never;
-        if is_synced {
-            disk.sync().and_then(|()| disk.sync_name()).map_err(io)?;
-        }
-        let end = header.len() as u64;
         let scanned = Scanned { roots: roots.to_vec(), catalog: Catalog::new(&options), end };
         let unfinished = Unfinished {
             is_cut: true,
@@ -78,7 +77,22 @@ impl CarStore {
             is_relied_on: is_synced,
         };
         let unsynced = if is_synced { 0 } else { end };
-        Ok(CarStore::new(disk, options, scanned, Stage::Unfinished(unfinished), unsynced))
+        CarStore::new(disk, options, scanned, Stage::Unfinished(unfinished), unsynced)
+    }
+}
+
+/// Writes what stands before the first section.
+fn write_start(disk: &dyn Disk, roots: &[Cid], options: &StoreOptions) -> Result<()> {
+    let io = |error| Error::at(ErrorKind::Io(error), 0);
+    if disk.journal().map_err(io)?.is_some() {
+        return Err(Error::new(ErrorKind::BadJournal("its CAR is gone")));
+    }
+    disk.write_at(&frame(), 0)
+        .and_then(|()| disk.write_at(&header::encode(roots), payload_start(&options.file)))
+        .map_err(io)?;
+    match options.sync {
+        SyncPolicy::Never => Ok(()),
+        _ => disk.sync().and_then(|()| disk.sync_name()).map_err(io),
     }
 }
 

@@ -15,7 +15,8 @@ impl CarStore {
     /// Finishes the file: index, then header. With an [`IndexedCar`](crate::IndexedCar) it can be read on. A file that was finished, and into which
     /// nothing has been put, stays as it is.
     ///
-    /// Where this fails, the file is unfinished and has all blocks: it can be opened again.
+    /// Where this fails, the file is unfinished or finished, and has all blocks: it can be opened again. The counterpart of `Finalize` in
+    /// go-car.
     pub fn finalize(self) -> Result<()> {
         let (disk, options, seen, mut writer) = self.into_parts();
         if let Stage::Finished(..) = writer.stage {
@@ -51,7 +52,8 @@ impl CarStore {
 
     /// Makes the file what it was when it was last finished. One that never was is removed.
     ///
-    /// Dropping the store instead leaves the file unfinished, so that it can be [opened](Self::open) again. (go-car's `Discard` is the latter.)
+    /// A file that was unfinished when it was opened is removed too, with all blocks that were in it. Dropping the store instead leaves
+    /// it unfinished, so that it can be [opened](Self::open) again: that is what `Discard` does in go-car.
     pub fn discard(self) -> Result<()> {
         let (disk, _, _, writer) = self.into_parts();
         match writer.stage {

@@ -21,18 +21,21 @@ impl FileDisk {
     pub(super) fn create(path: &Path) -> Result<Self> {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create_new(true).open(path).map_err(io_error)?;
-        FileDisk::lock(file, path).inspect_err(|_| drop(fs::remove_file(path)))
+        FileDisk::lock_new(file, path)
+    }
+
+    /// Locks a file that has just been made. Who has it locked meanwhile may have put blocks into it, so it is theirs.
+    fn lock_new(file: File, path: &Path) -> Result<Self> {
+        FileDisk::lock(file, path).inspect_err(|error| match error.kind() {
+            ErrorKind::Locked => {}
+            _ => drop(fs::remove_file(path)),
+        })
     }
 
     /// Opens a file that must be there.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(io_error)?;
         FileDisk::lock(file, path)
-    }
-
-    /// The file, without symbolic links in its name.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     fn lock(file: File, path: &Path) -> Result<Self> {
@@ -183,3 +186,19 @@ const JOURNAL: &str = ".journal";
 
 /// What it has until it is complete.
 const PART: &str = ".journal.part";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_file_that_somebody_else_has_locked_first_is_left_to_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("new.car");
+        let ours = File::create_new(&path).expect("a new file");
+        let theirs = FileDisk::open(&path).expect("nobody has it");
+        let error = FileDisk::lock_new(ours, &path).err().expect("it is locked");
+        assert!(matches!(error.kind(), ErrorKind::Locked));
+        assert!(theirs.is_named().expect("readable"));
+    }
+}

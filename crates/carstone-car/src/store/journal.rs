@@ -29,6 +29,14 @@ impl Journal {
     /// Makes the journal of a finished CAR that has this header and length.
     pub(super) fn make(disk: &dyn Disk, header: &V2Header, car_len: u64) -> Result<()> {
         let io = |error| Error::new(ErrorKind::Io(error));
+        // Who writes to the file without a store has no lock to hold to.
+        let mut there = [0; V2Header::LEN];
+        let at = V2_PRAGMA.len() as u64;
+        let read = read_full(disk, &mut there, at).map_err(io)?;
+        if read < there.len() || there != header.encode() || disk.size().map_err(io)? != car_len {
+            let kind = ErrorKind::BadV2Header("it has been changed since the file was opened");
+            return Err(Error::at(kind, at));
+        }
         let fingerprint = fingerprint(disk, header)?;
         disk.make_journal(&mut |sink| {
             let mut sum = Sha256::new();

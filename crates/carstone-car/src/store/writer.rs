@@ -3,10 +3,9 @@
 use super::disk::Disk;
 use super::journal::Journal;
 use crate::Cid;
-use crate::cid_bytes::{self, MAX_CID};
 use crate::error::{Error, ErrorKind, Result};
+use crate::section::EncodedHead;
 use crate::v2::{V2_PRAGMA, V2Header};
-use crate::varint;
 
 /// What only one thread at a time may do.
 pub(super) struct Writer {
@@ -90,19 +89,21 @@ impl Writer {
         cid: &Cid,
         data: &[u8],
     ) -> Result<u64> {
-        let (mut cid_bytes, mut len_bytes) = ([0; MAX_CID], [0; 10]);
-        let cid_len = cid_bytes::encode(cid, &mut cid_bytes);
-        let len_len = varint::encode((cid_len + data.len()) as u64, &mut len_bytes);
+        let head = EncodedHead::new(cid, data.len());
         self.buffer.clear();
-        self.buffer.extend_from_slice(&len_bytes[..len_len]);
-        self.buffer.extend_from_slice(&cid_bytes[..cid_len]);
+        self.buffer.extend_from_slice(head.bytes());
         self.buffer.extend_from_slice(data);
         if let Err(error) = disk.write_at(&self.buffer, at) {
-            self.is_broken = disk.set_len(at).is_err();
+            self.take_back(disk, at);
             return Err(Error::at(ErrorKind::Io(error), at));
         }
         self.unsynced = self.unsynced.saturating_add(self.buffer.len() as u64);
-        Ok((len_len + cid_len) as u64)
+        Ok(head.bytes().len() as u64)
+    }
+
+    /// Cuts off what has been written from this offset of the file on.
+    pub(super) fn take_back(&mut self, disk: &dyn Disk, at: u64) {
+        self.is_broken |= disk.set_len(at).is_err();
     }
 
     /// Syncs what has been written. After a fault nobody knows what is on disk, so it is final.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use model::{Image, Model, Op, Random};
 
+use super::disk::Disk;
 use super::{CarStore, StoreOptions, SyncPolicy};
 use crate::{
     Block, BlockRef, CarFileWriter, CarReader, CarWriter, Cid, ErrorKind, FileOptions, IndexedCar,
-    cid_of, codec,
+    Part, cid_of, codec,
 };
 
 fn raw(data: &[u8]) -> Block {
@@ -353,6 +354,64 @@ fn a_put_that_fails_leaves_nothing_and_the_next_one_succeeds() {
     assert_eq!(store.put_many(three).expect("put"), 2);
     store.finalize().expect("finalize");
     assert_eq!(model.image().car, Some(finished(&[first, third, second])));
+}
+
+#[test]
+fn a_block_that_the_index_has_no_room_for_leaves_nothing_and_the_store_goes_on() {
+    let options = StoreOptions::default().file(file_options()).sync(SyncPolicy::Never);
+    let model = Model::new(Image { car: Some(Vec::new()), journal: None });
+    let store = open(&model, options).expect("a store");
+    let cid = |code: u64, digest: &[u8]| {
+        Cid::new_v1(codec::RAW, multihash::Multihash::wrap(code, digest).expect("short"))
+    };
+    let first = 0x30_0000;
+    let buckets = 1 << 16;
+    for code in first..first + buckets {
+        assert!(store.danger_put_unverified(&cid(code, b"d"), b"").expect("put"));
+    }
+    let before = model.image();
+    let error = store.danger_put_unverified(&cid(first + buckets, b"d"), b"").expect_err("full");
+    assert!(matches!(error.kind(), ErrorKind::TooLarge { part: Part::Index, .. }), "{error}");
+    assert_eq!(store.len(), buckets);
+    assert!(model.image() == before, "a section without an entry is left");
+    assert!(store.danger_put_unverified(&cid(first, b"e"), b"").expect("there is room"));
+    drop(store);
+    let store = open(&model, options).expect("it opens again");
+    assert_eq!(store.len(), buckets + 1);
+    store.finalize().expect("finalize");
+}
+
+#[test]
+fn a_new_file_that_cannot_be_begun_is_removed() {
+    let options = StoreOptions::default().file(file_options());
+    for fails in [Model::fail_next_write, Model::fail_next_sync] {
+        let model = Model::new(Image { car: Some(Vec::new()), journal: None });
+        fails(&model);
+        let error = CarStore::create_on(Box::new(model.clone()), &roots(), options);
+        assert!(matches!(error.expect_err("failed").kind(), ErrorKind::Io(_)));
+        assert_eq!(model.image().car, None);
+    }
+}
+
+#[test]
+fn a_file_that_somebody_has_changed_meanwhile_is_left_alone() {
+    let options = StoreOptions::default().file(file_options());
+    let whole = finished(&blocks(50, 6));
+    let end = whole.len() as u64;
+    let changes: [fn(&Model, u64); 3] = [
+        |model, end| model.set_len(end - 1).expect("cut"),
+        |model, end| model.write_at(b"x", end).expect("longer"),
+        |model, _| model.write_at(&[0; 8], 43).expect("no index any more"),
+    ];
+    for change in changes {
+        let model = Model::new(Image { car: Some(whole.clone()), journal: None });
+        let store = open(&model, options).expect("a store");
+        change(&model, end);
+        let (before, block) = (model.image(), raw(b"block"));
+        let error = store.put(&block.cid, &block.data).expect_err("refused");
+        assert!(matches!(error.kind(), ErrorKind::BadV2Header(_)), "{error}");
+        assert_eq!(model.image(), before);
+    }
 }
 
 #[test]
