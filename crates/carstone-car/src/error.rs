@@ -68,7 +68,7 @@ pub enum ErrorKind {
     TooLarge {
         /// What is too large.
         part: Part,
-        /// Its size, in bytes (for [`Part::Roots`]: their number).
+        /// Its size, in bytes (for [`Part::Roots`], [`Part::Index`] and [`Part::Codes`]: a number).
         size: u64,
         /// The largest size allowed.
         limit: u64,
@@ -148,6 +148,8 @@ pub enum Part {
     IndexEntry,
     /// The memory in which a writer knows the blocks that it has written.
     Dedupe,
+    /// The codes that are counted. For [`TooLarge`](ErrorKind::TooLarge): their number.
+    Codes,
 }
 
 impl Error {
@@ -264,6 +266,9 @@ impl fmt::Display for Error {
             ErrorKind::TooLarge { part: Part::Index, size, limit } => {
                 write!(f, "index with {size} buckets or more, over the limit of {limit}")?
             }
+            ErrorKind::TooLarge { part: Part::Codes, size, limit } => {
+                write!(f, "{size} codecs or hash functions or more, over the limit of {limit}")?
+            }
             ErrorKind::TooLarge { part, size, limit } => {
                 write!(f, "{part} of {size} bytes is over the limit of {limit}")?
             }
@@ -311,6 +316,7 @@ impl fmt::Display for Part {
             Part::Index => "the index",
             Part::IndexEntry => "an index entry",
             Part::Dedupe => "the memory for blocks that are known",
+            Part::Codes => "the list of codes",
         })
     }
 }
