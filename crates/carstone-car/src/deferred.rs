@@ -59,6 +59,9 @@ struct Hook<'a> {
 impl DeferredCarWriter<'static, File> {
     /// Makes a new file at this path with the first block. One that is there already is an error then.
     ///
+    /// The file has its name from the first block on. Where it is never finished, a CARv2 reads as [unfinished](ErrorKind::Unfinished), and a
+    /// CARv1 as one of fewer blocks.
+    ///
     /// # Errors
     /// As with [`new`](Self::new).
     pub fn create_new(
