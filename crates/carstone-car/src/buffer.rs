@@ -9,6 +9,7 @@ use crate::section::{Section, section_len};
 use crate::writer::{self, CarWriter};
 
 /// Writes a CARv1 into a buffer that somebody else has made, and never grows it. Roots may be added until the end.
+/// The counterpart of `CarBufferWriter` in @ipld/car.
 ///
 /// The header stands in front of the sections, and so room is kept for it. [`add_root`](Self::add_root) stays within that room;
 /// [`add_root_resized`](Self::add_root_resized) makes some by moving the sections. What is too large for the buffer is refused with
@@ -37,7 +38,7 @@ pub struct CarBufferWriter<'a> {
 }
 
 impl<'a> CarBufferWriter<'a> {
-    /// Keeps room for a header with these roots, of which there may be none.
+    /// Keeps room for a header with these roots, of which there may be none. The counterpart of `createWriter` in @ipld/car.
     ///
     /// # Errors
     /// [`ErrorKind::NoRoom`] if the buffer is too small for it.
@@ -48,6 +49,7 @@ impl<'a> CarBufferWriter<'a> {
     }
 
     /// Keeps this much room for the header, which has no roots yet: see [`estimated_header_len`] and [`Header::encoded_len`].
+    /// The counterpart of `createWriter` in @ipld/car with `headerSize`.
     ///
     /// # Errors
     /// As with [`new`](Self::new).
@@ -72,6 +74,7 @@ impl<'a> CarBufferWriter<'a> {
     }
 
     /// Writes a block, after verifying that its data hashes to its CID. Offsets are those with the header as long as it is now.
+    /// The counterpart of `write` in @ipld/car.
     ///
     /// # Errors
     /// In the block, over a limit, or [`ErrorKind::NoRoom`]: nothing has been written.
@@ -106,7 +109,7 @@ impl<'a> CarBufferWriter<'a> {
         Ok(section)
     }
 
-    /// Adds a root, if the room for the header is large enough.
+    /// Adds a root, if the room for the header is large enough. The counterpart of `addRoot` in @ipld/car.
     ///
     /// # Errors
     /// [`ErrorKind::NoRoom`] if it is not; [`add_root_resized`](Self::add_root_resized) may still do it.
@@ -115,6 +118,7 @@ impl<'a> CarBufferWriter<'a> {
     }
 
     /// Adds a root, and moves the sections where the room for the header is too small.
+    /// The counterpart of `addRoot` in @ipld/car with `resize`.
     ///
     /// # Errors
     /// [`ErrorKind::NoRoom`] if the buffer is too small for that.
@@ -122,7 +126,7 @@ impl<'a> CarBufferWriter<'a> {
         self.add(root, Self::set_room)
     }
 
-    /// Writes the header, and gives the part of the buffer that the CAR fills.
+    /// Writes the header, and gives the part of the buffer that the CAR fills. The counterpart of `close` in @ipld/car.
     ///
     /// # Errors
     /// [`ErrorKind::HeaderLength`] if the header is shorter than its room.
@@ -138,6 +142,7 @@ impl<'a> CarBufferWriter<'a> {
     }
 
     /// Like [`finish`](Self::finish), but moves the sections to where the header ends.
+    /// The counterpart of `close` in @ipld/car with `resize`.
     ///
     /// # Errors
     /// [`ErrorKind::NoRoom`], which cannot come of a header that is shorter than its room.
@@ -198,7 +203,7 @@ impl<'a> CarBufferWriter<'a> {
 }
 
 /// The length of a header with so many roots that are CIDv1 with a codec of one byte and a hash of 256 bits, as most are.
-/// [`Header::encoded_len`] tells it of any.
+/// [`Header::encoded_len`] tells it of any. The counterpart of `estimateHeaderLength` in @ipld/car.
 ///
 /// ```
 /// use carstone_car::{Header, cid_of, codec, estimated_header_len};

@@ -17,7 +17,7 @@ pub struct DataReader<'r, R> {
 
 impl<R: Read> CarReader<R> {
     /// The data of the next block as a stream, or `None` at the end. Nobody verifies it: whoever does that by hand has to have read all of
-    /// it.
+    /// it. The counterpart of `NextReader` in go-car.
     ///
     /// The [limit](crate::Limits::section) for sections counts. No memory is needed for the data, so it may be as large as one likes.
     ///

@@ -59,6 +59,9 @@ struct Hook<'a> {
 impl DeferredCarWriter<'static, File> {
     /// Makes a new file at this path with the first block. One that is there already is an error then.
     ///
+    /// The file has its name from the first block on. Where it is never finished, a CARv2 reads as [unfinished](ErrorKind::Unfinished), and a
+    /// CARv1 as one of fewer blocks.
+    ///
     /// # Errors
     /// As with [`new`](Self::new).
     pub fn create_new(
@@ -86,12 +89,13 @@ impl<'a, W: Write + Seek> DeferredCarWriter<'a, W> {
         Ok(DeferredCarWriter { state: State::Waiting(waiting), hooks: Vec::new() })
     }
 
-    /// Has a hook called with every block from now on, after it has been written.
+    /// Has a hook called with every block from now on, after it has been written. The counterpart of `OnPut` in go-car.
     pub fn on_put(&mut self, hook: impl FnMut(&Section) + Send + 'a) {
         self.hooks.push(Hook { call: Box::new(hook), once: false });
     }
 
     /// Has a hook called with the next block, after it has been written, and with no other.
+    /// The counterpart of `OnPut` in go-car with `once`.
     pub fn on_next_put(&mut self, hook: impl FnMut(&Section) + Send + 'a) {
         self.hooks.push(Hook { call: Box::new(hook), once: true });
     }
@@ -102,6 +106,7 @@ impl<'a, W: Write + Seek> DeferredCarWriter<'a, W> {
     }
 
     /// Writes a block, verified, unless the [options](FileOptions::dedupe) leave it out; then `None` is given.
+    /// The counterpart of `Put` in go-car.
     ///
     /// # Errors
     /// As with [`CarFileWriter::put_block`]. One that comes of making the file is final.
@@ -136,6 +141,7 @@ impl<'a, W: Write + Seek> DeferredCarWriter<'a, W> {
     }
 
     /// Ends the CAR and gives back the sink, as [`CarFileWriter::finish`] does; `None` if there were no blocks.
+    /// The counterpart of `Close` in go-car.
     ///
     /// # Errors
     /// Those of the sink, and those of making it earlier.

@@ -68,7 +68,7 @@ pub enum ErrorKind {
     TooLarge {
         /// What is too large.
         part: Part,
-        /// Its size, in bytes (for [`Part::Roots`]: their number).
+        /// Its size, in bytes (for [`Part::Roots`], [`Part::Index`] and [`Part::Codes`]: a number).
         size: u64,
         /// The largest size allowed.
         limit: u64,
@@ -107,6 +107,15 @@ pub enum ErrorKind {
         /// Length of the header that was to replace it, with its varint.
         new: u64,
     },
+    /// A section is damaged that is not the torn end of an unfinished file, for sound ones follow, or what follows cannot be told
+    /// ([`CarStore::open`](crate::CarStore::open)).
+    NotTorn,
+    /// The roots of a file are not those that were asked for ([`CarStore::open_or_create`](crate::CarStore::open_or_create)).
+    OtherRoots,
+    /// The journal beside a CAR is of no use; the text says why ([`CarStore`](crate::CarStore#the-journal)).
+    BadJournal(&'static str),
+    /// Another [`CarStore`](crate::CarStore) has the file open.
+    Locked,
     /// A reader or writer failed earlier, and cannot be used any more.
     Broken,
 }
@@ -139,6 +148,8 @@ pub enum Part {
     IndexEntry,
     /// The memory in which a writer knows the blocks that it has written.
     Dedupe,
+    /// The codes that are counted. For [`TooLarge`](ErrorKind::TooLarge): their number.
+    Codes,
 }
 
 impl Error {
@@ -255,6 +266,9 @@ impl fmt::Display for Error {
             ErrorKind::TooLarge { part: Part::Index, size, limit } => {
                 write!(f, "index with {size} buckets or more, over the limit of {limit}")?
             }
+            ErrorKind::TooLarge { part: Part::Codes, size, limit } => {
+                write!(f, "{size} codecs or hash functions or more, over the limit of {limit}")?
+            }
             ErrorKind::TooLarge { part, size, limit } => {
                 write!(f, "{part} of {size} bytes is over the limit of {limit}")?
             }
@@ -274,6 +288,10 @@ impl fmt::Display for Error {
             ErrorKind::NoRoom { needed, left } => {
                 write!(f, "no room in the buffer: {needed} bytes are needed, {left} are left")?
             }
+            ErrorKind::NotTorn => f.write_str("damaged section in the middle of the file")?,
+            ErrorKind::OtherRoots => f.write_str("the CAR has other roots")?,
+            ErrorKind::BadJournal(what) => write!(f, "unusable journal of the CAR: {what}")?,
+            ErrorKind::Locked => f.write_str("another store has the CAR open")?,
             ErrorKind::Broken => f.write_str("an earlier error has stopped this CAR")?,
         }
         match self.file_offset() {
@@ -298,6 +316,7 @@ impl fmt::Display for Part {
             Part::Index => "the index",
             Part::IndexEntry => "an index entry",
             Part::Dedupe => "the memory for blocks that are known",
+            Part::Codes => "the list of codes",
         })
     }
 }
@@ -322,6 +341,8 @@ impl From<Error> for io::Error {
             ErrorKind::HeaderLength { .. } | ErrorKind::PayloadLength { .. } => {
                 io::ErrorKind::InvalidInput
             }
+            ErrorKind::OtherRoots => io::ErrorKind::InvalidInput,
+            ErrorKind::Locked => io::ErrorKind::ResourceBusy,
             ErrorKind::NoRoom { .. } => io::ErrorKind::StorageFull,
             ErrorKind::Broken => io::ErrorKind::Other,
             _ => io::ErrorKind::InvalidData,

@@ -25,7 +25,7 @@ impl Header {
         encode(&self.roots)
     }
 
-    /// The length of [`encode`](Self::encode), without encoding.
+    /// The length of [`encode`](Self::encode), without encoding. The counterpart of `headerLength` in @ipld/car.
     pub fn encoded_len(&self) -> usize {
         let body = body_len(&self.roots);
         varint::encoded_len(body as u64) + body

@@ -17,7 +17,7 @@ pub struct Blocks<'r, R> {
     reader: &'r mut CarReader<R>,
 }
 
-/// The blocks of a [`CarReader`], verified.
+/// The blocks of a [`CarReader`], verified. The counterpart of `CarBlockIterator` in @ipld/car.
 ///
 /// A [block error](crate::Error::is_block_error) does not end the iteration, all others do.
 #[derive(Debug)]
@@ -32,6 +32,7 @@ pub struct IntoSections<R> {
 }
 
 /// The places of the blocks of a [`CarReader`] in its file, whose data is passed over. Nothing is verified. An error ends the iteration.
+/// The counterpart of `CarIndexer` in @ipld/car.
 #[derive(Debug)]
 pub struct IntoPlaces<R> {
     reader: CarReader<R>,
@@ -39,6 +40,7 @@ pub struct IntoPlaces<R> {
 }
 
 /// The CIDs of the blocks of a [`CarReader`], whose data is read over. Nothing is verified. An error ends the iteration.
+/// The counterpart of `CarCIDIterator` in @ipld/car.
 #[derive(Debug)]
 pub struct IntoCids<R> {
     sections: IntoSections<R>,
@@ -61,7 +63,7 @@ impl<R: Read> CarReader<R> {
         IntoPlaces { reader: self, next: CarReader::next_section }
     }
 
-    /// The CIDs of the blocks from here on.
+    /// The CIDs of the blocks from here on. The counterpart of `CarCIDIterator` in @ipld/car.
     ///
     /// ```
     /// use carstone_car::{CarReader, CarWriter, codec};

@@ -31,6 +31,7 @@
 //!   to any [`Write`](std::io::Write); [`replace_roots`] puts other roots into a file.
 //! - [`DeferredCarWriter`] makes its file with the first block. Of blocks that are *put* rather than written, an option leaves out the
 //!   [ones that are there](Dedupe).
+//! - [`CarStore`] puts and gets blocks in one file, also one that is finished, or that was left unfinished by a crash.
 //! - [`CarBufferWriter`] writes a CARv1 into memory that somebody else has made.
 //! - [`wrap`] and [`extract_payload`] lead from one version to the other, [`attach_index`], [`make_index`], [`detach_index`] and
 //!   [`remove_index`] change what a file has behind its payload.
@@ -84,6 +85,7 @@ mod section;
 mod seen;
 mod slice;
 mod stats;
+mod store;
 mod v2;
 mod varint;
 mod writer;
@@ -114,8 +116,15 @@ pub use scan::{CarScan, ScanOptions};
 pub use section::{Block, BlockRef, Section, SectionHead, parse_section, section_len};
 pub use slice::{CarSlice, SliceBlocks, SliceSections};
 pub use stats::{CarStats, Lengths};
+pub use store::{CarStore, StoreOptions, SyncPolicy};
 pub use v2::{CarFileWriter, Characteristics, FileOptions, V2_PRAGMA, V2Header};
 pub use writer::CarWriter;
 
 /// The media type of CARs, for `Content-Type` and `Accept`. It may have the parameters `version`, `order` and `dups`.
+/// The counterpart of `contentType` in @ipld/car.
+///
+/// ```
+/// use carstone_car::CONTENT_TYPE;
+/// assert_eq!(format!("{CONTENT_TYPE}; version=1"), "application/vnd.ipld.car; version=1");
+/// ```
 pub const CONTENT_TYPE: &str = "application/vnd.ipld.car";

@@ -24,7 +24,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Sets the largest header, in bytes.
+    /// Sets the largest header, in bytes. The counterpart of `MaxAllowedHeaderSize` in go-car.
     #[must_use]
     pub fn header(mut self, bytes: usize) -> Self {
         self.header = bytes;
@@ -38,14 +38,14 @@ impl Limits {
         self
     }
 
-    /// Sets the largest section, in bytes.
+    /// Sets the largest section, in bytes. The counterpart of `MaxAllowedSectionSize` in go-car.
     #[must_use]
     pub fn section(mut self, bytes: usize) -> Self {
         self.section = bytes;
         self
     }
 
-    /// Sets the largest CID, in bytes.
+    /// Sets the largest CID, in bytes. The counterpart of `MaxIndexCidSize` in go-car.
     #[must_use]
     pub fn cid(mut self, bytes: usize) -> Self {
         self.cid = bytes;
@@ -139,6 +139,7 @@ impl ReaderOptions {
     }
 
     /// Sets whether a section of length zero ends the data, instead of being an error.
+    /// The counterpart of `ZeroLengthSectionAsEOF` in go-car.
     #[must_use]
     pub fn zero_section_is_end(mut self, yes: bool) -> Self {
         self.zero_section_is_end = yes;
@@ -166,7 +167,7 @@ impl ReaderOptions {
         self
     }
 
-    /// Sets whether a CAR without roots is refused.
+    /// Sets whether a CAR without roots is refused. The counterpart of `WithErrorOnEmptyRoots` in go-car.
     #[must_use]
     pub fn require_roots(mut self, yes: bool) -> Self {
         self.require_roots = yes;
@@ -186,6 +187,7 @@ impl ReaderOptions {
     }
 
     /// Hands out blocks without hashing them. For sources that have been verified before, and that nobody else can write to.
+    /// The counterpart of `WithTrustedCAR` in go-car.
     #[must_use]
     pub fn danger_skip_verification(mut self) -> Self {
         self.verification = Verification::Skip;
@@ -226,7 +228,7 @@ pub struct WriterOptions {
     pub skip_identity: bool,
 }
 
-/// What makes two blocks one.
+/// What makes two blocks one. The counterpart of `UseWholeCIDs` and `AllowDuplicatePuts` in go-car.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dedupe {
@@ -261,7 +263,7 @@ impl WriterOptions {
         self
     }
 
-    /// Sets whether blocks of identity CIDs are not put.
+    /// Sets whether blocks of identity CIDs are not put. The counterpart of `StoreIdentityCIDs` in go-car, which says the opposite.
     #[must_use]
     pub fn skip_identity(mut self, yes: bool) -> Self {
         self.skip_identity = yes;

@@ -34,7 +34,7 @@ impl PutCount {
 impl<W: Write, H: FnMut(&mut W, u64) -> io::Result<()>> CarWriter<W, H> {
     /// Writes a block, verified, unless the options leave it out: because it is [there](crate::WriterOptions::dedupe), or has an
     /// [identity CID](crate::WriterOptions::skip_identity). Then `None` is given and the data not looked at. (The functions whose names
-    /// begin with `write` write in any case.)
+    /// begin with `write` write in any case.) The counterpart of `Put` in go-car.
     ///
     /// ```
     /// use carstone_car::{CarWriter, Dedupe, WriterOptions, cid_of, codec};
@@ -61,7 +61,7 @@ impl<W: Write, H: FnMut(&mut W, u64) -> io::Result<()>> CarWriter<W, H> {
         self.put(cid, |writer| writer.danger_write_unverified(cid, data))
     }
 
-    /// Puts many blocks, in their order, up to the first that fails.
+    /// Puts many blocks, in their order, up to the first that fails. The counterpart of `PutMany` in go-car.
     ///
     /// # Errors
     /// As with [`put_block`](Self::put_block). What came before stays written.
@@ -95,7 +95,7 @@ impl<W: Write, H: FnMut(&mut W, u64) -> io::Result<()>> CarWriter<W, H> {
 impl<W: Write> CarFileWriter<W> {
     /// Writes a block, verified, unless the options leave it out: because it is [there](crate::FileOptions::dedupe), or has an
     /// [identity CID](crate::FileOptions::skip_identity). Then `None` is given and the data not looked at. (The functions whose names
-    /// begin with `write` write in any case.)
+    /// begin with `write` write in any case.) The counterpart of `Put` in go-car.
     ///
     /// # Errors
     /// As with [`write_block`](Self::write_block), and when there are more blocks than the
@@ -112,7 +112,7 @@ impl<W: Write> CarFileWriter<W> {
         self.put(cid, |writer| writer.danger_write_unverified(cid, data))
     }
 
-    /// Puts many blocks, in their order, up to the first that fails.
+    /// Puts many blocks, in their order, up to the first that fails. The counterpart of `PutMany` in go-car.
     ///
     /// # Errors
     /// As with [`put_block`](Self::put_block). What came before stays written.

@@ -13,6 +13,7 @@ use crate::section::{self, Block, Head, Section};
 use crate::v2::V2Header;
 
 /// Reads the blocks of a CAR one after the other, and verifies them.
+/// The counterpart of `CarBlockIterator` in @ipld/car, and of `BlockReader` in go-car.
 ///
 /// Of a CARv2 it reads the payload: padding is skipped, and neither index nor anything else behind the payload is looked at. All
 /// offsets are those in the payload, which starts at [`payload_start`](Self::payload_start) in the file.
@@ -64,6 +65,7 @@ pub(crate) enum State {
 
 impl<R: Read> CarReader<R> {
     /// Reads the header. The CAR starts where `inner` stands.
+    /// The counterpart of `fromIterable` in @ipld/car, and of `NewBlockReader` in go-car.
     pub fn open(inner: R) -> Result<Self> {
         CarReader::with_options(inner, ReaderOptions::default())
     }
@@ -80,7 +82,7 @@ impl<R: Read> CarReader<R> {
         &self.opened.header
     }
 
-    /// The version of the format: 1 or 2.
+    /// The version of the format: 1 or 2. The counterpart of `version` in @ipld/car.
     pub fn version(&self) -> u64 {
         self.opened.version()
     }
@@ -95,7 +97,7 @@ impl<R: Read> CarReader<R> {
         self.opened.payload_start()
     }
 
-    /// The roots, as the header has them. They need not be among the blocks.
+    /// The roots, as the header has them. They need not be among the blocks. The counterpart of `getRoots` in @ipld/car.
     pub fn roots(&self) -> &[Cid] {
         &self.opened.header.roots
     }
@@ -106,12 +108,14 @@ impl<R: Read> CarReader<R> {
         self.input.position().saturating_add(self.pending as u64)
     }
 
-    /// The source. It may have been read further than [`position`](Self::position).
+    /// The source. It may have been read further than [`position`](Self::position), or less far where the data of a block is still to be
+    /// read.
     pub fn get_ref(&self) -> &R {
         self.input.get_ref()
     }
 
-    /// Gives the source back. It may have been read further than [`position`](Self::position).
+    /// Gives the source back. It may have been read further than [`position`](Self::position), or less far where the data of a block is
+    /// still to be read.
     pub fn into_inner(self) -> R {
         self.input.into_inner()
     }
@@ -125,6 +129,7 @@ impl<R: Read> CarReader<R> {
     }
 
     /// The next block, verified, or `None` at the end. [`read_block`](Self::read_block) does not allocate for each.
+    /// The counterpart of `Next` in go-car.
     pub fn next_block(&mut self) -> Result<Option<Block>> {
         let mut data = Vec::new();
         let section = self.read_block(&mut data)?;
@@ -290,7 +295,7 @@ impl<R: Read + Seek> CarReader<R> {
     }
 
     /// The next section without its data, which is seeked over where that is faster, or `None` at the end. Nothing is verified,
-    /// but a last section that is cut short is noticed.
+    /// but a last section that is cut short is noticed. The counterpart of `SkipNext` in go-car.
     pub fn skip_section(&mut self) -> Result<Option<Section>> {
         self.next(Input::skip)
     }

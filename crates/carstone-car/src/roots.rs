@@ -7,6 +7,7 @@ use crate::{CarReader, Cid, Limits, ReaderOptions, header, writer};
 
 /// Puts other roots into the header of a CAR, in place. The CAR starts at the first byte of `file`, and the sections behind the header
 /// are neither read nor moved. In a CARv2 it is the header of the payload.
+/// The counterpart of `updateRootsInBytes` and `updateRootsInFile` in @ipld/car, and of `ReplaceRootsInFile` in go-car.
 ///
 /// The new header must have exactly the length of the old one, else [`ErrorKind::HeaderLength`] is given and nothing is written.
 /// So write a placeholder first: as many roots as there will be, with CIDs as long as theirs. `file` is left standing behind the

@@ -1,13 +1,13 @@
 //! Sections: where they lie, the blocks they hold, and the parser of their heads.
 
 use crate::Cid;
-use crate::cid_bytes::{self, Parsed};
+use crate::cid_bytes::{self, MAX_CID, Parsed};
 use crate::error::{Error, ErrorKind, Part, Result};
 use crate::hash::verify_with;
 use crate::options::{Checks, Limits, ReaderOptions, Verification};
 use crate::varint::{self, Varint};
 
-/// A block with its own data.
+/// A block with its own data. The counterpart of `Block` in @ipld/car.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Block {
     /// The CID under which the block was stored.
@@ -26,6 +26,7 @@ pub struct BlockRef<'a> {
 }
 
 /// Where a section lies. Offsets are counted from the first byte of the payload, which is the CAR itself if that is a CARv1.
+/// The counterpart of `BlockIndex` in @ipld/car, and of `BlockMetadata` in go-car.
 ///
 /// A section is its length as a varint, then the CID, then the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +54,7 @@ pub struct SectionHead {
 }
 
 /// Parses the head of the section at the start of `bytes`, for callers who keep the bytes and find sections by their offset.
+/// The counterpart of `readBlockHead` in @ipld/car.
 ///
 /// A slice that ends too early gives [`ErrorKind::NeedMore`]; the head of a section has at most 109 bytes. Only the head is
 /// looked at: it is for the caller to see that the data is there, and to [`verify`](crate::verify) it.
@@ -78,7 +80,7 @@ pub fn parse_section(bytes: &[u8], limits: &Limits) -> Result<SectionHead> {
     }
 }
 
-/// The length of a section, with its length varint, that holds this block.
+/// The length of a section, with its length varint, that holds this block. The counterpart of `blockLength` in @ipld/car.
 ///
 /// ```
 /// use carstone_car::{cid_of, codec, section_len};
@@ -183,6 +185,32 @@ pub(crate) fn parse_head(bytes: &[u8], options: &ReaderOptions) -> Head {
     }
 }
 
+/// The bytes before the data of a section that is written.
+pub(crate) struct EncodedHead {
+    bytes: [u8; MAX_HEAD],
+    len: usize,
+}
+
+impl EncodedHead {
+    pub(crate) fn new(cid: &Cid, data_len: usize) -> Self {
+        let (mut cid_bytes, mut len_bytes) = ([0; MAX_CID], [0; 10]);
+        let cid_len = cid_bytes::encode(cid, &mut cid_bytes);
+        let varint_len = varint::encode(cid_len.saturating_add(data_len) as u64, &mut len_bytes);
+        let mut bytes = [0; MAX_HEAD];
+        let len = varint_len + cid_len;
+        bytes[..varint_len].copy_from_slice(&len_bytes[..varint_len]);
+        bytes[varint_len..len].copy_from_slice(&cid_bytes[..cid_len]);
+        EncodedHead { bytes, len }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// Bytes of the longest head that is written.
+const MAX_HEAD: usize = 10 + MAX_CID;
+
 /// Whether the data ends where this stands in place of a section.
 pub(crate) fn is_end(kind: &ErrorKind, options: &ReaderOptions) -> bool {
     match kind {
@@ -198,8 +226,8 @@ pub(crate) fn is_end(kind: &ErrorKind, options: &ReaderOptions) -> bool {
 /// The error for a stream that ends inside of a head, of which `bytes` are there.
 pub(crate) fn truncated_head(bytes: &[u8]) -> ErrorKind {
     ErrorKind::Truncated(match varint::decode(bytes) {
-        Varint::Value(..) => Part::Cid,
-        _ => Part::SectionLength,
+        Varint::Incomplete => Part::SectionLength,
+        _ => Part::Cid, // Also behind a padded length, where one is accepted.
     })
 }
 

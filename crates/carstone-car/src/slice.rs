@@ -13,7 +13,7 @@ use crate::section::{self, BlockRef, Head, Section};
 use crate::v2::{V2_PRAGMA, V2Header};
 use crate::varint::{self, Varint};
 
-/// A CAR in memory. Blocks borrow their data from it.
+/// A CAR in memory. Blocks borrow their data from it. The counterpart of `CarBufferReader` in @ipld/car, as far as it goes over blocks.
 ///
 /// Of a CARv2, which must be there from its first byte to its last, all offsets are those in the payload.
 ///
@@ -107,12 +107,12 @@ impl<'a> CarSlice<'a> {
         self.opened.payload_start()
     }
 
-    /// The payload: a CARv1.
+    /// The payload: a CARv1. The counterpart of `DataReader` in go-car.
     pub fn payload(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// The index that a CARv2 has inside. `None` if it has none.
+    /// The index that a CARv2 has inside. `None` if it has none. The counterpart of `IndexReader` in go-car.
     pub fn index(&self) -> Result<Option<Index<&'a [u8]>>> {
         let Some((v2, offset)) = self.opened.v2.and_then(|v2| Some((v2, v2.index_offset?))) else {
             return Ok(None);

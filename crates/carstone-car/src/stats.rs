@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Part, Result};
 use crate::section::Section;
 use crate::{CarReader, Cid, cid_bytes};
 
@@ -28,7 +28,7 @@ pub struct CarStats {
     pub blocks: Lengths,
     /// Lengths of their CIDs.
     pub cids: Lengths,
-    /// How many blocks each codec has.
+    /// How many blocks each codec has. More than 65,536 codecs, or hash functions, are an error.
     pub codecs: BTreeMap<u64, u64>,
     /// How many blocks each hash function has, by its multihash code.
     pub hash_functions: BTreeMap<u64, u64>,
@@ -57,6 +57,7 @@ pub struct Lengths {
 
 impl CarStats {
     /// Goes over the blocks from where the reader stands, without their data. Nothing is verified.
+    /// The counterpart of `Inspect(false)` in go-car.
     ///
     /// # Errors
     /// What ends the CAR before its end.
@@ -64,12 +65,13 @@ impl CarStats {
         let mut roots = Roots::new(reader.roots());
         let mut stats = CarStats::default();
         while let Some(section) = reader.skip_section()? {
-            stats.add(&section, &mut roots);
+            stats.add(&section, &mut roots, reader.payload_start())?;
         }
         Ok(stats.ended(reader, roots))
     }
 
     /// Goes over the blocks from where the reader stands, and verifies all of them. Those that are at fault are counted.
+    /// The counterpart of `Inspect(true)` in go-car.
     ///
     /// # Errors
     /// What ends the CAR before its end.
@@ -77,19 +79,21 @@ impl CarStats {
         let mut roots = Roots::new(reader.roots());
         let (mut stats, mut data) = (CarStats::default(), Vec::new());
         while let Some((section, checked)) = reader.read_and_check(&mut data)? {
-            stats.add(&section, &mut roots);
+            stats.add(&section, &mut roots, reader.payload_start())?;
             stats.add_check(&section, checked);
         }
         Ok(stats.ended(reader, roots))
     }
 
-    fn add(&mut self, section: &Section, roots: &mut Roots) {
+    fn add(&mut self, section: &Section, roots: &mut Roots, base: u64) -> Result<()> {
         let cid = &section.cid;
         self.blocks.add(section.data_len as u64);
         self.cids.add(cid_bytes::encoded_len(cid) as u64);
-        *self.codecs.entry(cid.codec()).or_default() += 1;
-        *self.hash_functions.entry(cid.hash().code()).or_default() += 1;
+        count(&mut self.codecs, cid.codec())
+            .and_then(|()| count(&mut self.hash_functions, cid.hash().code()))
+            .map_err(|kind| Error::at(kind, section.offset).with_base(base))?;
         roots.0.remove(cid);
+        Ok(())
     }
 
     fn add_check(&mut self, section: &Section, checked: Result<()>) {
@@ -144,6 +148,19 @@ impl Lengths {
         self.count += 1;
     }
 }
+
+/// Counts a code. Somebody could make a CAR of codes alone, so there is a limit to what is kept.
+fn count(codes: &mut BTreeMap<u64, u64>, code: u64) -> Result<(), ErrorKind> {
+    if codes.len() == MAX_CODES && !codes.contains_key(&code) {
+        let (size, limit) = (MAX_CODES as u64 + 1, MAX_CODES as u64);
+        return Err(ErrorKind::TooLarge { part: Part::Codes, size, limit });
+    }
+    *codes.entry(code).or_default() += 1;
+    Ok(())
+}
+
+/// Codecs, or hash functions, that are counted.
+const MAX_CODES: usize = 1 << 16;
 
 /// Roots that have not been found.
 struct Roots(BTreeSet<Cid>);

@@ -3,15 +3,15 @@
 use std::fmt;
 use std::io::{self, IoSlice, Write};
 
-use crate::cid_bytes::{self, MAX_CID};
+use crate::cid_bytes;
 use crate::error::{Error, ErrorKind, Part, Result};
 use crate::hash::{cid_of, verify};
 use crate::options::{Limits, WriterOptions};
-use crate::section::{self, Section};
+use crate::section::{self, EncodedHead, Section};
 use crate::seen::Seen;
-use crate::{Cid, header, varint};
+use crate::{Cid, header};
 
-/// Writes a CARv1 stream: a header with the roots, then block after block.
+/// Writes a CARv1 stream: a header with the roots, then block after block. The counterpart of `CarWriter` in @ipld/car.
 ///
 /// Each section goes to the sink as it comes, in one vectored write where the sink can do that; nothing is kept. After a failed
 /// write the writer is [broken](ErrorKind::Broken), and so is what has been written.
@@ -43,7 +43,7 @@ pub struct CarWriter<W, H = fn(&mut W, u64) -> io::Result<()>> {
 }
 
 impl<W: Write> CarWriter<W> {
-    /// Writes a header with these roots, of which there may be none.
+    /// Writes a header with these roots, of which there may be none. The counterpart of `create` in @ipld/car.
     pub fn new(inner: W, roots: &[Cid]) -> Result<Self> {
         CarWriter::with_options(inner, roots, WriterOptions::default())
     }
@@ -97,7 +97,7 @@ impl<W: Write, H: FnMut(&mut W, u64) -> io::Result<()>> CarWriter<W, H> {
         self
     }
 
-    /// Writes a block, after verifying that its data hashes to its CID.
+    /// Writes a block, after verifying that its data hashes to its CID. The counterpart of `put` in @ipld/car.
     ///
     /// An error in the block, or one over a limit, leaves the writer as it was: nothing has been written.
     pub fn write_block(&mut self, cid: &Cid, data: &[u8]) -> Result<Section> {
@@ -117,20 +117,13 @@ impl<W: Write, H: FnMut(&mut W, u64) -> io::Result<()>> CarWriter<W, H> {
         self.usable()?;
         let offset = self.position;
         let at = |kind| Error::at(kind, offset);
-        let section_len = check_block(cid, data, &self.options.limits).map_err(at)?;
+        check_block(cid, data, &self.options.limits).map_err(at)?;
         let mark = self.seen.as_mut().map(|seen| seen.reserve(cid)).transpose().map_err(at)?;
-        let mut cid_buf = [0; MAX_CID];
-        let cid_len = cid_bytes::encode(cid, &mut cid_buf);
-        let mut varint_buf = [0; 10];
-        let varint_len = varint::encode(section_len as u64, &mut varint_buf);
-        let mut head = [0; 10 + MAX_CID];
-        let head_len = varint_len + cid_len;
-        head[..varint_len].copy_from_slice(&varint_buf[..varint_len]);
-        head[varint_len..head_len].copy_from_slice(&cid_buf[..cid_len]);
+        let head = EncodedHead::new(cid, data.len());
 
         self.broken = true; // Until both have succeeded: half a section makes the stream unreadable.
         (self.hook)(&mut self.inner, offset)
-            .and_then(|()| write_both(&mut self.inner, &head[..head_len], data))
+            .and_then(|()| write_both(&mut self.inner, head.bytes(), data))
             .map_err(|error| at(ErrorKind::Io(error)))?;
         self.broken = false;
         if let (Some(seen), Some(mark)) = (&mut self.seen, mark) {
@@ -139,7 +132,7 @@ impl<W: Write, H: FnMut(&mut W, u64) -> io::Result<()>> CarWriter<W, H> {
         let section = Section {
             cid: *cid,
             offset,
-            data_offset: offset.saturating_add(head_len as u64),
+            data_offset: offset.saturating_add(head.bytes().len() as u64),
             data_len: data.len(),
         };
         self.position = section.end();
@@ -180,7 +173,7 @@ impl<W: Write, H: FnMut(&mut W, u64) -> io::Result<()>> CarWriter<W, H> {
         result.map_err(|error| Error::at(ErrorKind::Io(error), self.position))
     }
 
-    /// Flushes the sink and gives it back. The format has no end mark.
+    /// Flushes the sink and gives it back. The format has no end mark. The counterpart of `close` in @ipld/car.
     pub fn finish(mut self) -> io::Result<W> {
         self.flush()?;
         Ok(self.inner)
@@ -225,13 +218,13 @@ pub(crate) fn check_cid(cid: &Cid, limits: &Limits) -> Result<(), ErrorKind> {
     Ok(())
 }
 
-/// Refuses blocks that a reader would refuse, and gives the length of CID and data.
-pub(crate) fn check_block(cid: &Cid, data: &[u8], limits: &Limits) -> Result<usize, ErrorKind> {
+/// Refuses blocks that a reader would refuse.
+pub(crate) fn check_block(cid: &Cid, data: &[u8], limits: &Limits) -> Result<(), ErrorKind> {
     check_cid(cid, limits)?;
     let section_len = cid_bytes::encoded_len(cid).saturating_add(data.len());
     match section_len > limits.section {
         true => Err(section::too_large(section_len as u64, limits)),
-        false => Ok(section_len),
+        false => Ok(()),
     }
 }
 

@@ -41,7 +41,7 @@ pub fn generate_index<R: Read + Seek>(
 }
 
 /// Copies the index that a CARv2 has inside, with its codec in front, and says how many bytes that was. `None` if there is none. The CAR
-/// starts at the first byte of `source`, and stays as it is.
+/// starts at the first byte of `source`, and stays as it is. The counterpart of the command `car detach-index` of go-car.
 ///
 /// An old index without a codec, if [that](ReaderOptions::legacy_index) is accepted, is given its codec.
 ///
@@ -80,7 +80,10 @@ pub fn detach_index<R: Read + Seek, W: Write>(
 /// The index is compared with the payload first, entry by entry. It is written behind the payload, and then the header is made to say so: a
 /// crash leaves a file that reads as before, or as one without an index, or as one with the new index. (It is taken for granted that
 /// the 40 bytes of a header, which lie next to each other at the start of the file, are written all or not.) Whatever else stood
-/// behind the payload is lost.
+/// behind the payload is lost. Where writing fails, the file has no index.
+///
+/// Nobody else may change the file meanwhile. That is for the caller to see to: a file is not locked here, and a
+/// [`CarStore`](crate::CarStore) must not have it open.
 ///
 /// The header says that the file is [fully indexed](Characteristics::FULLY_INDEXED) if the index has identity CIDs, and all of
 /// them.
@@ -132,7 +135,7 @@ pub fn attach_index<F: Editable, I: ReadAt>(
 }
 
 /// Makes the index that the options ask for and puts it into a CARv2, as [`attach_index`] does. Without an index in the options it does what
-/// [`remove_index`] does.
+/// [`remove_index`] does. The counterpart of `car index` in go-car, which writes a new file.
 ///
 /// # Errors
 /// What a reader without verification finds; then nothing has been changed.
@@ -143,8 +146,7 @@ pub fn make_index<F: Editable>(
 ) -> Result<V2Header> {
     let (file, v2) = open_v2(&mut file, reader)?;
     let Some(codec) = options.index else {
-        remove_index(&mut *file)?;
-        return Ok(without_index(v2));
+        return cut_index(file, v2);
     };
     let builder = IndexBuilder::with_budget(codec, options.index_budget);
     let builder = builder.with_identity(options.index_identity);
@@ -159,11 +161,22 @@ pub fn make_index<F: Editable>(
 /// Where the headers are not right; then nothing has been changed.
 pub fn remove_index<F: Editable>(mut file: F) -> Result<bool> {
     let (file, v2) = open_v2(&mut file, ReaderOptions::default())?;
-    if v2.index_offset.is_some() {
-        write_header(file, without_index(v2)).map_err(io_error)?;
-    }
-    file.set_len(v2.data_end()).and_then(|()| file.sync()).map_err(io_error)?;
+    cut_index(file, v2)?;
     Ok(v2.index_offset.is_some())
+}
+
+/// Leaves out what stands behind the payload, after the header has ceased to speak of it.
+fn cut_index<F: Editable>(file: &mut F, v2: V2Header) -> Result<V2Header> {
+    let header = without_index(v2);
+    let mut cut = || -> io::Result<()> {
+        if v2.index_offset.is_some() {
+            write_header(file, header)?;
+        }
+        file.set_len(v2.data_end())?;
+        file.sync()
+    };
+    cut().map_err(io_error)?;
+    Ok(header)
 }
 
 fn generate<R: Read + Seek>(
@@ -188,19 +201,19 @@ fn put_index<F: Editable>(
     if is_full {
         header.characteristics.0[0] |= Characteristics::FULLY_INDEXED.0[0];
     }
+    cut_index(file, v2)?;
     let mut put = || -> io::Result<()> {
-        if v2.index_offset.is_some() {
-            write_header(file, without_index(v2))?; // Before the old index is cut.
-        }
-        file.set_len(v2.data_end())?;
         file.seek(SeekFrom::Start(v2.data_end()))?;
         write_zeros(file, padding)?;
         index.write(file)?;
         file.flush()?;
-        file.sync()?; // What the header speaks of is there before it does.
-        write_header(file, header)
+        file.sync() // What the header speaks of is there before it does.
     };
-    put().map_err(io_error)?;
+    if let Err(error) = put() {
+        let _ = file.set_len(v2.data_end()); // The half of an index is of no use. The first error counts.
+        return Err(io_error(error));
+    }
+    write_header(file, header).map_err(io_error)?;
     Ok(header)
 }
 

@@ -1,6 +1,6 @@
 //! Between the two versions, from one path to another or to the same one.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter};
 use std::path::Path;
 
@@ -8,16 +8,17 @@ use tempfile::NamedTempFile;
 
 use super::edit::io_error;
 use super::payload::{extract_payload, wrap};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::options::ReaderOptions;
 use crate::v2::{FileOptions, V2Header};
 
 /// Makes a CARv2 of the CARv1 in a file, as [`wrap`] does. `target` may be the same file. The counterpart of `WrapV1File` in go-car.
 ///
-/// What is made is written next to `target` and takes its place when it is complete and on the disk: a crash leaves what was there.
+/// What is made is written next to `target` and takes its place when it is complete and on the disk: a crash leaves what was there. Where
+/// `target` is a symbolic link, the file that it leads to is replaced.
 ///
 /// # Errors
-/// As with [`wrap`]; then `target` is as it was.
+/// As with [`wrap`], and [`ErrorKind::Locked`] if a [`CarStore`](crate::CarStore) has `target` open; then that is as it was.
 pub fn wrap_file(
     source: impl AsRef<Path>,
     target: impl AsRef<Path>,
@@ -31,7 +32,7 @@ pub fn wrap_file(
 /// go-car, which then moves the payload inside of the file, where a crash leaves neither.
 ///
 /// # Errors
-/// As with [`extract_payload`]; then `target` is as it was.
+/// As with [`extract_payload`], and [`ErrorKind::Locked`] if a [`CarStore`](crate::CarStore) has `target` open; then that is as it was.
 pub fn unwrap_file(source: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<V2Header> {
     replace(source.as_ref(), target.as_ref(), |source, sink| extract_payload(source, sink))
 }
@@ -42,13 +43,33 @@ fn replace(
     target: &Path,
     make: impl FnOnce(&File, &mut BufWriter<&File>) -> Result<V2Header>,
 ) -> Result<V2Header> {
+    // A link stays what it is.
+    let target = &fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
+    let held = hold(target)?;
     let file = File::open(source).map_err(io_error)?;
     let made = next_to(target).map_err(io_error)?;
     // What makes it flushes it.
     let header = make(&file, &mut BufWriter::with_capacity(BUF_LEN, made.as_file()))?;
-    drop(file); // It may be what is replaced.
+    // What is replaced must not be open, but where names and files are apart, it stays held.
+    drop(file);
+    let _held = held.filter(|_| cfg!(unix));
     place(made, target).map_err(io_error)?;
     Ok(header)
+}
+
+/// Keeps stores away from a file that is to be replaced: what they put into the old one would be lost. `None` if there is no file, or nobody
+/// can lock it.
+fn hold(target: &Path) -> Result<Option<File>> {
+    // To open a pipe is to wait for its other end.
+    let is_file = fs::metadata(target).is_ok_and(|found| found.is_file());
+    let Some(file) = is_file.then(|| File::open(target).ok()).flatten() else {
+        return Ok(None);
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(Error::new(ErrorKind::Locked)),
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
 }
 
 fn next_to(target: &Path) -> io::Result<NamedTempFile> {

@@ -10,7 +10,7 @@ use super::runs::Runs;
 use crate::error::{Error, ErrorKind, Part, Result};
 use crate::{CarReader, Cid, hash_code};
 
-/// Collects the places of blocks, in any order, and sorts them into an index.
+/// Collects the places of blocks, in any order, and sorts them into an index. The counterpart of `index.New` in go-car with `Load`.
 ///
 /// Entries beyond a budget, 16 MiB by default, are sorted in a temporary file. Identity CIDs hold their data themselves and are left out,
 /// unless they are [asked for](Self::with_identity).
@@ -78,7 +78,7 @@ impl IndexBuilder {
         self.add_hash(cid.hash(), offset)
     }
 
-    /// Adds the sections that a reader gives from where it stands.
+    /// Adds the sections that a reader gives from where it stands. The counterpart of `LoadIndex` in go-car.
     pub fn add_all<R: Read + Seek>(&mut self, reader: &mut CarReader<R>) -> Result<()> {
         while let Some(section) = reader.skip_section()? {
             self.add(&section.cid, section.offset)?;
@@ -140,6 +140,7 @@ impl SortedIndex {
     }
 
     /// Writes the index, with its codec in front: the content of a detached index file, or the last part of a CARv2.
+    /// The counterpart of `index.WriteTo` in go-car.
     pub fn write<W: Write>(&self, sink: &mut W) -> io::Result<()> {
         sink.write_all(&self.codec.prefix())?;
         match self.codec {

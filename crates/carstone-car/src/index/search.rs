@@ -13,7 +13,7 @@ use crate::Cid;
 use crate::error::{Error, ErrorKind, Part, Result};
 use crate::read_at::{ReadAt, read_full};
 
-/// A stored index, inside of a CARv2 or in a file of its own.
+/// A stored index, inside of a CARv2 or in a file of its own. The counterpart of `index.Index` in go-car.
 ///
 /// What is held in memory is the place of each bucket, and there are as many buckets as hash functions and digest lengths. A search
 /// reads a few kilobytes; many threads may search at once.
@@ -27,7 +27,7 @@ pub struct Index<R> {
 }
 
 impl<R: ReadAt> Index<R> {
-    /// Opens the index that `source` consists of, with its codec in front.
+    /// Opens the index that `source` consists of, with its codec in front. The counterpart of `index.ReadFrom` in go-car.
     ///
     /// All heads of buckets are read and checked: counts, widths, lengths against the length of the source, order, nothing behind the
     /// last one. Entries are looked at when they are needed; [`check`](Self::check) looks at all.
@@ -78,17 +78,18 @@ impl<R: ReadAt> Index<R> {
     }
 
     /// The offset in the payload that the index has for this CID: the first one, if there are several.
+    /// The counterpart of `GetFirst` in go-car.
     pub fn find(&self, cid: &Cid) -> Result<Option<u64>> {
         self.offsets(cid.hash())?.next().transpose()
     }
 
     /// All offsets in the payload that the index has for this hash. With [`IndexCodec::Sorted`] there may be sections among them
-    /// whose digest is the same, but not the hash function.
+    /// whose digest is the same, but not the hash function. The counterpart of `GetAll` in go-car.
     pub fn offsets(&self, hash: &Multihash<64>) -> Result<Offsets<'_, R>> {
         offsets_in(&self.source, &self.table, hash)
     }
 
-    /// All entries, in their order, checked.
+    /// All entries, in their order, checked. The counterpart of `ForEach` in go-car.
     pub fn entries(&self) -> IndexEntries<'_, R> {
         IndexEntries::new(&self.source, &self.table)
     }

@@ -17,6 +17,7 @@ use crate::v2::V2Header;
 use crate::{CarReader, Cid, hash_code};
 
 /// Finds blocks in a CAR by their CIDs, for as many threads as share it.
+/// The counterpart of `CarIndexedReader` in @ipld/car, and of `blockstore.ReadOnly` in go-car.
 ///
 /// It uses the index in a CARv2, or one that is [brought along](Self::with_index). Without a usable one, the first search goes over the payload
 /// once, without reading the data of blocks, and makes one.
@@ -63,6 +64,7 @@ pub struct IndexedCar<R> {
 
 impl<R: ReadAt> IndexedCar<R> {
     /// Reads the header, which starts at the first byte of `source`, and the heads of the index, if there is one.
+    /// The counterpart of `fromFile` in @ipld/car, and of `OpenReadOnly` in go-car.
     pub fn open(source: R) -> Result<Self> {
         IndexedCar::with_options(source, ReaderOptions::default())
     }
@@ -87,6 +89,7 @@ impl<R: ReadAt> IndexedCar<R> {
     }
 
     /// Reads the header, and uses an index that is stored elsewhere. One that is stored inside is not looked at.
+    /// The counterpart of `NewReadOnly` in go-car with an index.
     pub fn with_index<I>(source: R, options: ReaderOptions, index: Index<I>) -> Result<Self>
     where
         I: ReadAt + Send + Sync + 'static,
@@ -116,7 +119,7 @@ impl<R: ReadAt> IndexedCar<R> {
         })
     }
 
-    /// Sets whether a block is found only under the CID that it is stored with.
+    /// Sets whether a block is found only under the CID that it is stored with. The counterpart of `UseWholeCIDs` in go-car.
     #[must_use]
     pub fn whole_cids(mut self, yes: bool) -> Self {
         self.whole_cids = yes;
@@ -129,11 +132,12 @@ impl<R: ReadAt> IndexedCar<R> {
     }
 
     /// The roots, as the header has them. They need not be among the blocks.
+    /// The counterpart of `getRoots` in @ipld/car, and of `Roots` in go-car.
     pub fn roots(&self) -> &[Cid] {
         &self.opened.header.roots
     }
 
-    /// The version of the format: 1 or 2.
+    /// The version of the format: 1 or 2. The counterpart of `version` in @ipld/car.
     pub fn version(&self) -> u64 {
         self.opened.version()
     }
@@ -149,7 +153,7 @@ impl<R: ReadAt> IndexedCar<R> {
     }
 
     /// The data of a block, verified, or `None` if there is no such block. Where the block is there several times, one that is
-    /// intact is enough.
+    /// intact is enough. The counterpart of `get` in @ipld/car, and of `Get` in go-car.
     pub fn get(&self, cid: &Cid) -> Result<Option<Vec<u8>>> {
         if cid.hash().code() == hash_code::IDENTITY {
             return Ok(Some(cid.hash().digest().to_vec()));
@@ -158,11 +162,12 @@ impl<R: ReadAt> IndexedCar<R> {
     }
 
     /// Whether there is a block of this CID, as [`section`](Self::section) finds it.
+    /// The counterpart of `has` in @ipld/car, and of `Has` in go-car.
     pub fn has(&self, cid: &Cid) -> Result<bool> {
         Ok(self.size(cid)?.is_some())
     }
 
-    /// Length of the data of a block, as [`section`](Self::section) finds it.
+    /// Length of the data of a block, as [`section`](Self::section) finds it. The counterpart of `GetSize` in go-car.
     pub fn size(&self, cid: &Cid) -> Result<Option<usize>> {
         if cid.hash().code() == hash_code::IDENTITY {
             return Ok(Some(usize::from(cid.hash().size())));
@@ -181,7 +186,7 @@ impl<R: ReadAt> IndexedCar<R> {
         self.find(cid, |section| self.read(section).map(|_| *section), |section| Ok(*section))
     }
 
-    /// The data of a section that [`section`](Self::section) has found, verified.
+    /// The data of a section that [`section`](Self::section) has found, verified. The counterpart of `readRaw` in @ipld/car.
     pub fn read(&self, section: &Section) -> Result<Vec<u8>> {
         self.place(section).read_inside(&self.source, self.payload.end, &self.options)
     }
@@ -192,6 +197,7 @@ impl<R: ReadAt> IndexedCar<R> {
     }
 
     /// A reader of all blocks, in the order in which they are stored.
+    /// The counterpart of `blocks` in @ipld/car, and of `AllKeysChan` in go-car.
     pub fn reader(&self) -> Result<CarReader<AtReader<&R>>> {
         CarReader::open_seekable(AtReader::new(&self.source), self.options)
     }

@@ -52,7 +52,7 @@ pub struct MemoryCar<B> {
 }
 
 impl<B: AsRef<[u8]>> MemoryCar<B> {
-    /// Reads the header at the start of `bytes`, and the heads of all sections.
+    /// Reads the header at the start of `bytes`, and the heads of all sections. The counterpart of `fromBytes` in @ipld/car.
     ///
     /// # Errors
     /// All that a reader without verification finds: what is no section, or is cut short.
@@ -90,12 +90,12 @@ impl<B: AsRef<[u8]>> MemoryCar<B> {
         &self.opened.header
     }
 
-    /// The roots, as the header has them. They need not be among the blocks.
+    /// The roots, as the header has them. They need not be among the blocks. The counterpart of `getRoots` in @ipld/car.
     pub fn roots(&self) -> &[Cid] {
         &self.opened.header.roots
     }
 
-    /// The version of the format: 1 or 2.
+    /// The version of the format: 1 or 2. The counterpart of `version` in @ipld/car.
     pub fn version(&self) -> u64 {
         self.opened.version()
     }
@@ -130,12 +130,13 @@ impl<B: AsRef<[u8]>> MemoryCar<B> {
         self.places.len()
     }
 
-    /// Whether there is a block of this CID. Nothing is verified.
+    /// Whether there is a block of this CID. Nothing is verified. The counterpart of `has` in @ipld/car.
     pub fn has(&self, cid: &Cid) -> bool {
         self.offset_of(cid).is_some()
     }
 
     /// The first block of this CID, verified, or `None` if there is none. It bears the CID that it is stored with.
+    /// The counterpart of `get` in @ipld/car.
     ///
     /// # Errors
     /// A [block error](crate::Error::is_block_error) if the data is not what the CID says.
@@ -158,7 +159,7 @@ impl<B: AsRef<[u8]>> MemoryCar<B> {
         self.section(cid).map(|section| section.data_len)
     }
 
-    /// All blocks, in their order, duplicates included, verified.
+    /// All blocks, in their order, duplicates included, verified. The counterpart of `blocks` in @ipld/car.
     pub fn blocks(&self) -> SliceBlocks<'_> {
         SliceBlocks::new(self.payload(), self.first, self.payload_start(), self.options)
     }
@@ -168,7 +169,7 @@ impl<B: AsRef<[u8]>> MemoryCar<B> {
         SliceSections::new(self.blocks()).map_while(Result::ok) // They have been gone over without an error.
     }
 
-    /// The CIDs of all blocks, in their order, duplicates included. Nothing is verified.
+    /// The CIDs of all blocks, in their order, duplicates included. Nothing is verified. The counterpart of `cids` in @ipld/car.
     pub fn cids(&self) -> impl Iterator<Item = Cid> + '_ {
         self.sections().map(|section| section.cid)
     }

@@ -4,10 +4,10 @@ use std::fmt;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The first 11 bytes of every CARv2: a header of version 2 without roots.
+/// The first 11 bytes of every CARv2: a header of version 2 without roots. The counterpart of `Pragma` in go-car.
 pub const V2_PRAGMA: [u8; 11] = *b"\x0a\xa1\x67version\x02";
 
-/// The header of a CARv2: where the payload lies, and where the index.
+/// The header of a CARv2: where the payload lies, and where the index. The counterpart of `Header` in go-car.
 ///
 /// ```
 /// use carstone_car::V2Header;
@@ -28,7 +28,7 @@ pub struct V2Header {
     pub index_offset: Option<u64>,
 }
 
-/// The 128 bits of a CARv2 header in which a writer may say something of the whole file.
+/// The 128 bits of a CARv2 header in which a writer may say something of the whole file. The counterpart of `Characteristics` in go-car.
 ///
 /// One of them is defined. Others are accepted and can be seen here, since no program refuses them and none of them can change where
 /// things lie; they are written as they are given.
@@ -110,7 +110,7 @@ impl Characteristics {
         Characteristics(bits)
     };
 
-    /// Whether the index is said to have every section, those of identity CIDs too.
+    /// Whether the index is said to have every section, those of identity CIDs too. The counterpart of `IsFullyIndexed` in go-car.
     pub fn is_fully_indexed(&self) -> bool {
         self.0[0] & 0x80 != 0
     }

@@ -7,4 +7,4 @@ mod writer;
 pub use header::{Characteristics, V2_PRAGMA, V2Header};
 pub use options::FileOptions;
 pub use writer::CarFileWriter;
-pub(crate) use writer::{frame, write_zeros};
+pub(crate) use writer::{frame, payload_start, write_zeros};

@@ -38,7 +38,7 @@ pub struct FileOptions {
 }
 
 impl FileOptions {
-    /// A CARv1: what is said of index and padding has no meaning.
+    /// A CARv1: what is said of index and padding has no meaning. The counterpart of `WriteAsCarV1` in go-car.
     pub fn v1() -> Self {
         FileOptions { v2: false, ..FileOptions::v2() }
     }
@@ -65,13 +65,14 @@ impl FileOptions {
     }
 
     /// Sets the format of the index behind the payload, or `None` for no index.
+    /// The counterpart of `UseIndexCodec` and `WithoutIndex` in go-car.
     #[must_use]
     pub fn index(mut self, codec: Option<IndexCodec>) -> Self {
         self.index = codec;
         self
     }
 
-    /// Sets whether the index has identity CIDs, too.
+    /// Sets whether the index has identity CIDs, too. The counterpart of `StoreIdentityCIDs` in go-car.
     #[must_use]
     pub fn index_identity(mut self, yes: bool) -> Self {
         self.index_identity = yes;
@@ -85,14 +86,14 @@ impl FileOptions {
         self
     }
 
-    /// Sets how many zero bytes stand before the payload.
+    /// Sets how many zero bytes stand before the payload. The counterpart of `UseDataPadding` in go-car.
     #[must_use]
     pub fn data_padding(mut self, bytes: u64) -> Self {
         self.data_padding = bytes;
         self
     }
 
-    /// Sets how many zero bytes stand before the index.
+    /// Sets how many zero bytes stand before the index. The counterpart of `UseIndexPadding` in go-car.
     #[must_use]
     pub fn index_padding(mut self, bytes: u64) -> Self {
         self.index_padding = bytes;
@@ -148,7 +149,7 @@ impl FileOptions {
     }
 
     /// The index that is written, if any.
-    pub(super) fn index_codec(&self) -> Option<IndexCodec> {
+    pub(crate) fn index_codec(&self) -> Option<IndexCodec> {
         self.index.filter(|_| self.v2)
     }
 }

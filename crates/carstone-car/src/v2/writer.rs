@@ -12,6 +12,7 @@ use crate::section::{Section, section_len};
 use crate::{CarWriter, Cid, header, writer};
 
 /// Writes a CAR of either version: a CARv2 with an index, unless [`FileOptions`] say otherwise.
+/// The counterpart of `storage.NewWritable` in go-car.
 ///
 /// What is known only at the end is put in at the end, so the sink must be able to seek: the header of a CARv2, and, with
 /// [`finish_with_roots`](Self::finish_with_roots), the roots. Until then a CARv2 reads as [unfinished](ErrorKind::Unfinished). For sinks that cannot
@@ -68,6 +69,7 @@ impl<W: Write + Seek> CarFileWriter<W> {
 impl<W: Write> CarFileWriter<W> {
     /// Starts a CAR with these roots, whose payload will have this length: that of the [header](crate::Header::encoded_len) and of
     /// the [sections](section_len). Then nothing is left to be put in, and any sink will do.
+    /// The counterpart of `NewSelectiveWriter` in go-car.
     ///
     /// A section beyond the length is refused, and a payload that falls short of it cannot be finished.
     pub fn sized(sink: W, roots: &[Cid], payload_len: u64, options: FileOptions) -> Result<Self> {
@@ -103,7 +105,8 @@ impl<W: Write> CarFileWriter<W> {
         Ok(CarFileWriter { car, options, index, ending })
     }
 
-    /// Writes a block, after verifying that its data hashes to its CID.
+    /// Writes a block, after verifying that its data hashes to its CID. The counterpart of `Put` in go-car with
+    /// `AllowDuplicatePuts`.
     ///
     /// An error in the block, or one over a limit, leaves the writer as it was: nothing has been written.
     pub fn write_block(&mut self, cid: &Cid, data: &[u8]) -> Result<Section> {
@@ -155,6 +158,7 @@ impl<W: Write> CarFileWriter<W> {
     }
 
     /// Writes the index, puts in the header, and gives back the sink, flushed, which stands at the end of the CAR.
+    /// The counterpart of `Finalize` in go-car.
     pub fn finish(self) -> io::Result<W> {
         self.end(None)
     }
@@ -228,7 +232,8 @@ impl<W> fmt::Debug for CarFileWriter<W> {
     }
 }
 
-fn payload_start(options: &FileOptions) -> u64 {
+/// Where the payload starts in a file of this kind.
+pub(crate) fn payload_start(options: &FileOptions) -> u64 {
     match options.is_v2() {
         true => V2Header::DATA_OFFSET.saturating_add(options.data_padding),
         false => 0,

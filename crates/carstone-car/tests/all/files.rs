@@ -6,10 +6,10 @@ use std::path::Path;
 
 use crate::sources::{Sink, car, hashed, raw, small};
 use carstone_car::{
-    Block, CarFileWriter, CarReader, CarSlice, CarWriter, Cid, Editable, ErrorKind, FileOptions,
-    Index, IndexBuilder, IndexCodec, IndexedCar, ReaderOptions, V2Header, attach_index, cid_of,
-    codec, detach_index, extract_payload, generate_index, hash_code, make_index, remove_index,
-    replace_roots, unwrap_file, wrap, wrap_file,
+    Block, CarFileWriter, CarReader, CarSlice, CarStore, CarWriter, Cid, Editable, ErrorKind,
+    FileOptions, Index, IndexBuilder, IndexCodec, IndexedCar, ReaderOptions, StoreOptions,
+    V2Header, attach_index, cid_of, codec, detach_index, extract_payload, generate_index,
+    hash_code, make_index, remove_index, replace_roots, unwrap_file, wrap, wrap_file,
 };
 
 fn fixture(name: &str) -> Option<Vec<u8>> {
@@ -166,6 +166,106 @@ fn a_replaced_file_keeps_its_permissions() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("permissions");
     wrap_file(&path, &path, FileOptions::v2(), strict()).expect("in place");
     assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o640);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_replaced_file_stays_a_link() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (file, link) = (folder.path().join("one.car"), folder.path().join("link.car"));
+    let (v1, _) = small();
+    fs::write(&file, &v1).expect("write");
+    std::os::unix::fs::symlink("one.car", &link).expect("a link");
+    wrap_file(&link, &link, FileOptions::v2(), strict()).expect("in place");
+    assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
+    assert_eq!(fs::read(&file).expect("read"), wrapped(&v1, FileOptions::v2()));
+}
+
+#[test]
+fn a_file_that_a_store_has_open_is_not_replaced() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("one.car");
+    let v2 = wrapped(&small().0, FileOptions::v2());
+    fs::write(&path, &v2).expect("write");
+    let store = CarStore::open(&path, StoreOptions::default()).expect("a store");
+    let error = unwrap_file(&path, &path).expect_err("it is locked");
+    assert!(matches!(error.kind(), ErrorKind::Locked), "{error}");
+    assert_eq!(fs::read(&path).expect("read"), v2);
+    assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 1);
+    drop(store);
+    unwrap_file(&path, &path).expect("nobody has it");
+}
+
+#[test]
+fn a_disk_that_is_full_leaves_a_file_without_an_index_and_nothing_behind() {
+    let (v1, _) = small();
+    let bare = wrapped(&v1, FileOptions::v2().index(None));
+    let options = FileOptions::v2().index_padding(9);
+    let len = wrapped(&v1, options).len();
+    for before in [bare.clone(), wrapped(&v1, FileOptions::v2())] {
+        for room in bare.len()..len {
+            let mut file = Full { file: Cursor::new(before.clone()), room: room as u64 };
+            let error = make_index(&mut file, options, strict()).expect_err("full");
+            assert!(matches!(error.kind(), ErrorKind::Io(_)));
+            assert_eq!(file.file.get_ref(), &bare);
+        }
+    }
+}
+
+/// A file on a disk that has no room behind a place.
+struct Full {
+    file: Cursor<Vec<u8>>,
+    room: u64,
+}
+
+impl Read for Full {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buf)
+    }
+}
+
+impl Seek for Full {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+impl Write for Full {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let room = self.room.saturating_sub(self.file.position());
+        match buf.len().min(room as usize) {
+            0 if !buf.is_empty() => Err(io::ErrorKind::StorageFull.into()),
+            len => self.file.write(&buf[..len]),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Editable for Full {
+    fn set_len(&mut self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_accepted_for_an_index_is_accepted_for_none() {
+    let (v1, _) = small();
+    assert!(v1[0] < 0x80, "a header length of one byte");
+    let padded = [&[v1[0] | 0x80, 0], &v1[1..]].concat();
+    let options = strict().padded_varints(true);
+    let mut v2 = Vec::new();
+    wrap(Cursor::new(&padded), &mut v2, FileOptions::v2(), options).expect("accepted");
+    let mut file = Cursor::new(v2);
+    let header = make_index(&mut file, FileOptions::v2().index(None), options).expect("accepted");
+    assert_eq!(header.index_offset, None);
+    assert_eq!(file.get_ref().len() as u64, header.data_end());
 }
 
 #[test]

@@ -15,6 +15,8 @@ mod put;
 mod scan;
 mod sources;
 mod stats;
+mod store;
+mod store_kill;
 mod streams;
 mod tolerances;
 mod v2;

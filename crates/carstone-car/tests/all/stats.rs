@@ -7,7 +7,8 @@ use std::path::Path;
 
 use crate::sources::{car, hashed, raw, small};
 use carstone_car::{
-    Block, CarReader, CarStats, Cid, ReaderOptions, cid_of, codec, hash_code, multihash::Multihash,
+    Block, CarReader, CarStats, CarWriter, Cid, ErrorKind, Part, ReaderOptions, cid_of, codec,
+    hash_code, multihash::Multihash,
 };
 
 fn stats(bytes: &[u8]) -> CarStats {
@@ -35,7 +36,7 @@ fn a_foreign_file_has_the_numbers_that_its_makers_give() {
         assert_eq!(stats.payload_len, 479_907);
         let lengths =
             [&stats.blocks, &stats.cids].map(|l| (l.count(), l.min(), l.average(), l.max()));
-        assert_eq!(lengths, [(1049, 4, 417, 1342), (1049, 14, 37, 38)]);
+        assert_eq!(lengths, [(1049, 1, 417, 1342), (1049, 14, 37, 38)]);
         assert!(stats.missing_roots.is_empty());
         let full = verified(&bytes);
         assert_eq!((full.verified, full.mismatched, full.unverifiable), (1049, 0, 0));
@@ -68,6 +69,25 @@ fn roots_that_are_no_blocks_are_named() {
     let bytes = car(&[absent, one.cid, other, absent], &[one]);
     assert_eq!(stats(&bytes).missing_roots, [absent, other, absent]);
     assert_eq!(verified(&bytes).missing_roots, [absent, other, absent]);
+}
+
+#[test]
+fn a_car_of_codes_alone_takes_no_memory_without_end() {
+    let cid = |codec: u64| Cid::new_v1(codec, Multihash::wrap(0, b"").expect("empty"));
+    let mut writer = CarWriter::new(Vec::new(), &[]).expect("header");
+    for codec in 0..1 << 16 {
+        writer.write_block(&cid(codec), b"").expect("block");
+    }
+    assert_eq!(stats(writer.get_ref()).codecs.len(), 1 << 16);
+    writer.write_block(&cid(0), b"").expect("block");
+    assert_eq!(stats(writer.get_ref()).codecs[&0], 2);
+    let at = writer.position();
+    writer.write_block(&cid(1 << 16), b"").expect("block");
+    let bytes = writer.finish().expect("finish");
+    let mut reader = CarReader::open(&bytes[..]).expect("header");
+    let error = CarStats::verified_of(&mut reader).expect_err("too many");
+    assert!(matches!(error.kind(), ErrorKind::TooLarge { part: Part::Codes, .. }));
+    assert_eq!(error.offset(), Some(at));
 }
 
 #[test]

@@ -310,3 +310,14 @@ proptest! {
         prop_assert!(found.len() >= blocks.len());
     }
 }
+
+#[test]
+fn a_cut_behind_a_padded_length_is_inside_of_the_cid() {
+    let (v1, _) = small();
+    let section = [&[0xa9, 0][..], &raw(b"x").cid.to_bytes()[..9]].concat();
+    let bytes = [&v1[..], &section].concat();
+    let options = ReaderOptions::default().padded_varints(true);
+    let error = CarReader::with_options(&bytes[..], options).expect("header").into_cids().last();
+    let error = error.expect("an error").expect_err("cut");
+    assert!(matches!(error.kind(), ErrorKind::Truncated(Part::Cid)), "{error}");
+}
