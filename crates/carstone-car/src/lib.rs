@@ -56,6 +56,7 @@
 
 mod buffer;
 mod cid_bytes;
+pub mod dag;
 mod error;
 mod hash;
 mod header;
