@@ -29,6 +29,7 @@
 //! - [`CarFileWriter`] writes a CARv2 with an index, or a CARv1, whose roots may be known only at the end. [`CarWriter`] writes a CARv1
 //!   to any [`Write`](std::io::Write); [`replace_roots`] puts other roots into a file.
 //! - [`CarBufferWriter`] writes a CARv1 into memory that somebody else has made.
+//! - [`dag`] follows links: walks, selectors, what is missing, CARs of a DAG or of a part of it.
 //! - [`IndexBuilder`] and [`Index`] are for indexes in files of their own.
 //!
 //! Not for asynchronous sources. Most users want the `carstone` facade.

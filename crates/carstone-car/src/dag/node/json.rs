@@ -61,10 +61,10 @@ fn goes_on<'a>(
             Open::List => b']',
         };
         if text.takes(end) {
-            if let Some(Open::Map(keys)) = open.pop() {
-                if !keys.are_distinct() {
-                    return fail("a map has a key twice", at);
-                }
+            if let Some(Open::Map(keys)) = open.pop()
+                && !keys.are_distinct()
+            {
+                return fail("a map has a key twice", at);
             }
             visit(Event::End, at)?;
             is_new = false;

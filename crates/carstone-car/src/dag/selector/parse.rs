@@ -20,6 +20,8 @@ impl Selector {
 /// What is more than that is no selector that somebody has written.
 const LIMITS: NodeLimits = NodeLimits { links: 1 << 10, values: 1 << 14, nesting: 1 << 8 };
 
+type Field<'a> = (Cow<'a, [u8]>, Value<'a>);
+
 /// A value of a selector, and where it stands.
 struct Value<'a> {
     at: usize,
@@ -27,7 +29,7 @@ struct Value<'a> {
 }
 
 enum Kind<'a> {
-    Map(Vec<(Cow<'a, [u8]>, Value<'a>)>),
+    Map(Vec<Field<'a>>),
     List(Vec<Value<'a>>),
     Int(i128),
     Other,
@@ -173,7 +175,7 @@ impl Parser {
 
 /// The fields of a part, all of which are known.
 struct Fields<'v, 'a> {
-    fields: &'v [(Cow<'a, [u8]>, Value<'a>)],
+    fields: &'v [Field<'a>],
     at: usize,
 }
 
@@ -202,7 +204,7 @@ impl<'v, 'a> Fields<'v, 'a> {
     }
 }
 
-fn fields<'v, 'a>(value: &'v Value<'a>) -> Result<&'v [(Cow<'a, [u8]>, Value<'a>)]> {
+fn fields<'v, 'a>(value: &'v Value<'a>) -> Result<&'v [Field<'a>]> {
     match &value.kind {
         Kind::Map(fields) => Ok(fields),
         _ => Err(bad("this is not a map", value.at)),

@@ -36,7 +36,7 @@ impl<W: Write, F: FnMut(u64) -> io::Result<W>> Parts for F {
 pub struct SplitOptions {
     /// The most bytes of a part: a CARv1 with its header. carbites only aims at its target size; here it is kept, or an error.
     pub part_len: u64,
-    /// Whether a missing block is skipped and counted, instead of being an error.
+    /// Whether [`split_dag`](super::split_dag) skips and counts a missing block, instead of it being an error.
     pub skip_missing: bool,
     /// The largest sizes that are written.
     pub writer: WriterOptions,

@@ -34,8 +34,9 @@ pub fn split_dag<B: Blocks + ?Sized, P: Parts>(
     let roots: Vec<Cid> = roots.iter().copied().filter(|root| seen.insert(*root)).collect();
     let walk = walk.clone().duplicates(false).leave_leaves(false);
     let mut walk = Walk::new(blocks, &roots, walk);
-    let mut tree =
-        Tree { blocks, roots: &roots, begun: 0, writer: PartWriter::new(parts, options) };
+    let writer = PartWriter::new(parts, options);
+    let skip_missing = options.skip_missing;
+    let mut tree = Tree { blocks, roots: &roots, skip_missing, begun: 0, writer };
     while let Some(visit) = walk.next() {
         match visit {
             Ok(visit) => tree.add(&walk, &visit)?,
@@ -59,6 +60,7 @@ pub fn split_dag<B: Blocks + ?Sized, P: Parts>(
 struct Tree<'a, B: ?Sized, P: Parts> {
     blocks: &'a B,
     roots: &'a [Cid],
+    skip_missing: bool,
     /// How many roots have a part.
     begun: u64,
     writer: PartWriter<'a, P>,
@@ -113,7 +115,13 @@ impl<'a, B: Blocks + ?Sized, P: Parts> Tree<'a, B, P> {
                 self.begin(None)?;
                 continue;
             }
-            let data = self.fetch(&cid)?;
+            let data = match self.fetch(&cid) {
+                Err(error) if self.skip_missing && is_missing(&error) => {
+                    self.begin(None)?;
+                    continue;
+                }
+                data => data?,
+            };
             self.begin(Some((&cid, data.len() as u64)))?;
             self.writer.write(&cid, &data)?;
             self.writer.done.repeated += 1;

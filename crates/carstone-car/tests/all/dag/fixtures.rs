@@ -48,7 +48,8 @@ fn the_links_of_the_specification_file_are_those_of_its_description() {
         let mut found: Vec<_> = found.iter().map(Cid::to_string).collect();
         let mut named = Vec::new();
         described(&expected["content"], &mut named);
-        (found.sort(), named.sort());
+        found.sort();
+        named.sort();
         assert_eq!(found, named, "{}", block.cid);
     }
     let file = IndexedCar::open(&car[..]).expect("a header");
@@ -79,7 +80,8 @@ fn a_tree_of_files_is_exported_whole_in_order() {
     let (out, done) = export(&file, file.roots(), Vec::new(), &options).expect("written");
     let (mut before, mut after) = (cids(&car), cids(&out));
     assert_eq!((after[0], done.missing), (file.roots()[0], 0));
-    (before.sort(), after.sort());
+    before.sort();
+    after.sort();
     before.dedup();
     assert_eq!(after, before);
     let mut reader = CarReader::open(&car[..]).expect("a header");

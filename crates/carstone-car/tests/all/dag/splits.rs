@@ -170,6 +170,8 @@ fn a_missing_block_stops_a_split_unless_it_may_be_skipped() {
     let (parts, done) = run(&[root], options.skip_missing(true)).expect("split");
     assert_eq!((done.missing, done.blocks), (1, 20));
     assert!(parts.iter().all(|part| is_a_dag(part)));
+    let (parts, _) = run(&[root, gone], options.skip_missing(true)).expect("split");
+    assert_eq!(roots(parts.last().expect("a part")), [gone]);
     let (parts, _) = run(&[gone, root], options.skip_missing(true)).expect("split");
     assert_eq!((roots(&parts[0]), cids(&parts[0]).len()), (vec![gone], 0));
 }
