@@ -33,8 +33,8 @@ use crate::Cid;
 /// let root = cid_of(codec::DAG_JSON, &node);
 /// let blocks = HashMap::from([(leaf, data), (root, node)]);
 ///
-/// let visited: Result<Vec<_>, _> =
-///     Walk::new(&blocks, &[root], WalkOptions::default()).map(|visit| Ok(visit?.cid)).collect();
+/// let walk = Walk::new(&blocks, &[root], WalkOptions::default());
+/// let visited = walk.map(|visit| visit.map(|visit| visit.cid)).collect::<Result<Vec<_>, _>>();
 /// assert_eq!(visited?, [root, leaf]);
 /// # Ok::<(), carstone_car::dag::DagError>(())
 /// ```
