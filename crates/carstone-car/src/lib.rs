@@ -29,8 +29,8 @@
 //! - [`CarFileWriter`] writes a CARv2 with an index, or a CARv1, whose roots may be known only at the end. [`CarWriter`] writes a CARv1
 //!   to any [`Write`](std::io::Write); [`replace_roots`] puts other roots into a file.
 //! - [`CarBufferWriter`] writes a CARv1 into memory that somebody else has made.
-//! - [`dag`] follows links: walks, selectors, what is missing, CARs of a DAG or of a part of it.
 //! - [`IndexBuilder`] and [`Index`] are for indexes in files of their own.
+//! - [`dag`] follows links: walks, selectors, what is missing, CARs of a DAG or of a part of it.
 //!
 //! Not for asynchronous sources. Most users want the `carstone` facade.
 //!
@@ -57,7 +57,6 @@
 
 mod buffer;
 mod cid_bytes;
-pub mod dag;
 mod error;
 mod hash;
 mod header;
@@ -76,6 +75,8 @@ mod slice;
 mod v2;
 mod varint;
 mod writer;
+
+pub mod dag;
 
 pub use buffer::{CarBufferWriter, estimated_header_len};
 pub use cid::{self, Cid};
