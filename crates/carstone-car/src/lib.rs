@@ -36,6 +36,7 @@
 //! - [`wrap`] and [`extract_payload`] lead from one version to the other, [`attach_index`], [`make_index`], [`detach_index`] and
 //!   [`remove_index`] change what a file has behind its payload.
 //! - [`IndexBuilder`] and [`Index`] are for indexes in files of their own.
+//! - [`dag`] follows links: walks, selectors, what is missing, CARs of a DAG or of a part of it.
 //!
 //! Not for asynchronous sources. Most users want the `carstone` facade.
 //!
@@ -89,6 +90,8 @@ mod store;
 mod v2;
 mod varint;
 mod writer;
+
+pub mod dag;
 
 pub use buffer::{CarBufferWriter, estimated_header_len};
 pub use cid::{self, Cid};
