@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::Read;
 
+use carstone_car::cid::Version;
 use carstone_unixfs::{
     Cid, CidVersion, DirectoryBuilder, EntryKind, Error, ErrorKind, FileReader, Layout, Leaves,
     Limits, Link, Node, Profile, ShardThreshold, State, Step, decode, directory_links, resolve,
@@ -107,15 +108,8 @@ fn blocks_up_to_the_limit_are_held_and_longer_ones_are_not() {
 #[test]
 fn held_blocks_have_cids_of_version_1_whatever_the_others_have() {
     let profile = v1(64).with_cid_version(CidVersion::V0).with_leaves(Leaves::DagPb);
-    assert_eq!(profile.leaf(b"x".to_vec()).cid.version(), carstone_version(1));
-    assert_eq!(profile.leaf(vec![0; 64]).cid.version(), carstone_version(0));
-}
-
-fn carstone_version(version: u8) -> carstone_car::cid::Version {
-    match version {
-        0 => carstone_car::cid::Version::V0,
-        _ => carstone_car::cid::Version::V1,
-    }
+    assert_eq!(profile.leaf(b"x".to_vec()).cid.version(), Version::V1);
+    assert_eq!(profile.leaf(vec![0; 64]).cid.version(), Version::V0);
 }
 
 #[test]
