@@ -99,6 +99,18 @@ fn files_with_metadata() {
     }
 }
 
+#[test]
+fn files_with_blocks_in_their_cids() {
+    let cases = cases("inline");
+    assert_eq!(cases.len(), 4 * 8 * 7);
+    for case in cases {
+        let profile = settings(&case[1..]).with_inline_limit(number::<usize>(&case[0]));
+        let content = Stream::new().take(number(&case[6]));
+        let root = write_file(&profile.expect("in range"), content, &mut discard);
+        check(root.expect("neither side fails").into(), &case);
+    }
+}
+
 /// A file of zeros, whose leaves need no hashing but one.
 fn zeros(profile: &Profile, mut len: u64) -> FileRoot {
     let mut builder = FileBuilder::new(profile);
@@ -158,5 +170,17 @@ fn directories_with_metadata() {
     for case in cases {
         let profile = sharded(Profile::unixfs_v1_2025(), &case[1], &case[2], &case[3]);
         check(directory(&profile, &metadata(&case, 4..7), number(&case[0])), &case);
+    }
+}
+
+#[test]
+fn directories_with_blocks_in_their_cids() {
+    let cases = cases("inlinedir");
+    assert_eq!(cases.len(), 4 * 4 * 4);
+    for case in cases {
+        let profile = leaves_and_version(&case[1], &case[2]);
+        let profile = sharded(profile, &case[4], &case[5], &case[6]);
+        let profile = profile.with_inline_limit(number::<usize>(&case[0])).expect("in range");
+        check(directory(&profile, &Metadata::default(), number(&case[3])), &case);
     }
 }
