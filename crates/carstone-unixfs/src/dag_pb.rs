@@ -137,8 +137,24 @@ fn parse_cid(bytes: &[u8], at: usize) -> Result<Cid, Error> {
     match Cid::read_bytes(&mut rest) {
         Ok(cid) if rest.is_empty() => Ok(cid),
         Ok(_) => Err(Error::malformed("bytes follow the CID of a link", at)),
+        Err(_) if holds_too_much(bytes) => {
+            Err(Error::malformed("a link has a CID whose digest has more than 64 bytes", at))
+        }
         Err(_) => Err(Error::malformed("a link has no valid CID", at)),
     }
+}
+
+/// Whether this is a CID of version 1 but for the length of its digest.
+fn holds_too_much(bytes: &[u8]) -> bool {
+    let (mut fields, mut digest_len) = (Fields::new(bytes, 0), 0);
+    for _ in ["version", "codec", "hash function", "length of digest"] {
+        match fields.varint() {
+            Ok(value) => digest_len = value,
+            Err(_) => return false,
+        }
+    }
+    let rest = (bytes.len() - fields.at()) as u64;
+    bytes.first() == Some(&1) && digest_len > 64 && digest_len == rest
 }
 
 /// Appends a link field.

@@ -5,6 +5,7 @@ use carstone_car::Cid;
 use crate::dag_pb::{self, Links};
 use crate::error::{Error, ErrorKind};
 use crate::hamt::{Fanout, MAX_SLOTS, MURMUR3_X64_64};
+use crate::metadata::{Metadata, NANOS};
 use crate::proto::{Fields, Value};
 
 /// A block as UnixFS understands it, borrowed from the block.
@@ -69,16 +70,6 @@ pub struct ShardNode<'a> {
     pub width: usize,
     /// What is known about the directory.
     pub metadata: Metadata,
-}
-
-/// Optional facts that some programs store.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Metadata {
-    /// Permission bits; bits above the lowest twelve are as stored.
-    pub mode: Option<u32>,
-    /// Seconds since 1970 (may be negative) and nanoseconds (below 10⁹).
-    pub mtime: Option<(i64, u32)>,
 }
 
 /// Understands a block. `data` must have been verified against `cid`.
@@ -233,15 +224,14 @@ impl<'a> Message<'a> {
     }
 }
 
+/// Nanoseconds of 0, which should be left out, are what some programs write.
 fn parse_time(bytes: &[u8], base: usize) -> Result<(i64, u32), Error> {
     let (mut seconds, mut nanos, mut fields) = (None, None, Fields::new(bytes, base));
     while let Some(field) = fields.next()? {
         match (field.number, field.value) {
             // A negative number is stored as its two's complement.
             (1, Value::Varint(value)) if seconds.is_none() => seconds = Some(value.cast_signed()),
-            (2, Value::Fixed32(value)) if nanos.is_none() && value < 1_000_000_000 => {
-                nanos = Some(value)
-            }
+            (2, Value::Fixed32(value)) if nanos.is_none() && value < NANOS => nanos = Some(value),
             _ => return Err(Error::malformed("a modification time is not well formed", field.at)),
         }
     }
@@ -266,7 +256,7 @@ const MODE: u64 = 7;
 const MTIME: u64 = 8;
 
 // UnixFS types.
-const TYPE_RAW: u64 = 0;
+pub(crate) const TYPE_RAW: u64 = 0;
 pub(crate) const TYPE_DIRECTORY: u64 = 1;
 pub(crate) const TYPE_FILE: u64 = 2;
 pub(crate) const TYPE_SYMLINK: u64 = 4;

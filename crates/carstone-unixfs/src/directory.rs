@@ -7,6 +7,8 @@ use std::io;
 use crate::dag_pb::{link_len, put_data, put_link};
 use crate::decode::{TYPE_DIRECTORY, TYPE_SYMLINK};
 use crate::error::{Error, ErrorKind};
+use crate::inline;
+use crate::metadata::{Metadata, Tail};
 use crate::name::check_name;
 use crate::profile::{Profile, ShardThreshold};
 use crate::proto::{put_bytes, put_number};
@@ -25,7 +27,19 @@ pub struct DirectorySize {
 impl DirectorySize {
     /// The size of a directory without entries.
     pub fn new(profile: &Profile) -> Self {
-        let (threshold, node_bytes) = (profile.shard_threshold(), DATA.len() + 2);
+        Self::with_tail(profile, &Tail::NONE)
+    }
+
+    /// The same for a directory with metadata, which count among the bytes of its node. [`ErrorKind::BadSetting`]: they are
+    /// out of range.
+    pub fn with_metadata(profile: &Profile, metadata: &Metadata) -> Result<Self, Error> {
+        Ok(Self::with_tail(profile, &metadata.encode()?))
+    }
+
+    fn with_tail(profile: &Profile, tail: &Tail) -> Self {
+        // The message has less than 128 bytes, so that its length is one of two around it.
+        let (threshold, node_bytes) =
+            (profile.shard_threshold(), TYPE.len() + tail.bytes().len() + 2);
         Self { threshold, entries: 0, link_bytes: 0, node_bytes }
     }
 
@@ -59,13 +73,23 @@ pub struct DirectoryBuilder {
     profile: Profile,
     entries: BTreeMap<Box<str>, Link>,
     size: DirectorySize,
+    tail: Tail,
 }
 
 impl DirectoryBuilder {
     /// An empty directory.
     pub fn new(profile: &Profile) -> Self {
-        let size = DirectorySize::new(profile);
-        Self { profile: profile.clone(), entries: BTreeMap::new(), size }
+        Self::with_tail(profile, Tail::NONE)
+    }
+
+    /// An empty directory that tells its metadata, which must be in range, else [`ErrorKind::BadSetting`].
+    pub fn with_metadata(profile: &Profile, metadata: &Metadata) -> Result<Self, Error> {
+        Ok(Self::with_tail(profile, metadata.encode()?))
+    }
+
+    fn with_tail(profile: &Profile, tail: Tail) -> Self {
+        let size = DirectorySize::with_tail(profile, &tail);
+        Self { profile: profile.clone(), entries: BTreeMap::new(), size, tail }
     }
 
     /// Adds an entry. Refused, without effect: a name that [`check_name`] refuses, and one that is there.
@@ -104,7 +128,7 @@ impl DirectoryBuilder {
         if self.is_sharded() {
             let mut entries = self.entries.into_iter().collect::<Vec<_>>();
             entries.sort_by_cached_key(|(name, _)| shard_hash(name));
-            let mut shards = ShardedBuilder::new(&self.profile);
+            let mut shards = ShardedBuilder::with_tail(&self.profile, self.tail);
             for (name, link) in entries {
                 shards.add(&name, link, sink)?;
             }
@@ -115,7 +139,7 @@ impl DirectoryBuilder {
             put_link(&mut block, &link.cid, &[name.as_bytes()], link.tsize);
             total = total.checked_add(link.tsize).ok_or_else(|| Error::new(ErrorKind::TooLarge))?;
         }
-        put_data(&mut block, &DATA);
+        put_data(&mut block, &[&TYPE, self.tail.bytes()].concat());
         debug_assert_eq!(block.len(), self.size.node_bytes, "the threshold is compared with this");
         emit(&self.profile, &block, total, sink)
     }
@@ -123,9 +147,20 @@ impl DirectoryBuilder {
 
 /// Writes a symlink that points to `target` and returns the link to it.
 pub fn symlink(profile: &Profile, target: &[u8], sink: &mut BlockSink<'_>) -> io::Result<Link> {
+    symlink_with_metadata(profile, &Metadata::default(), target, sink)
+}
+
+/// The same for a symlink that tells its metadata, which must be in range, else [`ErrorKind::BadSetting`].
+pub fn symlink_with_metadata(
+    profile: &Profile,
+    metadata: &Metadata,
+    target: &[u8],
+    sink: &mut BlockSink<'_>,
+) -> io::Result<Link> {
     let (mut data, mut block) = (Vec::new(), Vec::new());
     put_number(&mut data, 1, TYPE_SYMLINK);
     put_bytes(&mut data, 2, target);
+    data.extend_from_slice(metadata.encode()?.bytes());
     put_data(&mut block, &data);
     emit(profile, &block, 0, sink)
 }
@@ -134,11 +169,11 @@ fn emit(profile: &Profile, block: &[u8], below: u64, sink: &mut BlockSink<'_>) -
     let cid = profile.node_cid(block);
     let tsize =
         below.checked_add(block.len() as u64).ok_or_else(|| Error::new(ErrorKind::TooLarge))?;
-    sink(&cid, block)?;
+    inline::put(sink, &cid, block)?;
     Ok(Link { cid, tsize })
 }
 
-/// The UnixFS data of a directory: its type and nothing else.
-const DATA: [u8; 2] = [8, TYPE_DIRECTORY as u8];
+/// The UnixFS data of a directory without metadata: its type and nothing else.
+const TYPE: [u8; 2] = [8, TYPE_DIRECTORY as u8];
 /// No plain node has more bytes, whatever the threshold: readers take blocks of at most 8 MiB.
 const MAX_NODE: usize = 4 << 20;

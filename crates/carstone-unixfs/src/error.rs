@@ -43,7 +43,9 @@ pub enum ErrorKind {
     UnknownProfile(String),
     /// The text names no chunker.
     BadChunker(String),
-    /// A setting of a profile has a value that it cannot have.
+    /// No layout has this name.
+    UnknownLayout(String),
+    /// A setting has a value that it cannot have.
     BadSetting {
         /// Which setting.
         what: &'static str,
@@ -149,6 +151,9 @@ impl fmt::Display for Error {
                     "{text:?} names no chunker; there are fixed:SIZE and fastcdc:SIZE, with SIZE in bytes, or with K or M"
                 )
             }
+            ErrorKind::UnknownLayout(name) => {
+                write!(f, "no layout is called {name:?}; there are balanced and trickle")
+            }
             ErrorKind::BadSetting { what, value, rule } => write!(f, "{what} {value} {rule}"),
             ErrorKind::BadName(fault) => {
                 write!(f, "a directory entry cannot have this name: {fault}")
@@ -206,6 +211,7 @@ impl From<Error> for io::Error {
             | ErrorKind::OutOfOrder
             | ErrorKind::UnknownProfile(_)
             | ErrorKind::BadChunker(_)
+            | ErrorKind::UnknownLayout(_)
             | ErrorKind::BadSetting { .. } => io::ErrorKind::InvalidInput,
             ErrorKind::Broken => io::ErrorKind::Other,
             _ => io::ErrorKind::InvalidData,

@@ -4,18 +4,21 @@ use std::io::{self, Read};
 
 use carstone_car::Cid;
 
+use crate::balanced::Balanced;
 use crate::chunk::Chunker;
-use crate::dag_pb::{put_data, put_link};
-use crate::decode::TYPE_FILE;
 use crate::error::{Error, ErrorKind};
+use crate::inline;
+use crate::layout::Layout;
+use crate::leaf::{self, Leaf};
+use crate::metadata::{Metadata, Tail};
 use crate::profile::Profile;
-use crate::proto::put_number;
+use crate::trickle::Trickle;
 use crate::{BlockSink, Link};
 
 /// A finished file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileRoot {
-    /// The root of the tree; of a file of one leaf, that leaf.
+    /// The root of the tree; of a file of one leaf, in the balanced layout, that leaf.
     pub cid: Cid,
     /// Bytes of content.
     pub size: u64,
@@ -29,7 +32,7 @@ impl From<FileRoot> for Link {
     }
 }
 
-/// Builds a balanced tree while the leaves arrive, in order, and holds only its right edge.
+/// Builds the tree of a file while the leaves arrive, in order, and holds only its right edge.
 ///
 /// ```
 /// use carstone_unixfs::{FileBuilder, Profile};
@@ -46,67 +49,107 @@ impl From<FileRoot> for Link {
 #[must_use = "the file has no root until `finish` has returned it"]
 pub struct FileBuilder {
     profile: Profile,
-    levels: Vec<Level>,
+    tail: Tail,
+    tree: Tree,
+    /// The first leaf, as long as it may become the root and so have to carry the metadata.
+    first: Option<Leaf>,
     broken: bool,
+}
+
+#[derive(Debug)]
+enum Tree {
+    Balanced(Balanced),
+    Trickle(Trickle),
 }
 
 impl FileBuilder {
     /// A file without leaves.
     pub fn new(profile: &Profile) -> Self {
-        Self { profile: profile.clone(), levels: Vec::new(), broken: false }
+        Self::with_tail(profile, Tail::NONE)
+    }
+
+    /// The same for a file whose root tells its metadata, which must be in range, else [`ErrorKind::BadSetting`].
+    pub fn with_metadata(profile: &Profile, metadata: &Metadata) -> Result<Self, Error> {
+        Ok(Self::with_tail(profile, metadata.encode()?))
+    }
+
+    fn with_tail(profile: &Profile, tail: Tail) -> Self {
+        let tree = match profile.layout() {
+            Layout::Balanced => Tree::Balanced(Balanced::new(&tail)),
+            Layout::Trickle => Tree::Trickle(Trickle::new()),
+        };
+        Self { profile: profile.clone(), tail, tree, first: None, broken: false }
+    }
+
+    /// Adds the next leaf, which [`Profile::leaf`] made, and hands its block to `sink`, before the inner nodes that it
+    /// completes.
+    ///
+    /// The first leaf of a file with metadata is held back: where no other follows, its content stands in the root.
+    pub fn add(&mut self, leaf: Leaf, sink: &mut BlockSink<'_>) -> io::Result<()> {
+        self.take(leaf, sink).map(drop)
     }
 
     /// Adds the next leaf, of `len` bytes of content, which [`Profile::leaf`] made. Its block is the caller's to store; an
     /// inner node goes to `sink` as soon as its last child is complete.
+    ///
+    /// A file of one such leaf and with metadata has a node above the leaf, other than with [`add`](Self::add).
     pub fn add_leaf(&mut self, cid: Cid, len: u64, sink: &mut BlockSink<'_>) -> io::Result<()> {
         self.usable()?;
         self.broken = true; // Until the whole edge has been updated.
-        let tsize = self.profile.leaf_block_len(len);
-        self.push(0, FileRoot { cid, size: len, tsize }, sink)?;
+        self.release(sink)?;
+        self.link(cid, len, sink)?;
         self.broken = false;
         Ok(())
     }
 
-    /// Emits the nodes that are not full, and returns the root. A file without leaves is an empty leaf, which goes to
-    /// `sink`.
-    pub fn finish(mut self, sink: &mut BlockSink<'_>) -> io::Result<FileRoot> {
+    /// Emits the nodes that are not full, and returns the root. A file without leaves is an empty leaf or, in the trickle
+    /// layout, a node without links, which goes to `sink`.
+    pub fn finish(self, sink: &mut BlockSink<'_>) -> io::Result<FileRoot> {
         self.usable()?;
-        if self.levels.is_empty() {
-            let leaf = self.profile.leaf(Vec::new());
-            sink(&leaf.cid, &leaf.block)?;
-            return Ok(FileRoot { cid: leaf.cid, size: 0, tsize: leaf.block.len() as u64 });
-        }
-        let mut level = 0;
-        loop {
-            if level + 1 == self.levels.len()
-                && let Some(root) = self.levels[level].only_child()
-            {
-                return Ok(root);
+        let profile = &self.profile;
+        match (self.tree, self.first) {
+            (Tree::Trickle(tree), _) => tree.finish(profile, &self.tail, sink),
+            (Tree::Balanced(_), Some(leaf)) => lone(profile, leaf, &self.tail, sink),
+            (Tree::Balanced(tree), None) if tree.is_empty() => {
+                lone(profile, profile.leaf(Vec::new()), &self.tail, sink)
             }
-            if self.levels[level].count > 0 {
-                let node = self.levels[level].emit(&self.profile, sink)?;
-                self.push(level + 1, node, sink)?;
-            }
-            level += 1;
+            (Tree::Balanced(tree), None) => tree.finish(profile, &self.tail, sink),
         }
     }
 
-    fn push(
-        &mut self,
-        mut level: usize,
-        mut child: FileRoot,
-        sink: &mut BlockSink<'_>,
-    ) -> io::Result<()> {
-        loop {
-            if level == self.levels.len() {
-                self.levels.push(Level::default());
-            }
-            self.levels[level].add(child)?;
-            if self.levels[level].count < self.profile.width() {
-                return Ok(());
-            }
-            child = self.levels[level].emit(&self.profile, sink)?;
-            level += 1;
+    /// [`add`](Self::add), which gives back the block for its allocation.
+    fn take(&mut self, leaf: Leaf, sink: &mut BlockSink<'_>) -> io::Result<Vec<u8>> {
+        self.usable()?;
+        if self.may_be_root() {
+            self.first = Some(leaf);
+            return Ok(Vec::new());
+        }
+        self.broken = true; // Until the whole edge has been updated.
+        self.release(sink)?;
+        inline::put(sink, &leaf.cid, &leaf.block)?;
+        self.link(leaf.cid, leaf.size, sink)?;
+        self.broken = false;
+        Ok(leaf.block)
+    }
+
+    /// Whether the next leaf would carry the metadata if it were the last.
+    fn may_be_root(&self) -> bool {
+        let Tree::Balanced(tree) = &self.tree else { return false };
+        tree.is_empty() && self.first.is_none() && !self.tail.is_empty()
+    }
+
+    /// Another leaf has come: the first is one of several.
+    fn release(&mut self, sink: &mut BlockSink<'_>) -> io::Result<()> {
+        let Some(first) = self.first.take() else { return Ok(()) };
+        inline::put(sink, &first.cid, &first.block)?;
+        self.link(first.cid, first.size, sink)
+    }
+
+    fn link(&mut self, cid: Cid, size: u64, sink: &mut BlockSink<'_>) -> io::Result<()> {
+        let leaf = FileRoot { cid, size, tsize: self.profile.leaf_block_len(size) };
+        match &mut self.tree {
+            Tree::Balanced(tree) => tree.add(leaf, &self.profile, sink),
+            Tree::Trickle(tree) => tree.add(leaf, &self.profile, sink),
         }
     }
 
@@ -115,67 +158,53 @@ impl FileBuilder {
     }
 }
 
+/// The file of one leaf: that leaf, or with metadata a node that holds its content and them.
+fn lone(
+    profile: &Profile,
+    mut leaf: Leaf,
+    tail: &Tail,
+    sink: &mut BlockSink<'_>,
+) -> io::Result<FileRoot> {
+    if !tail.is_empty() {
+        leaf.block = leaf::with_metadata(leaf.content(), tail);
+        leaf.cid = profile.node_cid(&leaf.block);
+    }
+    inline::put(sink, &leaf.cid, &leaf.block)?;
+    Ok(FileRoot { cid: leaf.cid, size: leaf.size, tsize: leaf.block.len() as u64 })
+}
+
 /// Writes a whole file, leaves included, from `reader`.
 pub fn write_file(
     profile: &Profile,
     reader: impl Read,
     sink: &mut BlockSink<'_>,
 ) -> io::Result<FileRoot> {
-    let mut chunker = profile.chunker().over(reader);
-    let (mut builder, mut chunk) = (FileBuilder::new(profile), Vec::new());
+    write(FileBuilder::new(profile), profile, reader, sink)
+}
+
+/// The same for a file whose root tells its metadata. With none it is the same file.
+///
+/// As the specification asks, metadata of a file are in one place, its root; where that would be a raw block, it is a
+/// node with the content inside. [`ErrorKind::BadSetting`]: the metadata are out of range.
+pub fn write_file_with_metadata(
+    profile: &Profile,
+    metadata: &Metadata,
+    reader: impl Read,
+    sink: &mut BlockSink<'_>,
+) -> io::Result<FileRoot> {
+    write(FileBuilder::with_metadata(profile, metadata)?, profile, reader, sink)
+}
+
+fn write(
+    mut builder: FileBuilder,
+    profile: &Profile,
+    reader: impl Read,
+    sink: &mut BlockSink<'_>,
+) -> io::Result<FileRoot> {
+    let (mut chunker, mut chunk) = (profile.chunker().over(reader), Vec::new());
     while chunker.next_chunk(&mut chunk)? {
-        let leaf = profile.leaf(std::mem::take(&mut chunk));
-        sink(&leaf.cid, &leaf.block)?;
-        builder.add_leaf(leaf.cid, leaf.size, sink)?;
-        chunk = leaf.block; // Its allocation serves the next chunk.
+        // The allocation of the block serves the next chunk.
+        chunk = builder.take(profile.leaf(std::mem::take(&mut chunk)), sink)?;
     }
     builder.finish(sink)
-}
-
-/// The node of one level that is not yet full, in encoded pieces.
-#[derive(Debug, Default)]
-struct Level {
-    links: Vec<u8>,
-    blocksizes: Vec<u8>,
-    count: usize,
-    size: u64,
-    tsize: u64,
-    last: Option<Cid>,
-}
-
-impl Level {
-    fn add(&mut self, child: FileRoot) -> Result<(), Error> {
-        let too_large = || Error::new(ErrorKind::TooLarge);
-        self.size = self.size.checked_add(child.size).ok_or_else(too_large)?;
-        self.tsize = self.tsize.checked_add(child.tsize).ok_or_else(too_large)?;
-        // The name of a file's link is empty, and written all the same.
-        put_link(&mut self.links, &child.cid, &[], child.tsize);
-        put_number(&mut self.blocksizes, 4, child.size);
-        self.last = Some(child.cid);
-        self.count += 1;
-        Ok(())
-    }
-
-    fn only_child(&self) -> Option<FileRoot> {
-        let cid = self.last.filter(|_| self.count == 1)?;
-        Some(FileRoot { cid, size: self.size, tsize: self.tsize })
-    }
-
-    /// Writes the node and leaves the level empty.
-    fn emit(&mut self, profile: &Profile, sink: &mut BlockSink<'_>) -> io::Result<FileRoot> {
-        let mut data = Vec::with_capacity(self.blocksizes.len() + 16);
-        put_number(&mut data, 1, TYPE_FILE);
-        put_number(&mut data, 3, self.size);
-        data.extend_from_slice(&self.blocksizes);
-        put_data(&mut self.links, &data);
-        let (block, cid) = (&self.links, profile.node_cid(&self.links));
-        sink(&cid, block)?;
-        let tsize = self.tsize.checked_add(block.len() as u64);
-        let tsize = tsize.ok_or_else(|| Error::new(ErrorKind::TooLarge))?;
-        let node = FileRoot { cid, size: self.size, tsize };
-        self.links.clear(); // The allocations serve the next node.
-        self.blocksizes.clear();
-        (self.count, self.size, self.tsize, self.last) = (0, 0, 0, None);
-        Ok(node)
-    }
 }

@@ -33,9 +33,12 @@
 //! # Guarantees
 //!
 //! - Root CIDs are those that other programs give under the same [`Profile`].
-//! - [`FileBuilder`] and [`ShardedBuilder`] hold one partly filled node per level of the tree, not the file or directory;
+//! - [`FileBuilder`], in either [`Layout`], and [`ShardedBuilder`] hold one partly filled node per level of the tree, not the
+//!   file or directory;
 //!   [`DirectoryBuilder`], for directories of ordinary size, holds their entries.
 //! - Where a chunk ends depends on the content alone, never on how it arrives.
+//! - [`FileReader`] asks for the blocks that hold a part of a file, and those above them, and no other.
+//! - [`Metadata`] are written only where they are asked for.
 //! - A [`BlockSource`] must return verified blocks only: this crate does not hash what it reads. It checks
 //!   what hashes cannot: sizes, positions in sharded directories, names. What is missing and what the source
 //!   calls damaged are told apart.
@@ -50,6 +53,7 @@
 //!
 //! None.
 
+mod balanced;
 mod chunk;
 mod dag_pb;
 mod decode;
@@ -58,10 +62,14 @@ mod error;
 mod file;
 mod frame;
 mod hamt;
+mod inline;
+mod layout;
 mod leaf;
 mod limits;
 mod lookup;
+mod metadata;
 mod name;
+mod open_node;
 mod profile;
 mod proto;
 mod reader;
@@ -69,19 +77,22 @@ mod sharded;
 mod source;
 mod spec;
 mod stream;
+mod trickle;
 mod walk;
 
 pub use carstone_car::Cid;
 
 pub use chunk::{Chunker, FixedChunker};
 pub use dag_pb::{Links, NodeLink};
-pub use decode::{FileNode, Metadata, Node, ShardNode, decode};
-pub use directory::{DirectoryBuilder, DirectorySize, symlink};
+pub use decode::{FileNode, Node, ShardNode, decode};
+pub use directory::{DirectoryBuilder, DirectorySize, symlink, symlink_with_metadata};
 pub use error::{Error, ErrorKind};
-pub use file::{FileBuilder, FileRoot, write_file};
+pub use file::{FileBuilder, FileRoot, write_file, write_file_with_metadata};
+pub use layout::Layout;
 pub use leaf::{Leaf, leaf_cid};
 pub use limits::Limits;
 pub use lookup::{directory_links, resolve};
+pub use metadata::Metadata;
 pub use name::{NameFault, check_name};
 pub use profile::{CidVersion, Leaves, Profile, ShardThreshold};
 pub use reader::FileReader;
@@ -92,7 +103,7 @@ pub use walk::{Entry, EntryKind, State, Step, walk};
 
 /// Takes each finished block with its CID, children before parents.
 ///
-/// The bytes are borrowed for the call only. An error stops the builder for good.
+/// Blocks that their CIDs hold do not come here. The bytes are borrowed for the call only. An error stops the builder for good.
 pub type BlockSink<'a> = dyn FnMut(&Cid, &[u8]) -> std::io::Result<()> + 'a;
 
 /// A link to a finished file, directory or symlink, as a directory stores it.

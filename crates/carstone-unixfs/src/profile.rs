@@ -4,9 +4,11 @@ use std::str::FromStr;
 
 use carstone_car::{Cid, cid_of};
 
-use crate::decode::{DAG_PB, RAW};
+use crate::decode::{DAG_PB, RAW, TYPE_FILE, TYPE_RAW};
 use crate::error::{Error, ErrorKind};
 use crate::hamt::Fanout;
+use crate::inline::identity;
+use crate::layout::Layout;
 use crate::leaf::{self, Leaf};
 use crate::spec::ChunkerSpec;
 
@@ -31,6 +33,8 @@ pub struct Profile {
     cid_version: CidVersion,
     shard_threshold: ShardThreshold,
     fanout: Fanout,
+    layout: Layout,
+    inline_limit: Option<usize>,
 }
 
 /// What the leaves of files are.
@@ -39,7 +43,7 @@ pub struct Profile {
 pub enum Leaves {
     /// Blocks of codec raw: the content and nothing else. They always have CIDs of version 1.
     Raw,
-    /// dag-pb nodes of UnixFS type File with the content inside.
+    /// dag-pb nodes with the content inside, of UnixFS type File or, in the trickle layout, Raw.
     DagPb,
 }
 
@@ -68,6 +72,9 @@ pub enum ShardThreshold {
 }
 
 impl Profile {
+    /// The largest limit on blocks that their CIDs hold: a [`Cid`] has room for 64 bytes.
+    pub const MAX_INLINE: usize = 64;
+
     /// The names of the published profiles, which [`by_name`](Self::by_name) takes.
     pub const NAMES: &'static [&'static str] = &[V1_2025, V0_2015];
 
@@ -81,6 +88,8 @@ impl Profile {
             cid_version: CidVersion::V1,
             shard_threshold: ShardThreshold::NodeBytes(256 << 10),
             fanout: Fanout::F256,
+            layout: Layout::Balanced,
+            inline_limit: None,
         }
     }
 
@@ -94,6 +103,8 @@ impl Profile {
             cid_version: CidVersion::V0,
             shard_threshold: ShardThreshold::LinkBytes(256 << 10),
             fanout: Fanout::F256,
+            layout: Layout::Balanced,
+            inline_limit: None,
         }
     }
 
@@ -127,7 +138,12 @@ impl Profile {
         self.leaves
     }
 
-    /// Links in a full inner node of a file.
+    /// How the leaves of files hang below their roots.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Links in a full inner node of a file; in the trickle layout those to leaves, subtrees not counted.
     pub fn width(&self) -> usize {
         self.width
     }
@@ -147,6 +163,11 @@ impl Profile {
         self.fanout.slots()
     }
 
+    /// Up to how many bytes blocks are held by their CIDs; `None` where no block is.
+    pub fn inline_limit(&self) -> Option<usize> {
+        self.inline_limit
+    }
+
     /// Another chunker.
     #[must_use]
     pub fn with_chunker(mut self, chunker: ChunkerSpec) -> Self {
@@ -164,6 +185,28 @@ impl Profile {
     pub fn with_leaves(mut self, leaves: Leaves) -> Self {
         self.leaves = leaves;
         self
+    }
+
+    /// Another layout.
+    #[must_use]
+    pub fn with_layout(mut self, layout: Layout) -> Self {
+        self.layout = layout;
+        self
+    }
+
+    /// Puts every block of at most `bytes` bytes, leaf or node, into its CID, which is an identity CID of version 1 then. No
+    /// builder hands such a block to its sink. `None` ends it. At most [`MAX_INLINE`](Self::MAX_INLINE), else
+    /// [`ErrorKind::BadSetting`].
+    ///
+    /// This is `ipfs add --inline --inline-limit`.
+    pub fn with_inline_limit(mut self, bytes: impl Into<Option<usize>>) -> Result<Self, Error> {
+        self.inline_limit = bytes.into();
+        match self.inline_limit {
+            Some(limit) if limit > Self::MAX_INLINE => {
+                Err(Error::setting("inline limit", limit, "must be at most 64 bytes"))
+            }
+            _ => Ok(self),
+        }
     }
 
     /// Another width: from 2 to 65,536, else [`ErrorKind::BadSetting`].
@@ -199,13 +242,16 @@ impl Profile {
     /// Makes the block of a leaf of its content. Content of codec raw is not copied.
     pub fn leaf(&self, content: Vec<u8>) -> Leaf {
         let size = content.len() as u64;
-        match self.leaves {
-            Leaves::Raw => Leaf { cid: cid_of(RAW, &content), block: content, size },
-            Leaves::DagPb => {
-                let block = leaf::encode(&content);
-                Leaf { cid: self.node_cid(&block), block, size }
-            }
+        if self.leaves == Leaves::Raw {
+            let cid = self.inline(RAW, &content).unwrap_or_else(|| cid_of(RAW, &content));
+            return Leaf { cid, block: content, size };
         }
+        let kind = match self.layout {
+            Layout::Balanced => TYPE_FILE,
+            Layout::Trickle => TYPE_RAW,
+        };
+        let block = leaf::encode(kind, &content);
+        Leaf { cid: self.node_cid(&block), block, size }
     }
 
     /// Length of the block of a leaf of `size` bytes of content.
@@ -218,11 +264,19 @@ impl Profile {
 
     /// The CID of a dag-pb node.
     pub fn node_cid(&self, block: &[u8]) -> Cid {
+        if let Some(cid) = self.inline(DAG_PB, block) {
+            return cid;
+        }
         let cid = cid_of(DAG_PB, block);
         match self.cid_version {
             CidVersion::V0 => Cid::new_v0(*cid.hash()).unwrap_or(cid), // Every SHA-256 has a CID of version 0.
             CidVersion::V1 => cid,
         }
+    }
+
+    fn inline(&self, codec: u64, block: &[u8]) -> Option<Cid> {
+        self.inline_limit.filter(|limit| block.len() <= *limit)?;
+        identity(codec, block)
     }
 
     pub(crate) fn shard_fanout(&self) -> Fanout {

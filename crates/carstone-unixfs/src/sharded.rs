@@ -6,6 +6,8 @@ use crate::dag_pb::{put_data, put_link};
 use crate::decode::TYPE_SHARD;
 use crate::error::{Error, ErrorKind};
 use crate::hamt::{Fanout, MURMUR3_X64_64, hash_name};
+use crate::inline;
+use crate::metadata::{Metadata, Tail};
 use crate::name::check_name;
 use crate::profile::Profile;
 use crate::proto::{put_bytes, put_number};
@@ -44,6 +46,8 @@ pub struct ShardedBuilder {
     levels: Vec<Level>,
     /// The entry that came last. On which level it stands is known when the next has come.
     pending: Option<Pending>,
+    /// Metadata for the root.
+    tail: Tail,
     broken: bool,
 }
 
@@ -69,8 +73,17 @@ struct Level {
 impl ShardedBuilder {
     /// A directory without entries.
     pub fn new(profile: &Profile) -> Self {
+        Self::with_tail(profile, Tail::NONE)
+    }
+
+    /// A directory without entries that tells its metadata, which must be in range, else [`ErrorKind::BadSetting`].
+    pub fn with_metadata(profile: &Profile, metadata: &Metadata) -> Result<Self, Error> {
+        Ok(Self::with_tail(profile, metadata.encode()?))
+    }
+
+    pub(crate) fn with_tail(profile: &Profile, tail: Tail) -> Self {
         let levels = vec![Level::new(profile.shard_fanout(), 0)];
-        Self { profile: profile.clone(), levels, pending: None, broken: false }
+        Self { profile: profile.clone(), levels, pending: None, tail, broken: false }
     }
 
     /// Adds an entry, whose hash is not below that of the one before. A shard goes to `sink` as soon as it is complete.
@@ -117,7 +130,7 @@ impl ShardedBuilder {
         }
         self.close_below(0, sink)?;
         let root = self.levels.pop().ok_or_else(|| Error::new(ErrorKind::Broken))?;
-        Ok(root.emit(&self.profile, sink)?)
+        Ok(root.emit(&self.profile, &self.tail, sink)?)
     }
 
     /// Puts an entry into the shard where it shares its slot neither with the entry before nor with the next, which
@@ -137,7 +150,7 @@ impl ShardedBuilder {
             && let Some(shard) = self.levels.pop()
         {
             let (hash, above) = (shard.hash, self.levels.len() - 1);
-            let link = shard.emit(&self.profile, sink)?;
+            let link = shard.emit(&self.profile, &Tail::NONE, sink)?;
             self.levels[above].put(self.profile.shard_fanout(), above, hash, "", &link)?;
         }
         Ok(())
@@ -174,16 +187,17 @@ impl Level {
         Ok(())
     }
 
-    fn emit(self, profile: &Profile, sink: &mut BlockSink<'_>) -> Result<Link, Error> {
+    fn emit(self, profile: &Profile, tail: &Tail, sink: &mut BlockSink<'_>) -> Result<Link, Error> {
         let leading = self.bitmap.iter().take_while(|byte| **byte == 0).count();
         let (mut data, mut block) = (Vec::new(), self.links);
         put_number(&mut data, 1, TYPE_SHARD);
         put_bytes(&mut data, 2, &self.bitmap[leading..]);
         put_number(&mut data, 5, MURMUR3_X64_64);
         put_number(&mut data, 6, profile.fanout() as u64);
+        data.extend_from_slice(tail.bytes());
         put_data(&mut block, &data);
         let cid = profile.node_cid(&block);
-        sink(&cid, &block)?;
+        inline::put(sink, &cid, &block)?;
         let tsize = self.total.checked_add(block.len() as u64);
         Ok(Link { cid, tsize: tsize.ok_or_else(|| Error::new(ErrorKind::TooLarge))? })
     }

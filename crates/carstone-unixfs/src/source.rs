@@ -9,6 +9,7 @@ use std::sync::Arc;
 use carstone_car::Cid;
 
 use crate::error::{Error, ErrorKind};
+use crate::inline::is_inline;
 
 /// Finds blocks by CID.
 ///
@@ -33,7 +34,7 @@ pub(crate) fn fetch<S: BlockSource + ?Sized>(
     source: &S,
     cid: &Cid,
 ) -> Result<Option<Vec<u8>>, Error> {
-    if cid.hash().code() == IDENTITY {
+    if is_inline(cid) {
         return Ok(Some(cid.hash().digest().to_vec()));
     }
     source.block(cid).map_err(|error| Error::from(error).within(cid))
@@ -52,7 +53,7 @@ pub(crate) fn fetch_size<S: BlockSource + ?Sized>(
     source: &S,
     cid: &Cid,
 ) -> Result<Option<u64>, Error> {
-    if cid.hash().code() == IDENTITY {
+    if is_inline(cid) {
         return Ok(Some(cid.hash().digest().len() as u64));
     }
     source.size(cid).map_err(|error| Error::from(error).within(cid))
@@ -93,9 +94,6 @@ macro_rules! forward {
 }
 
 forward!(&S, Box<S>, Rc<S>, Arc<S>);
-
-/// Multihash code of "the digest is the data".
-const IDENTITY: u64 = 0;
 
 // A source can be chosen at run time.
 const _: fn(&dyn BlockSource) = |_| ();

@@ -4,11 +4,12 @@ use std::io;
 
 use carstone_car::Cid;
 
-use crate::decode::{DAG_PB, Metadata, Node, RAW, decode};
+use crate::decode::{DAG_PB, Node, RAW, decode};
 use crate::error::{Error, ErrorKind};
 use crate::frame::{Budget, Frame, Item, Listing, Stack};
 use crate::hamt::Prefix;
 use crate::limits::Limits;
+use crate::metadata::Metadata;
 use crate::name::{NameFault, check_name};
 use crate::source::{BlockSource, fetch, fetch_needed, fetch_size};
 
