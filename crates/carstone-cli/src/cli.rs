@@ -10,9 +10,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use car::{
-    AttachIndexArgs, CODECS, CarArgs, CarCommand, CarListArgs, CompleteArgs, ConcatArgs, DetachIndexArgs, DetachIndexCommand,
-    FilterArgs, GetBlockArgs, GetDagArgs, HashArgs, IndexArgs, IndexCommand, InspectArgs, OneCar, OneToOneArgs, OutArgs,
-    PutBlockArgs, RootsArgs, SetRootsArgs, SplitArgs, WrapArgs,
+    AttachIndexArgs, CODECS, CarArgs, CarCommand, CarListArgs, CompleteArgs, ConcatArgs,
+    DetachIndexArgs, DetachIndexCommand, FilterArgs, GetBlockArgs, GetDagArgs, HashArgs, IndexArgs,
+    IndexCommand, InspectArgs, OneCar, OneToOneArgs, OutArgs, PutBlockArgs, RootsArgs,
+    SetRootsArgs, SplitArgs, WrapArgs,
 };
 pub(crate) use create::{CarVersion, CreateArgs, OrderArg};
 pub(crate) use texts::EXIT_STATUS;
@@ -49,7 +50,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Pack files and directories.
-    Create(CreateArgs),
+    Create(Box<CreateArgs>),
     /// List what a pack holds.
     ///
     /// Of a damaged pack all that is left is listed. Content is not looked at: `verify` does that.
@@ -363,6 +364,20 @@ pub(crate) struct ManArgs {
     pub out: PathBuf,
 }
 
+/// A number of bytes, with a suffix.
+fn size(text: &str) -> Result<u64, String> {
+    let wrong = || "a size is a number with K, M or G".to_owned();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(wrong)
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -394,18 +409,4 @@ mod tests {
             }
         }
     }
-}
-
-/// A number of bytes, with a suffix.
-fn size(text: &str) -> Result<u64, String> {
-    let wrong = || "a size is a number with K, M or G".to_owned();
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kib" => 1 << 10,
-        "m" | "mib" => 1 << 20,
-        "g" | "gib" => 1 << 30,
-        _ => return Err(wrong()),
-    };
-    digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(wrong)
 }

@@ -67,7 +67,7 @@ fn usage(error: &clap::Error) -> ! {
 
 fn run(command: Command, output: &mut Output) -> anyhow::Result<Exit> {
     match command {
-        Command::Create(args) => commands::create::run(args, output),
+        Command::Create(args) => commands::create::run(*args, output),
         Command::List(args) => commands::list::run(args, output),
         Command::Extract(args) => commands::extract::run(args, output),
         Command::Cat(args) => commands::cat::run(args, output),

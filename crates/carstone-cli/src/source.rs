@@ -6,7 +6,7 @@ use std::io::{self, Cursor, Read, Seek};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use carstone::car::AtReader;
+use carstone::car::{self, AtReader};
 use carstone::layer::{
     FRAME_HEADER_LEN, FRAME_MAGIC, FrameHeader, LayerId, PackId, ReadAt, read_full,
 };
@@ -188,6 +188,17 @@ impl<R: Read> Read for Watched<R> {
 }
 
 impl<R: ReadAt> ReadAt for Watched<R> {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        signals::check()?;
+        self.0.read_at(buf, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.0.size()
+    }
+}
+
+impl<R: car::ReadAt> car::ReadAt for Watched<R> {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         signals::check()?;
         self.0.read_at(buf, offset)

@@ -66,6 +66,8 @@ pub enum ErrorKind {
     Cancelled,
     /// A pack cannot hold what the profile asks for; a plain CAR can.
     PlainOnly(&'static str),
+    /// The root was to be a file, and there are so many entries, or a directory.
+    NotOneFile(u64),
     /// A size or a number is over the limit.
     Limit {
         /// Which.
@@ -144,6 +146,9 @@ impl fmt::Display for Error {
             ErrorKind::PlainOnly(what) => {
                 write!(f, "a pack holds no {what}; a plain CAR takes every profile")
             }
+            ErrorKind::NotOneFile(entries) => {
+                write!(f, "one file alone can be the root: there are {entries} entries")
+            }
             ErrorKind::Limit { what, limit } => {
                 write!(f, "{what} at byte {at} is over the limit of {limit}")
             }
@@ -168,9 +173,10 @@ impl From<Error> for io::Error {
             ErrorKind::Io(source) => source.kind(),
             ErrorKind::Unfinished { .. } | ErrorKind::NoTail => io::ErrorKind::UnexpectedEof,
             ErrorKind::Newer(_) => io::ErrorKind::Unsupported,
-            ErrorKind::NoSuchEntry | ErrorKind::BadPattern { .. } | ErrorKind::PlainOnly(_) => {
-                io::ErrorKind::InvalidInput
-            }
+            ErrorKind::NoSuchEntry
+            | ErrorKind::BadPattern { .. }
+            | ErrorKind::PlainOnly(_)
+            | ErrorKind::NotOneFile(_) => io::ErrorKind::InvalidInput,
             _ => io::ErrorKind::InvalidData,
         };
         Self::new(kind, error)

@@ -4,11 +4,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use carstone::compress::Codec;
-use carstone::unixfs::{ChunkerSpec, Profile};
+use carstone::unixfs::{
+    ChunkerSpec, CidVersion, Error as UnixFsError, Layout, Leaves, Profile, ShardThreshold,
+};
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::PassphraseArgs;
 use super::texts::CREATE_EXAMPLES;
+use super::{PassphraseArgs, size};
 
 /// `carstone create`.
 #[derive(Debug, Args)]
@@ -66,6 +68,9 @@ pub(crate) struct CreateArgs {
     /// that an insertion leaves most blocks as they were. SIZE is in bytes, or with K or M.
     #[arg(long, value_name = "CHUNKER", help_heading = "Stored form")]
     pub chunker: Option<ChunkerSpec>,
+    /// What else of the profile is changed.
+    #[command(flatten)]
+    pub shape: ShapeArgs,
     /// Write the same bytes for the same tree, on any machine, by any user, with any number of threads. Not for
     /// encrypted packs.
     ///
@@ -117,6 +122,66 @@ pub(crate) struct CreateArgs {
     /// Pack standard input as one file of this name.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["paths", "files_from"], help_heading = "Choosing files")]
     pub stdin_name: Option<OsString>,
+}
+
+/// What can be changed of a profile, for plain CARs: other CIDs come of it.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ShapeArgs {
+    /// Links of a full node of a file.
+    #[arg(long, value_name = "N", help_heading = "Shape of plain CARs")]
+    pub width: Option<usize>,
+    /// Whether leaves are content and nothing else, or nodes with the content inside.
+    #[arg(long, value_name = "BOOL", help_heading = "Shape of plain CARs")]
+    pub raw_leaves: Option<bool>,
+    /// Version of the CIDs of nodes: 0 or 1.
+    #[arg(long, value_name = "VERSION", value_parser = cid_version, help_heading = "Shape of plain CARs")]
+    pub cid_version: Option<CidVersion>,
+    /// How the leaves of files hang below their roots: balanced or trickle.
+    #[arg(long, value_name = "LAYOUT", help_heading = "Shape of plain CARs")]
+    pub layout: Option<Layout>,
+    /// Put blocks of up to so many bytes into their CIDs, at most 64.
+    #[arg(long, value_name = "BYTES", help_heading = "Shape of plain CARs")]
+    pub inline_limit: Option<usize>,
+    /// When a directory is sharded: above so many entries or, with K or M behind the number, bytes.
+    #[arg(long, value_name = "N|SIZE", value_parser = threshold, help_heading = "Shape of plain CARs")]
+    pub hamt_threshold: Option<ShardThreshold>,
+    /// Slots in a shard of a sharded directory: a power of two from 8 to 1024.
+    #[arg(long, value_name = "N", help_heading = "Shape of plain CARs")]
+    pub hamt_fanout: Option<usize>,
+    /// Let one file be the root, instead of a directory around it.
+    #[arg(long, help_heading = "Shape of plain CARs")]
+    pub no_wrap: bool,
+}
+
+impl ShapeArgs {
+    /// The profile with the changes.
+    ///
+    /// # Errors
+    /// One is out of range.
+    pub(crate) fn of(&self, mut profile: Profile) -> Result<Profile, UnixFsError> {
+        if let Some(links) = self.width {
+            profile = profile.with_width(links)?;
+        }
+        if let Some(raw) = self.raw_leaves {
+            profile = profile.with_leaves(if raw { Leaves::Raw } else { Leaves::DagPb });
+        }
+        if let Some(version) = self.cid_version {
+            profile = profile.with_cid_version(version);
+        }
+        if let Some(layout) = self.layout {
+            profile = profile.with_layout(layout);
+        }
+        if let Some(bytes) = self.inline_limit {
+            profile = profile.with_inline_limit(bytes)?;
+        }
+        if let Some(threshold) = self.hamt_threshold {
+            profile = profile.with_shard_threshold(threshold);
+        }
+        if let Some(slots) = self.hamt_fanout {
+            profile = profile.with_fanout(slots)?;
+        }
+        Ok(profile)
+    }
 }
 
 impl CreateArgs {
@@ -179,6 +244,22 @@ impl CreateArgs {
     pub(crate) fn plain(self) -> Self {
         Self { plain: true, ..self }
     }
+}
+
+fn cid_version(text: &str) -> Result<CidVersion, String> {
+    match text {
+        "0" => Ok(CidVersion::V0),
+        "1" => Ok(CidVersion::V1),
+        _ => Err("a version is 0 or 1".to_owned()),
+    }
+}
+
+fn threshold(text: &str) -> Result<ShardThreshold, String> {
+    let count = usize::try_from(size(text)?).map_err(|error| error.to_string())?;
+    Ok(match text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => ShardThreshold::Entries(count),
+        false => ShardThreshold::NodeBytes(count),
+    })
 }
 
 fn block_size(text: &str) -> Result<u32, String> {

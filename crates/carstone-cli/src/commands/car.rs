@@ -11,8 +11,8 @@ mod list;
 mod roots;
 mod write;
 
-use crate::commands;
 use crate::cli::{CarArgs, CarCommand};
+use crate::commands;
 use crate::exit::Exit;
 use crate::output::Output;
 

@@ -42,7 +42,10 @@ pub(crate) fn run(args: CreateArgs, output: &mut Output) -> anyhow::Result<Exit>
         tree.options = tree.options.own_output(own);
     }
     let threads = args.threads.unwrap_or_else(default_threads);
-    let packing = PackOptions::default().threads(threads).profile(settings.profile.clone());
+    let packing = PackOptions::default()
+        .threads(threads)
+        .profile(settings.profile.clone())
+        .wrap(!args.shape.no_wrap);
     let (told, summary, stored) = if settings.plain {
         output.note(PLAIN_LOSES);
         let version = settings.car_version.unwrap_or(match target.is_seekable() {

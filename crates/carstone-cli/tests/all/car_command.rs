@@ -68,13 +68,13 @@ fn roots_are_told_found_and_replaced() {
     assert_eq!(run!("car", "roots", "--implicit", &car).exits(0).text(), format!("{root}\n"));
     run!("car", "set-roots", &car, &root).exits(0);
     assert!(fs::read(&car).expect("read") == bytes);
-    run!("car", "set-roots", &car, &root, &root).exits(2).says("long").one_line();
+    run!("car", "set-roots", &car, &root, &root).exits(2).says("cannot replace").one_line();
     assert!(fs::read(&car).expect("read") == bytes);
     let v0 = "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKPbdG";
     let one = place.path("v0.car");
     let rootless = run!("car", "merge", &car, "-o", "-").exits(0).stdout;
     fs::write(&one, rootless).expect("written");
-    run!("car", "set-roots", &one, v0).exits(2).says("long");
+    run!("car", "set-roots", &one, v0).exits(2).says("cannot replace");
 }
 
 #[test]
@@ -87,7 +87,8 @@ fn single_blocks_come_out_and_go_in() {
     run!("car", "get-block", &car, &absent).exits(2).says("has no block").one_line();
     for version in ["1", "2"] {
         let new = place.path(&format!("new{version}.car"));
-        let put = pipe!(b"absent", "car", "put-block", &new, "--car-version", version, "--set-root");
+        let put =
+            pipe!(b"absent", "car", "put-block", &new, "--car-version", version, "--set-root");
         assert_eq!(put.exits(0).text(), format!("{absent}\n"));
         let again = pipe!(b"second", "car", "put-block", &new, "--codec", "dag-cbor").exits(0);
         let second = cid_of(codec::DAG_CBOR, b"second").to_string();
@@ -253,4 +254,97 @@ fn what_the_format_does_not_have_is_accepted_by_name() {
     assert_eq!(accept("zero-section").exits(0).lines(), blocks);
     assert_eq!(accept("trailing-bytes").exits(0).lines(), blocks);
     accept("padded-varints").exits(2);
+}
+
+#[test]
+fn the_shape_of_files_can_be_chosen() {
+    use carstone::unixfs::{CidVersion, Layout, Leaves, Profile, write_file};
+    let place = Place::new();
+    let base = Profile::unixfs_v1_2025;
+    let shapes: [(&[&str], Profile); 5] = [
+        (&["--layout", "trickle"], base().with_layout(Layout::Trickle)),
+        (&["--raw-leaves", "false"], base().with_leaves(Leaves::DagPb)),
+        (
+            &["--cid-version", "0", "--raw-leaves", "false", "--layout", "trickle"],
+            base()
+                .with_leaves(Leaves::DagPb)
+                .with_cid_version(CidVersion::V0)
+                .with_layout(Layout::Trickle),
+        ),
+        (&["--inline-limit", "20"], base().with_inline_limit(20).expect("in range")),
+        (&["--width", "2", "--chunker", "fixed:1K"], {
+            let profile = base().with_chunk_size(1024).expect("in range");
+            profile.with_width(2).expect("in range")
+        }),
+    ];
+    for (number, len) in [0, 5, 1024, 5000, 2_500_000].into_iter().enumerate() {
+        let content = crate::support::noise(len, 3);
+        let file = place.write(&format!("f{number}"), &content);
+        for (index, (args, profile)) in shapes.iter().enumerate() {
+            let car = place.path(&format!("{number}-{index}.car"));
+            let mut all: Vec<std::ffi::OsString> = vec!["car".into(), "create".into()];
+            all.extend(args.iter().map(Into::into));
+            all.extend(["-q".into(), "--no-wrap".into(), "-o".into(), car.clone().into()]);
+            all.push(file.clone().into());
+            crate::support::run_args(&all, None).exits(0);
+            let told = roots(&fs::read(&car).expect("read"))[0];
+            let root =
+                write_file(profile, &content[..], &mut |_, _| Ok(())).expect("in memory").cid;
+            match root.hash().code() {
+                // A root stands in the header, where it cannot hold its block.
+                0 => assert_eq!(told.hash(), cid_of(codec::RAW, root.hash().digest()).hash()),
+                _ => assert_eq!(told, root, "{args:?} of {len} bytes"),
+            }
+            run!("car", "complete", &car).exits(0);
+            run!("verify", &car).exits(0);
+            let wrapped = place.path("wrapped.car");
+            all.retain(|arg| arg != "--no-wrap");
+            *all.iter_mut().rev().nth(1).expect("the output") = wrapped.clone().into();
+            all.push("--force".into());
+            crate::support::run_args(&all, None).exits(0);
+            let name = run!("car", "ls", &wrapped).exits(0).lines().pop().expect("a file");
+            let read = run!("cat", &wrapped, name).exits(0).stdout;
+            assert!(read == content, "{args:?} of {len} bytes");
+        }
+    }
+    let two = run!(
+        "car",
+        "create",
+        "--no-wrap",
+        "-o",
+        place.path("no.car"),
+        place.path("f0"),
+        place.path("f1")
+    );
+    two.exits(2).says("one file alone");
+    assert!(!place.path("no.car").exists());
+    let pack = place.path("x.cstone");
+    run!("create", "--layout", "trickle", "-o", &pack, place.path("f0"))
+        .exits(2)
+        .says("plain CARs");
+    run!("create", "--no-wrap", "-o", &pack, place.path("f0")).exits(2).says("plain CARs");
+}
+
+#[test]
+fn a_directory_is_sharded_where_it_is_asked_for() {
+    let place = Place::new();
+    for number in 0..40 {
+        place.write(&format!("tree/file-{number:02}"), &[number]);
+    }
+    let root = |args: &[&str]| {
+        let mut all: Vec<std::ffi::OsString> = vec!["car".into(), "create".into()];
+        all.extend(args.iter().map(Into::into));
+        all.extend(["-o".into(), "-".into(), place.path("tree").into()]);
+        let car = crate::support::run_args(&all, None).exits(0).stdout;
+        let listed = pipe!(&car, "car", "ls", "-").exits(0).lines();
+        assert_eq!(listed.len(), 41, "{args:?}");
+        roots(&car)[0]
+    };
+    let plain = root(&[]);
+    assert_eq!(root(&["--hamt-threshold", "40"]), plain);
+    let sharded = root(&["--hamt-threshold", "39"]);
+    assert_ne!(sharded, plain);
+    assert_eq!(root(&["--hamt-threshold", "1K"]), sharded);
+    assert_ne!(root(&["--hamt-threshold", "39", "--hamt-fanout", "16"]), sharded);
+    run!("car", "create", "-o", "-", "--hamt-fanout", "7", place.path("tree")).exits(2);
 }

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::io::{self, Seek, Write};
 
-use carstone_car::{CarFileWriter, Cid};
-use carstone_unixfs::{FileBuilder, Leaf, Link, Profile, symlink};
+use carstone_car::{CarFileWriter, Cid, cid_of, hash_code};
+use carstone_unixfs::{FileBuilder, Layout, Leaf, Link, Profile, symlink};
 
 use crate::block_map::BlockMap;
 use crate::entry::{Announced, EntryKind, Listed};
+use crate::error::{Error, ErrorKind};
 use crate::sorter::Sorter;
 use crate::writer::directories::{self, BlockOut, is_representable};
 use crate::writer::front::Settle;
@@ -26,6 +27,9 @@ pub(super) struct PlainSettled<W> {
     profile: Profile,
     entries: u64,
     size: u64,
+    wrap: bool,
+    /// The entry that was kept last.
+    last: Option<Link>,
 }
 
 /// A file whose chunks arrive one by one.
@@ -56,13 +60,21 @@ impl<W: Write + Seek> PlainSettled<W> {
             profile: options.profile.clone(),
             entries: 0,
             size: 0,
+            wrap: options.wrap,
+            last: None,
         })
     }
 
     /// Writes the directories, the root last, and what stands in front of the blocks and behind them.
     pub(super) fn finish(mut self, profile: &Profile) -> io::Result<(W, Summary)> {
-        let manifest = std::mem::replace(&mut self.manifest, Sorter::new(0)).finish()?;
-        let root = directories::write(&mut self.blocks, &manifest, profile)?.root;
+        let root = match self.wrap {
+            true => {
+                let manifest = std::mem::replace(&mut self.manifest, Sorter::new(0)).finish()?;
+                directories::write(&mut self.blocks, &manifest, profile)?.root
+            }
+            false => self.only_file()?,
+        };
+        let root = self.blocks.root(root)?;
         let summary = Summary {
             root,
             entries: self.entries,
@@ -75,6 +87,14 @@ impl<W: Write + Seek> PlainSettled<W> {
 }
 
 impl<W: Write> PlainSettled<W> {
+    /// The one entry there is, if it is no directory.
+    fn only_file(&self) -> io::Result<Cid> {
+        match (self.entries, self.last) {
+            (1, Some(link)) => Ok(link.cid),
+            _ => Err(Error::new(ErrorKind::NotOneFile(self.entries), 0).into()),
+        }
+    }
+
     fn entry(&mut self, hashed: Hashed) -> io::Result<()> {
         let entry = hashed.entry;
         if !is_representable(&entry.path) {
@@ -89,9 +109,24 @@ impl<W: Write> PlainSettled<W> {
             EntryKind::Directory => None,
             EntryKind::File => {
                 let cid = entry.root.ok_or(io::ErrorKind::InvalidInput)?;
-                blocks.content(&cid, &hashed.data)?;
-                self.size += entry.size.unwrap_or_default();
-                Some(Link { cid, tsize: hashed.data.len() as u64 })
+                let size = entry.size.unwrap_or_default();
+                self.size += size;
+                match self.profile.layout() {
+                    Layout::Balanced => {
+                        blocks.content(&cid, &hashed.data)?;
+                        Some(Link { cid, tsize: hashed.data.len() as u64 })
+                    }
+                    // The root is a node in any case, and a file without content has no leaf.
+                    _ => {
+                        let mut out = |cid: &Cid, node: &[u8]| blocks.content(cid, node).map(drop);
+                        let mut builder = FileBuilder::new(&self.profile);
+                        if size > 0 {
+                            out(&cid, &hashed.data)?;
+                            builder.add_leaf(cid, size, &mut out)?;
+                        }
+                        Some(Link::from(builder.finish(&mut out)?))
+                    }
+                }
             }
             EntryKind::Symlink => {
                 let target = entry.target.as_deref().unwrap_or_default();
@@ -145,6 +180,7 @@ impl<W: Write> PlainSettled<W> {
     /// Keeps what the entry's directory will link to.
     fn keep(&mut self, entry: Announced, link: Option<Link>) -> io::Result<()> {
         self.entries += 1;
+        self.last = link;
         if let (Some(link), Some(original)) = (link, self.originals.get_mut(&entry.id)) {
             *original = Some(link);
         }
@@ -217,9 +253,29 @@ impl<W: Write> Settle for PlainSettled<W> {
     }
 }
 
+impl<W: Write> Blocks<W> {
+    /// The root as it can stand in the header, where a CID of the usual length is expected: not one that holds its block.
+    fn root(&mut self, root: Cid) -> io::Result<Cid> {
+        if !is_inline(&root) {
+            return Ok(root);
+        }
+        let data = root.hash().digest();
+        let cid = cid_of(root.codec(), data);
+        self.content(&cid, data)?;
+        Ok(cid)
+    }
+}
+
+fn is_inline(cid: &Cid) -> bool {
+    cid.hash().code() == hash_code::IDENTITY
+}
+
 impl<W: Write> BlockOut for Blocks<W> {
     /// Nobody asks for positions here; a block that is already there has none to give.
     fn content(&mut self, cid: &Cid, data: &[u8]) -> io::Result<u64> {
+        if is_inline(cid) {
+            return Ok(0);
+        }
         match self.seen.insert(block_key(cid)?, 0)? {
             None => Ok(self.car.danger_write_unverified(cid, data)?.offset),
             Some(_) => Ok(0),

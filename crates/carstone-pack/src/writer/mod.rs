@@ -14,7 +14,7 @@ mod streamed;
 use std::io::{self, Read};
 
 use carstone_layer::{LayerWrite, PackId};
-use carstone_unixfs::{CidVersion, Leaves, Profile};
+use carstone_unixfs::{CidVersion, Layout, Leaves, Profile};
 
 pub use options::{PackOptions, Problem, ProblemKind, Summary};
 
@@ -53,10 +53,17 @@ impl<W: LayerWrite> PackWriter<W> {
     /// Starts a pack with other settings than the default.
     ///
     /// # Errors
-    /// [`ErrorKind::PlainOnly`] for a profile with other than raw leaves and CIDs of version 1; whatever the pipe gives.
+    /// [`ErrorKind::PlainOnly`] for a profile with other than raw leaves, balanced trees and CIDs of version 1, or with blocks that their CIDs hold; whatever
+    /// the pipe gives.
     pub fn with_options(pipe: W, pack: PackId, options: PackOptions) -> io::Result<Self> {
         let profile = options.profile.clone();
         let what = match (profile.leaves(), profile.cid_version()) {
+            (Leaves::Raw, CidVersion::V1) if profile.layout() != Layout::Balanced => {
+                Some("trees that are not balanced")
+            }
+            (Leaves::Raw, CidVersion::V1) if profile.inline_limit().is_some() => {
+                Some("blocks that are in CIDs")
+            }
             (Leaves::Raw, CidVersion::V1) => None,
             (Leaves::Raw, _) => Some("CIDs of version 0"),
             _ => Some("leaves that are not raw"),

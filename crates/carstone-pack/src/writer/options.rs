@@ -14,6 +14,7 @@ pub struct PackOptions {
     budget: usize,
     pub(crate) profile: Profile,
     pub(crate) plain: FileOptions,
+    pub(crate) wrap: bool,
 }
 
 impl Default for PackOptions {
@@ -23,6 +24,7 @@ impl Default for PackOptions {
             budget: 40 << 20,
             profile: Profile::default(),
             plain: FileOptions::v1(),
+            wrap: true,
         }
     }
 }
@@ -76,6 +78,14 @@ impl PackOptions {
     #[must_use]
     pub fn plain(mut self, options: FileOptions) -> Self {
         self.plain = options;
+        self
+    }
+
+    /// Whether the root of a [`PlainWriter`](crate::PlainWriter)'s CAR is a directory even where all there is is one file. Else that file is the root; with other
+    /// entries there is then no root, which is an error. Default: true.
+    #[must_use]
+    pub fn wrap(mut self, yes: bool) -> Self {
+        self.wrap = yes;
         self
     }
 }

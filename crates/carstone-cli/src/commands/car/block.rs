@@ -5,7 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use anyhow::{Context, anyhow, bail};
 use carstone::car::{
-    CarReader, CarStore, CarWriter, Cid, IndexedCar, ReaderOptions, StoreOptions, cid_of, multihash_of,
+    CarReader, CarStore, CarWriter, Cid, IndexedCar, ReaderOptions, StoreOptions, cid_of,
+    multihash_of,
 };
 use serde_json::Map;
 
@@ -41,7 +42,10 @@ pub(super) fn put(
     let mut data = Vec::new();
     let most = reading.limits.section as u64;
     let source = Watched(io::stdin().lock());
-    source.take(most.saturating_add(1)).read_to_end(&mut data).context("cannot read standard input")?;
+    source
+        .take(most.saturating_add(1))
+        .read_to_end(&mut data)
+        .context("cannot read standard input")?;
     if data.len() as u64 > most {
         bail!("standard input has more than {most} bytes, the most that a block may have");
     }
@@ -52,7 +56,9 @@ pub(super) fn put(
     let name = name(&args.car);
     let is_there = fs::metadata(&args.car).is_ok();
     if is_there && args.set_root {
-        bail!("{name}: exists already, so that its roots stay: `carstone car set-roots` changes them");
+        bail!(
+            "{name}: exists already, so that its roots stay: `carstone car set-roots` changes them"
+        );
     }
     let version = match (is_there, args.car_version) {
         (true, asked) => {

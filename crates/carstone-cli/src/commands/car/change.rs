@@ -4,7 +4,9 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::Context;
-use carstone::car::{Index, IndexCodec, ReaderOptions, attach_index as attach, make_index, replace_roots};
+use carstone::car::{
+    Index, IndexCodec, ReaderOptions, attach_index as attach, make_index, replace_roots,
+};
 
 use super::files::stored;
 use crate::cli::{AttachIndexArgs, SetRootsArgs};

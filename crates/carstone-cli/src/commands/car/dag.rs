@@ -53,7 +53,8 @@ pub(super) fn get(
     }
     writing.finish()?;
     if done.missing > 0 {
-        let what = format!("{} blocks that are linked are not there, and were left out", done.missing);
+        let what =
+            format!("{} blocks that are linked are not there, and were left out", done.missing);
         output.problem(input.name.as_bytes(), &what)?;
     }
     Ok(Exit::found(output.problems() > 0))
@@ -89,10 +90,13 @@ pub(super) fn complete(
         fields.insert("unusable".to_owned(), found.unusable.into());
         output.object("summary", fields)?;
     } else if found.is_complete() {
-        output.line(format!("complete: {} blocks, {} bytes", found.blocks, found.bytes).as_bytes())?;
+        output
+            .line(format!("complete: {} blocks, {} bytes", found.blocks, found.bytes).as_bytes())?;
     } else {
         let (missing, unusable) = (found.missing, found.unusable);
-        output.line(format!("not complete: {missing} blocks missing, {unusable} damaged").as_bytes())?;
+        output.line(
+            format!("not complete: {missing} blocks missing, {unusable} damaged").as_bytes(),
+        )?;
     }
     Ok(Exit::found(!found.is_complete()))
 }
@@ -182,9 +186,6 @@ impl Parts for Files<'_> {
     }
 }
 
-fn open(
-    input: &Stored,
-    reading: ReaderOptions,
-) -> anyhow::Result<IndexedCar<Watched<&File>>> {
+fn open(input: &Stored, reading: ReaderOptions) -> anyhow::Result<IndexedCar<Watched<&File>>> {
     IndexedCar::with_options(Watched(&input.car), reading).with_context(|| input.name.clone())
 }

@@ -48,9 +48,11 @@ pub(super) fn run(
 
 /// Writes an index into a file of its own.
 fn create(args: &WrapArgs, reading: ReaderOptions, output: &mut Output) -> anyhow::Result<Exit> {
-    let codec = args.format.codec.codec().ok_or_else(|| anyhow!("which index? --codec says none"))?;
+    let codec =
+        args.format.codec.codec().ok_or_else(|| anyhow!("which index? --codec says none"))?;
     let input = stored(&args.input.car)?;
-    let index = generate_index(input.bytes(), codec, reading).with_context(|| input.name.clone())?;
+    let index =
+        generate_index(input.bytes(), codec, reading).with_context(|| input.name.clone())?;
     write(&args.out, output, |sink| index.write(sink).map_err(anyhow::Error::from))
 }
 
@@ -66,7 +68,8 @@ pub(super) fn detach(
     let path = args.car.ok_or_else(|| anyhow!("no CAR is given"))?;
     let input = stored(&path)?;
     write(&args.out, output, |sink| {
-        let found = detach_index(input.bytes(), sink, reading).with_context(|| input.name.clone())?;
+        let found =
+            detach_index(input.bytes(), sink, reading).with_context(|| input.name.clone())?;
         found.map(drop).ok_or_else(|| anyhow!("{}: has no index", input.name))
     })
 }
@@ -78,7 +81,8 @@ fn list(args: &OneCar, reading: ReaderOptions, output: &mut Output) -> anyhow::R
     match input.reader(reading) {
         Ok(reader) => {
             let inside = reader.v2_header().and_then(|v2| Some((v2.index_offset?, v2.data_size)));
-            let (start, payload) = inside.ok_or_else(|| anyhow!("has no index")).with_context(name)?;
+            let (start, payload) =
+                inside.ok_or_else(|| anyhow!("has no index")).with_context(name)?;
             let end = input.car.size().with_context(name)?;
             let index = match reading.legacy_index {
                 true => Index::open_legacy(&input.car, start..end, Some(payload)),
@@ -99,7 +103,8 @@ fn entries<R: ReadAt>(
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
     for entry in index.entries() {
-        let IndexEntry { hash_code, digest, offset, .. } = entry.with_context(|| input.name.clone())?;
+        let IndexEntry { hash_code, digest, offset, .. } =
+            entry.with_context(|| input.name.clone())?;
         let digest = hex(&digest);
         if output.is_json() {
             let mut fields = Map::new();

@@ -18,7 +18,9 @@ pub(super) fn run(
 ) -> anyhow::Result<Exit> {
     let mut input = streamed(&args.input.car, reading)?;
     let roots = match args.implicit {
-        true => implicit_roots(&mut input.car, &WalkLimits::default()).with_context(|| input.name)?,
+        true => {
+            implicit_roots(&mut input.car, &WalkLimits::default()).with_context(|| input.name)?
+        }
         false => input.car.roots().to_vec(),
     };
     for root in roots {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use carstone::pack::Timestamp;
-use carstone::unixfs::{CidVersion, Leaves, Profile};
+use carstone::unixfs::{CidVersion, Layout, Leaves, Profile};
 
 use crate::cli::{CarVersion, CreateArgs, OrderArg};
 use crate::keys::once;
@@ -46,6 +46,7 @@ impl Settings {
         if let Some(chunker) = args.chunker {
             profile = profile.with_chunker(chunker);
         }
+        profile = args.shape.of(profile)?;
         match plain {
             true => check_plain(args)?,
             false => check_pack(args, &profile)?,
@@ -75,11 +76,15 @@ fn check_pack(args: &CreateArgs, profile: &Profile) -> anyhow::Result<()> {
     if args.car_version.is_some() {
         bail!("--car-version is for plain CARs: name the output .car, or give --plain");
     }
+    let (name, instead) = (profile_name(args), "name the output .car, or give --plain");
     if profile.leaves() != Leaves::Raw || profile.cid_version() != CidVersion::V1 {
-        let name = profile_name(args);
-        bail!(
-            "a pack cannot hold the profile {name}, whose leaves are not raw: name the output .car, or give --plain"
-        );
+        bail!("a pack cannot hold the profile {name}, whose leaves are not raw: {instead}");
+    }
+    if profile.layout() != Layout::Balanced || profile.inline_limit().is_some() {
+        bail!("--layout and --inline-limit are for plain CARs: {instead}");
+    }
+    if args.shape.no_wrap {
+        bail!("--no-wrap is for plain CARs: {instead}");
     }
     if args.reproducible && args.encrypts() {
         bail!("an encrypted pack cannot be reproducible: leave --reproducible or the keys out");
