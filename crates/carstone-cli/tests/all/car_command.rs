@@ -157,7 +157,8 @@ fn dags_are_copied_checked_and_split() {
     let dag = run!("car", "get-dag", &car, "--car-version", "1").exits(0).stdout;
     let (mut got, mut right) = (cids(&dag), cids(&bytes));
     assert_eq!(got[0], roots(&bytes)[0].to_string());
-    (got.sort(), right.sort());
+    got.sort();
+    right.sort();
     assert_eq!(got, right);
 
     let leaf = cid_of(codec::RAW, b"hello\n").to_string();
