@@ -236,6 +236,9 @@ pub(crate) struct FilterArgs {
     /// Copy all blocks but these.
     #[arg(long)]
     pub inverse: bool,
+    /// Add the blocks to the output, a CARv2 that is there: its roots stay, and blocks that it has are not added again.
+    #[arg(long, conflicts_with_all = ["force", "car_version"])]
+    pub append: bool,
     /// Version of the CAR that is written.
     #[command(flatten)]
     pub version: VersionArgs,

@@ -35,13 +35,18 @@ struct Page {
 fn pages(command: Command) -> anyhow::Result<Vec<Page>> {
     let mut command = command.disable_help_subcommand(true);
     command.build();
-    let names: Vec<String> = command.get_subcommands().map(page_name).collect();
-    let top = page_name(&command);
-    let mut pages = vec![page(&command, &names)?];
-    for sub in command.get_subcommands() {
-        pages.push(page(sub, std::slice::from_ref(&top))?);
-    }
+    let mut pages = Vec::new();
+    add(&command, None, &mut pages)?;
     Ok(pages)
+}
+
+/// The page of a command, and those of all commands below it.
+fn add(command: &Command, above: Option<&str>, pages: &mut Vec<Page>) -> io::Result<()> {
+    let below = command.get_subcommands().map(page_name);
+    let see_also: Vec<String> = above.map(str::to_owned).into_iter().chain(below).collect();
+    pages.push(page(command, &see_also)?);
+    let name = page_name(command);
+    command.get_subcommands().try_for_each(|sub| add(sub, Some(&name), pages))
 }
 
 fn page_name(command: &Command) -> String {
@@ -117,6 +122,10 @@ mod tests {
         assert!(text.contains("\ncarstone create [OPTIONS] [PATH]...\n"), "{text}");
     }
 
+    fn count(command: &Command) -> usize {
+        1 + command.get_subcommands().map(count).sum::<usize>()
+    }
+
     #[test]
     fn every_command_has_a_page_with_all_sections() {
         let pages = pages(Cli::command()).expect("memory");
@@ -127,7 +136,9 @@ mod tests {
         };
         let command = Cli::command();
         let subs: Vec<&Command> = command.get_subcommands().collect();
-        assert_eq!(pages.len(), subs.len() + 1);
+        assert_eq!(pages.len(), count(&command));
+        text("carstone-car-get-dag.1");
+        text("carstone-car-index-create.1");
         let top = text("carstone.1");
         for sub in subs {
             let name = format!("carstone\\-{}", sub.get_name());

@@ -126,6 +126,18 @@ fn filter_keeps_what_is_listed_or_all_else() {
     run!("car", "filter", &car, "--cid-file", bad).exits(2).says("line 1").one_line();
     run!("car", "filter", &car, "--cid-file", &list, "-o", &some).exits(2).says("--force");
     run!("car", "filter", "-", "-o", &some).exits(2).says("cannot both");
+
+    // What is missing is added to what is there.
+    let whole = place.path("rest.car");
+    run!("car", "filter", &car, "--cid-file", &list, "--inverse", "-o", &whole).exits(0);
+    run!("car", "filter", &car, "--cid-file", &list, "--append", "-o", &whole).exits(0);
+    let added = fs::read(&whole).expect("read");
+    assert_eq!(cids(&added), [&all[2..], &all[..2]].concat());
+    assert_eq!(roots(&added), roots(&bytes));
+    run!("car", "filter", &car, "--cid-file", &list, "--append", "-o", &whole).exits(0);
+    assert!(fs::read(&whole).expect("read") == added);
+    run!("verify", &whole).exits(0);
+    run!("car", "filter", &car, "--cid-file", &list, "--append").exits(2).says("-o FILE");
 }
 
 #[test]

@@ -13,6 +13,9 @@ fn every_command_has_a_page() {
         .expect("it was made")
         .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
         .collect();
+    // Those of commands below another one.
+    assert!(pages.contains(&"carstone-car-filter.1".to_owned()), "{pages:?}");
+    pages.retain(|page| !page.starts_with("carstone-car-"));
     pages.sort();
     let help = run!("--help").exits(0).text();
     let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);

@@ -6,11 +6,11 @@ use std::str::FromStr;
 
 use anyhow::{Context, anyhow, bail};
 use carstone::car::dag::{CidFilter, filter_to, joined_roots};
-use carstone::car::{Cid, Dedupe, ReaderOptions};
+use carstone::car::{CarStore, Cid, Dedupe, ReaderOptions, StoreOptions};
 
-use super::files::{name, stored, streamed};
+use super::files::{Streamed, name, stored, streamed};
 use super::write::Writing;
-use crate::cli::{ConcatArgs, FilterArgs};
+use crate::cli::{ConcatArgs, FilterArgs, OutArgs};
 use crate::exit::Exit;
 use crate::keys::is_stdin;
 use crate::output::Output;
@@ -31,6 +31,9 @@ pub(super) fn filter(
         false => CidFilter::keep(cids),
     };
     let mut input = streamed(&args.input.car, reading)?;
+    if args.append {
+        return append(&args.out, &wanted, input, output);
+    }
     let roots = wanted.roots(input.car.roots());
     if roots.is_empty() && !input.car.roots().is_empty() {
         output.note("No root is kept: the new CAR names none.");
@@ -41,6 +44,31 @@ pub(super) fn filter(
     let done = filter_to(&mut input.car, &wanted, put).with_context(|| input.name)?;
     writing.finish()?;
     output.note(&format!("{} blocks copied, {} left out", done.kept, done.removed));
+    Ok(Exit::Intact)
+}
+
+/// Adds blocks to a CARv2 that is there.
+fn append(
+    out: &OutArgs,
+    wanted: &CidFilter,
+    mut input: Streamed,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let name = out.output.display().to_string();
+    if is_stdin(&out.output) {
+        bail!("--append needs a file: give -o FILE");
+    }
+    let options = StoreOptions::default().whole_cids(true);
+    let store = CarStore::open(&out.output, options).with_context(|| name.clone())?;
+    let mut added = 0_u64;
+    let done = filter_to(&mut input.car, wanted, |cid, data| {
+        added += u64::from(store.danger_put_unverified(cid, data)?); // The reader has verified it.
+        Ok(())
+    });
+    // What was added stays whole, also where the input ends early.
+    store.finalize().with_context(|| name)?;
+    done.with_context(|| input.name)?;
+    output.note(&format!("{added} blocks added"));
     Ok(Exit::Intact)
 }
 
