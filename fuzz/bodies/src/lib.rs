@@ -9,6 +9,7 @@ mod carv2;
 mod carve;
 mod chunks;
 mod compress;
+mod dags;
 mod damage;
 mod encrypt;
 mod extract;
@@ -89,6 +90,9 @@ pub const TARGETS: &[Target] = &[
     target("car_index", indexes::index, input::choices),
     target("car_indexed", indexes::indexed, input::choices),
     target("car_salvage", carve::cars, carve::cars_seeds),
+    target("car_dag_node", dags::node, dags::node_seeds),
+    target("car_dag_selector", dags::selector, dags::selector_seeds),
+    target("car_dag_walk", dags::walk, dags::walk_seeds),
     target("unixfs_node", unixfs::node, unixfs::node_seeds),
     target("unixfs_directories", unixfs::directories, input::choices),
     target("unixfs_files", unixfs::files, input::choices),
