@@ -1,15 +1,17 @@
-// Reads a CAR with every reader of @ipld/car and hashes each block anew; prints what it found as JSON.
+// Reads a CAR with every reader of @ipld/car and hashes each block anew; prints what it found as JSON: the version, the roots,
+// how many blocks there are, and the entries of the indexer, whose offsets are from the start of the file.
 
 import fs from 'node:fs'
 import { Readable } from 'node:stream'
 import { CarReader, CarBlockIterator, CarCIDIterator } from '@ipld/car'
 import { CarIndexer } from '@ipld/car/indexer'
 import { CarIndexedReader } from '@ipld/car/indexed-reader'
+import { blake2b256 } from '@multiformats/blake2/blake2b'
 import { sha256, sha512 } from 'multiformats/hashes/sha2'
 import { identity } from 'multiformats/hashes/identity'
 
 const path = process.argv[2]
-const hashers = new Map([sha256, sha512, identity].map(hasher => [hasher.code, hasher]))
+const hashers = new Map([sha256, sha512, blake2b256, identity].map(hasher => [hasher.code, hasher]))
 const bytes = fs.readFileSync(path)
 
 async function check (cid, block) {
@@ -44,15 +46,18 @@ const names = []
 for await (const cid of await CarCIDIterator.fromIterable(fs.createReadStream(path))) names.push(String(cid))
 same('CIDs of the CID iterator', names, cids)
 
-const indexed = []
-for await (const { cid, blockOffset, blockLength } of await CarIndexer.fromIterable(Readable.from([bytes]))) {
+const entries = []
+for await (const { cid, offset, blockOffset, blockLength } of await CarIndexer.fromIterable(Readable.from([bytes]))) {
   await check(cid, bytes.subarray(blockOffset, blockOffset + blockLength))
-  indexed.push(String(cid))
+  entries.push({ cid: String(cid), offset, data_offset: blockOffset, data_size: blockLength })
 }
-same('entries of the indexer', indexed, cids)
+same('entries of the indexer', entries.map(entry => entry.cid), cids)
 
 const random = await CarIndexedReader.fromFile(path)
-for (const cid of (await random.getRoots())) await check(cid, (await random.get(cid)).bytes)
+for (const cid of (await random.getRoots())) {
+  const block = await random.get(cid)
+  if (block !== undefined) await check(cid, block.bytes)
+}
 let found = 0
 for await (const cid of random.cids()) {
   await check(cid, (await random.get(cid)).bytes)
@@ -61,4 +66,4 @@ for await (const cid of random.cids()) {
 await random.close()
 same('blocks of the indexed reader', found, cids.length)
 
-console.log(JSON.stringify({ version: reader.version, roots, blocks: cids.length }))
+console.log(JSON.stringify({ version: reader.version, roots, blocks: cids.length, entries }))

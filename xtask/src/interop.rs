@@ -1,10 +1,17 @@
 //! `cargo xtask interop`: carstone and programs of others, each reading what the other wrote.
 
 mod age;
+mod car_command;
+mod car_fixtures;
+mod car_indexes;
+mod car_peers;
+mod car_writers;
 mod cars;
 mod checks;
 mod container;
 mod fixtures;
+mod importer;
+mod listing;
 mod tools;
 mod tree;
 
@@ -31,6 +38,11 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     let mut checks = Checks::default();
     cars::run_all(&tools, work.path(), arguments.quick, &mut checks)?;
     fixtures::run_all(&tools, root, work.path(), &mut checks);
+    car_writers::run_all(&tools, &work.path().join("foreign"), &mut checks)?;
+    car_command::run_all(&tools, work.path(), &mut checks)?;
+    car_peers::run_all(&tools, work.path(), &mut checks);
+    car_fixtures::run_all(&tools, root, work.path(), &mut checks);
+    importer::run_all(&tools, root, work.path(), arguments.quick, &mut checks);
     age::run_all(&tools, work.path(), &work.path().join("tree/many"), &mut checks)?;
     checks.close()
 }

@@ -15,8 +15,8 @@ pub struct Tools {
     pub carstone: PathBuf,
     /// Packs a folder under a key and an envelope that are given.
     pub foreign_envelope: PathBuf,
-    node_modules: PathBuf,
-    judge: PathBuf,
+    /// Scripts, and the packages that they use.
+    node: PathBuf,
     /// Whether `create` can be told the version of a CAR.
     pub car_versions: bool,
 }
@@ -27,12 +27,10 @@ impl Tools {
         let carstone = carstone(root, program)?;
         let help = run(Command::new(&carstone).args(["create", "--help"]))?;
         let car_versions = String::from_utf8_lossy(&help).contains("--car-version");
-        let judge = root.join("target/peers/node/judge.mjs");
         Ok(Self {
             carstone,
             foreign_envelope: build_foreign_envelope(root)?,
-            node_modules: install_node_packages(root)?,
-            judge,
+            node: install_node_packages(root)?,
             car_versions,
         })
     }
@@ -44,19 +42,37 @@ impl Tools {
         call
     }
 
+    /// A call of `carstone car`.
+    pub fn car(&self, command: &str) -> Command {
+        let mut call = self.carstone("car");
+        call.arg(command);
+        call
+    }
+
     /// A call of ipfs-car.
     pub fn ipfs_car(&self, command: &str) -> Command {
+        let mut call = self.script("node_modules/ipfs-car/bin.js");
+        call.arg(command);
+        call
+    }
+
+    /// A call of a script of Node.
+    pub fn script(&self, name: &str) -> Command {
         let mut call = Command::new("node");
-        call.arg(self.node_modules.join("ipfs-car/bin.js")).arg(command);
+        call.arg(self.node.join(name));
         call
     }
 
     /// Reads a CAR with all readers of `@ipld/car`, which hash each block.
     pub fn judge(&self, car: &Path) -> anyhow::Result<serde_json::Value> {
-        let told = run(Command::new("node").arg(&self.judge).arg(car))?;
+        let told = run(self.script("judge.mjs").arg(car))?;
         Ok(serde_json::from_slice(&told)?)
     }
 }
+
+/// What lies in the folder `interop` of this package.
+const FILES: [&str; 5] =
+    ["package.json", "package-lock.json", "judge.mjs", "write.mjs", "importer.mjs"];
 
 /// Packages with the versions of the lock file, installed again when it changes.
 fn install_node_packages(root: &Path) -> anyhow::Result<PathBuf> {
@@ -65,7 +81,7 @@ fn install_node_packages(root: &Path) -> anyhow::Result<PathBuf> {
     let lock = fs::read(from.join("package-lock.json"))?;
     fs::create_dir_all(&to)?;
     // Node looks for packages beside the script.
-    for name in ["package.json", "package-lock.json", "judge.mjs"] {
+    for name in FILES {
         fs::copy(from.join(name), to.join(name)).with_context(|| format!("cannot copy {name}"))?;
     }
     if fs::read(&installed).ok().as_ref() != Some(&lock) {
@@ -76,7 +92,7 @@ fn install_node_packages(root: &Path) -> anyhow::Result<PathBuf> {
         // Written last: what is only half installed is installed again.
         fs::write(installed, lock)?;
     }
-    Ok(to.join("node_modules"))
+    Ok(to)
 }
 
 fn build_foreign_envelope(root: &Path) -> anyhow::Result<PathBuf> {
@@ -101,7 +117,12 @@ pub fn has(program: &str) -> bool {
 
 /// Runs a program that must succeed, and returns what it printed.
 pub fn run(command: &mut Command) -> anyhow::Result<Vec<u8>> {
-    let output = command.stdin(Stdio::null()).output();
+    run_on(Stdio::null(), command)
+}
+
+/// The same, with standard input.
+pub fn run_on(input: impl Into<Stdio>, command: &mut Command) -> anyhow::Result<Vec<u8>> {
+    let output = command.stdin(input).output();
     let output = output.with_context(|| format!("cannot start {command:?}"))?;
     succeeded(command, &output)?;
     Ok(output.stdout)
