@@ -4,8 +4,11 @@ use std::io::{Read as _, Seek, SeekFrom};
 use std::ops::Range;
 
 use carstone::car::Cid;
+use carstone::car::dag::{NodeLimits, links};
 use carstone::pack::{EntryKind, Timestamp};
-use carstone::unixfs::{self, ErrorKind, FileReader, Limits, State, Step, resolve, walk};
+use carstone::unixfs::{
+    self, BlockSource, ErrorKind, FileReader, Limits, State, Step, resolve, walk,
+};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -226,7 +229,8 @@ fn row(car: &PlainCar, entry: unixfs::Entry, path: Vec<u8>, digests: bool) -> Fo
         _ => Some("the entry is misplaced".to_owned()),
     };
     if let Some(fault) = fault {
-        return unusable(path, fault, false);
+        let is_foreign = entry.path.is_empty() && is_other_node(car, &entry);
+        return unusable(path, fault, is_foreign);
     }
     let (kind, target) = match entry.kind {
         unixfs::EntryKind::File => (EntryKind::File, None),
@@ -258,6 +262,14 @@ fn row(car: &PlainCar, entry: unixfs::Entry, path: Vec<u8>, digests: bool) -> Fo
         complete: true,
     };
     Ok((row, entry.cid))
+}
+
+/// Whether the block is what its CID says, and a sound dag-pb node with something else in it than UnixFS.
+fn is_other_node(car: &PlainCar, entry: &unixfs::Entry) -> bool {
+    let State::Damaged(error) = &entry.state else { return false };
+    let is_node = |data: &Vec<u8>| links(&entry.cid, data, &NodeLimits::default()).is_ok();
+    matches!(error.kind(), ErrorKind::Malformed(_))
+        && car.block(&entry.cid).is_ok_and(|data| data.as_ref().is_some_and(is_node))
 }
 
 /// SHA-256 of a file's content; of a raw leaf its CID tells it.

@@ -69,7 +69,10 @@ pub(crate) enum CarCommand {
     Concat(ConcatArgs),
     /// Put CARs together: each block once, under the roots of all.
     Merge(ConcatArgs),
-    /// Cut a CAR into CARs of limited size, each of them a DAG that can be read.
+    /// Cut a CAR into CARs of limited size.
+    ///
+    /// Each part has the roots, and to every block in it the way from a root, so that it can be read by itself; what else the nodes on the way
+    /// link to is in other parts. `merge` puts them together.
     Split(SplitArgs),
     /// Copy a CAR as a CARv2 with a new index, or make an index alone.
     #[command(alias = "i")]
@@ -342,7 +345,7 @@ pub(crate) struct HashArgs {
     /// The CARs; `-` is standard input.
     #[arg(value_name = "CAR", required = true, value_hint = ValueHint::FilePath)]
     pub cars: Vec<PathBuf>,
-    /// Print the multihash, in base58, instead of a CID.
+    /// Print the multihash, in base58 without the prefix of multibase, instead of a CID.
     #[arg(short, long)]
     pub multihash: bool,
 }

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 
 use anyhow::Context;
+use carstone::car::dag::{NodeLimits, links};
 use carstone::car::{AtReader, Cid, Index, IndexBuilder, IndexCodec, ReadAt, V2Header, codec};
 use carstone::repair::{CarFault, CarGap, CarItem, CarSalvage};
-use carstone::unixfs::{Links, Node, decode};
 use serde_json::{Map, Value};
 
 /// What a search has found in a payload.
@@ -131,18 +131,20 @@ pub(crate) fn search<R: ReadAt>(payload: R) -> anyhow::Result<Searched> {
 /// The same, and keeps where the blocks are: `front` bytes farther on than in the payload.
 pub(super) fn places<R: ReadAt>(payload: R, front: u64, keep: Keep) -> anyhow::Result<Places> {
     let mut index = IndexBuilder::new(IndexCodec::MultihashSorted);
-    let (mut tops, mut linked, mut leaves) = (Vec::new(), HashSet::new(), Vec::new());
+    let (mut tops, mut others, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
+    let mut linked = HashSet::new();
+    let limits = NodeLimits::default();
     let searched = scan(payload, &mut |item| {
         match item {
             CarItem::Block { section, data, .. } => {
                 index.add(&section.cid, section.offset.saturating_add(front))?;
-                match section.cid.codec() {
-                    codec::DAG_PB if keep.tops => {
-                        tops.push(section.cid);
-                        linked.extend(links(&section.cid, data));
+                if keep.tops {
+                    linked.extend(links(&section.cid, data, &limits).unwrap_or_default());
+                    match section.cid.codec() {
+                        codec::RAW => leaves.push(section.cid),
+                        codec::DAG_PB => tops.push(section.cid),
+                        _ => others.push(section.cid),
                     }
-                    codec::RAW if keep.tops => leaves.push(section.cid),
-                    _ => {}
                 }
             }
             CarItem::Gap(CarGap { range, fault: CarFault::Mismatch(cid), .. })
@@ -157,6 +159,10 @@ pub(super) fn places<R: ReadAt>(payload: R, front: u64, keep: Keep) -> anyhow::R
     let mut seen = HashSet::new();
     let mut is_top = |cid: &Cid| !linked.contains(cid) && seen.insert(*cid);
     tops.retain(&mut is_top);
+    if tops.is_empty() {
+        others.retain(&mut is_top);
+        tops = others;
+    }
     leaves.retain(&mut is_top);
     let (tops, loose) = if tops.is_empty() { (leaves, Vec::new()) } else { (tops, leaves) };
     let file = tempfile::tempfile().context("cannot make a temporary file")?;
@@ -187,17 +193,6 @@ fn scan<R: ReadAt>(
     }
     searched.len = salvage.position();
     Ok(searched)
-}
-
-/// The blocks to which a node links.
-fn links(cid: &Cid, data: &[u8]) -> Vec<Cid> {
-    let all = |links: Links<'_>| links.map(|link| link.cid).collect();
-    match decode(cid, data) {
-        Ok(Node::File(file)) => all(file.links),
-        Ok(Node::Directory { links, .. }) => all(links),
-        Ok(Node::Shard(shard)) => all(shard.links),
-        _ => Vec::new(),
-    }
 }
 
 /// Gaps that are told one by one.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::{self, Place, small_tree};
-use carstone::car::{CarReader, CarWriter, Cid, IndexedCar, multihash::Multihash};
+use carstone::car::{CarReader, CarWriter, Cid, IndexedCar, cid_of, codec, multihash::Multihash};
 use carstone::unixfs::{DirectoryBuilder, Link, Profile, write_file};
 
 /// Blocks in the order in which they are made.
@@ -417,4 +417,31 @@ fn a_car_whose_front_is_text_is_searched_for_blocks() {
     run!("repair", &cut, "-o", place.path("mended.car")).exits(1);
     run!("list", place.path("tree/a.txt")).exits(2).says("looks like text");
     pipe!(&good[1000..], "list", "-").exits(1);
+}
+
+#[test]
+fn a_node_that_is_no_unixfs_is_not_called_damaged() {
+    let place = Place::new();
+    let data = [0x0a, 3, 0xff, 0xff, 0xff];
+    let root = cid_of(codec::DAG_PB, &data);
+    let mut writer = CarWriter::new(Vec::new(), &[root]).expect("in memory");
+    writer.write_block(&root, &data).expect("in memory");
+    let car = place.write("x.car", &writer.finish().expect("in memory"));
+    let told = run!("verify", &car).exits(0).text();
+    assert!(told.contains("1 DAG that is no UnixFS"), "{told}");
+    run!("car", "complete", &car).exits(0);
+    run!("extract", "-C", place.path("out"), &car).exits(1);
+}
+
+#[test]
+fn links_of_every_codec_tell_which_blocks_are_roots() {
+    let place = Place::new();
+    let leaf = cid_of(codec::RAW, b"leaf");
+    let node = format!(r#"{{"a":{{"/":"{leaf}"}}}}"#);
+    let root = cid_of(codec::DAG_JSON, node.as_bytes());
+    let mut writer = CarWriter::new(Vec::new(), &[]).expect("in memory");
+    writer.write_block(&leaf, b"leaf").expect("in memory");
+    writer.write_block(&root, node.as_bytes()).expect("in memory");
+    let car = place.write("x.car", &writer.finish().expect("in memory"));
+    run!("verify", &car).exits(0).says(&root.to_string());
 }
