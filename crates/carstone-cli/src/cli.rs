@@ -2,24 +2,21 @@
 
 mod car;
 mod create;
+mod read;
 mod texts;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueHint};
 
-pub(crate) use car::{
-    AttachIndexArgs, CODECS, CarArgs, CarCommand, CarListArgs, CompleteArgs, ConcatArgs,
-    DetachIndexArgs, DetachIndexCommand, FilterArgs, GetBlockArgs, GetDagArgs, HashArgs, IndexArgs,
-    IndexCommand, InspectArgs, OneCar, OneToOneArgs, OutArgs, PutBlockArgs, RootsArgs,
-    SetRootsArgs, SplitArgs, WrapArgs,
-};
-pub(crate) use create::{CarVersion, CreateArgs, OrderArg};
+pub(crate) use car::{AttachIndexArgs, CODECS, CarArgs, CarCommand, CarListArgs, CompleteArgs, ConcatArgs, DetachIndexArgs, DetachIndexCommand, FilterArgs, GetBlockArgs, GetDagArgs, ExportArgs, HashArgs, ImportArgs, IndexArgs, IndexCommand, InspectArgs, OneCar, OneToOneArgs, OutArgs, PutBlockArgs, RootsArgs, ScopeArg, SetRootsArgs, SplitArgs, WrapArgs, CompileArgs, codec_named};
+pub(crate) use create::{CarVersion, CreateArgs, OrderArg, ReaderArgs};
+pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg};
 pub(crate) use texts::EXIT_STATUS;
 use texts::{
-    CARVE_EXAMPLES, CAT_EXAMPLES, COMPLETIONS_EXAMPLES, EXAMPLES, EXTRACT_EXAMPLES, INFO_EXAMPLES,
-    KEYGEN_EXAMPLES, LIST_EXAMPLES, MAN_EXAMPLES, REPAIR_EXAMPLES, VERIFY_EXAMPLES,
+    CARVE_EXAMPLES, COMPLETIONS_EXAMPLES, EXAMPLES, INFO_EXAMPLES,
+    KEYGEN_EXAMPLES, MAN_EXAMPLES, REPAIR_EXAMPLES, VERIFY_EXAMPLES,
 };
 
 /// Packs trees of files into one verifiable, compressed, encrypted, seekable file, and reads it in whole, in part, or
@@ -127,123 +124,6 @@ pub(crate) struct KeyArgs {
     /// How a passphrase is given.
     #[command(flatten)]
     pub passphrase: PassphraseArgs,
-}
-
-/// `carstone list`.
-#[derive(Debug, Args)]
-#[command(after_long_help = LIST_EXAMPLES)]
-pub(crate) struct ListArgs {
-    /// The pack; `-` is standard input.
-    #[arg(value_name = "PACK", value_hint = ValueHint::FilePath)]
-    pub pack: PathBuf,
-    /// List only what matches, and everything below it.
-    #[arg(value_name = "PATTERN")]
-    pub patterns: Vec<OsString>,
-    /// Show kind, mode, size, modification time (UTC), SHA-256 and link target.
-    #[arg(short, long)]
-    pub long: bool,
-    /// End names with a NUL byte instead of a line end, and escape nothing.
-    #[arg(short = '0', long, conflicts_with = "long")]
-    pub null: bool,
-    /// What opens an encrypted pack.
-    #[command(flatten)]
-    pub keys: KeyArgs,
-    /// Threads that decode ahead.
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-}
-
-/// `carstone extract`.
-#[derive(Debug, Args)]
-#[command(after_long_help = EXTRACT_EXAMPLES)]
-pub(crate) struct ExtractArgs {
-    /// The pack; `-` is standard input.
-    #[arg(value_name = "PACK", value_hint = ValueHint::FilePath)]
-    pub pack: PathBuf,
-    /// Restore only what matches, and everything below it.
-    #[arg(value_name = "PATTERN")]
-    pub patterns: Vec<OsString>,
-    /// Restore into this directory, which is made if it is missing. Nothing is ever written outside of it.
-    #[arg(short = 'C', long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
-    pub directory: PathBuf,
-    /// What to do with files that exist.
-    #[arg(long, value_name = "WHEN", default_value = "never")]
-    pub overwrite: OverwriteArg,
-    /// Keep what is left of files that are damaged, as NAME.partial. Without it only whole files are restored.
-    #[arg(long)]
-    pub salvage: bool,
-    /// Leave out the first N components of each path; what has no more is left out.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub strip_components: usize,
-    /// Restore the whole mode, with setuid, setgid and sticky bits and without regard to the umask.
-    #[arg(long)]
-    pub same_permissions: bool,
-    /// Restore owner and group, which usually takes root.
-    #[arg(long)]
-    pub same_owner: bool,
-    /// What opens an encrypted pack.
-    #[command(flatten)]
-    pub keys: KeyArgs,
-    /// Threads that decode and write.
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-}
-
-/// What to do with files that exist.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OverwriteArg {
-    /// Leave them, and say so.
-    Never,
-    /// Replace them.
-    Always,
-    /// Replace them where the pack's is newer.
-    IfNewer,
-}
-
-/// `carstone cat`.
-#[derive(Debug, Args)]
-#[command(after_long_help = CAT_EXAMPLES)]
-pub(crate) struct CatArgs {
-    /// The pack; `-` is standard input.
-    #[arg(value_name = "PACK", value_hint = ValueHint::FilePath)]
-    pub pack: PathBuf,
-    /// The file in it.
-    #[arg(value_name = "PATH")]
-    pub path: OsString,
-    /// Only these bytes: FIRST-LAST (both included, from 0), FIRST-, or -COUNT for the last COUNT.
-    #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
-    pub range: Option<ByteRange>,
-    /// What opens an encrypted pack.
-    #[command(flatten)]
-    pub keys: KeyArgs,
-}
-
-/// A range of bytes, as in HTTP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ByteRange {
-    /// From the first to the last, both included.
-    FromTo(u64, u64),
-    /// From the first to the end.
-    From(u64),
-    /// So many at the end.
-    Last(u64),
-}
-
-impl std::str::FromStr for ByteRange {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bad = "a range is FIRST-LAST, FIRST- or -COUNT";
-        let number = |text: &str| text.parse().map_err(|_| bad);
-        match text.split_once('-').ok_or(bad)? {
-            ("", count) => Ok(Self::Last(number(count)?)),
-            (first, "") => Ok(Self::From(number(first)?)),
-            (first, last) => match (number(first)?, number(last)?) {
-                (first, last) if first <= last => Ok(Self::FromTo(first, last)),
-                _ => Err("the last byte of a range is before the first"),
-            },
-        }
-    }
 }
 
 /// `carstone info`.
@@ -387,16 +267,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn ranges_are_those_of_http() {
-        assert_eq!("0-0".parse(), Ok(ByteRange::FromTo(0, 0)));
-        assert_eq!("5-".parse(), Ok(ByteRange::From(5)));
-        assert_eq!("-7".parse(), Ok(ByteRange::Last(7)));
-        for bad in ["", "-", "3", "4-3", "a-b", "1-2-3"] {
-            assert!(bad.parse::<ByteRange>().is_err(), "{bad}");
-        }
     }
 
     #[test]

@@ -11,7 +11,8 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{self, Read};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
+use carstone::car::Cid;
 use carstone::layer::{Cause, Corrections, Gap, default_threads};
 use carstone::pack::{ErrorKind as PackErrorKind, PackReader};
 use carstone::raw;
@@ -106,9 +107,20 @@ impl Input {
         };
         input.with_context(|| name)
     }
-}
 
-impl Input {
+    /// Begins at this block, where one is named, and not at the roots.
+    ///
+    /// # Errors
+    /// It is no plain CAR.
+    pub(crate) fn start_at(&mut self, root: Option<Cid>) -> anyhow::Result<()> {
+        match (root, self) {
+            (None, _) => {}
+            (Some(root), Self::Car(car)) => car.start_at(root),
+            (Some(_), _) => bail!("--root is for plain CARs, and this is a pack"),
+        }
+        Ok(())
+    }
+
     /// Opens a source to read all that is left of it, front to back. What opening it in the usual way tells is kept.
     pub(crate) fn salvage(
         source: Source,

@@ -10,10 +10,10 @@ use carstone::keys::secrecy::{ExposeSecret, SecretString};
 use carstone::keys::{Envelope, Identities, PassphraseFor, Recipient, Recipients};
 use carstone::stack::Protection;
 
-use crate::cli::{CreateArgs, KeyArgs, PassphraseArgs};
+use crate::cli::{KeyArgs, PassphraseArgs, ReaderArgs};
 
 /// How a new pack is encrypted; `None` when nothing asks for it. A dry run asks for no passphrase.
-pub(crate) fn protection(args: &CreateArgs) -> anyhow::Result<Option<Protection>> {
+pub(crate) fn protection(args: &ReaderArgs, dry_run: bool) -> anyhow::Result<Option<Protection>> {
     let mut recipients = Recipients::new();
     for text in &args.recipient {
         let recipient = Recipient::parse(text).with_context(|| format!("recipient {text:?}"))?;
@@ -28,7 +28,7 @@ pub(crate) fn protection(args: &CreateArgs) -> anyhow::Result<Option<Protection>
     if let Some(passphrase) = given_passphrase(&args.passphrase)? {
         recipients.passphrase(passphrase);
     } else if args.passphrase.passphrase {
-        recipients.passphrase(match args.dry_run {
+        recipients.passphrase(match dry_run {
             true => "not asked for".to_owned().into(),
             false => new_passphrase()?,
         });

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::{fmt, io};
 
 use carstone_car::Cid;
+use carstone_car::dag::DagError;
 
 use crate::name::NameFault;
 use crate::profile::Profile;
@@ -71,6 +72,12 @@ pub enum ErrorKind {
     NotAFile,
     /// The block is not a directory.
     NotADirectory,
+    /// The path names nothing in the tree.
+    NoSuchEntry,
+    /// The text is no range of bytes, or no byte of the range is in the file.
+    BadRange(String),
+    /// Links below a block cannot be followed; `source()` has the cause and the place.
+    Dag(DagError),
     /// A budget of [`Limits`](crate::Limits) is used up; the text names the field.
     Limit(&'static str),
     /// An earlier call failed, so that the tree has a hole.
@@ -125,7 +132,7 @@ impl fmt::Display for Error {
             (ErrorKind::Malformed(_), Some(cid)) => {
                 write!(f, "byte {} of block {cid}: ", self.0.at)?
             }
-            (ErrorKind::Damaged(_), _) => {} // The cause names it.
+            (ErrorKind::Damaged(_) | ErrorKind::Dag(_), _) => {} // The cause names it.
             (_, Some(cid)) => write!(f, "block {cid}: ")?,
             (ErrorKind::Malformed(_), None) => write!(f, "byte {} of a block: ", self.0.at)?,
             _ => {}
@@ -165,6 +172,12 @@ impl fmt::Display for Error {
             ErrorKind::TooLarge => f.write_str("sizes add up to more than 64 bits can hold"),
             ErrorKind::NotAFile => f.write_str("not a file"),
             ErrorKind::NotADirectory => f.write_str("not a directory"),
+            ErrorKind::NoSuchEntry => f.write_str("the path names nothing in the tree"),
+            ErrorKind::BadRange(range) => write!(
+                f,
+                "{range}: not a range of bytes FROM:TO, TO being * at the end, or none of it is there"
+            ),
+            ErrorKind::Dag(_) => f.write_str("cannot follow links"),
             ErrorKind::Limit(field) => write!(f, "the limit on {field} is reached"),
             ErrorKind::Broken => f.write_str("cannot go on after an earlier failure"),
         }
@@ -176,6 +189,7 @@ impl StdError for Error {
         match &self.0.kind {
             ErrorKind::Io(cause) => Some(cause),
             ErrorKind::Damaged(cause) => Some(cause),
+            ErrorKind::Dag(cause) => Some(cause),
             _ => None,
         }
     }
@@ -202,7 +216,7 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error.0.kind {
             ErrorKind::Io(cause) => cause.kind(),
-            ErrorKind::Missing => io::ErrorKind::NotFound,
+            ErrorKind::Missing | ErrorKind::NoSuchEntry => io::ErrorKind::NotFound,
             ErrorKind::BadName(_) | ErrorKind::DuplicateName | ErrorKind::HashCollision => {
                 io::ErrorKind::InvalidInput
             }
@@ -211,6 +225,7 @@ impl From<Error> for io::Error {
             | ErrorKind::OutOfOrder
             | ErrorKind::UnknownProfile(_)
             | ErrorKind::BadChunker(_)
+            | ErrorKind::BadRange(_)
             | ErrorKind::UnknownLayout(_)
             | ErrorKind::BadSetting { .. } => io::ErrorKind::InvalidInput,
             ErrorKind::Broken => io::ErrorKind::Other,

@@ -6,7 +6,7 @@ use std::ops::Range;
 use carstone_car::Cid;
 
 use crate::dag_pb::Links;
-use crate::decode::{Node, decode};
+use crate::decode::{Node, RAW, decode};
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 use crate::source::{BlockSource, fetch_needed};
@@ -31,6 +31,7 @@ pub struct FileReader<S> {
 /// A block of the file and the part of the content that it stands for.
 #[derive(Debug)]
 struct Level {
+    cid: Cid,
     block: Vec<u8>,
     /// Where in the content this block's part begins.
     start: u64,
@@ -46,6 +47,16 @@ struct Child {
     end: u64,
     /// Where in the block its link is.
     link: (usize, usize),
+}
+
+/// Content of a file that lies in one block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileLeaf {
+    /// The content.
+    pub content: Vec<u8>,
+    /// The CID of the block, where that is raw and the content all of it.
+    pub raw: Option<Cid>,
 }
 
 impl<S: BlockSource> FileReader<S> {
@@ -95,6 +106,29 @@ impl<S: BlockSource> FileReader<S> {
         start.min(position)..end.max(position)
     }
 
+    /// The content from the current position to the end of the block that holds it, or `None` at the end of the file. The leaves of a file in
+    /// their order, when nothing else has been read.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn read_leaf(&mut self) -> Result<Option<FileLeaf>, Error> {
+        let Some(range) = self.locate()? else { return Ok(None) };
+        self.position += range.len() as u64;
+        let is_root = self.path.len() == 1;
+        let Some(level) = self.path.last_mut() else { return Ok(None) };
+        let raw = (range == (0..level.block.len()) && level.cid.codec() == RAW).then_some(level.cid);
+        let content = match raw {
+            Some(_) if !is_root => {
+                let block = std::mem::take(&mut level.block);
+                self.held = self.held.saturating_sub(block.len());
+                self.leave();
+                block
+            }
+            _ => level.block.get(range).unwrap_or_default().to_vec(),
+        };
+        Ok(Some(FileLeaf { content, raw }))
+    }
+
     /// Puts a block on top of the path, after checking it against the `expected` size.
     fn enter(
         &mut self,
@@ -120,7 +154,7 @@ impl<S: BlockSource> FileReader<S> {
             end += size;
             Child { end, link }
         });
-        let level = Level { children: children.collect(), start, size, data, block };
+        let level = Level { cid: *cid, children: children.collect(), start, size, data, block };
         self.held = self.held.saturating_add(level.memory());
         self.path.push(level);
         if self.path.len() > self.limits.depth {

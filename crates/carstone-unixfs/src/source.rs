@@ -6,7 +6,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use carstone_car::Cid;
+use carstone_car::{Cid, IndexedCar, MemoryCar, ReadAt};
 
 use crate::error::{Error, ErrorKind};
 use crate::inline::is_inline;
@@ -76,6 +76,26 @@ impl BlockSource for BTreeMap<Cid, Vec<u8>> {
 
     fn size(&self, cid: &Cid) -> io::Result<Option<u64>> {
         Ok(self.get(cid).map(|data| data.len() as u64))
+    }
+}
+
+impl<R: ReadAt> BlockSource for IndexedCar<R> {
+    fn block(&self, cid: &Cid) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.get(cid)?)
+    }
+
+    fn size(&self, cid: &Cid) -> io::Result<Option<u64>> {
+        Ok(IndexedCar::size(self, cid)?.map(|size| size as u64))
+    }
+}
+
+impl<B: AsRef<[u8]>> BlockSource for MemoryCar<B> {
+    fn block(&self, cid: &Cid) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.get(cid)?.map(|block| block.data.to_vec()))
+    }
+
+    fn size(&self, cid: &Cid) -> io::Result<Option<u64>> {
+        Ok(MemoryCar::size(self, cid).map(|size| size as u64))
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::error::DagError;
 use crate::error::{Error, ErrorKind, Result};
-use crate::{Cid, IndexedCar, ReadAt, hash_code};
+use crate::{Cid, IndexedCar, MemoryCar, ReadAt, hash_code};
 
 /// Finds blocks by CID.
 ///
@@ -73,6 +73,16 @@ impl<R: ReadAt> Blocks for IndexedCar<R> {
 
     fn size(&self, cid: &Cid) -> Result<Option<u64>> {
         Ok(IndexedCar::size(self, cid)?.map(|size| size as u64))
+    }
+}
+
+impl<B: AsRef<[u8]>> Blocks for MemoryCar<B> {
+    fn block(&self, cid: &Cid) -> Result<Option<Cow<'_, [u8]>>> {
+        Ok(self.get(cid)?.map(|block| Cow::Borrowed(block.data)))
+    }
+
+    fn size(&self, cid: &Cid) -> Result<Option<u64>> {
+        Ok(MemoryCar::size(self, cid).map(|size| size as u64))
     }
 }
 

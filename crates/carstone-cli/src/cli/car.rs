@@ -1,5 +1,7 @@
 //! `carstone car`, as clap derives it.
 
+mod dag;
+mod packs;
 mod shared;
 
 use std::path::PathBuf;
@@ -8,8 +10,10 @@ use carstone::car::{Cid, ReaderOptions};
 use clap::{Args, Subcommand, ValueHint};
 
 use super::texts::CAR_EXAMPLES;
-use super::{CarVersion, CreateArgs, ExtractArgs, ListArgs, VerifyArgs, size};
-pub(crate) use shared::{CODECS, OneCar, OneToOneArgs, OutArgs};
+use super::{CarVersion, CreateArgs, ExtractArgs, ListArgs, VerifyArgs};
+pub(crate) use packs::{ExportArgs, ImportArgs};
+pub(crate) use dag::{CompleteArgs, GetDagArgs, ScopeArg, SplitArgs};
+pub(crate) use shared::{CODECS, OneCar, OneToOneArgs, OutArgs, codec_named};
 use shared::{FormatArgs, Tolerance, VersionArgs, parse_codec};
 
 /// `carstone car`.
@@ -85,6 +89,22 @@ pub(crate) enum CarCommand {
     Wrap(WrapArgs),
     /// Make a CARv1 of a CARv2: take its payload out.
     Unwrap(OneToOneArgs),
+    /// Write a CAR as text that can be edited: `compile` makes a CAR of it again.
+    ///
+    /// Blocks whose codec is dag-pb, dag-cbor or dag-json stand there as DAG-JSON, others as text or bytes.
+    Debug(OneToOneArgs),
+    /// Make a CAR of a text that `debug` has written, and somebody may have edited.
+    ///
+    /// Blocks that were changed get other CIDs; links to them, and roots, are changed accordingly. A new block stands behind the name of its
+    /// codec, in place of a CID.
+    Compile(CompileArgs),
+    /// Make a pack of the files of a CAR. What the CAR says of them stays: blocks of content are taken over as they are.
+    ///
+    /// Directories, and nodes of files, are made anew in the form of packs. Where the CAR has another form its root becomes another one, which is
+    /// told; --width, --hamt-threshold and --hamt-fanout may help.
+    Import(ImportArgs),
+    /// Copy the blocks of a pack, or of one file or directory in it, into a CAR.
+    Export(ExportArgs),
     /// Print the CID of a CAR itself: its SHA-256 under the codec `car`.
     Hash(HashArgs),
 }
@@ -168,63 +188,6 @@ pub(crate) struct PutBlockArgs {
     /// Make the block the root of a CAR that is made.
     #[arg(long)]
     pub set_root: bool,
-}
-
-/// `carstone car get-dag`.
-#[derive(Debug, Args)]
-pub(crate) struct GetDagArgs {
-    /// What is read.
-    #[command(flatten)]
-    pub input: OneCar,
-    /// Where the DAG begins; default is the root of a CAR that has one.
-    #[arg(value_name = "CID")]
-    pub root: Option<Cid>,
-    /// Copy only what this IPLD selector says, in DAG-JSON.
-    #[arg(short, long, value_name = "SELECTOR")]
-    pub selector: Option<String>,
-    /// Fail where a block is missing, instead of leaving it out.
-    #[arg(long)]
-    pub strict: bool,
-    /// Version of the CAR that is written.
-    #[command(flatten)]
-    pub version: VersionArgs,
-    /// Where it goes.
-    #[command(flatten)]
-    pub out: OutArgs,
-}
-
-/// `carstone car complete`.
-#[derive(Debug, Args)]
-pub(crate) struct CompleteArgs {
-    /// What is read.
-    #[command(flatten)]
-    pub input: OneCar,
-    /// Where the DAGs begin; default are the roots of the CAR.
-    #[arg(value_name = "CID")]
-    pub roots: Vec<Cid>,
-    /// The most missing blocks that are named; all are counted.
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    pub most: usize,
-}
-
-/// `carstone car split`.
-#[derive(Debug, Args)]
-pub(crate) struct SplitArgs {
-    /// What is read.
-    #[command(flatten)]
-    pub input: OneCar,
-    /// The most bytes of a part; K, M and G may follow.
-    #[arg(long, value_name = "BYTES", value_parser = size)]
-    pub size: u64,
-    /// Cut between any two blocks, in the order of the file, so that only all parts together can be read.
-    #[arg(long)]
-    pub simple: bool,
-    /// Where the parts go, as NAME-0000.car and so on.
-    #[arg(short = 'C', long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
-    pub directory: PathBuf,
-    /// Replace existing files.
-    #[arg(long)]
-    pub force: bool,
 }
 
 /// `carstone car filter`.
@@ -337,6 +300,20 @@ pub(crate) struct AttachIndexArgs {
     /// The index in a file of its own; without it one is made.
     #[arg(value_name = "INDEX", value_hint = ValueHint::FilePath)]
     pub index: Option<PathBuf>,
+}
+
+/// `carstone car compile`.
+#[derive(Debug, Args)]
+pub(crate) struct CompileArgs {
+    /// The text; `-` is standard input.
+    #[arg(value_name = "TEXT", value_hint = ValueHint::FilePath)]
+    pub text: PathBuf,
+    /// Version of the CAR that is written; default is what the text says.
+    #[arg(long, value_name = "VERSION")]
+    pub car_version: Option<CarVersion>,
+    /// Where it goes.
+    #[command(flatten)]
+    pub out: OutArgs,
 }
 
 /// `carstone car hash`.

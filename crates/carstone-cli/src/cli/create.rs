@@ -87,15 +87,9 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "N", help_heading = "Stored form")]
     pub threads: Option<usize>,
 
-    /// Encrypt to this age recipient; can be given again.
-    #[arg(short, long, value_name = "RECIPIENT", help_heading = "Encryption")]
-    pub recipient: Vec<String>,
-    /// Encrypt to the recipients in this file, one a line; can be given again.
-    #[arg(short = 'R', long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Encryption")]
-    pub recipients_file: Vec<PathBuf>,
-    /// How a passphrase is given.
+    /// Who may read it.
     #[command(flatten)]
-    pub passphrase: PassphraseArgs,
+    pub readers: ReaderArgs,
 
     /// Leave out what matches: a pattern without `/` is compared with names, one with `/` with paths in the pack. A
     /// directory that matches is not entered.
@@ -122,6 +116,32 @@ pub(crate) struct CreateArgs {
     /// Pack standard input as one file of this name.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["paths", "files_from"], help_heading = "Choosing files")]
     pub stdin_name: Option<OsString>,
+}
+
+/// Who may read a new pack.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ReaderArgs {
+    /// Encrypt to this age recipient; can be given again.
+    #[arg(short, long, value_name = "RECIPIENT", help_heading = "Encryption")]
+    pub recipient: Vec<String>,
+    /// Encrypt to the recipients in this file, one a line; can be given again.
+    #[arg(short = 'R', long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Encryption")]
+    pub recipients_file: Vec<PathBuf>,
+    /// How a passphrase is given.
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+}
+
+impl ReaderArgs {
+    /// Whether anything asks for encryption.
+    pub(crate) fn encrypts(&self) -> bool {
+        let passphrase = &self.passphrase;
+        !self.recipient.is_empty()
+            || !self.recipients_file.is_empty()
+            || passphrase.passphrase
+            || passphrase.passphrase_file.is_some()
+            || passphrase.passphrase_command.is_some()
+    }
 }
 
 /// What can be changed of a profile, for plain CARs: other CIDs come of it.
@@ -184,18 +204,6 @@ impl ShapeArgs {
     }
 }
 
-impl CreateArgs {
-    /// Whether anything asks for encryption.
-    pub(crate) fn encrypts(&self) -> bool {
-        let passphrase = &self.passphrase;
-        !self.recipient.is_empty()
-            || !self.recipients_file.is_empty()
-            || passphrase.passphrase
-            || passphrase.passphrase_file.is_some()
-            || passphrase.passphrase_command.is_some()
-    }
-}
-
 /// Version of a plain CAR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CarVersion {
@@ -254,7 +262,7 @@ fn cid_version(text: &str) -> Result<CidVersion, String> {
     }
 }
 
-fn threshold(text: &str) -> Result<ShardThreshold, String> {
+pub(super) fn threshold(text: &str) -> Result<ShardThreshold, String> {
     let count = usize::try_from(size(text)?).map_err(|error| error.to_string())?;
     Ok(match text.bytes().all(|byte| byte.is_ascii_digit()) {
         true => ShardThreshold::Entries(count),
@@ -262,7 +270,7 @@ fn threshold(text: &str) -> Result<ShardThreshold, String> {
     })
 }
 
-fn block_size(text: &str) -> Result<u32, String> {
+pub(super) fn block_size(text: &str) -> Result<u32, String> {
     match u32::try_from(size(text)?) {
         Ok(bytes) if (64 << 10..=16 << 20).contains(&bytes) => Ok(bytes),
         _ => Err("a block size is 64K to 16M".to_owned()),

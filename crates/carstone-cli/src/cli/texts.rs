@@ -87,7 +87,11 @@ Examples:
   carstone car filter site.car --cid-file cids.txt --inverse -o rest.car
   carstone car merge a.car b.car -o both.car
   carstone car split site.car --size 100M -C parts
-  carstone car wrap old.car -o indexed.car";
+  carstone car wrap old.car -o indexed.car
+  carstone car import -r age1... site.car -o site.cstone
+  carstone car export -i key.txt site.cstone docs -o docs.car
+  carstone car debug x.car -o x.txt               as text, to be edited
+  carstone car compile x.txt -o new.car           and back";
 pub(super) const KEYGEN_EXAMPLES: &str = "\
 Examples:
   carstone keygen -o key.txt

@@ -4,11 +4,14 @@ mod block;
 mod change;
 mod copy;
 mod dag;
+mod export;
 mod files;
+mod import;
 mod index;
 mod inspect;
 mod list;
 mod roots;
+mod text;
 mod write;
 
 use crate::cli::{CarArgs, CarCommand};
@@ -42,6 +45,10 @@ pub(crate) fn run(args: CarArgs, output: &mut Output) -> anyhow::Result<Exit> {
         CarCommand::AttachIndex(args) => change::attach_index(&args, reading, output),
         CarCommand::Wrap(args) => index::wrap(&args, reading, output),
         CarCommand::Unwrap(args) => index::unwrap(&args, output),
+        CarCommand::Debug(args) => text::debug(&args, reading, output),
+        CarCommand::Compile(args) => text::compile(&args, output),
+        CarCommand::Import(args) => import::run(&args, output),
+        CarCommand::Export(args) => export::run(&args, output),
         CarCommand::Hash(args) => inspect::hash(&args, output),
     }
 }

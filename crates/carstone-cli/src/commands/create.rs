@@ -28,7 +28,7 @@ use tree::Tree;
 /// Packs.
 pub(crate) fn run(args: CreateArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let settings = Settings::new(&args)?;
-    let protection = protection(&args)?;
+    let protection = protection(&args.readers, args.dry_run)?;
     let Some(path) = args.output.as_deref().filter(|_| !args.dry_run) else {
         return dry::run(&args, &settings, output);
     };

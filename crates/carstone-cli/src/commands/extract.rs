@@ -48,10 +48,11 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
         .keep_partial(args.salvage)
         .cancel(signals::flag())
         .threads(args.threads.unwrap_or_else(default_threads));
-    let input = match args.salvage {
+    let mut input = match args.salvage {
         true => Input::salvage(source, &keys, args.threads)?,
         false => Input::open(source, &keys, args.threads)?,
     };
+    input.start_at(args.root).with_context(|| name.clone())?;
     let total = match &input {
         Input::Pack(pack) if selection.is_all() => Some(pack.reader.tail().size),
         _ => None,

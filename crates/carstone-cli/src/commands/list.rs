@@ -33,7 +33,9 @@ pub(crate) fn run(args: ListArgs, output: &mut Output) -> anyhow::Result<Exit> {
     };
     let selection = selection(&args.patterns);
     let printer = Printer { style, digests: args.long || output.is_json(), selection: &selection };
-    match Input::open(source, &keys, args.threads)? {
+    let mut input = Input::open(source, &keys, args.threads)?;
+    input.start_at(args.root).with_context(|| name.clone())?;
+    match input {
         Input::Pack(pack) => {
             let mut last = None;
             let listed = printer.pack(&pack, &mut last, output);

@@ -20,6 +20,12 @@ impl PlainCar {
         Ok(self.loose.get_or_init(|| besides(self.roots(), &tops, &loose)))
     }
 
+    /// Takes this block for the only root.
+    pub(crate) fn start_at(&mut self, root: Cid) {
+        (self.roots, self.implied) = (vec![root], false);
+        self.loose = OnceLock::from(Vec::new());
+    }
+
     /// Keeps what no other block links to, and takes the tops of it for roots where the header names none.
     pub(super) fn imply(&mut self, tops: Vec<Cid>, loose: Vec<Cid>) {
         if self.roots.is_empty() {

@@ -361,3 +361,68 @@ fn a_directory_is_sharded_where_it_is_asked_for() {
     assert_ne!(root(&["--hamt-threshold", "39", "--hamt-fanout", "16"]), sharded);
     run!("car", "create", "-o", "-", "--hamt-fanout", "7", place.path("tree")).exits(2);
 }
+
+#[test]
+fn files_below_any_block_are_listed_and_restored() {
+    let (place, car) = place();
+    let long = run!("car", "ls", "--json", &car).exits(0).json();
+    assert!(!long.is_empty());
+    let all = run!("car", "ls", &car).exits(0).lines();
+    let top = roots(&fs::read(&car).expect("read"))[0];
+    // A directory, and a leaf.
+    let mut below = Vec::new();
+    for cid in cids(&fs::read(&car).expect("read")) {
+        if cid == top.to_string() {
+            continue;
+        }
+        let found = run!("car", "ls", "--root", &cid, &car).exits(0).lines();
+        let out = place.path(&format!("out-{cid}"));
+        run!("car", "extract", "--root", &cid, "-C", &out, &car).exits(0);
+        assert!(out.exists(), "{cid}");
+        below.extend(found);
+    }
+    let is_there = |name: &str| below.iter().any(|path| path.ends_with(name));
+    assert!(all.iter().any(|path| is_there(path.rsplit('/').next().expect("a name"))));
+    let missing = cid_of(codec::RAW, b"not there").to_string();
+    run!("car", "ls", "--root", &missing, &car).exits(1).says(&missing);
+    let none = place.path("none");
+    run!("extract", "--root", &missing, "-C", &none, &car).exits(1).says("missing");
+    let pack = place.path("x.cstone");
+    run!("create", "-q", "-o", &pack, place.path("tree")).exits(0);
+    run!("list", "--root", &missing, &pack).exits(2).says("is for plain CARs").one_line();
+}
+
+#[test]
+fn a_part_of_a_dag_is_what_it_takes_to_read_it() {
+    let place = Place::new();
+    let content: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+    fs::create_dir_all(place.path("tree/deep")).expect("made");
+    fs::write(place.path("tree/deep/numbers"), &content).expect("written");
+    fs::write(place.path("tree/other"), "other").expect("written");
+    let car = place.path("x.car");
+    run!("car", "create", "-q", "--chunker", "fixed:64K", "-o", &car, place.path("tree")).exits(0);
+    let cut = |arguments: &[&str]| {
+        let out = place.path("part.car");
+        let fixed = ["car", "get-dag", "--force"].map(Into::into);
+        let mut all: Vec<std::ffi::OsString> = fixed.to_vec();
+        all.extend(arguments.iter().map(Into::into));
+        all.extend([car.clone().into(), "-o".into(), out.clone().into()]);
+        crate::support::run_args(&all, None).exits(0);
+        fs::read(out).expect("read")
+    };
+    let block = cids(&cut(&["--path", "tree/deep/numbers", "--scope", "block"]));
+    assert_eq!(block.len(), 4, "the wrapping directory, two more, and the root of the file");
+    let whole = cids(&cut(&["--path", "tree/deep/numbers"]));
+    assert_eq!(whole[..4], block);
+    assert_eq!(whole.len(), 4 + content.len().div_ceil(64 << 10));
+    let part = cids(&cut(&["--path", "tree/deep/numbers", "--scope", "entity", "--bytes", "-10:-1"]));
+    assert_eq!(part, [&block[..], &whole[whole.len() - 1..]].concat());
+    let listed = cids(&cut(&["--scope", "entity"]));
+    assert_eq!(listed, block[..1]);
+    run!("car", "get-dag", &car, "--path", "tree/none", "-o", place.path("n.car")).exits(2).says("names nothing");
+    run!("car", "get-dag", &car, "--path", "tree/other", "--bytes", "5:*", "-o", place.path("n.car"))
+        .exits(2)
+        .says("none of it");
+    assert!(!place.path("n.car").exists());
+    run!("car", "get-dag", &car, "--bytes", "1", "-o", place.path("n.car")).exits(2).says("FROM:TO");
+}

@@ -7,6 +7,8 @@ mod bad_input;
 mod car;
 mod car_command;
 mod car_faults;
+mod car_packs;
+mod car_text;
 mod carve;
 mod create_extract;
 mod create_forms;

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use carstone_layer::{Ordered, Pool};
-use carstone_unixfs::ChunkerSpec;
+use carstone_unixfs::{ChunkerSpec, Cid};
 
 use super::buffers::Buffers;
 use super::jobs::{self, Content, Done, Ending, Job, Pending};
@@ -125,6 +125,19 @@ impl<S: Settle> Front<S> {
         self.enqueue(entry, Content::Open(Box::new(open)), size)
     }
 
+    /// Adds a file of one leaf, which has been verified under this CID.
+    pub(crate) fn add_leaf(
+        &mut self,
+        path: &[u8],
+        metadata: Metadata,
+        content: Vec<u8>,
+        cid: Cid,
+    ) -> io::Result<EntryId> {
+        let entry = self.announce(path, EntryKind::File, metadata)?;
+        let size = content.len();
+        self.enqueue(entry, Content::Bytes(content, Some(cid)), size)
+    }
+
     pub(crate) fn start_entry(&mut self, path: &[u8], metadata: Metadata) -> io::Result<EntryId> {
         let entry = self.announce(path, EntryKind::File, metadata)?;
         let id = entry.id;
@@ -145,7 +158,12 @@ impl<S: Settle> Front<S> {
     }
 
     /// Appends a leaf as it is; what was appended before ends in front of it.
-    pub(crate) fn append_leaf(&mut self, id: EntryId, data: Vec<u8>) -> io::Result<()> {
+    pub(crate) fn append_leaf(
+        &mut self,
+        id: EntryId,
+        data: Vec<u8>,
+        verified: Option<Cid>,
+    ) -> io::Result<()> {
         self.open(id)?;
         if data.len() > MAX_LEAF {
             let (what, limit) = ("bytes in one leaf", MAX_LEAF as u64);
@@ -158,7 +176,7 @@ impl<S: Settle> Front<S> {
             self.settled.mark_streamed(id.0);
         }
         let len = data.len();
-        self.push(Job::Leaf { id: id.0, data }, len)
+        self.push(Job::Leaf { id: id.0, data, verified }, len)
     }
 
     pub(crate) fn fill_entry(
@@ -197,7 +215,7 @@ impl<S: Settle> Front<S> {
             }
             if how != Ending::Abandoned {
                 let size = data.len();
-                self.enqueue(entry, Content::Bytes(data), size)?;
+                self.enqueue(entry, Content::Bytes(data, None), size)?;
             }
             return Ok(());
         }
@@ -296,7 +314,7 @@ impl<S: Settle> Front<S> {
                     data[start - len..start].to_vec()
                 }
             };
-            self.push(Job::Leaf { id: id.0, data: chunk }, len)?;
+            self.push(Job::Leaf { id: id.0, data: chunk, verified: None }, len)?;
         }
         data.drain(..start);
         Ok(data)

@@ -2,14 +2,14 @@
 
 use std::io;
 
-use carstone_unixfs::{Leaf, Profile};
+use carstone_unixfs::{Cid, Leaf, Profile};
 
 use crate::entry::Announced;
 
 /// Where the content of a small file comes from.
 pub(crate) enum Content {
-    /// Bytes that are already there, and are one chunk.
-    Bytes(Vec<u8>),
+    /// Bytes that are already there, and are one chunk; they may have been verified under this CID.
+    Bytes(Vec<u8>, Option<Cid>),
     /// Read by the worker. Gives one chunk, and whether the source turned out to be longer or to have changed.
     Open(Box<dyn FnOnce() -> io::Result<(Vec<u8>, bool)> + Send>),
     /// An entry without content.
@@ -26,8 +26,8 @@ pub(crate) struct Pending {
 pub(crate) enum Job {
     /// Entries that are announced together.
     Batch(Vec<Pending>),
-    /// One chunk of an entry of its own.
-    Leaf { id: u64, data: Vec<u8> },
+    /// One chunk of an entry of its own, which may have been verified under this CID.
+    Leaf { id: u64, data: Vec<u8>, verified: Option<Cid> },
     /// Ends an entry of its own.
     End { id: u64, how: Ending },
 }
@@ -64,23 +64,36 @@ pub(crate) fn work(profile: &Profile, job: Job) -> Done {
         Job::Batch(entries) => {
             Done::Batch(entries.into_iter().map(|entry| hash(profile, entry)).collect())
         }
-        Job::Leaf { id, data } => Done::Leaf { id, leaf: profile.leaf(data) },
+        Job::Leaf { id, data, verified } => {
+            Done::Leaf { id, leaf: leaf(profile, data, verified) }
+        }
         Job::End { id, how } => Done::End { id, how },
     }
 }
 
 fn hash(profile: &Profile, pending: Pending) -> Result<Hashed, Box<(Announced, io::Error)>> {
     let mut entry = pending.entry;
+    let mut verified = None;
     let (data, changed) = match pending.content {
         Content::None => return Ok(Hashed { entry, data: Vec::new(), changed: false }),
-        Content::Bytes(data) => (data, false),
+        Content::Bytes(data, cid) => {
+            verified = cid;
+            (data, false)
+        }
         Content::Open(open) => match open() {
             Ok(content) => content,
             Err(error) => return Err(Box::new((entry, error))),
         },
     };
-    let leaf = profile.leaf(data);
+    let leaf = leaf(profile, data, verified);
     entry.size = Some(leaf.size);
     entry.root = Some(leaf.cid);
     Ok(Hashed { entry, data: leaf.block, changed })
+}
+
+fn leaf(profile: &Profile, data: Vec<u8>, verified: Option<Cid>) -> Leaf {
+    match verified {
+        Some(cid) => profile.danger_verified_leaf(&cid, data),
+        None => profile.leaf(data),
+    }
 }

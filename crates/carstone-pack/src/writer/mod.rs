@@ -14,7 +14,7 @@ mod streamed;
 use std::io::{self, Read};
 
 use carstone_layer::{LayerWrite, PackId};
-use carstone_unixfs::{CidVersion, Layout, Leaves, Profile};
+use carstone_unixfs::{Cid, CidVersion, Layout, Leaves, Profile};
 
 pub use options::{PackOptions, Problem, ProblemKind, Summary};
 
@@ -183,7 +183,38 @@ impl<W: LayerWrite> PackWriter<W> {
     /// # Errors
     /// As [`append`](Self::append); more than 8 MiB − 256.
     pub fn append_leaf(&mut self, id: EntryId, leaf: Vec<u8>) -> io::Result<()> {
-        self.front.append_leaf(id, leaf)
+        self.front.append_leaf(id, leaf, None)
+    }
+
+    /// The same of bytes that have been verified under `cid`, the CID of a raw block, so that they need not be hashed again.
+    ///
+    /// # Errors
+    /// As [`append_leaf`](Self::append_leaf).
+    pub fn danger_append_verified(
+        &mut self,
+        id: EntryId,
+        leaf: Vec<u8>,
+        cid: &Cid,
+    ) -> io::Result<()> {
+        self.front.append_leaf(id, leaf, Some(*cid))
+    }
+
+    /// Adds a file of one leaf of at most [`chunk_size`](Self::chunk_size) bytes, which have been verified under `cid`, the CID of a raw block.
+    ///
+    /// # Errors
+    /// As [`add_directory`](Self::add_directory); more bytes.
+    pub fn danger_add_verified(
+        &mut self,
+        path: &[u8],
+        metadata: Metadata,
+        content: Vec<u8>,
+        cid: &Cid,
+    ) -> io::Result<EntryId> {
+        if content.len() > self.chunk_size() {
+            let (what, limit) = ("bytes in one leaf", self.chunk_size() as u64);
+            return Err(Error::new(ErrorKind::Limit { what, limit }, self.position()).into());
+        }
+        self.front.add_leaf(path, metadata, content, *cid)
     }
 
     /// Appends all that `reader` gives. `seen` hears how many bytes came, as they come.

@@ -2,6 +2,7 @@
 
 mod chunks;
 mod directory;
+mod entity;
 mod file;
 mod fixtures;
 mod hostile;

@@ -107,9 +107,14 @@ pub(crate) fn file_options(asked: Option<CarVersion>, version: u64) -> FileOptio
     }
 }
 
+/// A codec by its name in the table of multicodecs.
+pub(crate) fn codec_named(text: &str) -> Option<u64> {
+    CODECS.iter().find(|(name, _)| *name == text).map(|(_, code)| *code)
+}
+
 /// A codec by its name in the table of multicodecs, or its number.
 pub(super) fn parse_codec(text: &str) -> Result<u64, String> {
-    let known = CODECS.iter().find(|(name, _)| *name == text).map(|(_, code)| *code);
+    let known = codec_named(text);
     let number = || match text.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),

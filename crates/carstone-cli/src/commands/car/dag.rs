@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -10,11 +11,12 @@ use carstone::car::dag::{
     check_complete, export_to, split as split_simply, split_dag,
 };
 use carstone::car::{Cid, IndexedCar, ReaderOptions};
+use carstone::unixfs;
 use serde_json::Map;
 
 use super::files::{Stored, stored};
 use super::write::Writing;
-use crate::cli::{CompleteArgs, GetDagArgs, SplitArgs};
+use crate::cli::{CompleteArgs, GetDagArgs, ScopeArg, SplitArgs};
 use crate::exit::Exit;
 use crate::input::chain;
 use crate::keys::is_stdin;
@@ -46,6 +48,11 @@ pub(super) fn get(
     let options = ExportOptions::default().walk(walk).skip_missing(!args.strict);
     let file = args.version.options(car.version());
     let mut writing = Writing::create(&args.out, &[root], file, output)?;
+    if args.path.is_some() || args.scope.is_some() || args.bytes.is_some() {
+        entity(args, &car, &root, &mut writing).with_context(|| input.name.clone())?;
+        writing.finish()?;
+        return Ok(Exit::Intact);
+    }
     let done = export_to(&car, &[root], &options, |cid, data| writing.put(cid, data).map(drop));
     let done = done.with_context(|| input.name.clone())?;
     if done.blocks == 0 {
@@ -58,6 +65,20 @@ pub(super) fn get(
         output.problem(input.name.as_bytes(), &what)?;
     }
     Ok(Exit::found(output.problems() > 0))
+}
+
+/// Copies what it takes to read a file, a part of it, or a directory.
+fn entity(
+    args: &GetDagArgs,
+    car: &IndexedCar<Watched<&File>>,
+    root: &Cid,
+    writing: &mut Writing,
+) -> Result<(), unixfs::Error> {
+    let path = args.path.as_deref().unwrap_or_default().as_bytes();
+    let scope = args.scope.map(ScopeArg::scope).unwrap_or_default();
+    let limits = unixfs::Limits::default();
+    let mut put = |cid: &Cid, data: &[u8]| Ok(writing.put(cid, data).map(drop)?);
+    unixfs::export_entity(car, root, path, scope, args.bytes, &limits, &mut put).map(drop)
 }
 
 /// Tells what is missing.

@@ -37,7 +37,7 @@ impl Settings {
             bail!("nothing to pack: give PATHs, -T FILE or --stdin-name NAME");
         }
         let content = args.stdin_name.as_ref().map(|_| Path::new("-"));
-        let files = args.recipients_file.iter().chain(&args.files_from).chain(&args.exclude_from);
+        let files = args.readers.recipients_file.iter().chain(&args.files_from).chain(&args.exclude_from);
         once(files.map(PathBuf::as_path).chain(content))?;
         let ends_in_car =
             |path: &PathBuf| path.extension().is_some_and(|end| end.eq_ignore_ascii_case("car"));
@@ -60,7 +60,7 @@ impl Settings {
 }
 
 fn check_plain(args: &CreateArgs) -> anyhow::Result<()> {
-    if args.encrypts() {
+    if args.readers.encrypts() {
         bail!("a plain CAR cannot be encrypted: name the output .cstone, and leave --plain out");
     }
     if args.compress.is_some() || args.block_size.is_some() {
@@ -86,7 +86,7 @@ fn check_pack(args: &CreateArgs, profile: &Profile) -> anyhow::Result<()> {
     if args.shape.no_wrap {
         bail!("--no-wrap is for plain CARs: {instead}");
     }
-    if args.reproducible && args.encrypts() {
+    if args.reproducible && args.readers.encrypts() {
         bail!("an encrypted pack cannot be reproducible: leave --reproducible or the keys out");
     }
     Ok(())
