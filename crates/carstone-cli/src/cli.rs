@@ -10,13 +10,18 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
-pub(crate) use car::{AttachIndexArgs, CODECS, CarArgs, CarCommand, CarListArgs, CompleteArgs, ConcatArgs, DetachIndexArgs, DetachIndexCommand, FilterArgs, GetBlockArgs, GetDagArgs, ExportArgs, HashArgs, ImportArgs, IndexArgs, IndexCommand, InspectArgs, OneCar, OneToOneArgs, OutArgs, PutBlockArgs, RootsArgs, ScopeArg, SetRootsArgs, SplitArgs, WrapArgs, CompileArgs, codec_named};
+pub(crate) use car::{
+    AttachIndexArgs, CODECS, CarArgs, CarCommand, CarListArgs, CompileArgs, CompleteArgs,
+    ConcatArgs, DetachIndexArgs, DetachIndexCommand, ExportArgs, FilterArgs, GetBlockArgs,
+    GetDagArgs, HashArgs, ImportArgs, IndexArgs, IndexCommand, InspectArgs, OneCar, OneToOneArgs,
+    OutArgs, PutBlockArgs, RootsArgs, ScopeArg, SetRootsArgs, SplitArgs, WrapArgs, codec_named,
+};
 pub(crate) use create::{CarVersion, CreateArgs, OrderArg, ReaderArgs};
 pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg};
 pub(crate) use texts::EXIT_STATUS;
 use texts::{
-    CARVE_EXAMPLES, COMPLETIONS_EXAMPLES, EXAMPLES, INFO_EXAMPLES,
-    KEYGEN_EXAMPLES, MAN_EXAMPLES, REPAIR_EXAMPLES, VERIFY_EXAMPLES,
+    CARVE_EXAMPLES, COMPLETIONS_EXAMPLES, EXAMPLES, INFO_EXAMPLES, KEYGEN_EXAMPLES, MAN_EXAMPLES,
+    REPAIR_EXAMPLES, VERIFY_EXAMPLES,
 };
 
 /// Packs trees of files into one verifiable, compressed, encrypted, seekable file, and reads it in whole, in part, or

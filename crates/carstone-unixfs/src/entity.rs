@@ -8,6 +8,7 @@ use std::str::FromStr;
 use carstone_car::Cid;
 use carstone_car::dag::{DagError, DagErrorKind, Walk, WalkOptions, blocks_from_fn};
 
+use crate::BlockSink;
 use crate::decode::{Node, decode};
 use crate::error::{Error, ErrorKind};
 use crate::inline::is_inline;
@@ -15,7 +16,6 @@ use crate::limits::Limits;
 use crate::lookup::{directory_links, resolve};
 use crate::reader::FileReader;
 use crate::source::{BlockSource, fetch_needed};
-use crate::BlockSink;
 
 /// How much of a DAG is wanted: the parameter `dag-scope` of the
 /// [trustless gateway](https://specs.ipfs.tech/http-gateways/trustless-gateway/).
@@ -172,11 +172,7 @@ fn export_part<S: BlockSource>(
 }
 
 /// Has all blocks fetched below one.
-fn export_all<S: BlockSource + ?Sized>(
-    tap: &S,
-    cid: &Cid,
-    limits: &Limits,
-) -> Result<(), Error> {
+fn export_all<S: BlockSource + ?Sized>(tap: &S, cid: &Cid, limits: &Limits) -> Result<(), Error> {
     let blocks = blocks_from_fn(|cid| tap.block(cid));
     let mut options = WalkOptions::default().unknown_is_leaf(true);
     options.limits = options.limits.blocks(limits.nodes).depth(limits.depth);

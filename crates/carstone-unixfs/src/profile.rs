@@ -257,7 +257,9 @@ impl Profile {
     /// The same of content that has been verified under `cid`, the CID of a raw block. It is hashed again only where this profile makes another
     /// block of it.
     pub fn danger_verified_leaf(&self, cid: &Cid, content: Vec<u8>) -> Leaf {
-        let is_ours = cid.codec() == RAW && cid.hash().code() == hash_code::SHA2_256 && cid.hash().size() == 32;
+        let is_ours = cid.codec() == RAW
+            && cid.hash().code() == hash_code::SHA2_256
+            && cid.hash().size() == 32;
         let is_held = self.inline_limit.is_some_and(|limit| content.len() <= limit);
         match self.leaves {
             Leaves::Raw if is_ours && !is_held => {

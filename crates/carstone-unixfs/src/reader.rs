@@ -116,7 +116,8 @@ impl<S: BlockSource> FileReader<S> {
         self.position += range.len() as u64;
         let is_root = self.path.len() == 1;
         let Some(level) = self.path.last_mut() else { return Ok(None) };
-        let raw = (range == (0..level.block.len()) && level.cid.codec() == RAW).then_some(level.cid);
+        let raw =
+            (range == (0..level.block.len()) && level.cid.codec() == RAW).then_some(level.cid);
         let content = match raw {
             Some(_) if !is_root => {
                 let block = std::mem::take(&mut level.block);

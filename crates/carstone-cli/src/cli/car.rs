@@ -11,8 +11,8 @@ use clap::{Args, Subcommand, ValueHint};
 
 use super::texts::CAR_EXAMPLES;
 use super::{CarVersion, CreateArgs, ExtractArgs, ListArgs, VerifyArgs};
-pub(crate) use packs::{ExportArgs, ImportArgs};
 pub(crate) use dag::{CompleteArgs, GetDagArgs, ScopeArg, SplitArgs};
+pub(crate) use packs::{ExportArgs, ImportArgs};
 pub(crate) use shared::{CODECS, OneCar, OneToOneArgs, OutArgs, codec_named};
 use shared::{FormatArgs, Tolerance, VersionArgs, parse_codec};
 

@@ -410,19 +410,23 @@ fn a_part_of_a_dag_is_what_it_takes_to_read_it() {
         crate::support::run_args(&all, None).exits(0);
         fs::read(out).expect("read")
     };
-    let block = cids(&cut(&["--path", "tree/deep/numbers", "--scope", "block"]));
-    assert_eq!(block.len(), 4, "the wrapping directory, two more, and the root of the file");
-    let whole = cids(&cut(&["--path", "tree/deep/numbers"]));
-    assert_eq!(whole[..4], block);
-    assert_eq!(whole.len(), 4 + content.len().div_ceil(64 << 10));
-    let part = cids(&cut(&["--path", "tree/deep/numbers", "--scope", "entity", "--bytes", "-10:-1"]));
+    let block = cids(&cut(&["--path", "deep/numbers", "--scope", "block"]));
+    assert_eq!(block.len(), 3, "two directories, and the root of the file");
+    let whole = cids(&cut(&["--path", "deep/numbers"]));
+    assert_eq!(whole[..3], block);
+    assert_eq!(whole.len(), 3 + content.len().div_ceil(64 << 10));
+    let part = cids(&cut(&["--path", "deep/numbers", "--scope", "entity", "--bytes", "-10:-1"]));
     assert_eq!(part, [&block[..], &whole[whole.len() - 1..]].concat());
     let listed = cids(&cut(&["--scope", "entity"]));
     assert_eq!(listed, block[..1]);
-    run!("car", "get-dag", &car, "--path", "tree/none", "-o", place.path("n.car")).exits(2).says("names nothing");
-    run!("car", "get-dag", &car, "--path", "tree/other", "--bytes", "5:*", "-o", place.path("n.car"))
+    run!("car", "get-dag", &car, "--path", "none", "-o", place.path("n.car"))
+        .exits(2)
+        .says("names nothing");
+    run!("car", "get-dag", &car, "--path", "other", "--bytes", "5:*", "-o", place.path("n.car"))
         .exits(2)
         .says("none of it");
     assert!(!place.path("n.car").exists());
-    run!("car", "get-dag", &car, "--bytes", "1", "-o", place.path("n.car")).exits(2).says("FROM:TO");
+    run!("car", "get-dag", &car, "--bytes", "1", "-o", place.path("n.car"))
+        .exits(2)
+        .says("FROM:TO");
 }

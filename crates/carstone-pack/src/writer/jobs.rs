@@ -64,9 +64,7 @@ pub(crate) fn work(profile: &Profile, job: Job) -> Done {
         Job::Batch(entries) => {
             Done::Batch(entries.into_iter().map(|entry| hash(profile, entry)).collect())
         }
-        Job::Leaf { id, data, verified } => {
-            Done::Leaf { id, leaf: leaf(profile, data, verified) }
-        }
+        Job::Leaf { id, data, verified } => Done::Leaf { id, leaf: leaf(profile, data, verified) },
         Job::End { id, how } => Done::End { id, how },
     }
 }

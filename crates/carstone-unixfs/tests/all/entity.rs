@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Seek, SeekFrom};
 
 use carstone_unixfs::{
-    BlockSource, Cid, DagScope, DirectoryBuilder, EntityBytes, Error, ErrorKind, FileReader, Layout,
-    Limits, Link, Profile, directory_links, export_entity, resolve, write_file,
+    BlockSource, Cid, DagScope, DirectoryBuilder, EntityBytes, Error, ErrorKind, FileReader,
+    Layout, Limits, Link, Profile, directory_links, export_entity, resolve, write_file,
 };
 use proptest::prelude::*;
 
@@ -37,7 +37,7 @@ fn file(profile: &Profile, content: &[u8], blocks: &mut Blocks) -> Link {
 fn directory(profile: &Profile, entries: &[(String, Link)], blocks: &mut Blocks) -> Link {
     let mut builder = DirectoryBuilder::new(profile);
     for (name, link) in entries {
-        builder.add(name.as_bytes(), *link).expect("a good name");
+        builder.add(name, *link).expect("a good name");
     }
     let done = builder.finish(&mut |cid, data| {
         blocks.insert(*cid, data.to_vec());
@@ -108,7 +108,10 @@ fn each_scope_has_what_it_takes() {
     let mut read = Vec::new();
     FileReader::open(&kept, &found).expect("a file").read_to_end(&mut read).expect("all there");
     assert_eq!(read, content);
-    assert_eq!(whole, export(&blocks, &root, "/many/long/", DagScope::All, None).expect("exported"));
+    assert_eq!(
+        whole,
+        export(&blocks, &root, "/many/long/", DagScope::All, None).expect("exported")
+    );
 
     // A directory is listed, and no file in it is there.
     let listed = export(&blocks, &root, "many", DagScope::Entity, None).expect("exported");
@@ -124,7 +127,8 @@ fn each_scope_has_what_it_takes() {
 fn what_is_not_there_is_told() {
     let (mut blocks, root, _) = tree();
     let scope = DagScope::Entity;
-    let kind = |path, bytes| export(&blocks, &root, path, scope, bytes).expect_err(path).to_string();
+    let kind =
+        |path, bytes| export(&blocks, &root, path, scope, bytes).expect_err(path).to_string();
     assert!(kind("many/none", None).contains("names nothing"));
     assert!(kind("many", Some("0:1")).contains("not a file"));
     assert!(kind("many/long", Some("395:*")).contains("none of it"));
@@ -134,7 +138,8 @@ fn what_is_not_there_is_told() {
     let whole = export(&blocks, &root, "many/long", scope, None).expect("exported");
     blocks.remove(whole.last().expect("some"));
     for scope in [DagScope::Entity, DagScope::All] {
-        let error = export(&blocks, &root, "many/long", scope, None).expect_err("a block is missing");
+        let error =
+            export(&blocks, &root, "many/long", scope, None).expect_err("a block is missing");
         assert!(matches!(error.kind(), ErrorKind::Missing), "{error}");
         assert_eq!(error.cid(), whole.last());
     }
@@ -143,7 +148,8 @@ fn what_is_not_there_is_told() {
     assert!(matches!(done.expect_err("a limit").kind(), ErrorKind::Limit("nodes")));
     let full = || io::Error::other("full");
     let all = Limits::default();
-    let done = export_entity(&blocks, &root, b"", DagScope::All, None, &all, &mut |_, _| Err(full()));
+    let done =
+        export_entity(&blocks, &root, b"", DagScope::All, None, &all, &mut |_, _| Err(full()));
     assert!(format!("{:?}", done.expect_err("a failure")).contains("full"));
 }
 

@@ -255,3 +255,43 @@ proptest! {
         prop_assert_eq!(&*source.1.borrow(), &expected, "each once, and in order");
     }
 }
+
+proptest! {
+    #[test]
+    fn leaves_come_out_as_they_went_in(
+        len in 0..400_usize,
+        start in 0..450_u64,
+        is_trickle in any::<bool>(),
+        raw in any::<bool>(),
+    ) {
+        let profile = trickle(7, 3).with_layout(if is_trickle { Layout::Trickle } else { Layout::Balanced });
+        let profile = profile.with_leaves(if raw { Leaves::Raw } else { Leaves::DagPb });
+        let content = content(len);
+        let (blocks, root) = store(&profile, &content[..]);
+        let mut reader = FileReader::open(&blocks, &root.cid).expect("a file");
+        reader.seek(SeekFrom::Start(start)).expect("a position");
+        let from = content.len().min(start as usize);
+        // The first one from where it stands, the others whole.
+        let first = if from == len { 0 } else { (7 - from % 7).min(len - from) };
+        let mut expected: Vec<&[u8]> = vec![&content[from..from + first]];
+        expected.extend(content[from + first..].chunks(7));
+        expected.retain(|leaf| !leaf.is_empty());
+        let mut found = Vec::new();
+        while let Some(leaf) = reader.read_leaf().expect("all is there") {
+            let is_whole = leaf.content.len() == 7 || from % 7 == 0 || !found.is_empty();
+            prop_assert_eq!(leaf.raw.is_some(), raw && is_whole, "{:?}", leaf);
+            if let Some(cid) = leaf.raw {
+                prop_assert_eq!(cid, leaf_cid(&leaf.content));
+                let verified = profile.danger_verified_leaf(&cid, leaf.content.clone());
+                prop_assert_eq!(verified, profile.leaf(leaf.content.clone()));
+            }
+            found.push(leaf.content);
+        }
+        prop_assert_eq!(found, expected);
+        // What is left of the reader reads the same.
+        reader.seek(SeekFrom::Start(0)).expect("a position");
+        let mut all = Vec::new();
+        reader.read_to_end(&mut all).expect("all is there");
+        prop_assert_eq!(all, content);
+    }
+}

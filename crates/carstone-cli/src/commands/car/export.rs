@@ -51,7 +51,6 @@ pub(crate) fn run(args: &ExportArgs, output: &mut Output) -> anyhow::Result<Exit
     let total = args.path.is_none().then(|| pack.reader.tail().size);
     let progress = Progress::new(output, "exporting", total);
     let mut put = |cid: &Cid, data: &[u8]| -> carstone::car::Result<()> {
-        signals::check()?;
         progress.add(data.len() as u64);
         writing.put(cid, data).map(drop) // The reader has verified it.
     };
@@ -62,6 +61,7 @@ pub(crate) fn run(args: &ExportArgs, output: &mut Output) -> anyhow::Result<Exit
     } else {
         let (mut blocks, mut data) = (pack.reader.blocks(), Vec::new());
         while let Some(section) = blocks.read_block(&mut data).with_context(|| name.clone())? {
+            signals::check()?;
             put(&section.cid, &data)?;
         }
     }

@@ -1,9 +1,10 @@
 //! `carstone car import`: a pack of the files of a CAR.
 
 use anyhow::Context;
+use carstone::car::Cid;
 use carstone::layer::{LayerWrite, default_threads};
-use carstone::pack::{EntryKind, Metadata, PackOptions, PackWriter};
-use carstone::stack::{self, WriteOptions};
+use carstone::pack::{EntryKind, Metadata, PackOptions, PackWriter, Summary};
+use carstone::stack::{self, Format, WriteOptions};
 use carstone::unixfs::FileReader;
 use serde_json::Map;
 
@@ -25,38 +26,16 @@ use crate::target::{Counted, Target};
 pub(crate) fn run(args: &ImportArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let source = Source::open(&args.input.car)?;
     let name = name(&args.input.car);
+    if source.format == Format::Pack {
+        anyhow::bail!("{name}: is a pack, not a plain CAR");
+    }
     let keys = Keys::new(&Default::default(), &args.input.car)?;
     let Input::Car(car) = Input::open(source, &keys, args.threads)? else {
-        anyhow::bail!("{name}: is a pack, not a plain CAR");
+        anyhow::bail!("{name}: is no CAR");
     };
-    let protection = protection(&args.readers, false)?;
-    let profile = args.profile()?;
-    let threads = args.threads.unwrap_or_else(default_threads);
+    let options = options(args)?;
     let target = Target::create(&args.out.output, args.out.force, output)?;
-    let mut options =
-        WriteOptions::default().codec(args.compress.unwrap_or_default()).threads(threads);
-    if let Some(bytes) = args.block_size {
-        options = options.block_size(bytes);
-    }
-    if let Some(protection) = protection {
-        options = options.protection(protection);
-    }
-    let writing = || format!("{}: cannot write", args.out.output.display());
-    let sink = Counted { inner: target.file(), count: 0 };
-    let pipe = stack::write(sink, options).with_context(writing)?;
-    let packing = PackOptions::default().threads(threads).profile(profile);
-    let id = pipe.pack_id();
-    let writer = PackWriter::with_options(pipe, id, packing).with_context(writing)?;
-    let progress = Progress::new(output, "importing", None);
-    let mut import = Import { car: &car, writer, output, progress: &progress, entries: 0 };
-    dag::visit(&car, false, &mut |found| match found {
-        Ok((row, cid)) => import.add(row, &cid).with_context(writing),
-        Err(problem) => import.left_out(&problem.path, &problem.why),
-    })?;
-    let Import { writer, entries, .. } = import;
-    let (pipe, summary) = writer.finish().with_context(writing)?;
-    let stored = pipe.finish().with_context(writing)?.count;
-    progress.finish();
+    let Imported { summary, entries, stored } = write(args, &car, options, &target, output)?;
     car.tell_faults(&name, output)?;
     if signals::stopped() {
         anyhow::bail!("interrupted");
@@ -90,6 +69,53 @@ pub(crate) fn run(args: &ImportArgs, output: &mut Output) -> anyhow::Result<Exit
     Ok(Exit::found(output.problems() > 0))
 }
 
+/// What is in the pack.
+struct Imported {
+    summary: Summary,
+    entries: u64,
+    stored: u64,
+}
+
+fn options(args: &ImportArgs) -> anyhow::Result<WriteOptions> {
+    let threads = args.threads.unwrap_or_else(default_threads);
+    let mut options =
+        WriteOptions::default().codec(args.compress.unwrap_or_default()).threads(threads);
+    if let Some(bytes) = args.block_size {
+        options = options.block_size(bytes);
+    }
+    if let Some(protection) = protection(&args.readers, false)? {
+        options = options.protection(protection);
+    }
+    Ok(options)
+}
+
+fn write(
+    args: &ImportArgs,
+    car: &PlainCar,
+    options: WriteOptions,
+    target: &Target,
+    output: &mut Output,
+) -> anyhow::Result<Imported> {
+    let writing = || format!("{}: cannot write", args.out.output.display());
+    let threads = args.threads.unwrap_or_else(default_threads);
+    let packing = PackOptions::default().threads(threads).profile(args.profile()?);
+    let pipe = stack::write(Counted { inner: target.file(), count: 0 }, options);
+    let pipe = pipe.with_context(writing)?;
+    let id = pipe.pack_id();
+    let writer = PackWriter::with_options(pipe, id, packing).with_context(writing)?;
+    let progress = Progress::new(output, "importing", None);
+    let mut import = Import { car, writer, output, progress: &progress, entries: 0 };
+    dag::visit(car, false, &mut |found| match found {
+        Ok((row, cid)) => import.add(row, &cid).with_context(writing),
+        Err(problem) => import.left_out(&problem.path, &problem.why),
+    })?;
+    let Import { writer, entries, .. } = import;
+    let (pipe, summary) = writer.finish().with_context(writing)?;
+    let stored = pipe.finish().with_context(writing)?.count;
+    progress.finish();
+    Ok(Imported { summary, entries, stored })
+}
+
 /// Files on their way into the pack.
 struct Import<'a, W: LayerWrite> {
     car: &'a PlainCar,
@@ -100,7 +126,7 @@ struct Import<'a, W: LayerWrite> {
 }
 
 impl<W: LayerWrite> Import<'_, W> {
-    fn add(&mut self, row: Row, cid: &carstone::car::Cid) -> anyhow::Result<()> {
+    fn add(&mut self, row: Row, cid: &Cid) -> anyhow::Result<()> {
         signals::check()?;
         let mut metadata = Metadata::default();
         (metadata.mode, metadata.mtime) = (row.mode, row.mtime);
@@ -119,12 +145,7 @@ impl<W: LayerWrite> Import<'_, W> {
     }
 
     /// Adds a file by its leaves. One of which a part is lost is left out.
-    fn add_file(
-        &mut self,
-        row: &Row,
-        cid: &carstone::car::Cid,
-        metadata: Metadata,
-    ) -> anyhow::Result<()> {
+    fn add_file(&mut self, row: &Row, cid: &Cid, metadata: Metadata) -> anyhow::Result<()> {
         let mut reader = match FileReader::open(self.car, cid) {
             Ok(reader) => reader,
             Err(error) => return self.left_out(&row.path, &chain(&error)),

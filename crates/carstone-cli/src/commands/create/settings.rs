@@ -37,7 +37,8 @@ impl Settings {
             bail!("nothing to pack: give PATHs, -T FILE or --stdin-name NAME");
         }
         let content = args.stdin_name.as_ref().map(|_| Path::new("-"));
-        let files = args.readers.recipients_file.iter().chain(&args.files_from).chain(&args.exclude_from);
+        let files =
+            args.readers.recipients_file.iter().chain(&args.files_from).chain(&args.exclude_from);
         once(files.map(PathBuf::as_path).chain(content))?;
         let ends_in_car =
             |path: &PathBuf| path.extension().is_some_and(|end| end.eq_ignore_ascii_case("car"));

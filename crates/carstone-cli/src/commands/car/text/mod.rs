@@ -59,9 +59,7 @@ pub(super) fn debug(
         writeln!(text, "root {root}").map_err(written)?;
     }
     let mut data = Vec::new();
-    while let Some(section) =
-        input.car.read_block(&mut data).with_context(|| input.name.clone())?
-    {
+    while let Some(section) = input.car.read_block(&mut data).with_context(|| input.name.clone())? {
         let (form, json) = value::to_json(&section.cid, &data);
         let word = match form {
             Form::Value => "block",

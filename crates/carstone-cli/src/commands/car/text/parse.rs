@@ -59,7 +59,9 @@ impl Text {
         let mut found = Text { version: 1, roots: Vec::new(), blocks: Vec::new() };
         let mut open = None;
         for (number, line) in text.lines().enumerate() {
-            found.line(number + 1, line, &mut open).with_context(|| format!("line {}", number + 1))?;
+            found
+                .line(number + 1, line, &mut open)
+                .with_context(|| format!("line {}", number + 1))?;
         }
         found.close(open)?;
         Ok(found)
@@ -148,7 +150,9 @@ mod tests {
     #[test]
     fn words_between_are_found() {
         let cid = carstone::car::cid_of(0x55, b"");
-        let text = format!("root {cid}\n# one\ndata {cid}\n\n{{\"/\":\n{{\"bytes\":\n\"\"}}}}\nversion 2\n\nblock dag-cbor\n[]");
+        let text = format!(
+            "root {cid}\n# one\ndata {cid}\n\n{{\"/\":\n{{\"bytes\":\n\"\"}}}}\nversion 2\n\nblock dag-cbor\n[]"
+        );
         let text = Text::parse(text.as_bytes()).expect("a text");
         assert_eq!((text.version, text.roots.len(), text.blocks.len()), (2, 1, 2));
         assert_eq!(text.blocks[0].value, Ipld::Bytes(Vec::new()));

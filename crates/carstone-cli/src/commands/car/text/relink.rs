@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context, anyhow, bail};
-use carstone::car::dag::{NodeLimits, links};
 use carstone::car::cid::Version;
+use carstone::car::dag::{NodeLimits, links};
 use carstone::car::{Cid, multihash_of, verify};
 use ipld_core::ipld::Ipld;
 
@@ -85,9 +85,9 @@ fn relinked(value: &Ipld, became: &HashMap<Cid, Cid>) -> Ipld {
     match value {
         Ipld::Link(cid) => Ipld::Link(*became.get(cid).unwrap_or(cid)),
         Ipld::List(list) => Ipld::List(list.iter().map(|item| relinked(item, became)).collect()),
-        Ipld::Map(map) => Ipld::Map(
-            map.iter().map(|(key, item)| (key.clone(), relinked(item, became))).collect(),
-        ),
+        Ipld::Map(map) => {
+            Ipld::Map(map.iter().map(|(key, item)| (key.clone(), relinked(item, became))).collect())
+        }
         other => other.clone(),
     }
 }
@@ -126,7 +126,10 @@ fn order(written: &[Written]) -> anyhow::Result<Vec<usize>> {
                 }
                 State::Open => {
                     let line = written[next].line;
-                    bail!("line {line}: the block links to itself, by way of {} others", path.len() - 1)
+                    bail!(
+                        "line {line}: the block links to itself, by way of {} others",
+                        path.len() - 1
+                    )
                 }
                 State::Done => {}
             }
