@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "the tables are the result of the task")]
 
+mod cars;
 mod programs;
 mod report;
 mod tree;
@@ -25,6 +26,9 @@ pub struct Arguments {
     /// A tenth of the tree, and one run
     #[arg(long)]
     quick: bool,
+    /// Go over a CAR of 300 MB instead, beside libraries for CARs
+    #[arg(long, conflicts_with_all = ["tree", "json", "without"])]
+    car: bool,
     /// The tree to pack, instead of one of 330 MB that is put together from what the machine has
     #[arg(long, value_name = "DIR")]
     tree: Option<PathBuf>,
@@ -47,6 +51,9 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     };
     let runs = arguments.runs.unwrap_or(if arguments.quick { 1 } else { 3 });
     ensure!(runs > 0, "nothing can be measured in no run");
+    if arguments.car {
+        return cars::run(root, runs);
+    }
     let (folder, made_of) = match &arguments.tree {
         Some(folder) => (folder.canonicalize()?, "as it is".to_owned()),
         None => tree::mixed(root, goal)?,

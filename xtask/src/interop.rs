@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use self::checks::Checks;
 use self::tools::Tools;
+pub use self::tools::install_node_packages;
 
 /// The flags of the task.
 #[derive(clap::Args)]

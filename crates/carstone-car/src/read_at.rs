@@ -74,6 +74,11 @@ impl<R: ReadAt> AtReader<R> {
         AtReader { source, position: 0 }
     }
 
+    /// Starts at this offset.
+    pub(crate) fn starting_at(source: R, position: u64) -> Self {
+        AtReader { source, position }
+    }
+
     /// Gives the source back.
     pub fn into_inner(self) -> R {
         self.source

@@ -71,11 +71,11 @@ impl Tools {
 }
 
 /// What lies in the folder `interop` of this package.
-const FILES: [&str; 5] =
-    ["package.json", "package-lock.json", "judge.mjs", "write.mjs", "importer.mjs"];
+const FILES: [&str; 6] =
+    ["package.json", "package-lock.json", "judge.mjs", "write.mjs", "importer.mjs", "time.mjs"];
 
 /// Packages with the versions of the lock file, installed again when it changes.
-fn install_node_packages(root: &Path) -> anyhow::Result<PathBuf> {
+pub fn install_node_packages(root: &Path) -> anyhow::Result<PathBuf> {
     let (from, to) = (root.join("xtask/interop"), root.join("target/peers/node"));
     let installed = to.join("installed.json");
     let lock = fs::read(from.join("package-lock.json"))?;

@@ -1,9 +1,11 @@
 //! The reader of blocks by their CIDs.
 
 use std::fmt;
+use std::io::Read;
 use std::ops::Range;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use super::find::{AHEAD, Found, HEAD_LEN};
 use super::lookup::{Made, Stored};
 use crate::error::{Error, ErrorKind, Result};
 use crate::header::Header;
@@ -153,12 +155,13 @@ impl<R: ReadAt> IndexedCar<R> {
     }
 
     /// The data of a block, verified, or `None` if there is no such block. Where the block is there several times, one that is
-    /// intact is enough. The counterpart of `get` in @ipld/car, and of `Get` in go-car.
+    /// intact is enough. A block of up to 16 KiB takes one read, beside those of an index that is stored; a larger one takes two. The counterpart
+    /// of `get` in @ipld/car, and of `Get` in go-car.
     pub fn get(&self, cid: &Cid) -> Result<Option<Vec<u8>>> {
         if cid.hash().code() == hash_code::IDENTITY {
             return Ok(Some(cid.hash().digest().to_vec()));
         }
-        self.find(cid, |section| self.read(section), |section| self.read(section))
+        self.find(cid, |found| self.data_of(found), |found| self.data_of(found), AHEAD)
     }
 
     /// Whether there is a block of this CID, as [`section`](Self::section) finds it.
@@ -183,12 +186,26 @@ impl<R: ReadAt> IndexedCar<R> {
         if cid.hash().code() == hash_code::IDENTITY {
             return Ok(None);
         }
-        self.find(cid, |section| self.read(section).map(|_| *section), |section| Ok(*section))
+        let by_index = |found: Found| {
+            let section = found.section;
+            self.data_of(found).map(|_| section)
+        };
+        self.find(cid, by_index, |found| Ok(found.section), HEAD_LEN)
     }
 
     /// The data of a section that [`section`](Self::section) has found, verified. The counterpart of `readRaw` in @ipld/car.
     pub fn read(&self, section: &Section) -> Result<Vec<u8>> {
         self.place(section).read_inside(&self.source, self.payload.end, &self.options)
+    }
+
+    /// The data of a section as a stream, unverified, for blocks that are not to be held in memory. The counterpart of `GetStream` in go-car.
+    ///
+    /// A section that is not there gives whatever stands in its place, up to the end of the payload.
+    pub fn danger_read_stream(&self, section: &Section) -> impl Read + '_ {
+        let place = self.place(section);
+        let start = place.file_data_offset().min(self.payload.end);
+        let end = start.saturating_add(section.data_len as u64).min(self.payload.end);
+        AtReader::starting_at(&self.source, start).take(end - start)
     }
 
     /// Where a section that [`section`](Self::section) has found lies in the source.

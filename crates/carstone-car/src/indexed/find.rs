@@ -8,19 +8,21 @@ use crate::read_at::{ReadAt, read_full};
 use crate::section::{self, Head, Section};
 
 impl<R: ReadAt> IndexedCar<R> {
-    /// Hands the sections of a CID to `by_index` until it takes one, and where that settles nothing, those that a scan finds to `by_scan`.
+    /// Hands the sections of a CID to `by_index` until it takes one, and where that settles nothing, those that a scan finds to `by_scan`,
+    /// of which so many bytes are read.
     pub(super) fn find<T>(
         &self,
         cid: &Cid,
-        by_index: impl FnMut(&Section) -> Result<T>,
-        by_scan: impl FnMut(&Section) -> Result<T>,
+        by_index: impl FnMut(Found) -> Result<T>,
+        by_scan: impl FnMut(Found) -> Result<T>,
+        scan_ahead: usize,
     ) -> Result<Option<T>> {
         let mut bad = None;
         let is_all_scanned = self.made.get().is_some_and(|made| made.stopped.is_none());
         if let Some(stored) = self.stored().filter(|_| !is_all_scanned) {
             let source = self.source_of(stored);
             let offsets = offsets_in(source, &stored.table, cid.hash());
-            match offsets.and_then(|offsets| self.try_all(cid, offsets, by_index)) {
+            match offsets.and_then(|offsets| self.try_all(cid, offsets, by_index, AHEAD)) {
                 Ok(Tried::Taken(found)) => return Ok(Some(found)),
                 Ok(Tried::Nothing) => return Ok(None),
                 Ok(Tried::Others) => {}
@@ -36,7 +38,7 @@ impl<R: ReadAt> IndexedCar<R> {
             let stale = Error::at(ErrorKind::StaleIndex, offset).with_base(self.payload.start);
             let _ = self.fault.set(stale);
         }
-        match (self.try_all(cid, made.offsets(cid)?, by_scan)?, &made.stopped) {
+        match (self.try_all(cid, made.offsets(cid)?, by_scan, scan_ahead)?, &made.stopped) {
             (Tried::Taken(found), _) => Ok(Some(found)),
             (Tried::Bad(error), _) => Err(error),
             (_, None) => Ok(None),
@@ -53,25 +55,27 @@ impl<R: ReadAt> IndexedCar<R> {
         &self,
         cid: &Cid,
         offsets: Offsets<'_, dyn ReadAt + '_>,
-        mut found: impl FnMut(&Section) -> Result<T>,
+        mut found: impl FnMut(Found) -> Result<T>,
+        ahead: usize,
     ) -> Result<Tried<T>> {
         let (mut tried, mut bad_count) = (Tried::Nothing, 0);
         for offset in offsets {
             let offset = offset?;
             let stale = || Error::at(ErrorKind::StaleIndex, offset).with_base(self.payload.start);
-            let section = self.head_at(offset)?.ok_or_else(stale)?;
-            let (wanted, stored) = (cid.hash(), section.cid.hash());
+            let there = self.read_at(offset, ahead)?.ok_or_else(stale)?;
+            let stored_cid = there.section.cid;
+            let (wanted, stored) = (cid.hash(), stored_cid.hash());
             if stored.digest() != wanted.digest() {
                 return Err(stale());
             }
-            if stored.code() != wanted.code() || (self.whole_cids && section.cid != *cid) {
+            if stored.code() != wanted.code() || (self.whole_cids && stored_cid != *cid) {
                 // The same digest, but another function or codec: that need not be a fault of the index.
                 if let Tried::Nothing = tried {
                     tried = Tried::Others;
                 }
                 continue;
             }
-            match found(&section) {
+            match found(there) {
                 Ok(value) => return Ok(Tried::Taken(value)),
                 Err(error) if error.is_block_error() => {
                     bad_count += 1;
@@ -89,22 +93,44 @@ impl<R: ReadAt> IndexedCar<R> {
         Ok(tried)
     }
 
-    /// The section at this offset of the payload; `None` if there is none.
-    fn head_at(&self, offset: u64) -> Result<Option<Section>> {
+    /// The section at this offset of the payload, and what stands in its first bytes; `None` if there is none.
+    fn read_at(&self, offset: u64, ahead: usize) -> Result<Option<Found>> {
         let rest = self.payload_len().saturating_sub(offset);
-        let mut bytes = [0; HEAD_LEN];
-        let bytes = &mut bytes[..rest.min(HEAD_LEN as u64) as usize];
+        let mut bytes = vec![0; rest.min(ahead as u64) as usize];
         let place = self.payload.start.saturating_add(offset);
-        let read = read_full(&self.source, bytes, place).map_err(|error| {
+        let read = read_full(&self.source, &mut bytes, place).map_err(|error| {
             Error::at(ErrorKind::Io(error), offset).with_base(self.payload.start)
         })?;
-        match section::parse_head(&bytes[..read], &self.options) {
+        bytes.truncate(read);
+        match section::parse_head(&bytes, &self.options) {
             Head::Complete(head) if head.len() as u64 <= rest => {
-                Ok(Some(Section::new(&head, offset)))
+                let section = Section::new(&head, offset);
+                Ok(Some(Found { section, head_len: head.head_len, bytes }))
             }
             _ => Ok(None),
         }
     }
+
+    /// The data of a section, verified. What was read of it already is not read again, if it is all there.
+    pub(super) fn data_of(&self, found: Found) -> Result<Vec<u8>> {
+        let Found { section, head_len, bytes: mut data } = found;
+        if data.len() < head_len.saturating_add(section.data_len) {
+            return self.read(&section);
+        }
+        data.drain(..head_len);
+        data.truncate(section.data_len);
+        section::check(&section, &data, self.options.checks())
+            .map_err(|error| error.with_base(self.payload.start))?;
+        Ok(data)
+    }
+}
+
+/// A section that an index has led to.
+pub(super) struct Found {
+    pub(super) section: Section,
+    head_len: usize,
+    /// Its first bytes, and perhaps others behind it.
+    bytes: Vec<u8>,
 }
 
 /// What has come of the places that an index has for a CID.
@@ -131,4 +157,7 @@ fn is_index_fault(error: &Error) -> bool {
 const MAX_BAD: u32 = 16;
 
 /// More than the head of any section has.
-const HEAD_LEN: usize = 128;
+pub(super) const HEAD_LEN: usize = 128;
+
+/// What is read of a section at once whose data is wanted: a block of 16 KiB takes one read, and a smaller one costs little more for it.
+pub(super) const AHEAD: usize = HEAD_LEN + (16 << 10);

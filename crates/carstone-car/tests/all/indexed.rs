@@ -1,7 +1,7 @@
 //! Blocks by their CIDs: with an index, without one, and with one that lies.
 
 use std::fs;
-use std::io::{self, Cursor};
+use std::io::{self, Cursor, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -159,6 +159,41 @@ fn a_search_reads_little() {
     source.1.store(0, Ordering::Relaxed);
     car.get(&blocks[100].cid).expect("sound").expect("there");
     assert!(source.1.load(Ordering::Relaxed) < 10);
+}
+
+#[test]
+fn a_block_takes_one_read_and_a_large_one_two() {
+    let blocks: Vec<_> = [0, 1, 100, 16 << 10, (16 << 10) + 200, 1 << 20]
+        .map(|len| raw(&vec![len as u8; len]))
+        .into();
+    let source = Counting(car(&[], &blocks), AtomicU64::new(0));
+    let car = IndexedCar::open(&source).expect("header");
+    car.scan().expect("sound");
+    for block in &blocks {
+        source.1.store(0, Ordering::Relaxed);
+        assert_eq!(car.get(&block.cid).expect("sound").as_ref(), Some(&block.data));
+        let reads = if block.data.len() <= 16 << 10 { 1 } else { 2 };
+        assert_eq!(source.1.load(Ordering::Relaxed), reads, "{} bytes", block.data.len());
+    }
+}
+
+#[test]
+fn data_can_be_read_as_a_stream() {
+    let blocks = some_blocks();
+    let file = v2(&blocks, FileOptions::v2());
+    let car = IndexedCar::open(&file[..]).expect("header");
+    for block in &blocks {
+        let Some(section) = car.section(&block.cid).expect("sound") else { continue };
+        let mut data = Vec::new();
+        car.danger_read_stream(&section).read_to_end(&mut data).expect("memory");
+        assert_eq!(data, block.data);
+    }
+    // A section that is not there ends where the payload does.
+    let mut section = car.section(&blocks[100].cid).expect("sound").expect("there");
+    section.data_len = usize::MAX;
+    let mut data = Vec::new();
+    car.danger_read_stream(&section).read_to_end(&mut data).expect("memory");
+    assert!(data.starts_with(&blocks[100].data) && data.len() < file.len());
 }
 
 #[test]

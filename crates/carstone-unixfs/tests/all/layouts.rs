@@ -278,7 +278,7 @@ proptest! {
         expected.retain(|leaf| !leaf.is_empty());
         let mut found = Vec::new();
         while let Some(leaf) = reader.read_leaf().expect("all is there") {
-            let is_whole = leaf.content.len() == 7 || from % 7 == 0 || !found.is_empty();
+            let is_whole = leaf.content.len() == 7 || from.is_multiple_of(7) || !found.is_empty();
             prop_assert_eq!(leaf.raw.is_some(), raw && is_whole, "{:?}", leaf);
             if let Some(cid) = leaf.raw {
                 prop_assert_eq!(cid, leaf_cid(&leaf.content));

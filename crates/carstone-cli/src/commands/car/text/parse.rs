@@ -133,9 +133,9 @@ mod tests {
     fn faults_name_their_line() {
         let cid = carstone::car::cid_of(0x55, b"");
         for (text, says) in [
-            (format!("version 3\n"), "line 1"),
-            (format!("\n\nroot bafy\n"), "line 3"),
-            (format!("# nothing\nhello\n"), "line 2"),
+            ("version 3\n".to_owned(), "line 1"),
+            ("\n\nroot bafy\n".to_owned(), "line 3"),
+            ("# nothing\nhello\n".to_owned(), "line 2"),
             (format!("data {cid}\n\"\"\nblock x\n"), "line 3"),
             (format!("data {cid}\n\"\nroot {cid}\n"), "behind line 1"),
             (format!("data {cid}\n"), "behind line 1"),
