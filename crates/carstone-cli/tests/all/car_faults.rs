@@ -445,3 +445,74 @@ fn links_of_every_codec_tell_which_blocks_are_roots() {
     let car = place.write("x.car", &writer.finish().expect("in memory"));
     run!("verify", &car).exits(0).says(&root.to_string());
 }
+
+/// A directory as its bytes, whatever the names.
+fn raw_directory(entries: &[(&[u8], Cid)]) -> (Cid, Vec<u8>) {
+    fn field(out: &mut Vec<u8>, number: u8, bytes: &[u8]) {
+        out.push(number << 3 | 2);
+        assert!(bytes.len() < 128, "one byte tells the length");
+        out.push(bytes.len() as u8);
+        out.extend_from_slice(bytes);
+    }
+    let mut block = Vec::new();
+    for (name, cid) in entries {
+        let mut link = Vec::new();
+        field(&mut link, 1, &cid.to_bytes());
+        field(&mut link, 2, name);
+        field(&mut block, 2, &link);
+    }
+    field(&mut block, 1, b"\x08\x01");
+    (cid_of(codec::DAG_PB, &block), block)
+}
+
+/// ipld/go-car 264: names and links that lead out of the folder.
+#[test]
+fn go_car_264_nothing_is_written_outside_of_the_folder() {
+    let place = Place::new();
+    fs::create_dir_all(place.path("outside")).expect("made");
+    let mut blocks = Blocks::default();
+    let file = blocks.file(b"stray").cid;
+    let (inner, data) = raw_directory(&[(b"stray", file)]);
+    blocks.put(inner, &data);
+    let mut keep = |cid: &Cid, data: &[u8]| {
+        blocks.order.push(*cid);
+        blocks.data.insert(*cid, data.to_vec());
+        Ok(())
+    };
+    let profile = Profile::unixfs_v1_2025();
+    let out = place.path("outside").into_os_string().into_encoded_bytes();
+    let link = carstone::unixfs::symlink(&profile, &out, &mut keep).expect("memory").cid;
+    let near = carstone::unixfs::symlink(&profile, b"../outside", &mut keep).expect("memory").cid;
+    let absolute = [&out[..], b"/absolute"].concat();
+    let cases: [&[(&[u8], Cid)]; 7] = [
+        &[(b"..", inner)],
+        &[(b"../outside/stray", file)],
+        &[(b"x/../../outside/stray", file)],
+        &[
+            (&absolute[absolute.len().saturating_sub(100)..], file),
+            (b"/", inner),
+            (b"/stray", file),
+        ],
+        &[(b"a\0b", file), (b"", inner), (b".", inner)],
+        // A link, and below it a file.
+        &[(b"d", link), (b"d", inner)],
+        &[(b"d", near), (b"d/stray", file), (b"d", inner)],
+    ];
+    for (number, entries) in cases.into_iter().enumerate() {
+        let (root, data) = raw_directory(entries);
+        let mut order = blocks.order.clone();
+        order.push(root);
+        let mut all = blocks.data.clone();
+        all.insert(root, data);
+        let car = place.write("hostile.car", &Blocks { order, data: all }.car(&[root]));
+        for overwrite in ["never", "always"] {
+            let to = place.path(&format!("out-{number}"));
+            let run = run!("extract", "--overwrite", overwrite, "-C", &to, &car);
+            assert_eq!(run.code, 1, "case {number}: {}", run.stderr);
+            let left: Vec<_> = fs::read_dir(place.path("outside")).expect("listed").collect();
+            assert!(left.is_empty(), "case {number}: {left:?}");
+            let beside = place.names();
+            assert!(!beside.iter().any(|name| name == "stray"), "case {number}: {beside:?}");
+        }
+    }
+}

@@ -138,7 +138,7 @@ fn check_shard(links: &[&[u8]], unixfs: &[u8], rule: &str) {
 }
 
 #[test]
-fn shards_that_lie_about_their_slots_are_refused() {
+fn ghsa_q264_w97q_q778_shards_that_lie_about_their_slots_are_refused() {
     check_shard(&[b"0a"], b"\x08\x05\x12\x01\x01\x28\x22\x30\x07", "fanout 7 is not allowed");
     check_shard(
         &[b"0a"],
