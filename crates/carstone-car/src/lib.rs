@@ -61,6 +61,8 @@
 //!
 //! There are no features.
 
+#[cfg(feature = "futures")]
+mod asynchronous;
 mod buffer;
 mod cid_bytes;
 mod data_reader;
@@ -93,6 +95,13 @@ mod writer;
 
 pub mod dag;
 
+#[cfg(feature = "tokio")]
+pub use asynchronous::TokioIo;
+#[cfg(feature = "futures")]
+pub use asynchronous::{
+    AsyncCarReader, AsyncCarWriter, CarBytes, CarSender, ChannelOptions, IntoCidStream,
+    IntoPlaceStream, car_appender, car_channel,
+};
 pub use buffer::{CarBufferWriter, estimated_header_len};
 pub use cid::{self, Cid};
 pub use data_reader::DataReader;
