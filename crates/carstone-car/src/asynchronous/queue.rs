@@ -181,8 +181,8 @@ impl Queue {
         self.poll_with(context, |state| {
             let mut rest = &mut out[..];
             while let Some(section) = state.sections.front() {
-                let mut bytes = section.get(state.at..).unwrap_or_default();
-                let read = rest.write(&mut bytes).unwrap_or_default();
+                let bytes = section.get(state.at..).unwrap_or_default();
+                let read = rest.write(bytes).unwrap_or_default();
                 state.at += read;
                 state.waiting = state.waiting.saturating_sub(read);
                 if state.at < section.len() {
