@@ -6,7 +6,7 @@ mod reader;
 mod writer;
 
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
@@ -34,9 +34,17 @@ impl<'a> Fitful<'a> {
 
 impl AsyncRead for Fitful<'_> {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_read_vectored(context, &mut [IoSliceMut::new(buf)])
+    }
+
+    fn poll_read_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
         let step = self.steps[self.turn % self.steps.len()];
         self.turn += 1;
@@ -47,10 +55,15 @@ impl AsyncRead for Fitful<'_> {
         if let (true, Some(kind)) = (self.bytes.is_empty(), self.fails_with) {
             return Poll::Ready(Err(kind.into()));
         }
-        let (taken, rest) = self.bytes.split_at(step.min(buf.len()).min(self.bytes.len()));
-        buf[..taken.len()].copy_from_slice(taken);
-        self.bytes = rest;
-        Poll::Ready(Ok(taken.len()))
+        let mut read = 0;
+        for buf in bufs {
+            let len = (step - read).min(buf.len()).min(self.bytes.len());
+            let (taken, rest) = self.bytes.split_at(len);
+            buf[..len].copy_from_slice(taken);
+            self.bytes = rest;
+            read += len;
+        }
+        Poll::Ready(Ok(read))
     }
 }
 
