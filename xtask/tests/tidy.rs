@@ -41,6 +41,19 @@ const LAYER_DEPENDENCIES: &[&str] = &["blake3", "crc-fast"];
 /// The most crates in the default tree of a crate that people take alone, the crate itself included.
 const TREE_LIMITS: &[(&str, usize)] = &[("carstone-encrypt", 40), ("carstone-car", 45)];
 
+/// Beginnings of the names of crates that are built for asynchronous code alone.
+const ASYNCHRONOUS: &[&str] = &["async-", "futures", "pin-", "smol", "tokio"];
+
+/// Crates that have nothing asynchronous in their default tree, and what the feature after them may add to that.
+const NOT_ASYNCHRONOUS: &[(&str, &str, &[&str])] = &[
+    ("carstone-car", "futures", &["futures-core", "futures-io", "futures-sink"]),
+    (
+        "carstone-car",
+        "tokio",
+        &["futures-core", "futures-io", "futures-sink", "pin-project-lite", "tokio"],
+    ),
+];
+
 const MAX_LINES: usize = 400;
 
 #[test]
@@ -99,20 +112,20 @@ fn files_are_small_and_say_what_they_are() {
 #[test]
 fn trees_of_crates_that_stand_alone_stay_small() {
     for (name, limit) in TREE_LIMITS {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
-            .args(["tree", "--offline", "--edges", "normal", "--prefix", "none", "--package", name])
-            .current_dir(root())
-            .output()
-            .expect("cargo runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let text = String::from_utf8_lossy(&output.stdout);
-        let crates: BTreeSet<_> = text
-            .lines()
-            .map(|line| line.trim_end_matches(" (*)"))
-            .filter(|l| !l.is_empty())
-            .collect();
+        let crates = tree(name, "");
         assert!(crates.len() <= *limit, "{name} needs {} crates, at most {limit}", crates.len());
+    }
+}
+
+#[test]
+fn asynchronous_crates_are_built_only_where_a_feature_asks_for_them() {
+    for (name, feature, added) in NOT_ASYNCHRONOUS {
+        let default = names(&tree(name, ""));
+        let found = default.iter().find(|name| ASYNCHRONOUS.iter().any(|a| name.starts_with(a)));
+        assert_eq!(found, None, "in the default tree of {name}");
+        let with = names(&tree(name, feature));
+        let more: Vec<_> = with.difference(&default).map(String::as_str).collect();
+        assert_eq!(more, *added, "what {feature} adds to {name}");
     }
 }
 
@@ -123,6 +136,26 @@ fn the_readme_gives_the_two_commands() {
     assert!(readme.contains("\ncargo xtask demo\n"), "the command that runs the main job");
     assert!(readme.contains("\ncargo test --workspace\n"), "the command that runs the tests");
     assert!(ci.contains("\ncargo test --workspace\n"), "CI runs the README's test command");
+}
+
+/// The crates that a crate is built of with these features beside the default ones, itself included, with their versions.
+fn tree(name: &str, features: &str) -> BTreeSet<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["tree", "--offline", "--edges", "normal", "--prefix", "none", "--package", name])
+        .args(["--features", features])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines = text.lines().map(|line| line.trim_end_matches(" (*)").to_owned());
+    lines.filter(|line| !line.is_empty()).collect()
+}
+
+/// The names in a [`tree`].
+fn names(tree: &BTreeSet<String>) -> BTreeSet<String> {
+    tree.iter().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
 fn root() -> PathBuf {

@@ -118,6 +118,10 @@ pub enum ErrorKind {
     Locked,
     /// A reader or writer failed earlier, and cannot be used any more.
     Broken,
+    /// A writer was closed earlier, and takes no more blocks.
+    Closed,
+    /// The other end of a channel was dropped before the CAR came to its end.
+    Disconnected,
 }
 
 /// A part of a CAR, as named by errors.
@@ -148,6 +152,8 @@ pub enum Part {
     IndexEntry,
     /// The memory in which a writer knows the blocks that it has written.
     Dedupe,
+    /// What a channel holds that nobody has taken.
+    Queue,
     /// The codes that are counted. For [`TooLarge`](ErrorKind::TooLarge): their number.
     Codes,
 }
@@ -293,6 +299,10 @@ impl fmt::Display for Error {
             ErrorKind::BadJournal(what) => write!(f, "unusable journal of the CAR: {what}")?,
             ErrorKind::Locked => f.write_str("another store has the CAR open")?,
             ErrorKind::Broken => f.write_str("an earlier error has stopped this CAR")?,
+            ErrorKind::Closed => f.write_str("the CAR has been closed")?,
+            ErrorKind::Disconnected => {
+                f.write_str("the other end is gone, before the CAR was complete")?
+            }
         }
         match self.file_offset() {
             Some(offset) => write!(f, " at byte {offset}"),
@@ -316,6 +326,7 @@ impl fmt::Display for Part {
             Part::Index => "the index",
             Part::IndexEntry => "an index entry",
             Part::Dedupe => "the memory for blocks that are known",
+            Part::Queue => "a queue",
             Part::Codes => "the list of codes",
         })
     }
@@ -345,6 +356,7 @@ impl From<Error> for io::Error {
             ErrorKind::Locked => io::ErrorKind::ResourceBusy,
             ErrorKind::NoRoom { .. } => io::ErrorKind::StorageFull,
             ErrorKind::Broken => io::ErrorKind::Other,
+            ErrorKind::Closed | ErrorKind::Disconnected => io::ErrorKind::BrokenPipe,
             _ => io::ErrorKind::InvalidData,
         };
         io::Error::new(kind, error)

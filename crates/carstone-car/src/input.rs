@@ -48,6 +48,12 @@ impl<R> Input<R> {
         &self.inner
     }
 
+    /// The source, to tell it something. Bytes that are read from it here are missing in what follows.
+    #[cfg(feature = "futures")]
+    pub(crate) fn get_mut(&mut self) -> &mut R {
+        &mut self.inner
+    }
+
     pub(crate) fn into_inner(self) -> R {
         self.inner
     }
@@ -83,6 +89,7 @@ impl<R> Input<R> {
     }
 }
 
+/// After an error every function can be called again, and goes on where it was: nothing is lost that has been read.
 impl<R: Read> Input<R> {
     /// Reads until the buffer holds `len` bytes, which is at most the length of a head. `false` if the stream ends before.
     pub(crate) fn fill(&mut self, len: usize) -> io::Result<bool> {
@@ -110,6 +117,37 @@ impl<R: Read> Input<R> {
     ///
     /// `out` grows as bytes arrive. What it already holds only saves the time to fill it with zeros.
     pub(crate) fn read_into(&mut self, out: &mut Vec<u8>, len: usize) -> io::Result<bool> {
+        self.read_on_into(out, &mut 0, len)
+    }
+
+    /// The same for what an earlier call has begun: `filled` bytes are there already.
+    pub(crate) fn read_on_into(
+        &mut self,
+        out: &mut Vec<u8>,
+        filled: &mut usize,
+        len: usize,
+    ) -> io::Result<bool> {
+        if *filled == 0 {
+            *filled = self.start_into(out, len);
+        }
+        while *filled < len {
+            if *filled >= out.len() {
+                let wanted = out.capacity().max(filled.saturating_mul(2)).max(STEP);
+                let wanted = wanted.min(len);
+                out.reserve_exact(wanted - out.len());
+                out.resize(wanted, 0);
+            }
+            let read = self.read_body(&mut out[*filled..], len - *filled)?;
+            if read == 0 {
+                return Ok(false);
+            }
+            *filled += read;
+        }
+        Ok(true)
+    }
+
+    /// Starts `out` with what is buffered of its `len` bytes, and says how much that is.
+    fn start_into(&mut self, out: &mut Vec<u8>, len: usize) -> usize {
         let ready = len.min(self.end - self.start);
         out.truncate(len);
         if out.len() < ready {
@@ -120,21 +158,7 @@ impl<R: Read> Input<R> {
             out[..ready].copy_from_slice(&self.buf[self.start..][..ready]);
         }
         self.consume(ready);
-        let mut filled = ready;
-        while filled < len {
-            if filled == out.len() {
-                let wanted = out.capacity().max(filled.saturating_mul(2)).max(STEP);
-                let wanted = wanted.min(len);
-                out.reserve_exact(wanted - filled);
-                out.resize(wanted, 0);
-            }
-            let read = self.read_body(&mut out[filled..], len - filled)?;
-            if read == 0 {
-                return Ok(false);
-            }
-            filled += read;
-        }
-        Ok(true)
+        ready
     }
 
     /// Reads some bytes, no more than `out` has room for; 0 at the end.

@@ -38,7 +38,10 @@
 //! - [`IndexBuilder`] and [`Index`] are for indexes in files of their own.
 //! - [`dag`] follows links: walks, selectors, what is missing, CARs of a DAG or of a part of it.
 //!
-//! Not for asynchronous sources. Most users want the `carstone` facade.
+//! - Over asynchronous sources and sinks, with the [feature](#features) `futures`: `AsyncCarReader`, `AsyncCarWriter`, and `car_channel`,
+//!   which takes blocks at one end and gives the bytes of a CAR at the other.
+//!
+//! Most users want the `carstone` facade.
 //!
 //! # Guarantees
 //!
@@ -59,8 +62,17 @@
 //! multihashes as [multiformats](https://github.com/multiformats/unsigned-varint) has them. Where the text on indexes differs from what
 //! is in files (numbers of buckets, lengths in bytes), the files count.
 //!
-//! There are no features.
+//! # Features
+//!
+//! All are off by default, and then nothing asynchronous is built.
+//!
+//! - `futures`: readers, writers and a channel over the traits `AsyncRead`, `AsyncWrite`, `Stream` and `Sink` of `futures`, without its
+//!   functions and its executor. They need no runtime and start no tasks.
+//! - `tokio`: the same and `TokioIo`, which makes what reads and writes in tokio a source or a sink of these, and the other way round. Of
+//!   tokio nothing but its I/O traits is built.
 
+#[cfg(feature = "futures")]
+mod asynchronous;
 mod buffer;
 mod cid_bytes;
 mod data_reader;
@@ -93,6 +105,13 @@ mod writer;
 
 pub mod dag;
 
+#[cfg(feature = "tokio")]
+pub use asynchronous::TokioIo;
+#[cfg(feature = "futures")]
+pub use asynchronous::{
+    AsyncCarReader, AsyncCarWriter, CarBytes, CarSender, ChannelOptions, IntoCidStream,
+    IntoPlaceStream, car_appender, car_channel,
+};
 pub use buffer::{CarBufferWriter, estimated_header_len};
 pub use cid::{self, Cid};
 pub use data_reader::DataReader;

@@ -35,30 +35,112 @@ pub(crate) fn open<R: Read>(
     file_len: Option<u64>,
     skip: impl Fn(&mut Input<R>, usize) -> io::Result<bool>,
 ) -> Result<Opened> {
-    let v2 = match read_header(input, options)? {
-        First::V1(header) => {
-            check_roots(&header, options)?;
-            return Ok(Opened { header, v2: None });
+    Opening::default().go_on(input, options, file_len, skip)
+}
+
+/// How far the start of a file has been read. After an error of the source, it can go on from there.
+#[derive(Debug, Default)]
+pub(crate) struct Opening {
+    stage: Stage,
+    v2: Option<V2Header>,
+    /// The header that is being read, behind its length varint, and how much of it is there.
+    body: Vec<u8>,
+    filled: usize,
+}
+
+/// What is read next.
+#[derive(Clone, Copy, Debug, Default)]
+enum Stage {
+    /// The length of a header: that of the file at first, then that of the payload.
+    #[default]
+    Length,
+    /// A header of this length.
+    Header(usize),
+    V2Header,
+    Padding,
+}
+
+impl Opening {
+    /// Reads up to the first section.
+    pub(crate) fn go_on<R: Read>(
+        &mut self,
+        input: &mut Input<R>,
+        options: &ReaderOptions,
+        file_len: Option<u64>,
+        skip: impl Fn(&mut Input<R>, usize) -> io::Result<bool>,
+    ) -> Result<Opened> {
+        loop {
+            match self.stage {
+                Stage::Length => {
+                    let len = read_len(input, options).map_err(|error| self.based(error))?;
+                    (self.stage, self.filled) = (Stage::Header(len), 0);
+                }
+                Stage::Header(len) => {
+                    let first = self.read_header(input, options, len);
+                    match first.map_err(|error| self.based(error))? {
+                        First::V1(header) => return Ok(Opened { header, v2: self.v2 }),
+                        First::V2 => self.stage = Stage::V2Header,
+                    }
+                }
+                Stage::V2Header => {
+                    self.v2 = Some(read_v2_header(input, file_len)?);
+                    self.stage = Stage::Padding;
+                }
+                Stage::Padding => {
+                    let v2 = self.v2.unwrap_or_default();
+                    skip_padding(input, v2.data_offset, &skip)?;
+                    input.enter_payload(v2.data_size);
+                    self.stage = Stage::Length;
+                }
+            }
         }
-        First::V2 if options.only_v1 => {
-            return Err(Error::at(ErrorKind::UnsupportedVersion(2), 0));
+    }
+
+    /// Reads a header of this length, and says what it begins: once, it may be a CARv2.
+    fn read_header<R: Read>(
+        &mut self,
+        input: &mut Input<R>,
+        options: &ReaderOptions,
+        len: usize,
+    ) -> Result<First> {
+        match input.read_on_into(&mut self.body, &mut self.filled, len) {
+            Ok(true) => {}
+            Ok(false) => return Err(stopped(input, ErrorKind::Truncated(Part::Header))),
+            Err(error) => return Err(stopped(input, ErrorKind::Io(error))),
         }
-        First::V2 => read_v2_header(input, file_len)?,
-    };
-    let mut padding = v2.data_offset - V2Header::DATA_OFFSET;
-    while padding > 0 {
-        let step = padding.min(PADDING_STEP);
-        padding -= step;
-        match skip(input, step as usize) {
+        let first = header::decode_first(&self.body, &options.limits)?;
+        match first {
+            First::V2 if self.v2.is_none() => match options.only_v1 {
+                true => Err(Error::at(ErrorKind::UnsupportedVersion(2), 0)),
+                false => Ok(First::V2),
+            },
+            first => inner(first, options).map(First::V1),
+        }
+    }
+
+    /// An error in a header, with its offset counted from where the payload starts.
+    fn based(&self, error: Error) -> Error {
+        error.with_base(self.v2.map_or(0, |v2| v2.data_offset))
+    }
+}
+
+/// Passes over what is in front of the payload, which starts at this offset.
+fn skip_padding<R>(
+    input: &mut Input<R>,
+    data_offset: u64,
+    skip: impl Fn(&mut Input<R>, usize) -> io::Result<bool>,
+) -> Result<()> {
+    loop {
+        let padding = data_offset.saturating_sub(input.position());
+        if padding == 0 {
+            return Ok(());
+        }
+        match skip(input, padding.min(PADDING_STEP) as usize) {
             Ok(true) => {}
             Ok(false) => return Err(stopped(input, ErrorKind::Truncated(Part::V2Header))),
             Err(error) => return Err(stopped(input, ErrorKind::Io(error))),
         }
     }
-    input.enter_payload(v2.data_size);
-    let header = read_header(input, options).and_then(|first| inner(first, options));
-    let header = header.map_err(|error| error.with_base(v2.data_offset))?;
-    Ok(Opened { header, v2: Some(v2) })
 }
 
 /// The header of a payload, which must be a CARv1.
@@ -77,29 +159,21 @@ pub(crate) fn check_roots(header: &Header, options: &ReaderOptions) -> Result<()
     }
 }
 
-/// Reads the header of either version, with its length.
-fn read_header<R: Read>(input: &mut Input<R>, options: &ReaderOptions) -> Result<First> {
-    let truncated = || ErrorKind::Truncated(Part::Header);
-    let len = loop {
+/// Reads the length of a header.
+fn read_len<R: Read>(input: &mut Input<R>, options: &ReaderOptions) -> Result<usize> {
+    loop {
         match varint::decode_with(input.buffered(), options.padded_varints) {
             Varint::Value(len, at) => {
                 input.consume(at);
-                break len;
+                return header::check_len(len, &options.limits);
             }
             Varint::Malformed => return Err(Error::at(ErrorKind::BadVarint(Part::Header), 0)),
             Varint::Incomplete => match input.fill(input.buffered().len() + 1) {
                 Ok(true) => {}
-                Ok(false) => return Err(stopped(input, truncated())),
+                Ok(false) => return Err(stopped(input, ErrorKind::Truncated(Part::Header))),
                 Err(error) => return Err(stopped(input, ErrorKind::Io(error))),
             },
         }
-    };
-    let len = header::check_len(len, &options.limits)?;
-    let mut body = Vec::new();
-    match input.read_into(&mut body, len) {
-        Ok(true) => header::decode_first(&body, &options.limits),
-        Ok(false) => Err(stopped(input, truncated())),
-        Err(error) => Err(stopped(input, ErrorKind::Io(error))),
     }
 }
 

@@ -20,7 +20,7 @@ pub struct PutCount {
 }
 
 impl PutCount {
-    fn add(&mut self, put: Option<Section>) {
+    pub(crate) fn add(&mut self, put: Option<Section>) {
         match put {
             Some(section) => {
                 self.written += 1;

@@ -74,7 +74,12 @@ impl<R: Read> CarReader<R> {
     pub fn with_options(inner: R, options: ReaderOptions) -> Result<Self> {
         let mut input = Input::new(inner);
         let opened = open::open(&mut input, &options, None, Input::discard)?;
-        Ok(CarReader { input, opened, options, state: State::Reading, pending: 0 })
+        Ok(CarReader::behind_header(input, opened, options))
+    }
+
+    /// A reader of what stands behind a header.
+    pub(crate) fn behind_header(input: Input<R>, opened: Opened, options: ReaderOptions) -> Self {
+        CarReader { input, opened, options, state: State::Reading, pending: 0 }
     }
 
     /// The header.
@@ -194,11 +199,8 @@ impl<R: Read> CarReader<R> {
             self.state = State::Ended;
             return Ok(None);
         };
-        match body(&mut self.input, section.data_len) {
-            Ok(true) => {}
-            Ok(false) => return Err(self.stopped(ErrorKind::Truncated(Part::Data))),
-            Err(error) => return Err(self.stopped(ErrorKind::Io(error))),
-        }
+        let all = body(&mut self.input, section.data_len);
+        self.expect_all(all)?;
         self.state = State::Reading;
         Ok(Some(section))
     }
@@ -260,11 +262,57 @@ impl<R: Read> CarReader<R> {
 
     /// Drops what nobody has read of the last block.
     fn pass_pending(&mut self) -> Result<()> {
-        match self.input.discard(std::mem::take(&mut self.pending)) {
+        let all = self.input.discard(std::mem::take(&mut self.pending));
+        self.expect_all(all)
+    }
+
+    /// Gives what came of reading data: whether all of it was there.
+    fn expect_all(&self, all: io::Result<bool>) -> Result<()> {
+        match all {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.stopped(ErrorKind::Truncated(Part::Data))),
             Err(error) => Err(self.stopped(ErrorKind::Io(error))),
         }
+    }
+
+    /// Goes on with the data of the last block: into `data`, of which `filled` bytes are there, or past it. After an error of the source
+    /// it can be called again.
+    #[cfg(feature = "futures")]
+    pub(crate) fn go_on(&mut self, into: Option<(&mut Vec<u8>, &mut usize)>) -> Result<()> {
+        let from = self.input.position();
+        let all = match into {
+            Some((data, filled)) => {
+                let len = filled.saturating_add(self.pending);
+                self.input.read_on_into(data, filled, len)
+            }
+            None => self.input.discard(self.pending),
+        };
+        let passed = self.input.position().saturating_sub(from);
+        self.pending = self.pending.saturating_sub(passed as usize);
+        self.expect_all(all).map_err(|error| error.with_base(self.payload_start()))
+    }
+
+    /// Makes the reader unusable, after the data of the last block could not be read.
+    #[cfg(feature = "futures")]
+    pub(crate) fn break_off(&mut self) {
+        (self.state, self.pending) = (State::Broken, 0);
+    }
+
+    /// Takes back that an error has stopped the reader: the source only had no bytes yet.
+    #[cfg(feature = "futures")]
+    pub(crate) fn resume(&mut self) {
+        self.state = State::Reading;
+    }
+
+    #[cfg(feature = "futures")]
+    pub(crate) fn options(&self) -> &ReaderOptions {
+        &self.options
+    }
+
+    /// The source, to tell it something.
+    #[cfg(feature = "futures")]
+    pub(crate) fn inner_mut(&mut self) -> &mut R {
+        self.input.get_mut()
     }
 
     /// Whether an error that ends the CAR has been handed out.
@@ -291,7 +339,7 @@ impl<R: Read + Seek> CarReader<R> {
         let len = len.map_err(|error| Error::at(ErrorKind::Io(error), 0))?;
         let mut input = Input::new(inner);
         let opened = open::open(&mut input, &options, Some(len), Input::skip)?;
-        Ok(CarReader { input, opened, options, state: State::Reading, pending: 0 })
+        Ok(CarReader::behind_header(input, opened, options))
     }
 
     /// The next section without its data, which is seeked over where that is faster, or `None` at the end. Nothing is verified,

@@ -6,7 +6,7 @@ use crate::sources::{Stutter, blocks, car, hashed};
 use carstone_car::{Block, CarReader, CarSlice, Cid, Header, cid_of, hash_code, verify};
 use proptest::prelude::*;
 
-fn block() -> impl Strategy<Value = Block> {
+pub fn block() -> impl Strategy<Value = Block> {
     let code = prop_oneof![
         4 => Just(hash_code::SHA2_256),
         1 => Just(hash_code::IDENTITY),
@@ -26,7 +26,7 @@ fn block() -> impl Strategy<Value = Block> {
     })
 }
 
-fn roots() -> impl Strategy<Value = Vec<Cid>> {
+pub fn roots() -> impl Strategy<Value = Vec<Cid>> {
     prop::collection::vec(any::<(u32, u32)>(), 0..30).prop_map(|roots| {
         let cid = |(codec, data): (u32, u32)| cid_of(codec.into(), &data.to_le_bytes());
         roots.into_iter().map(cid).collect()

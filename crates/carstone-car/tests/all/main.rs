@@ -1,6 +1,7 @@
 //! All tests of the crate in one program, which is linked once.
 
 mod advisories;
+mod asynchronous;
 mod buffer;
 mod dag;
 mod damage;
