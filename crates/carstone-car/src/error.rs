@@ -45,6 +45,27 @@ pub enum ErrorKind {
     UnknownIndex(u64),
     /// An index is not what its format asks for; the text says what is wrong.
     BadIndex(&'static str),
+    /// A page of an index over many CARs is damaged, or not what its format asks for; the other pages are as good as before. The offset of
+    /// the error is that of the page.
+    #[non_exhaustive]
+    BadPage {
+        /// The number of the page, from 0 on.
+        page: u64,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// An index over many CARs has a version that is not known here.
+    UnknownIndexVersion(u16),
+    /// A file in which a block should be, as an index over many CARs says, did not give it; the cause is the `source()` of the [`Error`].
+    #[non_exhaustive]
+    InFile {
+        /// The number of the file in the index.
+        file: u32,
+        /// Its name in the index, as far as that is text.
+        name: String,
+        /// Why there is no block.
+        cause: Box<Error>,
+    },
     /// The index has an offset at which there is no section with the CID that it is said to have.
     StaleIndex,
     /// A block was not found, but it may be behind the fault that stopped the scan of the CAR at this offset.
@@ -68,7 +89,7 @@ pub enum ErrorKind {
     TooLarge {
         /// What is too large.
         part: Part,
-        /// Its size, in bytes (for [`Part::Roots`], [`Part::Index`] and [`Part::Codes`]: a number).
+        /// Its size, in bytes (for [`Part::Roots`], [`Part::Index`], [`Part::Codes`] and [`Part::Files`]: a number).
         size: u64,
         /// The largest size allowed.
         limit: u64,
@@ -150,6 +171,14 @@ pub enum Part {
     Dedupe,
     /// The codes that are counted. For [`TooLarge`](ErrorKind::TooLarge): their number.
     Codes,
+    /// The files of an index over many CARs. For [`TooLarge`](ErrorKind::TooLarge): their number.
+    Files,
+    /// The list of the files of an index over many CARs.
+    FileList,
+    /// The name of a file in an index over many CARs.
+    FileName,
+    /// The pages through which an index over many CARs is searched.
+    SearchPages,
 }
 
 impl Error {
@@ -217,6 +246,31 @@ impl Error {
         })
     }
 
+    /// The kind of the I/O error that this one turns into.
+    fn io_kind(&self) -> io::ErrorKind {
+        match &self.0.kind {
+            ErrorKind::Io(cause) => cause.kind(),
+            ErrorKind::InFile { cause, .. } => cause.io_kind(),
+            ErrorKind::Truncated(_) | ErrorKind::NeedMore { .. } => io::ErrorKind::UnexpectedEof,
+            ErrorKind::UnsupportedVersion(_)
+            | ErrorKind::UnknownIndex(_)
+            | ErrorKind::UnknownIndexVersion(_)
+            | ErrorKind::Unverifiable { .. } => io::ErrorKind::Unsupported,
+            ErrorKind::HeaderLength { .. }
+            | ErrorKind::PayloadLength { .. }
+            | ErrorKind::OtherRoots => io::ErrorKind::InvalidInput,
+            ErrorKind::Locked => io::ErrorKind::ResourceBusy,
+            ErrorKind::NoRoom { .. } => io::ErrorKind::StorageFull,
+            ErrorKind::Broken => io::ErrorKind::Other,
+            _ => io::ErrorKind::InvalidData,
+        }
+    }
+
+    /// The error of this crate that an I/O error was made of, or one that holds it.
+    pub(crate) fn from_io(error: io::Error) -> Self {
+        error.downcast().unwrap_or_else(|error| Error::new(ErrorKind::Io(error)))
+    }
+
     /// Finds the error of this crate in an I/O error, or in the causes of one.
     pub fn of(error: &io::Error) -> Option<&Error> {
         let mut cause: &(dyn StdError + 'static) = error;
@@ -250,6 +304,13 @@ impl fmt::Display for Error {
             ErrorKind::Unfinished => f.write_str("unfinished CARv2: its header states no data")?,
             ErrorKind::UnknownIndex(codec) => write!(f, "index codec {codec:#x} is not known")?,
             ErrorKind::BadIndex(what) => write!(f, "invalid index: {what}")?,
+            ErrorKind::BadPage { page, what } => write!(f, "page {page} of the index: {what}")?,
+            ErrorKind::UnknownIndexVersion(version) => {
+                write!(f, "index over many CARs of the unknown version {version}")?
+            }
+            ErrorKind::InFile { file, name, .. } => {
+                write!(f, "no block from file {file}, {name:?}, where the index has it")?
+            }
             ErrorKind::StaleIndex => f.write_str("the index leads to another block")?,
             ErrorKind::NotAllScanned => {
                 f.write_str("no such block is found before the fault that ends the CAR")?
@@ -268,6 +329,9 @@ impl fmt::Display for Error {
             }
             ErrorKind::TooLarge { part: Part::Codes, size, limit } => {
                 write!(f, "{size} codecs or hash functions or more, over the limit of {limit}")?
+            }
+            ErrorKind::TooLarge { part: Part::Files, size, limit } => {
+                write!(f, "{size} files or more, over the limit of {limit}")?
             }
             ErrorKind::TooLarge { part, size, limit } => {
                 write!(f, "{part} of {size} bytes is over the limit of {limit}")?
@@ -317,6 +381,10 @@ impl fmt::Display for Part {
             Part::IndexEntry => "an index entry",
             Part::Dedupe => "the memory for blocks that are known",
             Part::Codes => "the list of codes",
+            Part::Files => "the files of the index",
+            Part::FileList => "the list of files",
+            Part::FileName => "the name of a file",
+            Part::SearchPages => "the pages that are searched",
         })
     }
 }
@@ -325,6 +393,7 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0.kind {
             ErrorKind::Io(cause) => Some(cause),
+            ErrorKind::InFile { cause, .. } => Some(&**cause),
             _ => None,
         }
     }
@@ -332,21 +401,6 @@ impl StdError for Error {
 
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
-        let kind = match &error.0.kind {
-            ErrorKind::Io(cause) => cause.kind(),
-            ErrorKind::Truncated(_) | ErrorKind::NeedMore { .. } => io::ErrorKind::UnexpectedEof,
-            ErrorKind::UnsupportedVersion(_)
-            | ErrorKind::UnknownIndex(_)
-            | ErrorKind::Unverifiable { .. } => io::ErrorKind::Unsupported,
-            ErrorKind::HeaderLength { .. } | ErrorKind::PayloadLength { .. } => {
-                io::ErrorKind::InvalidInput
-            }
-            ErrorKind::OtherRoots => io::ErrorKind::InvalidInput,
-            ErrorKind::Locked => io::ErrorKind::ResourceBusy,
-            ErrorKind::NoRoom { .. } => io::ErrorKind::StorageFull,
-            ErrorKind::Broken => io::ErrorKind::Other,
-            _ => io::ErrorKind::InvalidData,
-        };
-        io::Error::new(kind, error)
+        io::Error::new(error.io_kind(), error)
     }
 }

@@ -1,10 +1,13 @@
 //! Sections: where they lie, the blocks they hold, and the parser of their heads.
 
+use std::ops::Range;
+
 use crate::Cid;
 use crate::cid_bytes::{self, MAX_CID, Parsed};
 use crate::error::{Error, ErrorKind, Part, Result};
 use crate::hash::verify_with;
 use crate::options::{Checks, Limits, ReaderOptions, Verification};
+use crate::read_at::{ReadAt, read_full};
 use crate::varint::{self, Varint};
 
 /// A block with its own data. The counterpart of `Block` in @ipld/car.
@@ -184,6 +187,28 @@ pub(crate) fn parse_head(bytes: &[u8], options: &ReaderOptions) -> Head {
         Parsed::Bad(kind) => Head::Bad(kind),
     }
 }
+
+/// The section at this offset of a payload that lies there in a source; `None` if there is none.
+pub(crate) fn find_at<R: ReadAt + ?Sized>(
+    source: &R,
+    payload: &Range<u64>,
+    offset: u64,
+    options: &ReaderOptions,
+) -> Result<Option<Section>> {
+    let place = payload.start.saturating_add(offset);
+    let rest = payload.end.saturating_sub(place);
+    let mut bytes = [0; HEAD_READ];
+    let bytes = &mut bytes[..rest.min(HEAD_READ as u64) as usize];
+    let read = read_full(source, bytes, place)
+        .map_err(|error| Error::at(ErrorKind::Io(error), offset).with_base(payload.start))?;
+    match parse_head(&bytes[..read], options) {
+        Head::Complete(head) if head.len() as u64 <= rest => Ok(Some(Section::new(&head, offset))),
+        _ => Ok(None),
+    }
+}
+
+/// More than the head of any section has.
+const HEAD_READ: usize = 128;
 
 /// The bytes before the data of a section that is written.
 pub(crate) struct EncodedHead {

@@ -249,10 +249,6 @@ impl<R: ReadAt> IndexedCar<R> {
         self.stored().map(|stored| &stored.table)
     }
 
-    pub(super) fn payload_len(&self) -> u64 {
-        self.payload.end - self.payload.start
-    }
-
     pub(super) fn made(&self) -> Result<&Made> {
         // One that panicked has left nothing behind.
         let _one = self.making.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,8 +4,8 @@ use super::car::IndexedCar;
 use crate::Cid;
 use crate::error::{Error, ErrorKind, Part, Result};
 use crate::index::{Offsets, offsets_in};
-use crate::read_at::{ReadAt, read_full};
-use crate::section::{self, Head, Section};
+use crate::read_at::ReadAt;
+use crate::section::{self, Section};
 
 impl<R: ReadAt> IndexedCar<R> {
     /// Hands the sections of a CID to `by_index` until it takes one, and where that settles nothing, those that a scan finds to `by_scan`.
@@ -59,7 +59,8 @@ impl<R: ReadAt> IndexedCar<R> {
         for offset in offsets {
             let offset = offset?;
             let stale = || Error::at(ErrorKind::StaleIndex, offset).with_base(self.payload.start);
-            let section = self.head_at(offset)?.ok_or_else(stale)?;
+            let section = section::find_at(&self.source, &self.payload, offset, &self.options)?
+                .ok_or_else(stale)?;
             let (wanted, stored) = (cid.hash(), section.cid.hash());
             if stored.digest() != wanted.digest() {
                 return Err(stale());
@@ -88,23 +89,6 @@ impl<R: ReadAt> IndexedCar<R> {
         }
         Ok(tried)
     }
-
-    /// The section at this offset of the payload; `None` if there is none.
-    fn head_at(&self, offset: u64) -> Result<Option<Section>> {
-        let rest = self.payload_len().saturating_sub(offset);
-        let mut bytes = [0; HEAD_LEN];
-        let bytes = &mut bytes[..rest.min(HEAD_LEN as u64) as usize];
-        let place = self.payload.start.saturating_add(offset);
-        let read = read_full(&self.source, bytes, place).map_err(|error| {
-            Error::at(ErrorKind::Io(error), offset).with_base(self.payload.start)
-        })?;
-        match section::parse_head(&bytes[..read], &self.options) {
-            Head::Complete(head) if head.len() as u64 <= rest => {
-                Ok(Some(Section::new(&head, offset)))
-            }
-            _ => Ok(None),
-        }
-    }
 }
 
 /// What has come of the places that an index has for a CID.
@@ -129,6 +113,3 @@ fn is_index_fault(error: &Error) -> bool {
 
 /// Bad blocks of one CID that are passed over.
 const MAX_BAD: u32 = 16;
-
-/// More than the head of any section has.
-const HEAD_LEN: usize = 128;
