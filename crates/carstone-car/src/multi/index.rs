@@ -151,7 +151,8 @@ impl<R: ReadAt> MultiIndex<R> {
         self.source
     }
 
-    pub(super) fn source(&self) -> &R {
+    /// The source.
+    pub fn get_ref(&self) -> &R {
         &self.source
     }
 

@@ -21,8 +21,8 @@ impl<R: ReadAt> MultiIndex<R> {
     pub fn verify(&self) -> Result<()> {
         let files: Vec<_> = self.files().collect::<Result<_>>()?;
         let files: Vec<FileEntry> = files.into_iter().cloned().collect();
-        let mut walk = Walk::new(self.source(), self.shape());
-        let same = Same { source: self.source(), shape: self.shape(), at: 0, buf: Vec::new() };
+        let mut walk = Walk::new(self.get_ref(), self.shape());
+        let same = Same { source: self.get_ref(), shape: self.shape(), at: 0, buf: Vec::new() };
         let check = || {
             let mut writer = SegmentWriter::new(same, &files)?;
             let mut record = Vec::new();
