@@ -41,11 +41,11 @@ impl FileEntry {
     }
 
     /// The same, and the reader, which stands at the first section.
-    pub(super) fn open<'a, R: ReadAt + ?Sized>(
+    pub(super) fn open<R: ReadAt + ?Sized>(
         name: Vec<u8>,
-        source: &'a R,
+        source: &R,
         options: ReaderOptions,
-    ) -> Result<(Self, CarReader<AtReader<&'a R>>)> {
+    ) -> Result<(Self, CarReader<AtReader<&R>>)> {
         if name.len() > MAX_NAME {
             let (size, limit) = (name.len() as u64, MAX_NAME as u64);
             return Err(Error::new(ErrorKind::TooLarge { part: Part::FileName, size, limit }));

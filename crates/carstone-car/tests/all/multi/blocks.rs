@@ -126,7 +126,8 @@ fn a_damaged_block_is_an_error_unless_it_is_elsewhere_too() {
 #[test]
 fn whole_cids_are_compared_on_request() {
     let (raw, other) = (raw(b"same"), hashed(hash_code::SHA2_256, b"same"));
-    let files = [("a".to_owned(), car(&[], &[raw.clone()])), ("b".into(), car(&[], &[other]))];
+    let files =
+        [("a".to_owned(), car(&[], std::slice::from_ref(&raw))), ("b".into(), car(&[], &[other]))];
     let (index, files) = (build(&files), by_name(&files));
     let open_file = |file: &FileEntry| Ok(&files[&file.name]);
     let whole = MultiCar::new(open(&index), open_file).whole_cids(true);
