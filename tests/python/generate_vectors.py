@@ -4,7 +4,7 @@
 import argparse
 from pathlib import Path
 
-from carstone_vectors import blocks, layers, packs, streams
+from carstone_vectors import blocks, layers, multi, packs, streams
 
 FILES = {
     "checks.toml": layers.checks,
@@ -16,6 +16,7 @@ FILES = {
     "records.toml": blocks.all_records,
     "unixfs.toml": blocks.trees,
     "envelope.toml": blocks.envelopes,
+    "multi_index.toml": multi.indexes,
 }
 
 

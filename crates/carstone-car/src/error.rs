@@ -1,7 +1,11 @@
 //! What can go wrong with a CAR, and where.
 
+mod part;
+
 use std::error::Error as StdError;
 use std::{fmt, io};
+
+pub use part::Part;
 
 use crate::{Cid, hash_code};
 
@@ -45,6 +49,27 @@ pub enum ErrorKind {
     UnknownIndex(u64),
     /// An index is not what its format asks for; the text says what is wrong.
     BadIndex(&'static str),
+    /// A page of an index over many CARs is damaged, or not what its format asks for; the other pages are as good as before. The offset of
+    /// the error is that of the page.
+    #[non_exhaustive]
+    BadPage {
+        /// The number of the page, from 0 on.
+        page: u64,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// An index over many CARs has a version that is not known here.
+    UnknownIndexVersion(u16),
+    /// A file in which a block should be, as an index over many CARs says, did not give it; the cause is the `source()` of the [`Error`].
+    #[non_exhaustive]
+    InFile {
+        /// The number of the file in the index.
+        file: u32,
+        /// Its name in the index, as far as that is text.
+        name: String,
+        /// Why there is no block.
+        cause: Box<Error>,
+    },
     /// The index has an offset at which there is no section with the CID that it is said to have.
     StaleIndex,
     /// A block was not found, but it may be behind the fault that stopped the scan of the CAR at this offset.
@@ -68,7 +93,7 @@ pub enum ErrorKind {
     TooLarge {
         /// What is too large.
         part: Part,
-        /// Its size, in bytes (for [`Part::Roots`], [`Part::Index`] and [`Part::Codes`]: a number).
+        /// Its size, in bytes (for [`Part::Roots`], [`Part::Index`], [`Part::Codes`] and [`Part::Files`]: a number).
         size: u64,
         /// The largest size allowed.
         limit: u64,
@@ -122,40 +147,6 @@ pub enum ErrorKind {
     Closed,
     /// The other end of a channel was dropped before the CAR came to its end.
     Disconnected,
-}
-
-/// A part of a CAR, as named by errors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Part {
-    /// The header, with its length varint.
-    Header,
-    /// The list of roots in the header.
-    Roots,
-    /// The length varint of a section.
-    SectionLength,
-    /// A whole section, as its length varint states it: CID and data.
-    Section,
-    /// The CID of a section, or of a root.
-    Cid,
-    /// The digest in a CID.
-    Digest,
-    /// The data of a block.
-    Data,
-    /// The header of a CARv2, from its first byte to where the payload starts.
-    V2Header,
-    /// The CARv1 inside of a CARv2.
-    Payload,
-    /// An index. For [`TooLarge`](ErrorKind::TooLarge): the number of its buckets.
-    Index,
-    /// An entry of an index.
-    IndexEntry,
-    /// The memory in which a writer knows the blocks that it has written.
-    Dedupe,
-    /// What a channel holds that nobody has taken.
-    Queue,
-    /// The codes that are counted. For [`TooLarge`](ErrorKind::TooLarge): their number.
-    Codes,
 }
 
 impl Error {
@@ -223,6 +214,32 @@ impl Error {
         })
     }
 
+    /// The kind of the I/O error that this one turns into.
+    fn io_kind(&self) -> io::ErrorKind {
+        match &self.0.kind {
+            ErrorKind::Io(cause) => cause.kind(),
+            ErrorKind::InFile { cause, .. } => cause.io_kind(),
+            ErrorKind::Truncated(_) | ErrorKind::NeedMore { .. } => io::ErrorKind::UnexpectedEof,
+            ErrorKind::UnsupportedVersion(_)
+            | ErrorKind::UnknownIndex(_)
+            | ErrorKind::UnknownIndexVersion(_)
+            | ErrorKind::Unverifiable { .. } => io::ErrorKind::Unsupported,
+            ErrorKind::HeaderLength { .. }
+            | ErrorKind::PayloadLength { .. }
+            | ErrorKind::OtherRoots => io::ErrorKind::InvalidInput,
+            ErrorKind::Locked => io::ErrorKind::ResourceBusy,
+            ErrorKind::NoRoom { .. } => io::ErrorKind::StorageFull,
+            ErrorKind::Broken => io::ErrorKind::Other,
+            ErrorKind::Closed | ErrorKind::Disconnected => io::ErrorKind::BrokenPipe,
+            _ => io::ErrorKind::InvalidData,
+        }
+    }
+
+    /// The error of this crate that an I/O error was made of, or one that holds it.
+    pub(crate) fn from_io(error: io::Error) -> Self {
+        error.downcast().unwrap_or_else(|error| Error::new(ErrorKind::Io(error)))
+    }
+
     /// Finds the error of this crate in an I/O error, or in the causes of one.
     pub fn of(error: &io::Error) -> Option<&Error> {
         let mut cause: &(dyn StdError + 'static) = error;
@@ -256,6 +273,13 @@ impl fmt::Display for Error {
             ErrorKind::Unfinished => f.write_str("unfinished CARv2: its header states no data")?,
             ErrorKind::UnknownIndex(codec) => write!(f, "index codec {codec:#x} is not known")?,
             ErrorKind::BadIndex(what) => write!(f, "invalid index: {what}")?,
+            ErrorKind::BadPage { page, what } => write!(f, "page {page} of the index: {what}")?,
+            ErrorKind::UnknownIndexVersion(version) => {
+                write!(f, "index over many CARs of the unknown version {version}")?
+            }
+            ErrorKind::InFile { file, name, .. } => {
+                write!(f, "no block from file {file}, {name:?}, where the index has it")?
+            }
             ErrorKind::StaleIndex => f.write_str("the index leads to another block")?,
             ErrorKind::NotAllScanned => {
                 f.write_str("no such block is found before the fault that ends the CAR")?
@@ -274,6 +298,9 @@ impl fmt::Display for Error {
             }
             ErrorKind::TooLarge { part: Part::Codes, size, limit } => {
                 write!(f, "{size} codecs or hash functions or more, over the limit of {limit}")?
+            }
+            ErrorKind::TooLarge { part: Part::Files, size, limit } => {
+                write!(f, "{size} files or more, over the limit of {limit}")?
             }
             ErrorKind::TooLarge { part, size, limit } => {
                 write!(f, "{part} of {size} bytes is over the limit of {limit}")?
@@ -311,31 +338,11 @@ impl fmt::Display for Error {
     }
 }
 
-impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Part::Header => "the header",
-            Part::Roots => "the list of roots",
-            Part::SectionLength => "a section length",
-            Part::Section => "a section",
-            Part::Cid => "a CID",
-            Part::Digest => "a digest",
-            Part::Data => "the data of a block",
-            Part::V2Header => "the CARv2 header",
-            Part::Payload => "the payload",
-            Part::Index => "the index",
-            Part::IndexEntry => "an index entry",
-            Part::Dedupe => "the memory for blocks that are known",
-            Part::Queue => "a queue",
-            Part::Codes => "the list of codes",
-        })
-    }
-}
-
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0.kind {
             ErrorKind::Io(cause) => Some(cause),
+            ErrorKind::InFile { cause, .. } => Some(&**cause),
             _ => None,
         }
     }
@@ -343,22 +350,6 @@ impl StdError for Error {
 
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
-        let kind = match &error.0.kind {
-            ErrorKind::Io(cause) => cause.kind(),
-            ErrorKind::Truncated(_) | ErrorKind::NeedMore { .. } => io::ErrorKind::UnexpectedEof,
-            ErrorKind::UnsupportedVersion(_)
-            | ErrorKind::UnknownIndex(_)
-            | ErrorKind::Unverifiable { .. } => io::ErrorKind::Unsupported,
-            ErrorKind::HeaderLength { .. } | ErrorKind::PayloadLength { .. } => {
-                io::ErrorKind::InvalidInput
-            }
-            ErrorKind::OtherRoots => io::ErrorKind::InvalidInput,
-            ErrorKind::Locked => io::ErrorKind::ResourceBusy,
-            ErrorKind::NoRoom { .. } => io::ErrorKind::StorageFull,
-            ErrorKind::Broken => io::ErrorKind::Other,
-            ErrorKind::Closed | ErrorKind::Disconnected => io::ErrorKind::BrokenPipe,
-            _ => io::ErrorKind::InvalidData,
-        };
-        io::Error::new(kind, error)
+        io::Error::new(error.io_kind(), error)
     }
 }

@@ -35,7 +35,8 @@
 //! - [`CarBufferWriter`] writes a CARv1 into memory that somebody else has made.
 //! - [`wrap`] and [`extract_payload`] lead from one version to the other, [`attach_index`], [`make_index`], [`detach_index`] and
 //!   [`remove_index`] change what a file has behind its payload.
-//! - [`IndexBuilder`] and [`Index`] are for indexes in files of their own.
+//! - [`IndexBuilder`] and [`Index`] are for indexes in files of their own. [`MultiIndex`] is one over many CARs, which [`MultiIndexBuilder`]
+//!   makes, [`MultiIndexMerge`] joins, and [`MultiCar`] gets blocks by.
 //! - [`dag`] follows links: walks, selectors, what is missing, CARs of a DAG or of a part of it.
 //!
 //! - Over asynchronous sources and sinks, with the [feature](#features) `futures`: `AsyncCarReader`, `AsyncCarWriter`, and `car_channel`,
@@ -79,6 +80,7 @@ mod data_reader;
 mod deferred;
 mod error;
 mod files;
+mod found;
 mod hash;
 mod header;
 mod index;
@@ -86,6 +88,7 @@ mod indexed;
 mod input;
 mod iter;
 mod memory;
+mod multi;
 mod open;
 mod options;
 mod place;
@@ -127,6 +130,10 @@ pub use index::{Index, IndexBuilder, IndexCodec, IndexEntries, IndexEntry, Offse
 pub use indexed::{IndexReport, IndexedCar};
 pub use iter::{Blocks, IntoBlocks, IntoCids, IntoPlaces, IntoSections};
 pub use memory::MemoryCar;
+pub use multi::{
+    FileEntry, MultiCar, MultiEntries, MultiEntry, MultiIndex, MultiIndexBuilder, MultiIndexMerge,
+    MultiPlace, MultiPlaces,
+};
 pub use multihash;
 pub use options::{Dedupe, Limits, ReaderOptions, Verification, WriterOptions};
 pub use place::BlockPlace;

@@ -350,13 +350,19 @@ fn compared(bytes: &[u8]) -> IndexReport {
     for section in sections(bytes) {
         let hash = section.cid.hash();
         let code = Some(hash.code()).filter(|_| index.codec() == IndexCodec::MultihashSorted);
+        let is_identity = hash.code() == hash_code::IDENTITY;
         match listed.get_mut(&(code, hash.digest().to_vec(), section.offset)) {
-            Some(count) => *count -= 1,
-            None if is_full || hash.code() != hash_code::IDENTITY => {
-                report.missing += 1;
-                report.first_missing.get_or_insert(section.offset);
+            Some(count) => {
+                *count -= 1;
+                report.identity += u64::from(is_identity);
             }
-            None => {}
+            None => {
+                report.identity_missing += u64::from(is_identity);
+                if is_full || !is_identity {
+                    report.missing += 1;
+                    report.first_missing.get_or_insert(section.offset);
+                }
+            }
         }
     }
     for ((_, _, offset), count) in listed.into_iter().filter(|(_, count)| *count > 0) {

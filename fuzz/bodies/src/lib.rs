@@ -18,6 +18,7 @@ mod input;
 mod keys;
 mod laws;
 mod layer;
+mod multi;
 mod pack;
 mod plain;
 mod position;
@@ -89,6 +90,7 @@ pub const TARGETS: &[Target] = &[
     target("car_scan", carv2::scan, input::choices),
     target("car_index", indexes::index, input::choices),
     target("car_indexed", indexes::indexed, input::choices),
+    target("car_multi_index", multi::index, multi::index_seeds),
     target("car_salvage", carve::cars, carve::cars_seeds),
     target("car_dag_node", dags::node, dags::node_seeds),
     target("car_dag_selector", dags::selector, dags::selector_seeds),

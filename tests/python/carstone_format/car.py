@@ -24,6 +24,13 @@ def encode_section(cid: Cid, data: bytes) -> bytes:
     return encode_varint(len(cid.raw) + len(data)) + cid.raw + data
 
 
+def decode_section_head(data: bytes, at: int) -> tuple[Cid, int]:
+    """The CID of the section at `at`, whose data is not looked at, and the offset behind the section."""
+    length, begin = decode_varint(data, at)
+    require(0 < length <= len(data) - begin, "truncated", "7", f"section at {at}")
+    return decode_cid(data[begin : begin + length])[0], begin + length
+
+
 def sections(stream: bytes) -> list[Section]:
     """All sections of a stream, each block checked against its CID."""
     require(stream[: len(HEADER)] == HEADER, "car-header", "7", "not the header with zero roots")

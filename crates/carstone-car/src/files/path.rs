@@ -37,24 +37,30 @@ pub fn unwrap_file(source: impl AsRef<Path>, target: impl AsRef<Path>) -> Result
     replace(source.as_ref(), target.as_ref(), |source, sink| extract_payload(source, sink))
 }
 
-/// Has `make` write a file next to `target`, and puts it in its place.
+/// Has `make` write a file of a source, in place of `target`.
 fn replace(
     source: &Path,
     target: &Path,
     make: impl FnOnce(&File, &mut BufWriter<&File>) -> Result<V2Header>,
 ) -> Result<V2Header> {
+    // What is replaced must not be open, so the source is closed before that.
+    write_whole(target, |sink| make(&File::open(source).map_err(io_error)?, sink))
+}
+
+/// Has `make` write a file next to `target` and flush it, and puts it in its place. A crash leaves what was there.
+pub(crate) fn write_whole<T>(
+    target: &Path,
+    make: impl FnOnce(&mut BufWriter<&File>) -> Result<T>,
+) -> Result<T> {
     // A link stays what it is.
     let target = &fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
     let held = hold(target)?;
-    let file = File::open(source).map_err(io_error)?;
     let made = next_to(target).map_err(io_error)?;
-    // What makes it flushes it.
-    let header = make(&file, &mut BufWriter::with_capacity(BUF_LEN, made.as_file()))?;
-    // What is replaced must not be open, but where names and files are apart, it stays held.
-    drop(file);
+    let value = make(&mut BufWriter::with_capacity(BUF_LEN, made.as_file()))?;
+    // Where names and files are apart, it stays held.
     let _held = held.filter(|_| cfg!(unix));
     place(made, target).map_err(io_error)?;
-    Ok(header)
+    Ok(value)
 }
 
 /// Keeps stores away from a file that is to be replaced: what they put into the old one would be lost. `None` if there is no file, or nobody

@@ -11,7 +11,7 @@ pub(crate) use builder::DEFAULT_BUDGET;
 pub use builder::{IndexBuilder, SortedIndex};
 pub use codec::IndexCodec;
 pub use entries::{IndexEntries, IndexEntry};
-pub(crate) use runs::Runs;
+pub(crate) use runs::{RECORD_HEAD, Records, Runs, merge};
 pub(crate) use search::offsets_in;
 pub use search::{Index, Offsets};
 pub(crate) use table::Table;

@@ -8,10 +8,10 @@ use std::ops::Range;
 
 use crate::read_at::read_full;
 
-/// Records are `code u64 ‖ digest length u8 ‖ digest ‖ offset u64`, big-endian, so that the order of their bytes is that of the
-/// entries of an index, with ties by ascending offset.
+/// Records are `code u64 ‖ digest length u8 ‖ digest ‖ place`, big-endian, so that the order of their bytes is that of the entries of an
+/// index, with ties by ascending place. A place has `PLACE` bytes: those of the offset, or of more than that.
 #[derive(Debug)]
-pub(crate) struct Runs {
+pub(crate) struct Runs<const PLACE: usize = 8> {
     arena: Vec<u8>,
     /// Where each record starts in the arena.
     starts: Vec<u32>,
@@ -29,7 +29,28 @@ pub(crate) struct Record<'a> {
     pub(crate) offset: u64,
 }
 
+/// Records in their order.
+pub(crate) trait Records {
+    /// Makes `out` the bytes of the next record; `false` at the end.
+    fn next(&mut self, out: &mut Vec<u8>) -> io::Result<bool>;
+}
+
 impl Runs {
+    /// `digest` has at most 255 bytes.
+    pub(crate) fn push(&mut self, code: u64, digest: &[u8], offset: u64) -> io::Result<()> {
+        self.push_placed(code, digest, &offset.to_be_bytes())
+    }
+
+    /// Gives all records in order, after [`finish`](Self::finish), as often as is wanted.
+    pub(crate) fn for_each(
+        &self,
+        mut each: impl FnMut(Record<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.for_each_record(|bytes| each(split(bytes)))
+    }
+}
+
+impl<const PLACE: usize> Runs<PLACE> {
     /// Holds about `budget` bytes of records in memory.
     pub(crate) fn new(budget: usize) -> Self {
         let (arena, starts, runs) = (Vec::new(), Vec::new(), Vec::new());
@@ -38,13 +59,18 @@ impl Runs {
     }
 
     /// `digest` has at most 255 bytes.
-    pub(crate) fn push(&mut self, code: u64, digest: &[u8], offset: u64) -> io::Result<()> {
+    pub(crate) fn push_placed(
+        &mut self,
+        code: u64,
+        digest: &[u8],
+        place: &[u8; PLACE],
+    ) -> io::Result<()> {
         self.make_room();
         self.starts.push(self.arena.len() as u32); // Under the largest budget.
         self.arena.extend_from_slice(&code.to_be_bytes());
         self.arena.push(digest.len() as u8);
         self.arena.extend_from_slice(digest);
-        self.arena.extend_from_slice(&offset.to_be_bytes());
+        self.arena.extend_from_slice(place);
         match self.arena.len() + self.starts.len() * 4 + LARGEST_RECORD > self.budget {
             true => self.spill(),
             false => Ok(()),
@@ -61,15 +87,15 @@ impl Runs {
         Ok(())
     }
 
-    /// Gives all records in order, after [`finish`](Self::finish), as often as is wanted.
-    pub(crate) fn for_each(
+    /// Gives the bytes of all records in order, after [`finish`](Self::finish), as often as is wanted.
+    pub(crate) fn for_each_record(
         &self,
-        mut each: impl FnMut(Record<'_>) -> io::Result<()>,
+        mut each: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
         let Some(file) = &self.file else {
-            return self.starts.iter().try_for_each(|&at| each(split(record(&self.arena, at))));
+            return self.starts.iter().try_for_each(|&at| each(record::<PLACE>(&self.arena, at)));
         };
-        merge(file, &self.runs, |bytes| each(split(bytes)))
+        merge(&mut cursors::<PLACE>(file, &self.runs), each)
     }
 
     /// Lets the arena grow for one record, but not over the budget, which doubling would do.
@@ -84,7 +110,8 @@ impl Runs {
 
     fn sort(&mut self) {
         let arena = &self.arena;
-        self.starts.sort_unstable_by(|&a, &b| record(arena, a).cmp(record(arena, b)));
+        self.starts
+            .sort_unstable_by(|&a, &b| record::<PLACE>(arena, a).cmp(record::<PLACE>(arena, b)));
     }
 
     fn spill(&mut self) -> io::Result<()> {
@@ -99,7 +126,7 @@ impl Runs {
         let start = self.end;
         let mut out = tail(file, start);
         for &at in &self.starts {
-            let bytes = record(&self.arena, at);
+            let bytes = record::<PLACE>(&self.arena, at);
             out.write_all(bytes)?;
             self.end += bytes.len() as u64;
         }
@@ -120,7 +147,7 @@ impl Runs {
         {
             let start = self.end;
             let mut out = tail(file, start);
-            merge(file, &self.runs[first..], |bytes| {
+            merge(&mut cursors::<PLACE>(file, &self.runs[first..]), |bytes| {
                 self.end += bytes.len() as u64;
                 out.write_all(bytes)
             })?;
@@ -158,57 +185,45 @@ impl Write for Tail<'_> {
     }
 }
 
-/// Reads several runs as one.
-fn merge(
-    file: &File,
-    runs: &[(Range<u64>, u32)],
+/// Reads several sorted sources as one.
+pub(crate) fn merge<C: Records>(
+    sources: &mut [C],
     mut each: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut cursors: Vec<_> = runs.iter().map(|(range, _)| Cursor::new(file, range)).collect();
-    let mut heap = BinaryHeap::with_capacity(cursors.len());
-    for (number, cursor) in cursors.iter_mut().enumerate() {
+    let mut heap = BinaryHeap::with_capacity(sources.len());
+    for (number, source) in sources.iter_mut().enumerate() {
         let mut head = Vec::new();
-        if cursor.next(&mut head)? {
+        if source.next(&mut head)? {
             heap.push(Reverse((head, number)));
         }
     }
     while let Some(Reverse((mut head, number))) = heap.pop() {
         each(&head)?;
-        if cursors[number].next(&mut head)? {
+        if sources[number].next(&mut head)? {
             heap.push(Reverse((head, number)));
         }
     }
     Ok(())
 }
 
+fn cursors<'a, const PLACE: usize>(
+    file: &'a File,
+    runs: &[(Range<u64>, u32)],
+) -> Vec<Cursor<'a, PLACE>> {
+    runs.iter().map(|(range, _)| Cursor::new(file, range)).collect()
+}
+
 /// Reads one run from front to back.
-struct Cursor<'a> {
+struct Cursor<'a, const PLACE: usize> {
     file: &'a File,
     rest: Range<u64>,
     buffer: Vec<u8>,
     used: usize,
 }
 
-impl<'a> Cursor<'a> {
+impl<'a, const PLACE: usize> Cursor<'a, PLACE> {
     fn new(file: &'a File, range: &Range<u64>) -> Self {
         Cursor { file, rest: range.clone(), buffer: Vec::new(), used: 0 }
-    }
-
-    /// Makes `out` the next record; `false` at the end.
-    fn next(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
-        out.clear();
-        if self.buffer.len() - self.used < LARGEST_RECORD {
-            self.fill()?;
-        }
-        if self.used == self.buffer.len() {
-            return Ok(false);
-        }
-        let bytes = self.buffer[self.used..].get(..RECORD_HEAD).map(record_len);
-        let bytes = bytes.and_then(|len| self.buffer[self.used..].get(..len));
-        let bytes = bytes.ok_or(io::ErrorKind::UnexpectedEof)?;
-        out.extend_from_slice(bytes);
-        self.used += bytes.len();
-        Ok(true)
     }
 
     fn fill(&mut self) -> io::Result<()> {
@@ -225,14 +240,32 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The record that starts here in an arena.
-fn record(arena: &[u8], at: u32) -> &[u8] {
-    let rest = &arena[at as usize..];
-    &rest[..record_len(rest)]
+impl<const PLACE: usize> Records for Cursor<'_, PLACE> {
+    fn next(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
+        out.clear();
+        if self.buffer.len() - self.used < LARGEST_RECORD {
+            self.fill()?;
+        }
+        if self.used == self.buffer.len() {
+            return Ok(false);
+        }
+        let bytes = self.buffer[self.used..].get(..RECORD_HEAD).map(record_len::<PLACE>);
+        let bytes = bytes.and_then(|len| self.buffer[self.used..].get(..len));
+        let bytes = bytes.ok_or(io::ErrorKind::UnexpectedEof)?;
+        out.extend_from_slice(bytes);
+        self.used += bytes.len();
+        Ok(true)
+    }
 }
 
-fn record_len(head: &[u8]) -> usize {
-    RECORD_HEAD + usize::from(head[RECORD_HEAD - 1]) + 8
+/// The record that starts here in an arena.
+fn record<const PLACE: usize>(arena: &[u8], at: u32) -> &[u8] {
+    let rest = &arena[at as usize..];
+    &rest[..record_len::<PLACE>(rest)]
+}
+
+fn record_len<const PLACE: usize>(head: &[u8]) -> usize {
+    RECORD_HEAD + usize::from(head[RECORD_HEAD - 1]) + PLACE
 }
 
 fn split(record: &[u8]) -> Record<'_> {
@@ -243,9 +276,10 @@ fn split(record: &[u8]) -> Record<'_> {
 }
 
 /// Bytes of code and digest length.
-const RECORD_HEAD: usize = 9;
+pub(crate) const RECORD_HEAD: usize = 9;
 
-const LARGEST_RECORD: usize = RECORD_HEAD + 255 + 8;
+/// No place has more bytes than this leaves for it.
+const LARGEST_RECORD: usize = RECORD_HEAD + 255 + 16;
 
 /// Runs that are merged at a time.
 const FAN_IN: usize = 64;
@@ -266,7 +300,7 @@ mod tests {
 
     #[track_caller]
     fn check(budget: usize, count: u64) {
-        let mut runs = Runs::new(budget);
+        let mut runs: Runs = Runs::new(budget);
         let mut expected = Vec::new();
         for n in 0..count {
             let scrambled = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -5,9 +5,9 @@ use std::io::Read;
 use std::ops::Range;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::find::{AHEAD, Found, HEAD_LEN};
 use super::lookup::{Made, Stored};
 use crate::error::{Error, ErrorKind, Result};
+use crate::found::{AHEAD, Found, HEAD_LEN};
 use crate::header::Header;
 use crate::index::{Index, IndexCodec, Table};
 use crate::open::Opened;
@@ -264,10 +264,6 @@ impl<R: ReadAt> IndexedCar<R> {
 
     fn stored_table(&self) -> Option<&Table> {
         self.stored().map(|stored| &stored.table)
-    }
-
-    pub(super) fn payload_len(&self) -> u64 {
-        self.payload.end - self.payload.start
     }
 
     pub(super) fn made(&self) -> Result<&Made> {

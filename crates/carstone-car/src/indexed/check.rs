@@ -75,7 +75,7 @@ pub(crate) fn compare<R: Read + Seek, I: ReadAt + ?Sized>(
     let io = |error| Error::new(ErrorKind::Io(error));
     let mut report = IndexReport::default();
     // Both sides are sorted together, and equal entries meet.
-    let mut runs = Runs::new(BUDGET);
+    let mut runs: Runs = Runs::new(BUDGET);
     while let Some(section) = reader.skip_section()? {
         let hash = section.cid.hash();
         let side = if hash.code() == hash_code::IDENTITY { IDENTITY } else { BLOCK };

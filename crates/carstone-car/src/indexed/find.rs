@@ -3,9 +3,10 @@
 use super::car::IndexedCar;
 use crate::Cid;
 use crate::error::{Error, ErrorKind, Part, Result};
+use crate::found::{self, AHEAD, Found};
 use crate::index::{Offsets, offsets_in};
-use crate::read_at::{ReadAt, read_full};
-use crate::section::{self, Head, Section};
+use crate::read_at::ReadAt;
+use crate::section;
 
 impl<R: ReadAt> IndexedCar<R> {
     /// Hands the sections of a CID to `by_index` until it takes one, and where that settles nothing, those that a scan finds to `by_scan`,
@@ -62,7 +63,8 @@ impl<R: ReadAt> IndexedCar<R> {
         for offset in offsets {
             let offset = offset?;
             let stale = || Error::at(ErrorKind::StaleIndex, offset).with_base(self.payload.start);
-            let there = self.read_at(offset, ahead)?.ok_or_else(stale)?;
+            let there = found::find_at(&self.source, &self.payload, offset, ahead, &self.options)?;
+            let there = there.ok_or_else(stale)?;
             let stored_cid = there.section.cid;
             let (wanted, stored) = (cid.hash(), stored_cid.hash());
             if stored.digest() != wanted.digest() {
@@ -93,44 +95,14 @@ impl<R: ReadAt> IndexedCar<R> {
         Ok(tried)
     }
 
-    /// The section at this offset of the payload, and what stands in its first bytes; `None` if there is none.
-    fn read_at(&self, offset: u64, ahead: usize) -> Result<Option<Found>> {
-        let rest = self.payload_len().saturating_sub(offset);
-        let mut bytes = vec![0; rest.min(ahead as u64) as usize];
-        let place = self.payload.start.saturating_add(offset);
-        let read = read_full(&self.source, &mut bytes, place).map_err(|error| {
-            Error::at(ErrorKind::Io(error), offset).with_base(self.payload.start)
-        })?;
-        bytes.truncate(read);
-        match section::parse_head(&bytes, &self.options) {
-            Head::Complete(head) if head.len() as u64 <= rest => {
-                let section = Section::new(&head, offset);
-                Ok(Some(Found { section, head_len: head.head_len, bytes }))
-            }
-            _ => Ok(None),
-        }
-    }
-
     /// The data of a section, verified. What was read of it already is not read again, if it is all there.
     pub(super) fn data_of(&self, found: Found) -> Result<Vec<u8>> {
-        let Found { section, head_len, bytes: mut data } = found;
-        if data.len() < head_len.saturating_add(section.data_len) {
-            return self.read(&section);
-        }
-        data.drain(..head_len);
-        data.truncate(section.data_len);
+        let section = found.section;
+        let data = found.into_data(&self.source, &self.payload, &self.options)?;
         section::check(&section, &data, self.options.checks())
             .map_err(|error| error.with_base(self.payload.start))?;
         Ok(data)
     }
-}
-
-/// A section that an index has led to.
-pub(super) struct Found {
-    pub(super) section: Section,
-    head_len: usize,
-    /// Its first bytes, and perhaps others behind it.
-    bytes: Vec<u8>,
 }
 
 /// What has come of the places that an index has for a CID.
@@ -155,9 +127,3 @@ fn is_index_fault(error: &Error) -> bool {
 
 /// Bad blocks of one CID that are passed over.
 const MAX_BAD: u32 = 16;
-
-/// More than the head of any section has.
-pub(super) const HEAD_LEN: usize = 128;
-
-/// What is read of a section at once whose data is wanted: a block of 16 KiB takes one read, and a smaller one costs little more for it.
-pub(super) const AHEAD: usize = HEAD_LEN + (16 << 10);

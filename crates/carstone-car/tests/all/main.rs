@@ -13,6 +13,7 @@ mod indexed;
 mod interop;
 mod laws;
 mod memory;
+mod multi;
 mod places;
 mod put;
 mod scan;
