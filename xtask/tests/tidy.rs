@@ -129,6 +129,79 @@ fn asynchronous_crates_are_built_only_where_a_feature_asks_for_them() {
     }
 }
 
+/// Without its feature `fs`, `carstone-car` uses no files, threads or positional reads: what does lies in modules that the feature has.
+#[test]
+fn carstone_car_uses_files_and_threads_only_where_a_feature_asks_for_them() {
+    const WORDS: [&str; 7] =
+        ["std::fs", "std::thread", "std::path", "std::os::", "sync::mpsc", "read_at", "tempfile"];
+    let folder = root().join("crates/carstone-car/src");
+    let inside: Vec<_> = sources().into_iter().filter(|file| file.starts_with(&folder)).collect();
+    let mut gated = Vec::new();
+    for file in &inside {
+        let text = fs::read_to_string(file).expect("a source file is UTF-8");
+        let parent = file.parent().expect("a file lies in a folder");
+        for item in text.split("#[cfg(feature = \"fs\")]\n").skip(1) {
+            if let Some(name) = item.strip_prefix("mod ").and_then(|item| item.split(';').next()) {
+                gated.push(parent.join(name));
+            }
+        }
+    }
+    assert!(gated.len() > 8, "{gated:?}");
+    let mut seen = 0;
+    for file in inside {
+        let module = file.with_extension("");
+        if gated.iter().any(|gated| module.starts_with(gated)) {
+            continue;
+        }
+        seen += 1;
+        let text = fs::read_to_string(&file).expect("a source file is UTF-8");
+        let code = text.lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
+        // A line behind the feature is as good as a module.
+        let mut lines = code.take_while(|line| *line != "#[cfg(test)]").peekable();
+        while let Some(line) = lines.next() {
+            if line == "#[cfg(feature = \"fs\")]" {
+                lines.next();
+                continue;
+            }
+            let word = WORDS.iter().find(|word| line.contains(**word));
+            assert!(word.is_none(), "{}: {line}", file.display());
+        }
+    }
+    assert!(seen > 30, "{seen} files");
+    let bare = names(&tree_of("carstone-car", &["--no-default-features"]));
+    assert!(!bare.contains("tempfile") && !bare.contains("rustix"), "{bare:?}");
+}
+
+/// Each row of what other libraries have says what it is called here, and names tests that there are.
+#[test]
+fn every_row_of_the_table_of_car_libraries_has_its_tests() {
+    let readme = root().join("crates/carstone-car/README.md");
+    let readme = fs::read_to_string(readme).expect("there is a README");
+    let (_, tables) =
+        readme.split_once("\n## Beside other libraries and commands\n").expect("tables");
+    let mut tests = BTreeSet::new();
+    for file in sources() {
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&file).expect("a source file is UTF-8");
+        for line in text.lines().filter_map(|line| line.trim_start().strip_prefix("fn ")) {
+            let name = line.split('(').next().unwrap_or_default();
+            tests.insert(format!("{stem}::{name}"));
+        }
+    }
+    let rows = tables.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| there"));
+    let mut count = 0;
+    for row in rows {
+        let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        assert!(cells.len() == 3 && cells.iter().all(|cell| !cell.is_empty()), "{row}");
+        let named: Vec<_> = cells[2].split('`').filter(|name| name.contains("::")).collect();
+        assert!(!named.is_empty() || cells[2].contains("doctest"), "{row}");
+        let lost: Vec<_> = named.iter().filter(|name| !tests.contains(**name)).collect();
+        assert!(lost.is_empty(), "{row}: there is no {lost:?}");
+        count += 1;
+    }
+    assert!(count > 90, "{count} rows");
+}
+
 #[test]
 fn the_readme_gives_the_two_commands() {
     let readme = fs::read_to_string(root().join("README.md")).expect("there is a README");
@@ -140,10 +213,14 @@ fn the_readme_gives_the_two_commands() {
 
 /// The crates that a crate is built of with these features beside the default ones, itself included, with their versions.
 fn tree(name: &str, features: &str) -> BTreeSet<String> {
+    tree_of(name, &["--features", features])
+}
+
+fn tree_of(name: &str, arguments: &[&str]) -> BTreeSet<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args(["tree", "--offline", "--edges", "normal", "--prefix", "none", "--package", name])
-        .args(["--features", features])
+        .args(arguments)
         .current_dir(root())
         .output()
         .expect("cargo runs");

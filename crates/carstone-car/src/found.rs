@@ -1,12 +1,12 @@
-//! Sections at places that an index gives, read with what may be their data.
+//! Blocks read at the places where they lie, and sections at those that an index gives.
 
 use std::ops::Range;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Part, Result};
 use crate::options::ReaderOptions;
 use crate::place::BlockPlace;
 use crate::read_at::{ReadAt, read_full};
-use crate::section::{Head, Section, parse_head};
+use crate::section::{self, Head, Section, parse_head};
 
 /// A section that was found.
 pub(crate) struct Found {
@@ -57,6 +57,46 @@ impl Found {
         data.drain(..head_len);
         data.truncate(section.data_len);
         Ok(data)
+    }
+}
+
+impl BlockPlace {
+    /// Reads the data, verified as the options say, in one read. `source` may be shared by threads. The counterpart of `readRaw` in @ipld/car.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Truncated`] if `source` ends before the data does; else what is wrong with the block.
+    pub fn read<R: ReadAt + ?Sized>(&self, source: &R, options: ReaderOptions) -> Result<Vec<u8>> {
+        let size = source.size().map_err(|error| self.error(ErrorKind::Io(error)))?;
+        self.read_inside(source, size, &options)
+    }
+
+    /// The same in a file of which nothing from `end` on belongs to the payload.
+    pub(crate) fn read_inside<R: ReadAt + ?Sized>(
+        &self,
+        source: &R,
+        end: u64,
+        options: &ReaderOptions,
+    ) -> Result<Vec<u8>> {
+        let (offset, data_len) = (self.file_data_offset(), self.section.data_len);
+        if offset.saturating_add(data_len as u64) > end {
+            return Err(self.error(ErrorKind::Truncated(Part::Data)));
+        }
+        if data_len > options.limits.section {
+            return Err(self.error(section::too_large(data_len as u64, &options.limits)));
+        }
+        let mut data = vec![0; data_len]; // The file is as long as that.
+        match read_full(source, &mut data, offset) {
+            Ok(read) if read == data.len() => {}
+            Ok(_) => return Err(self.error(ErrorKind::Truncated(Part::Data))),
+            Err(error) => return Err(self.error(ErrorKind::Io(error))),
+        }
+        section::check(&self.section, &data, options.checks())
+            .map_err(|error| error.with_base(self.payload_start))?;
+        Ok(data)
+    }
+
+    fn error(&self, kind: ErrorKind) -> Error {
+        Error::at(kind, self.section.offset).with_base(self.payload_start)
     }
 }
 

@@ -44,6 +44,32 @@
 //!
 //! Most users want the `carstone` facade.
 //!
+//! # Coming from @ipld/car
+//!
+//! The first program of its documentation: a block is written, read back, and found under the root.
+//!
+//! ```
+//! use carstone_car::{CarWriter, MemoryCar, cid_of, codec};
+//!
+//! let bytes = b"random meaningless bytes";
+//! let cid = cid_of(codec::RAW, bytes);
+//! let mut writer = CarWriter::new(Vec::new(), &[cid])?; // Or a file.
+//! writer.write_block(&cid, bytes)?;
+//! let car = MemoryCar::parse(writer.finish()?)?;
+//!
+//! let root = car.roots()[0];
+//! let got = car.get(&root)?.expect("a block");
+//! let told = format!("Retrieved [{}] with CID [{root}]", String::from_utf8_lossy(got.data));
+//! println!("{told}");
+//! assert_eq!(
+//!     told,
+//!     "Retrieved [random meaningless bytes] with CID [bafkreihwkf6mtnjobdqrkiksr7qhp6tiiqywux64aylunbvmfhzeql2coa]"
+//! );
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! What else has which name is in the tables of the crate's README.
+//!
 //! # Guarantees
 //!
 //! - *Verified.* A block is handed out only if its bytes hash to its CID, unless an option with `danger` in its name says otherwise.
@@ -65,42 +91,55 @@
 //!
 //! # Features
 //!
-//! All are off by default, and then nothing asynchronous is built.
-//!
+//! - `fs`, on by default: files, threads and positional reads. [`IndexedCar`], [`CarStore`], [`CarScan`], [`MultiIndex`], [`Index`] and all
+//!   that takes a path need it. Without it the readers and writers of streams and of memory are left, and [`dag`]: for browsers, say. An index
+//!   that is written then has to fit into its budget.
 //! - `futures`: readers, writers and a channel over the traits `AsyncRead`, `AsyncWrite`, `Stream` and `Sink` of `futures`, without its
 //!   functions and its executor. They need no runtime and start no tasks.
 //! - `tokio`: the same and `TokioIo`, which makes what reads and writes in tokio a source or a sink of these, and the other way round. Of
 //!   tokio nothing but its I/O traits is built.
+
+#![cfg_attr(
+    not(feature = "fs"),
+    allow(dead_code, unused_imports, reason = "what only files need stays where it belongs")
+)]
 
 #[cfg(feature = "futures")]
 mod asynchronous;
 mod buffer;
 mod cid_bytes;
 mod data_reader;
+#[cfg(feature = "fs")]
 mod deferred;
 mod error;
 mod files;
+#[cfg(feature = "fs")]
 mod found;
 mod hash;
 mod header;
 mod index;
+#[cfg(feature = "fs")]
 mod indexed;
 mod input;
 mod iter;
 mod memory;
+#[cfg(feature = "fs")]
 mod multi;
 mod open;
 mod options;
 mod place;
 mod put;
+#[cfg(feature = "fs")]
 mod read_at;
 mod reader;
 mod roots;
+#[cfg(feature = "fs")]
 mod scan;
 mod section;
 mod seen;
 mod slice;
 mod stats;
+#[cfg(feature = "fs")]
 mod store;
 mod v2;
 mod varint;
@@ -118,18 +157,24 @@ pub use asynchronous::{
 pub use buffer::{CarBufferWriter, estimated_header_len};
 pub use cid::{self, Cid};
 pub use data_reader::DataReader;
+#[cfg(feature = "fs")]
 pub use deferred::DeferredCarWriter;
 pub use error::{Error, ErrorKind, Part, Result};
+pub use files::{Editable, extract_payload, wrap};
+#[cfg(feature = "fs")]
 pub use files::{
-    Editable, attach_index, detach_index, extract_payload, generate_index, make_index,
-    remove_index, unwrap_file, wrap, wrap_file,
+    attach_index, detach_index, generate_index, make_index, remove_index, unwrap_file, wrap_file,
 };
 pub use hash::{cid_of, cid_of_sha2_256, codec, digest_len, hash_code, multihash_of, verify};
 pub use header::{Header, header_len};
-pub use index::{Index, IndexBuilder, IndexCodec, IndexEntries, IndexEntry, Offsets, SortedIndex};
+#[cfg(feature = "fs")]
+pub use index::{Index, IndexEntries, IndexEntry, Offsets};
+pub use index::{IndexBuilder, IndexCodec, SortedIndex};
+#[cfg(feature = "fs")]
 pub use indexed::{IndexReport, IndexedCar};
 pub use iter::{Blocks, IntoBlocks, IntoCids, IntoPlaces, IntoSections};
 pub use memory::MemoryCar;
+#[cfg(feature = "fs")]
 pub use multi::{
     FileEntry, MultiCar, MultiEntries, MultiEntry, MultiIndex, MultiIndexBuilder, MultiIndexMerge,
     MultiPlace, MultiPlaces,
@@ -138,13 +183,16 @@ pub use multihash;
 pub use options::{Dedupe, Limits, ReaderOptions, Verification, WriterOptions};
 pub use place::BlockPlace;
 pub use put::PutCount;
+#[cfg(feature = "fs")]
 pub use read_at::{AtReader, ReadAt, SeekSource};
 pub use reader::CarReader;
 pub use roots::replace_roots;
+#[cfg(feature = "fs")]
 pub use scan::{CarScan, ScanOptions};
 pub use section::{Block, BlockRef, Section, SectionHead, parse_section, section_len};
 pub use slice::{CarSlice, SliceBlocks, SliceSections};
 pub use stats::{CarStats, Lengths};
+#[cfg(feature = "fs")]
 pub use store::{CarStore, StoreOptions, SyncPolicy};
 pub use v2::{CarFileWriter, Characteristics, FileOptions, V2_PRAGMA, V2Header};
 pub use writer::CarWriter;

@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::Cid;
 use crate::error::{Error, ErrorKind, Part, Result};
 use crate::header::{self, First, Header};
+#[cfg(feature = "fs")]
 use crate::index::Index;
 use crate::open::{self, Opened};
 use crate::options::{Checks, ReaderOptions};
@@ -101,6 +102,16 @@ impl<'a> CarSlice<'a> {
     pub fn v2_header(&self) -> Option<&V2Header> {
         self.opened.v2.as_ref()
     }
+    /// The index that a CARv2 has inside. `None` if it has none. The counterpart of `IndexReader` in go-car.
+    #[cfg(feature = "fs")]
+    pub fn index(&self) -> Result<Option<Index<&'a [u8]>>> {
+        let Some((v2, offset)) = self.opened.v2.and_then(|v2| Some((v2, v2.index_offset?))) else {
+            return Ok(None);
+        };
+        let range = offset..self.file.len() as u64;
+        let legacy = self.options.legacy_index;
+        Index::read(self.file, range, Some(v2.data_size), legacy).map(Some)
+    }
 
     /// Where the payload starts in the slice: 0 for a CARv1.
     pub fn payload_start(&self) -> u64 {
@@ -110,16 +121,6 @@ impl<'a> CarSlice<'a> {
     /// The payload: a CARv1. The counterpart of `DataReader` in go-car.
     pub fn payload(&self) -> &'a [u8] {
         self.bytes
-    }
-
-    /// The index that a CARv2 has inside. `None` if it has none. The counterpart of `IndexReader` in go-car.
-    pub fn index(&self) -> Result<Option<Index<&'a [u8]>>> {
-        let Some((v2, offset)) = self.opened.v2.and_then(|v2| Some((v2, v2.index_offset?))) else {
-            return Ok(None);
-        };
-        let range = offset..self.file.len() as u64;
-        let legacy = self.options.legacy_index;
-        Index::read(self.file, range, Some(v2.data_size), legacy).map(Some)
     }
 
     /// The roots, as the header has them. They need not be among the blocks.

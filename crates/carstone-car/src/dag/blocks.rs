@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::error::DagError;
 use crate::error::{Error, ErrorKind, Result};
-use crate::{Cid, IndexedCar, MemoryCar, ReadAt, hash_code};
+use crate::{Cid, MemoryCar, hash_code};
 
 /// Finds blocks by CID.
 ///
@@ -63,16 +63,6 @@ impl<F: Fn(&Cid) -> io::Result<Option<Vec<u8>>>> Blocks for BlocksFromFn<F> {
             Err(error) => Error::new(ErrorKind::Io(error)),
         });
         Ok(found?.map(Cow::Owned))
-    }
-}
-
-impl<R: ReadAt> Blocks for IndexedCar<R> {
-    fn block(&self, cid: &Cid) -> Result<Option<Cow<'_, [u8]>>> {
-        Ok(self.get(cid)?.map(Cow::Owned))
-    }
-
-    fn size(&self, cid: &Cid) -> Result<Option<u64>> {
-        Ok(IndexedCar::size(self, cid)?.map(|size| size as u64))
     }
 }
 

@@ -24,7 +24,7 @@ pub enum Part {
     V2Header,
     /// The CARv1 inside of a CARv2.
     Payload,
-    /// An index. For [`TooLarge`](ErrorKind::TooLarge): the number of its buckets.
+    /// An index. For [`TooLarge`](super::ErrorKind::TooLarge): the number of its buckets.
     Index,
     /// An entry of an index.
     IndexEntry,
@@ -32,9 +32,9 @@ pub enum Part {
     Dedupe,
     /// What a channel holds that nobody has taken.
     Queue,
-    /// The codes that are counted. For [`TooLarge`](ErrorKind::TooLarge): their number.
+    /// The codes that are counted. For [`TooLarge`](super::ErrorKind::TooLarge): their number.
     Codes,
-    /// The files of an index over many CARs. For [`TooLarge`](ErrorKind::TooLarge): their number.
+    /// The files of an index over many CARs. For [`TooLarge`](super::ErrorKind::TooLarge): their number.
     Files,
     /// The list of the files of an index over many CARs.
     FileList,

@@ -1,37 +1,16 @@
 //! Files that are changed where they are.
 
-use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 
 use crate::error::{Error, ErrorKind, Part, Result};
 
-/// A file that is changed where it is: a [`File`], or a vector in a [`Cursor`].
+/// A file that is changed where it is: a file, or a vector in a [`Cursor`].
 pub trait Editable: Read + Write + Seek {
     /// Cuts the file to this length, or makes it longer with zeros.
     fn set_len(&mut self, len: u64) -> io::Result<()>;
 
     /// Returns when all that has been done to the file outlives a crash of the system.
     fn sync(&mut self) -> io::Result<()>;
-}
-
-impl Editable for File {
-    fn set_len(&mut self, len: u64) -> io::Result<()> {
-        File::set_len(self, len)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.sync_all()
-    }
-}
-
-impl Editable for &File {
-    fn set_len(&mut self, len: u64) -> io::Result<()> {
-        File::set_len(self, len)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.sync_all()
-    }
 }
 
 impl Editable for Cursor<Vec<u8>> {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-use super::edit::io_error;
+use super::edit::{Editable, io_error};
 use super::payload::{extract_payload, wrap};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::ReaderOptions;
@@ -107,3 +107,23 @@ fn folder(target: &Path) -> &Path {
 }
 
 const BUF_LEN: usize = 256 << 10;
+
+impl Editable for File {
+    fn set_len(&mut self, len: u64) -> io::Result<()> {
+        File::set_len(self, len)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_all()
+    }
+}
+
+impl Editable for &File {
+    fn set_len(&mut self, len: u64) -> io::Result<()> {
+        File::set_len(self, len)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_all()
+    }
+}

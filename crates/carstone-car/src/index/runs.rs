@@ -1,12 +1,8 @@
-//! Sorts records of an index in bounded memory: in runs that spill to an unnamed temporary file, and are merged.
+//! Sorts records of an index in bounded memory: in runs, of which all but one are spilled.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::ops::Range;
+use std::io;
 
-use crate::read_at::read_full;
+use super::spill::Spilled;
 
 /// Records are `code u64 ‖ digest length u8 ‖ digest ‖ place`, big-endian, so that the order of their bytes is that of the entries of an
 /// index, with ties by ascending place. A place has `PLACE` bytes: those of the offset, or of more than that.
@@ -16,10 +12,8 @@ pub(crate) struct Runs<const PLACE: usize = 8> {
     /// Where each record starts in the arena.
     starts: Vec<u32>,
     budget: usize,
-    file: Option<File>,
-    /// Where each run lies in the file, and how often its records have been merged.
-    runs: Vec<(Range<u64>, u32)>,
-    end: u64,
+    /// What was more than the budget.
+    spilled: Option<Spilled<PLACE>>,
 }
 
 /// A record, taken apart.
@@ -27,12 +21,6 @@ pub(crate) struct Record<'a> {
     pub(crate) code: u64,
     pub(crate) digest: &'a [u8],
     pub(crate) offset: u64,
-}
-
-/// Records in their order.
-pub(crate) trait Records {
-    /// Makes `out` the bytes of the next record; `false` at the end.
-    fn next(&mut self, out: &mut Vec<u8>) -> io::Result<bool>;
 }
 
 impl Runs {
@@ -53,9 +41,8 @@ impl Runs {
 impl<const PLACE: usize> Runs<PLACE> {
     /// Holds about `budget` bytes of records in memory.
     pub(crate) fn new(budget: usize) -> Self {
-        let (arena, starts, runs) = (Vec::new(), Vec::new(), Vec::new());
         let budget = budget.clamp(MIN_BUDGET, MAX_BUDGET);
-        Runs { arena, starts, budget, file: None, runs, end: 0 }
+        Runs { arena: Vec::new(), starts: Vec::new(), budget, spilled: None }
     }
 
     /// `digest` has at most 255 bytes.
@@ -79,7 +66,7 @@ impl<const PLACE: usize> Runs<PLACE> {
 
     /// Sorts what is still in memory. Nothing can be pushed any more.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
-        if self.file.is_some() {
+        if self.spilled.is_some() {
             self.spill()?;
             (self.arena, self.starts) = (Vec::new(), Vec::new());
         }
@@ -92,10 +79,10 @@ impl<const PLACE: usize> Runs<PLACE> {
         &self,
         mut each: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
-        let Some(file) = &self.file else {
-            return self.starts.iter().try_for_each(|&at| each(record::<PLACE>(&self.arena, at)));
-        };
-        merge(&mut cursors::<PLACE>(file, &self.runs), each)
+        match &self.spilled {
+            Some(spilled) => spilled.for_each(each),
+            None => self.starts.iter().try_for_each(|&at| each(record::<PLACE>(&self.arena, at))),
+        }
     }
 
     /// Lets the arena grow for one record, but not over the budget, which doubling would do.
@@ -114,147 +101,20 @@ impl<const PLACE: usize> Runs<PLACE> {
             .sort_unstable_by(|&a, &b| record::<PLACE>(arena, a).cmp(record::<PLACE>(arena, b)));
     }
 
+    /// Makes room by putting what is in memory, sorted, into a file.
     fn spill(&mut self) -> io::Result<()> {
         if self.starts.is_empty() {
             return Ok(());
         }
         self.sort();
-        let file = match &self.file {
-            Some(file) => file,
-            None => self.file.insert(tempfile::tempfile()?),
+        let spilled = match &mut self.spilled {
+            Some(spilled) => spilled,
+            none => none.insert(Spilled::new()?),
         };
-        let start = self.end;
-        let mut out = tail(file, start);
-        for &at in &self.starts {
-            let bytes = record::<PLACE>(&self.arena, at);
-            out.write_all(bytes)?;
-            self.end += bytes.len() as u64;
-        }
-        out.flush()?;
-        drop(out);
-        self.runs.push((start..self.end, 0));
+        spilled.add(self.starts.iter().map(|&at| record::<PLACE>(&self.arena, at)))?;
         self.arena.clear();
         self.starts.clear();
-        self.thin_out()
-    }
-
-    /// Merges runs of one kind when there are many, since each one needs a buffer when it is read.
-    fn thin_out(&mut self) -> io::Result<()> {
-        while let Some(file) = &self.file
-            && let Some((_, kind)) = self.runs.last().cloned()
-            && let Some(first) = self.runs.len().checked_sub(FAN_IN)
-            && self.runs[first..].iter().all(|(_, other)| *other == kind)
-        {
-            let start = self.end;
-            let mut out = tail(file, start);
-            merge(&mut cursors::<PLACE>(file, &self.runs[first..]), |bytes| {
-                self.end += bytes.len() as u64;
-                out.write_all(bytes)
-            })?;
-            out.flush()?;
-            drop(out);
-            self.runs.truncate(first);
-            self.runs.push((start..self.end, kind + 1));
-        }
         Ok(())
-    }
-}
-
-/// Writes from this offset on. Where the cursor of the file stands has no meaning, since reading moves it on some systems.
-fn tail(file: &File, at: u64) -> BufWriter<Tail<'_>> {
-    BufWriter::with_capacity(SPILL_BUFFER, Tail { file, at })
-}
-
-struct Tail<'a> {
-    file: &'a File,
-    at: u64,
-}
-
-impl Write for Tail<'_> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        #[cfg(unix)]
-        let written = std::os::unix::fs::FileExt::write_at(self.file, buf, self.at)?;
-        #[cfg(windows)]
-        let written = std::os::windows::fs::FileExt::seek_write(self.file, buf, self.at)?;
-        self.at += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Reads several sorted sources as one.
-pub(crate) fn merge<C: Records>(
-    sources: &mut [C],
-    mut each: impl FnMut(&[u8]) -> io::Result<()>,
-) -> io::Result<()> {
-    let mut heap = BinaryHeap::with_capacity(sources.len());
-    for (number, source) in sources.iter_mut().enumerate() {
-        let mut head = Vec::new();
-        if source.next(&mut head)? {
-            heap.push(Reverse((head, number)));
-        }
-    }
-    while let Some(Reverse((mut head, number))) = heap.pop() {
-        each(&head)?;
-        if sources[number].next(&mut head)? {
-            heap.push(Reverse((head, number)));
-        }
-    }
-    Ok(())
-}
-
-fn cursors<'a, const PLACE: usize>(
-    file: &'a File,
-    runs: &[(Range<u64>, u32)],
-) -> Vec<Cursor<'a, PLACE>> {
-    runs.iter().map(|(range, _)| Cursor::new(file, range)).collect()
-}
-
-/// Reads one run from front to back.
-struct Cursor<'a, const PLACE: usize> {
-    file: &'a File,
-    rest: Range<u64>,
-    buffer: Vec<u8>,
-    used: usize,
-}
-
-impl<'a, const PLACE: usize> Cursor<'a, PLACE> {
-    fn new(file: &'a File, range: &Range<u64>) -> Self {
-        Cursor { file, rest: range.clone(), buffer: Vec::new(), used: 0 }
-    }
-
-    fn fill(&mut self) -> io::Result<()> {
-        self.buffer.drain(..self.used);
-        self.used = 0;
-        let have = self.buffer.len();
-        let more = (self.rest.end - self.rest.start).min((RUN_BUFFER - have) as u64) as usize;
-        self.buffer.resize(have + more, 0);
-        if read_full(self.file, &mut self.buffer[have..], self.rest.start)? != more {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.rest.start += more as u64;
-        Ok(())
-    }
-}
-
-impl<const PLACE: usize> Records for Cursor<'_, PLACE> {
-    fn next(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
-        out.clear();
-        if self.buffer.len() - self.used < LARGEST_RECORD {
-            self.fill()?;
-        }
-        if self.used == self.buffer.len() {
-            return Ok(false);
-        }
-        let bytes = self.buffer[self.used..].get(..RECORD_HEAD).map(record_len::<PLACE>);
-        let bytes = bytes.and_then(|len| self.buffer[self.used..].get(..len));
-        let bytes = bytes.ok_or(io::ErrorKind::UnexpectedEof)?;
-        out.extend_from_slice(bytes);
-        self.used += bytes.len();
-        Ok(true)
     }
 }
 
@@ -264,7 +124,8 @@ fn record<const PLACE: usize>(arena: &[u8], at: u32) -> &[u8] {
     &rest[..record_len::<PLACE>(rest)]
 }
 
-fn record_len<const PLACE: usize>(head: &[u8]) -> usize {
+/// The length of the record that starts with these bytes.
+pub(super) fn record_len<const PLACE: usize>(head: &[u8]) -> usize {
     RECORD_HEAD + usize::from(head[RECORD_HEAD - 1]) + PLACE
 }
 
@@ -279,15 +140,7 @@ fn split(record: &[u8]) -> Record<'_> {
 pub(crate) const RECORD_HEAD: usize = 9;
 
 /// No place has more bytes than this leaves for it.
-const LARGEST_RECORD: usize = RECORD_HEAD + 255 + 16;
-
-/// Runs that are merged at a time.
-const FAN_IN: usize = 64;
-
-/// Bytes that each run reads ahead while it is merged.
-const RUN_BUFFER: usize = 32 << 10;
-
-const SPILL_BUFFER: usize = 64 << 10;
+pub(super) const LARGEST_RECORD: usize = RECORD_HEAD + 255 + 16;
 
 const MIN_BUDGET: usize = 4 << 10;
 
@@ -320,13 +173,17 @@ mod tests {
             runs.for_each(each).expect("read");
             assert!(found == expected, "{count} records in {budget} bytes");
         }
-        assert!(runs.runs.len() < 2 * FAN_IN);
+        assert!(runs.spilled.is_none_or(|spilled| spilled.is_thin()));
     }
 
     #[test]
-    fn order_holds_in_memory_spilled_and_merged_again() {
+    fn order_holds_in_memory() {
         check(1 << 20, 0);
         check(1 << 20, 1000);
+    }
+
+    #[test]
+    fn order_holds_spilled_and_merged_again() {
         check(MIN_BUDGET, 1000);
         check(MIN_BUDGET, 30_000);
     }

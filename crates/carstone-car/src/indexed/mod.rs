@@ -2,6 +2,7 @@
 
 mod car;
 mod check;
+mod dag;
 mod find;
 mod lookup;
 
