@@ -178,28 +178,35 @@ pub(crate) fn start_again(
     Ok(salvaged.map(|(salvaged, report)| Front::new(salvaged, report.as_ref())))
 }
 
-/// Reads a pipe front to back. Where its key envelope is damaged, all of it is kept in a temporary file, since a copy stands further on.
+/// Reads a pipe front to back. Where its front is damaged, all of it is kept in a temporary file, since copies of what stands there follow.
 fn open_pipe(
     pipe: Box<dyn Read + Send>,
     keys: &Keys,
     threads: Option<usize>,
 ) -> anyhow::Result<Front> {
     let pipe = Kept::new(pipe);
-    let salvaged = stack::salvage(pipe.clone(), keys.source(), &options(threads));
-    let front = salvaged.map_err(explained).and_then(|salvaged| {
-        let mut front = Front::new(salvaged, None);
-        // The key is made use of where the first bytes are read.
-        let is_begun = front.begin()?;
-        Ok((front, is_begun))
-    });
-    match front {
-        Err(_) | Ok((_, false)) if !keys.is_empty() && pipe.has_damaged_envelope() => {
-            drop(front);
+    let begun = match stack::salvage(pipe.clone(), keys.source(), &options(threads)) {
+        Ok(salvaged) => {
+            let mut front = Front::new(salvaged, None);
+            // The key is made use of where the first bytes are read.
+            front.begin().map(|is_begun| (front, is_begun)).map_err(anyhow::Error::from)
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::NoKey) => return Err(explained(error)),
+        Err(error) => Err(explained(error)),
+    };
+    match begun {
+        // What is read behind the header of another pack is that this one has no frames.
+        Ok((_, true)) if !pipe.has_foreign_front() => {
+            pipe.forget();
+            begun.map(|(front, _)| front)
+        }
+        _ if pipe.has_damaged_front() => {
+            drop(begun);
             restart(&pipe.spool()?, keys, threads)
         }
-        front => {
+        begun => {
             pipe.forget();
-            front.map(|(front, _)| front)
+            begun.map(|(front, _)| front)
         }
     }
 }
@@ -236,7 +243,10 @@ pub(crate) fn is_damage(error: &stack::Error) -> bool {
             !error.is_about_keys()
                 && !matches!(fault.kind(), Encrypt::Io(_) | Encrypt::Unknown { .. })
         }
-        ErrorKind::Compress(error) => !matches!(error.kind(), carstone::compress::ErrorKind::Io(_)),
+        ErrorKind::Compress(error) => match error.kind() {
+            carstone::compress::ErrorKind::Io(source) => is_told_below(source),
+            _ => true,
+        },
         ErrorKind::Pack(error) => !matches!(error.kind(), PackErrorKind::Newer(_)),
         ErrorKind::Position(_) => true,
         _ => false,
@@ -246,11 +256,15 @@ pub(crate) fn is_damage(error: &stack::Error) -> bool {
 /// The same for what a pack tells once it is open.
 pub(crate) fn is_damage_of_pack(error: &carstone::pack::Error) -> bool {
     match error.kind() {
-        // Layers tell damage through I/O errors; what the system says has no error inside, or a number.
-        PackErrorKind::Io(source) => source.get_ref().is_some(),
+        PackErrorKind::Io(source) => is_told_below(source),
         PackErrorKind::Newer(_) => false,
         _ => true,
     }
+}
+
+/// Layers tell damage through I/O errors; what the system says has no error inside, or a number.
+fn is_told_below(source: &io::Error) -> bool {
+    source.get_ref().is_some()
 }
 
 /// Adds what the user can do about it.

@@ -48,11 +48,14 @@ impl Table {
     ///
     /// One read, which also brings the only page of a short stream.
     pub(crate) fn open<R: ReadAt>(source: &R, size: u64, rules: &mut Rules) -> Result<Self, Error> {
-        let len = size.min(OPEN_LEN);
         let mut bytes = [0; OPEN_LEN as usize];
-        let bytes = &mut bytes[..len as usize];
-        let begin = size - len;
-        let n = read_full(source, bytes, begin).map_err(|error| Error::io(error, begin))?;
+        let (begin, n) = match read_end(source, &mut bytes, size) {
+            Ok(read) => read,
+            // What was read ahead may lie in a part that is damaged below, and the tail in one that is not.
+            Err(_) => read_end(source, &mut bytes[..TAIL_FRAME_LEN as usize], size)?,
+        };
+        let len = size - begin;
+        let bytes = &bytes[..len as usize];
         let at = size.saturating_sub(TAIL_FRAME_LEN);
         let frame = bytes[..n].last_chunk::<{ TAIL_FRAME_LEN as usize }>();
         let (Some(frame), true) = (frame, n as u64 == len) else {
@@ -221,6 +224,14 @@ fn parse_page(bytes: &[u8], page: u64, tail: &Tail, rules: &Rules) -> Result<Pag
         return Err(Error::new(ErrorKind::BadFooter("order of entries"), at));
     }
     Ok(entries)
+}
+
+/// Fills the buffer, or less, with the end of the stream. Gives where that begins, and how much of it there is.
+fn read_end<R: ReadAt>(source: &R, buffer: &mut [u8], size: u64) -> Result<(u64, usize), Error> {
+    let len = size.min(buffer.len() as u64);
+    let begin = size - len;
+    let read = read_full(source, &mut buffer[..len as usize], begin);
+    Ok((begin, read.map_err(|error| Error::io(error, begin))?))
 }
 
 const OPEN_LEN: u64 = 4096;

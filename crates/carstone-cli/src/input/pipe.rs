@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, bail};
-use carstone::layer::{FRAME_HEADER_LEN, FrameHeader};
+use carstone::layer::{FRAME_HEADER_LEN, FrameHeader, Kind, LayerId};
 use carstone::raw::Container;
 use tempfile::SpooledTempFile;
 
@@ -15,7 +15,7 @@ pub(super) struct Kept(Arc<Mutex<State>>);
 
 struct State {
     pipe: Box<dyn Read + Send>,
-    /// The first bytes of it, in which the key envelope stands.
+    /// The first bytes of it, in which container header and key envelope stand.
     front: Vec<u8>,
     all: Option<SpooledTempFile>,
 }
@@ -38,16 +38,30 @@ impl Kept {
         self.state().all = None;
     }
 
-    /// Whether the first frame, which has the key envelope, can be told to be damaged: then a copy of it further on may be whole.
-    pub(super) fn has_damaged_envelope(&self) -> bool {
+    /// Whether what stands at the front can be told to be damaged: the container header, or the first frame, which is one of this pack, and has
+    /// the key envelope where that is encrypted. Then copies of them further on may be whole.
+    pub(super) fn has_damaged_front(&self) -> bool {
         let state = self.state();
-        let frame = state.front.get(Container::LEN..).unwrap_or_default();
+        let Some((container, frame)) = state.front.split_first_chunk() else { return true };
+        let Ok(container) = Container::decode(container) else { return true };
+        let is_encrypted = container.layers.get(LayerId::ENCRYPTION).is_some();
+        let Some(header) = frame.first_chunk().and_then(FrameHeader::probe) else {
+            return is_encrypted;
+        };
+        let len = header.stored_len as usize;
+        let payload = frame.get(FRAME_HEADER_LEN..).and_then(|rest| rest.get(..len));
+        let is_whole = || payload.is_some_and(|payload| header.payload_matches_crc(payload));
+        header.pack != container.pack_id
+            || is_encrypted && !(header.kind == Kind::LAYER_HEADER && is_whole())
+    }
+
+    /// Whether the first frame can be told to be of another pack than the container header.
+    pub(super) fn has_foreign_front(&self) -> bool {
+        let state = self.state();
+        let Some((container, frame)) = state.front.split_first_chunk() else { return false };
         let header = frame.first_chunk().and_then(FrameHeader::probe);
-        let payload =
-            |header: &FrameHeader| frame.get(FRAME_HEADER_LEN..)?.get(..header.stored_len as usize);
-        !header.is_some_and(|header| {
-            payload(&header).is_some_and(|payload| header.payload_matches_crc(payload))
-        })
+        let container = Container::decode(container).ok();
+        header.zip(container).is_some_and(|(header, container)| header.pack != container.pack_id)
     }
 
     /// Keeps all of it in an unnamed temporary file.

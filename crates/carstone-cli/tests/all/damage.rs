@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
+use carstone::layer::{FRAME_HEADER_LEN, FrameHeader, Kind, LayerId};
+
 use crate::support::{self, Place, look, noise, same_trees, small_tree};
 
 /// A pack of which one block is zeroed and the end is missing, so that it can only be read front to back.
@@ -602,4 +604,98 @@ fn damage_that_costs_nothing_is_told_by_all_that_reads() {
             tells_everywhere(&place, &damaged, key);
         }
     }
+}
+
+/// The outermost frames of a sound pack, and where each starts.
+fn frames(pack: &[u8]) -> Vec<(usize, FrameHeader)> {
+    let (mut at, mut frames) = (256, Vec::new());
+    while let Some(header) = pack[at..].first_chunk::<FRAME_HEADER_LEN>() {
+        let Some(header) = FrameHeader::probe(header) else { break };
+        frames.push((at, header));
+        at += FRAME_HEADER_LEN + header.stored_len as usize;
+    }
+    frames
+}
+
+/// What is read of a pack to open it may reach into the frame before the last one, when that is short.
+#[test]
+fn damage_before_a_short_last_frame_is_damage_as_any_other() {
+    let place = Place::new();
+    small_tree(&place.path("tree"));
+    let key = place.key("key.txt");
+    let pack = place.path("x.cstone");
+    let is_short = |header: &FrameHeader| {
+        header.layer == LayerId::ENCRYPTION && header.kind == Kind::DATA && header.plain_len < 3000
+    };
+    let found = (0..60).find_map(|more| {
+        place.write("tree/filler", &noise(300_000 + more * 2500, 3));
+        let small = ["--block-size", "64K"];
+        run!(
+            "create",
+            "-q",
+            "--force",
+            small[0],
+            small[1],
+            "-r",
+            &key,
+            "-o",
+            &pack,
+            place.path("tree")
+        )
+        .exits(0);
+        let frames = frames(&fs::read(&pack).expect("read"));
+        let last = frames.iter().rposition(|(_, header)| is_short(header))?;
+        Some(frames[last - 1].0)
+    });
+    let mut bytes = fs::read(&pack).expect("read");
+    let at = found.expect("one of the sizes leaves little for the last frame") + 5000;
+    bytes[at..at + 100].fill(0);
+    let pack = place.write("hurt.cstone", &bytes);
+    let key = place.path("key.txt");
+    // What is hit may be content alone, which a list does not look at.
+    assert!(!run!("list", "-i", &key, &pack).lines().is_empty());
+    run!("extract", "-i", &key, "-C", place.path("out"), &pack).exits(1);
+    let whole: Vec<_> = look(&place.path("out")).into_keys().collect();
+    assert!(whole.len() > 1, "{whole:?}");
+    check_subset(&place.path("tree"), &place.path("out"));
+}
+
+#[test]
+fn a_pipe_whose_front_is_damaged_is_read_by_the_copies_of_it() {
+    let place = Place::new();
+    small_tree(&place.path("tree"));
+    let key = place.key("key.txt");
+    let (plain, sealed) = (place.path("plain.cstone"), place.path("sealed.cstone"));
+    let (foreign, other) = (place.path("foreign.cstone"), place.path("other.cstone"));
+    run!("create", "-q", "-o", &plain, place.path("tree")).exits(0);
+    run!("create", "-q", "-r", &key, "-o", &sealed, place.path("tree")).exits(0);
+    run!("create", "-q", "-o", &foreign, place.path("tree/docs")).exits(0);
+    run!("create", "-q", "-r", &key, "-o", &other, place.path("tree/docs")).exits(0);
+    let [plain, sealed, foreign, other] =
+        [plain, sealed, foreign, other].map(|path| fs::read(path).expect("read"));
+    let first = frames(&sealed)[1].0;
+    let put_in = |at: usize| [&plain[..at], b"z", &plain[at..]].concat();
+    let cases = [
+        put_in(9),
+        put_in(100),
+        put_in(249),
+        [&plain[..100], &plain[101..]].concat(),
+        [&plain[..20], &[0; 236], &plain[256..]].concat(),
+        // The key envelope is gone, or that of another pack for the same reader.
+        [&sealed[..256], &sealed[first..]].concat(),
+        [&sealed[..256], &other[256..frames(&other)[1].0], &sealed[first..]].concat(),
+        // The container header of another pack.
+        [&foreign[..256], &plain[256..]].concat(),
+        [&other[..256], &sealed[256..]].concat(),
+    ];
+    for (number, bytes) in cases.into_iter().enumerate() {
+        let key = place.path("key.txt");
+        let out = place.path(&format!("out-{number}"));
+        pipe!(&bytes, "extract", "-i", &key, "-C", &out, "-").exits(1).says("put right");
+        same_trees(&place.path("tree"), &out);
+        let listed = pipe!(&bytes, "list", "-i", &key, "-").exits(1).lines();
+        assert!(listed.len() > 5, "case {number}: {listed:?}");
+    }
+    pipe!(&sealed, "list", "-").exits(2).says("no key was given").one_line();
+    pipe!(&[&sealed[..256], &sealed[first..]].concat(), "list", "-").exits(2);
 }
