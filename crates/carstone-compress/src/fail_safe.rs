@@ -8,7 +8,8 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use carstone_layer::{
-    Cause, FailSafeRead, FrameScan, Gap, LayerId, Ordered, PackId, Pool, Report, default_threads,
+    Cause, FailSafeRead, FrameScan, FramesInOrder, Gap, LayerId, Ordered, PackId, Pool, Report,
+    default_threads,
 };
 
 use crate::footer::scan_limits;
@@ -46,7 +47,7 @@ use end::FooterSeen;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct CompressFailSafe<R> {
-    scan: FrameScan<R>,
+    scan: FramesInOrder<R>,
     scan_ended: bool,
     /// What the source gave behind the frames that are still in the queue.
     failure: Option<io::Error>,
@@ -85,7 +86,7 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
         let limits = scan_limits(limit);
         let scan = FrameScan::new(inner, LayerId::COMPRESSION, options.pack_id, limits);
         Self {
-            scan: scan.keeping(limit as usize + KEPT_BESIDES),
+            scan: scan.keeping(limit as usize + KEPT_BESIDES).in_order(),
             scan_ended: false,
             failure: None,
             queue: Ordered::new(pool, options.budget),

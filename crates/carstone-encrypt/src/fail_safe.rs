@@ -6,8 +6,8 @@ use std::io::{self, Read};
 use std::ops::Range;
 
 use carstone_layer::{
-    Cause, FailSafeRead, Frame, FrameScan, Gap, Kind, LayerId, Ordered, PackId, Pool, Report,
-    Scanned,
+    Cause, FailSafeRead, Frame, FrameScan, FramesInOrder, Gap, Kind, LayerId, Ordered, PackId,
+    Pool, Report, Scanned,
 };
 
 use crate::aead::Aead;
@@ -47,7 +47,7 @@ use crate::{Error, ErrorKind, FailSafeOptions, KeySource, LayerHeader};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct EncryptFailSafe<R> {
-    scan: FrameScan<R>,
+    scan: FramesInOrder<R>,
     scan_ended: bool,
     /// What the source gave after the frames that are still in the queue.
     failure: Option<io::Error>,
@@ -99,7 +99,7 @@ impl<R: FailSafeRead> EncryptFailSafe<R> {
         let (frames, _) =
             Work { threads: threads.saturating_mul(4), ..options.work }.split(STORED_FRAME, 1);
         Ok(Self {
-            scan: before.scan,
+            scan: before.scan.in_order(),
             scan_ended: false,
             failure: None,
             opening: Ordered::new(pool, frames * STORED_FRAME),
@@ -309,12 +309,11 @@ impl<R: FailSafeRead> FailSafeRead for EncryptFailSafe<R> {
 
     fn check_end(&mut self) -> io::Result<Option<Gap>> {
         let behind = self.pass_over_header()?;
+        let gap = |cause| Gap::new(LayerId::ENCRYPTION, self.next, Some(0), cause);
+        let moved = self.scan.out_of_order();
+        let moved = moved.map(|stored| gap(Cause::OutOfOrder).with_stored(stored));
         let below = self.scan.check_end()?;
-        let gap = |below| {
-            let cause = Cause::Below(Box::new(below));
-            Gap::new(LayerId::ENCRYPTION, self.next, Some(0), cause)
-        };
-        Ok(behind.or_else(|| below.map(gap)))
+        Ok(behind.or(moved).or_else(|| below.map(|below| gap(Cause::Below(Box::new(below))))))
     }
 
     fn drain_report(&mut self, report: &mut Report) {

@@ -46,6 +46,7 @@
 //! when its digest confirms it. A scan takes time in proportion to the stream and memory for two frames, whatever the
 //! stream holds. The bytes are described in `docs/format.md`, section 3. There are no features.
 
+mod arrange;
 mod checksum;
 mod correct;
 mod corrections;
@@ -61,6 +62,7 @@ mod scan;
 mod window;
 mod write;
 
+pub use arrange::FramesInOrder;
 pub use checksum::{Digest16, crc32c, crc64, digest16};
 pub use correct::{correct_block, correct_frame, correct_payload};
 pub use corrections::Corrections;

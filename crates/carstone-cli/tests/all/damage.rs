@@ -699,3 +699,34 @@ fn a_pipe_whose_front_is_damaged_is_read_by_the_copies_of_it() {
     pipe!(&sealed, "list", "-").exits(2).says("no key was given").one_line();
     pipe!(&[&sealed[..256], &sealed[first..]].concat(), "list", "-").exits(2);
 }
+
+#[test]
+fn frames_that_stand_too_early_in_a_pipe_cost_nothing() {
+    let place = Place::new();
+    small_tree(&place.path("tree"));
+    let key = place.key("key.txt");
+    let (plain, sealed) = (place.path("plain.cstone"), place.path("sealed.cstone"));
+    run!("create", "-q", "--block-size", "64K", "-o", &plain, place.path("tree")).exits(0);
+    run!("create", "-q", "-r", &key, "-o", &sealed, place.path("tree")).exits(0);
+    for (name, pack) in [("plain", plain), ("sealed", sealed)] {
+        let bytes = fs::read(pack).expect("read");
+        let frames = frames(&bytes);
+        let late = frames[frames.len() - 4].0..frames[frames.len() - 3].0;
+        for at in [frames[1].0, frames[2].0, frames[5].0] {
+            let copied = [&bytes[..at], &bytes[late.clone()], &bytes[at..]].concat();
+            let moved =
+                [&bytes[..at], &bytes[late.clone()], &bytes[at..late.start], &bytes[late.end..]];
+            for (how, bytes) in [("copied", copied), ("moved", moved.concat())] {
+                let out = place.path(&format!("{name}-{how}-{at}"));
+                let key = place.path("key.txt");
+                let run = pipe!(&bytes, "extract", "-i", key, "-C", &out, "-").exits(1);
+                assert!(
+                    run.stderr.contains("out of order") || run.stderr.contains("longer"),
+                    "{}",
+                    run.stderr
+                );
+                same_trees(&place.path("tree"), &out);
+            }
+        }
+    }
+}

@@ -37,8 +37,10 @@ impl<R: FailSafeRead> CompressFailSafe<R> {
             None if !self.footer.is_whole => Some(gap(Cause::Missing)),
             None => None,
         };
+        let moved = self.scan.out_of_order();
+        let moved = moved.map(|stored| gap(Cause::OutOfOrder).with_stored(stored));
         let below = self.scan.check_end()?;
-        Ok(behind.or_else(|| below.map(|below| gap(Cause::Below(Box::new(below))))))
+        Ok(behind.or(moved).or_else(|| below.map(|below| gap(Cause::Below(Box::new(below))))))
     }
 }
 

@@ -173,7 +173,7 @@ fn a_lost_last_frame_is_measured_by_the_end_header() {
 }
 
 #[test]
-fn frames_that_change_places_leave_gaps_and_are_dropped() {
+fn frames_that_stand_too_early_wait_and_those_that_come_too_late_are_dropped() {
     let plain = plain(5 * N);
     let stored = seal(&plain);
     let frame = |i| &stored[frame_at(i)..frame_at(i + 1)];
@@ -182,10 +182,12 @@ fn frames_that_change_places_leave_gaps_and_are_dropped() {
         [&stored[..HEADER], &frames, &stored[frame_at(5)..]].concat()
     };
     let missing = |at, frames| (at * N, Some(frames * N), Cause::Missing);
-    check(&order(&[0, 2, 1, 3, 4]), &plain, &[missing(1, 1)]);
+    check(&order(&[0, 2, 1, 3, 4]), &plain, &[]);
+    check(&order(&[0, 3, 2, 1, 4]), &plain, &[]);
+    check(&order(&[0, 3, 2, 4, 1]), &plain, &[(N, Some(N), Cause::OutOfOrder)]);
     check(&order(&[0, 1, 1, 2, 0, 3, 4]), &plain, &[]);
     check(&order(&[0, 3, 4]), &plain, &[missing(1, 2)]);
-    check(&order(&[4, 0, 1, 2, 3]), &plain, &[missing(0, 4)]);
+    check(&order(&[4, 0, 1, 2, 3]), &plain, &[]);
 }
 
 #[test]
@@ -224,7 +226,7 @@ fn forged_frames_fail_their_tag_and_leave_gaps() {
     forge(&mut stored, frame_at(1), |frame| {
         (frame.sequence, frame.plain_offset) = (1000, 1000 * N as u64);
     });
-    check(&stored, &plain, &[(N, Some(N), Cause::Corrupt)]);
+    check(&stored, &plain, &[(N, Some(N), Cause::OutOfOrder)]);
 
     // A false end must not end the stream.
     let mut stored = sealed.clone();
@@ -276,7 +278,7 @@ fn without_a_key_a_frame_that_contradicts_itself_is_not_believed() {
     let gap = |at, cause| (at, Some(n), cause);
     assert_eq!(
         found.gaps,
-        [gap(0, Cause::NoKey), gap(n, Cause::Corrupt), gap(2 * n, Cause::NoKey)]
+        [gap(0, Cause::NoKey), gap(n, Cause::OutOfOrder), gap(2 * n, Cause::NoKey)]
     );
 }
 

@@ -1,0 +1,217 @@
+//! Frames that stand out of their places, in a stream that cannot be read twice.
+
+use std::collections::VecDeque;
+use std::io;
+use std::ops::Range;
+
+use crate::{
+    Cause, FailSafeRead, Frame, FrameHeader, FrameScan, Gap, Kind, PackId, Report, Scanned,
+};
+
+/// The frames of a scan, of which some that stand too early wait until their places come.
+///
+/// A frame behind which its predecessors follow would otherwise count as the end of a gap, and cost them all. It is told from one in front of
+/// which frames are missing by the frame behind it. Where it stands, it counts as lost; few frames are held at a time; those that come too late are the caller's to leave out.
+#[derive(Debug)]
+pub struct FramesInOrder<R> {
+    scan: FrameScan<R>,
+    /// What has been read ahead.
+    ready: VecDeque<Scanned>,
+    /// Frames whose places have not come yet.
+    early: Vec<Frame>,
+    /// Where the next data frame is due, in plain bytes.
+    due: u64,
+    /// Something was lost since the last data frame, which explains a gap.
+    is_hurt: bool,
+    /// The first frame that was found out of its place.
+    moved: Option<Range<u64>>,
+}
+
+impl<R: FailSafeRead> FrameScan<R> {
+    /// Puts frames that stand too early in their places, a few at a time.
+    pub fn in_order(self) -> FramesInOrder<R> {
+        FramesInOrder {
+            scan: self,
+            ready: VecDeque::new(),
+            early: Vec::new(),
+            due: 0,
+            is_hurt: false,
+            moved: None,
+        }
+    }
+}
+
+impl<R: FailSafeRead> FramesInOrder<R> {
+    /// The next frame or loss; `None` at the end of the stream.
+    ///
+    /// # Errors
+    /// Only what the source gives.
+    #[expect(clippy::should_implement_trait, reason = "it can fail, as `Iterator::next` cannot")]
+    pub fn next(&mut self) -> io::Result<Option<Scanned>> {
+        let frame = match self.following()? {
+            Some(Scanned::Frame(frame)) if frame.header.kind == Kind::DATA => frame,
+            Some(other) => {
+                self.is_hurt |= matches!(other, Scanned::Lost { .. });
+                return Ok(Some(other));
+            }
+            None => return Ok(self.first_early(u64::MAX).map(|early| self.give(early))),
+        };
+        let start = frame.header.plain_offset;
+        let may_be_early = start > self.due && !self.is_hurt && self.early.len() < MAX_EARLY;
+        if may_be_early && self.goes_back_behind(start)? {
+            let stored = frame.at..frame.at.saturating_add(frame.header.frame_len());
+            self.moved.get_or_insert_with(|| stored.clone());
+            self.early.push(frame);
+            let cause = Cause::OutOfOrder;
+            return Ok(Some(Scanned::Lost { stored, cause, broken: None, bytes: Vec::new() }));
+        }
+        if let Some(early) = self.first_early(start) {
+            self.ready.push_front(Scanned::Frame(frame));
+            return Ok(Some(self.give(early)));
+        }
+        Ok(Some(self.give(frame)))
+    }
+
+    fn following(&mut self) -> io::Result<Option<Scanned>> {
+        match self.ready.pop_front() {
+            Some(item) => Ok(Some(item)),
+            None => self.scan.next(),
+        }
+    }
+
+    /// Whether what follows is a frame that is due before this place.
+    fn goes_back_behind(&mut self, start: u64) -> io::Result<bool> {
+        if self.ready.is_empty() {
+            self.ready.extend(self.scan.next()?);
+        }
+        let Some(Scanned::Frame(Frame { header, .. })) = self.ready.front() else {
+            return Ok(false);
+        };
+        Ok(header.kind == Kind::DATA && (self.due..start).contains(&header.plain_offset))
+    }
+
+    /// Takes the first of the early frames, if its place is up to this one. Those whose places have been filled are dropped.
+    fn first_early(&mut self, start: u64) -> Option<Frame> {
+        let due = self.due;
+        for filled in self.early.extract_if(.., |frame| frame.header.plain_offset < due) {
+            self.scan.recycle(filled.payload);
+        }
+        let place = |number: &usize| self.early[*number].header.plain_offset;
+        let first = (0..self.early.len()).min_by_key(place).filter(|number| place(number) <= start);
+        first.map(|number| self.early.swap_remove(number))
+    }
+
+    fn give(&mut self, frame: Frame) -> Scanned {
+        let FrameHeader { plain_offset, plain_len, .. } = frame.header;
+        self.due = self.due.max(plain_offset.saturating_add(plain_len.into()));
+        self.is_hurt = false;
+        Scanned::Frame(frame)
+    }
+
+    /// Stored bytes of the first frame that stood too early.
+    pub fn out_of_order(&self) -> Option<Range<u64>> {
+        self.moved.clone()
+    }
+
+    /// The pack whose frames are handed out, once it is known.
+    pub fn pack(&self) -> Option<PackId> {
+        self.scan.pack()
+    }
+
+    /// As [`FrameScan::position`], with what was read ahead.
+    pub fn position(&self) -> u64 {
+        self.scan.position()
+    }
+
+    /// As [`FrameScan::recycle`].
+    pub fn recycle(&mut self, payload: Vec<u8>) {
+        self.scan.recycle(payload);
+    }
+
+    /// As [`FrameScan::check_end`].
+    ///
+    /// # Errors
+    /// Only what the source gives.
+    pub fn check_end(&mut self) -> io::Result<Option<Gap>> {
+        self.scan.check_end()
+    }
+
+    /// As [`FrameScan::drain_report`].
+    pub fn drain_report(&mut self, report: &mut Report) {
+        self.scan.drain_report(report);
+    }
+
+    /// What is read from.
+    pub fn get_ref(&self) -> &R {
+        self.scan.get_ref()
+    }
+}
+
+/// Early frames that are held at a time.
+const MAX_EARLY: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{LayerId, PlainSource, ScanLimits};
+
+    /// What comes of data frames of ten plain bytes each, by their numbers; `!` is something that is no frame.
+    fn arranged(order: &str) -> String {
+        let pack = PackId::from_bytes([7; 16]);
+        let mut stored = Vec::new();
+        for which in order.bytes() {
+            let Some(n) = (which as char).to_digit(36) else {
+                stored.extend([0x55; 50]);
+                continue;
+            };
+            let payload = [n as u8; 10];
+            let mut header =
+                FrameHeader::data(LayerId::COMPRESSION, pack, n.into(), u64::from(n) * 10);
+            (header.plain_len, header.stored_len) = (10, 10);
+            stored.extend(header.sealed(&payload).encode());
+            stored.extend(payload);
+        }
+        let limits = ScanLimits::new(100, 100);
+        let scan =
+            FrameScan::new(PlainSource::new(&stored[..]), LayerId::COMPRESSION, Some(pack), limits);
+        let mut scan = scan.in_order();
+        let mut out = String::new();
+        while let Some(item) = scan.next().expect("memory") {
+            out.push(match item {
+                Scanned::Frame(frame) => {
+                    char::from_digit(frame.header.sequence as u32, 36).expect("a digit")
+                }
+                Scanned::Lost { .. } => '!',
+            });
+        }
+        out
+    }
+
+    #[test]
+    fn frames_that_stand_too_early_wait_for_their_place() {
+        for (order, expected) in [
+            ("01234", "01234"),
+            // Frames are missing: nothing waits.
+            ("0134", "0134"),
+            ("04", "04"),
+            ("4", "4"),
+            ("0!34", "0!34"),
+            ("0!412", "0!412"),
+            // One stands too early, which is told there, and perhaps once more in its place.
+            ("0812345678", "0!123456788"),
+            ("081234567", "0!12345678"),
+            ("40123", "!01234"),
+            ("081!34567", "0!1!345678"),
+            // Two are swapped: the late one comes too late.
+            ("0153426", "01!34256"),
+            ("0523416", "0!234156"),
+            // Some stand too early, but not all that one likes.
+            ("0981234567", "0!!123456789"),
+            ("0987612345", "0!!!!123456789"),
+            ("098765123456", "0!!!!51234566789"),
+        ] {
+            let found = arranged(order);
+            assert_eq!(found, expected, "{order}");
+        }
+    }
+}
