@@ -116,6 +116,9 @@ pub(crate) struct CreateArgs {
     /// Pack standard input as one file of this name.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["paths", "files_from"], help_heading = "Choosing files")]
     pub stdin_name: Option<OsString>,
+    /// The CID of the root is printed without a word in front.
+    #[arg(skip)]
+    pub bare_root: bool,
 }
 
 /// Who may read a new pack.
@@ -248,9 +251,9 @@ pub(crate) enum OrderArg {
 }
 
 impl CreateArgs {
-    /// The same for a plain CAR.
+    /// The same for `carstone car`.
     pub(crate) fn plain(self) -> Self {
-        Self { plain: true, ..self }
+        Self { plain: true, bare_root: true, ..self }
     }
 }
 

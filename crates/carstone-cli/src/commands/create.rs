@@ -75,9 +75,10 @@ pub(crate) fn run(args: CreateArgs, output: &mut Output) -> anyhow::Result<Exit>
         bail!("interrupted");
     }
     // Behind a pack in a pipe the root would be taken for a part of it.
-    let shows_root = target.is_seekable();
+    let before = if args.bare_root { "" } else { "root " };
+    let root = target.is_seekable().then_some(before);
     target.finish()?;
-    report::summary(&told, &summary, stored, shows_root, output)?;
+    report::summary(&told, &summary, stored, root, output)?;
     Ok(Exit::found(output.problems() > 0))
 }
 

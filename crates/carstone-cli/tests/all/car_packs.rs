@@ -35,19 +35,10 @@ fn a_car_goes_into_a_pack_and_comes_out_again() {
     let place = place();
     let (car, pack, back) = (place.path("x.car"), place.path("x.cstone"), place.path("back.car"));
     for chunker in ["fixed:1M", "fixed:100K", "fastcdc:64K"] {
-        run!(
-            "car",
-            "create",
-            "-q",
-            "--force",
-            "--chunker",
-            chunker,
-            "-o",
-            &car,
-            place.path("tree")
-        )
-        .exits(0);
+        let tree = place.path("tree");
+        let made = run!("car", "create", "-q", "--force", "--chunker", chunker, "-o", &car, tree);
         let root = roots(&fs::read(&car).expect("read"))[0];
+        assert_eq!(made.exits(0).text(), format!("{root}\n"));
         let run = run!("car", "import", "--force", &car, "-o", &pack).exits(0);
         assert_eq!(run.text(), format!("root {root}\n"), "{chunker}");
         run!("verify", &pack).exits(0);

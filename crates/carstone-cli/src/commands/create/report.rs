@@ -85,12 +85,12 @@ pub(super) fn counts(told: &TreeSummary, bytes: u64, fields: &mut Map<String, Va
     }
 }
 
-/// Tells what was packed.
+/// Tells what was packed, and the root behind these words, if it is shown.
 pub(super) fn summary(
     told: &TreeSummary,
     summary: &Summary,
     stored: u64,
-    shows_root: bool,
+    root: Option<&'static str>,
     output: &mut Output,
 ) -> anyhow::Result<()> {
     let ratio = summary.size as f64 / stored.max(1) as f64;
@@ -103,8 +103,8 @@ pub(super) fn summary(
         fields.insert("problems".to_owned(), output.problems().into());
         return output.object("summary", fields);
     }
-    if shows_root {
-        output.line(format!("root {}", summary.root).as_bytes())?;
+    if let Some(before) = root {
+        output.line(format!("{before}{}", summary.root).as_bytes())?;
         output.flush()?;
     }
     output.note(&format!(
