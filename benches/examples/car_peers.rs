@@ -10,7 +10,10 @@ use std::hint::black_box;
 use std::io::{BufReader, BufWriter, Cursor, Write};
 use std::time::Instant;
 
-use carstone::car::{CarReader, CarScan, CarWriter, Cid, IndexedCar, ReaderOptions, cid_of, codec};
+use carstone::car::{
+    AtReader, CarReader, CarScan, CarSlice, CarWriter, Cid, IndexedCar, ReaderOptions, ScanOptions,
+    cid_of, codec,
+};
 use carstone_benches::noise;
 use futures::StreamExt;
 use futures::executor::block_on;
@@ -55,13 +58,20 @@ fn measure(path: &str, rounds: usize) -> Result<(), Box<dyn Error>> {
     unverified.scan()?;
     let cids = shuffled(indexed.reader()?.into_cids().collect::<Result<_, _>>()?);
     let sides: Vec<Side<'_>> = vec![
-        ("carstone, unverified, file", Box::new(|| read(open()?, trusted))),
+        ("carstone, unverified, file", Box::new(|| scan(open()?, trusted, 1))),
+        ("carstone, unverified, file, CarReader", Box::new(|| read(open()?, trusted))),
         ("fvm_ipld_car, unverified, file", Box::new(|| read_fvm(open()?))),
-        ("carstone, unverified, memory", Box::new(|| read(Cursor::new(bytes), trusted))),
+        ("iroh-car, unverified, file", Box::new(|| read_iroh_file(path))),
+        ("carstone, unverified, memory", Box::new(|| slice(bytes, trusted))),
+        (
+            "carstone, unverified, memory as a stream",
+            Box::new(|| read(Cursor::new(bytes), trusted)),
+        ),
         ("fvm_ipld_car, unverified, memory", Box::new(|| read_fvm(bytes))),
         ("iroh-car, unverified, memory", Box::new(|| block_on(read_iroh(bytes)))),
-        ("carstone, verified, file", Box::new(|| scan(open()?))),
-        ("carstone, index, file", Box::new(|| places(open()?))),
+        ("carstone, verified, file", Box::new(|| scan(open()?, ReaderOptions::default(), cores()))),
+        ("carstone, index, file", Box::new(|| places(AtReader::new(open()?)))),
+        ("carstone, index by seeking, file", Box::new(|| places(open()?))),
         ("carstone, get each block, verified", Box::new(|| get(&indexed, &cids))),
         ("carstone, get each block", Box::new(|| get(&unverified, &cids))),
     ];
@@ -99,8 +109,29 @@ fn read_fvm(source: impl std::io::Read + Send) -> Result<usize, Box<dyn Error>> 
     Ok(blocks)
 }
 
-async fn read_iroh(bytes: &[u8]) -> Result<usize, Box<dyn Error>> {
-    let mut stream = Box::pin(iroh_car::CarReader::new(bytes).await?.stream());
+fn slice(bytes: &[u8], options: ReaderOptions) -> Result<usize, Box<dyn Error>> {
+    let mut blocks = 0;
+    for block in CarSlice::with_options(bytes, options)?.blocks() {
+        black_box(block?);
+        blocks += 1;
+    }
+    Ok(blocks)
+}
+
+/// As its users do it: in tokio, with a buffer as large as the others have.
+fn read_iroh_file(path: &str) -> Result<usize, Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    runtime.block_on(async {
+        let mut file = tokio::fs::File::open(path).await?;
+        file.set_max_buf_size(BUFFER);
+        read_iroh(tokio::io::BufReader::with_capacity(BUFFER, file)).await
+    })
+}
+
+async fn read_iroh(
+    source: impl tokio::io::AsyncRead + Send + Unpin,
+) -> Result<usize, Box<dyn Error>> {
+    let mut stream = Box::pin(iroh_car::CarReader::new(source).await?.stream());
     let mut blocks = 0;
     while let Some(block) = stream.next().await {
         black_box(block?);
@@ -109,8 +140,13 @@ async fn read_iroh(bytes: &[u8]) -> Result<usize, Box<dyn Error>> {
     Ok(blocks)
 }
 
-fn scan(file: File) -> Result<usize, Box<dyn Error>> {
-    let mut scan = CarScan::open(file)?;
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn scan(file: File, options: ReaderOptions, threads: usize) -> Result<usize, Box<dyn Error>> {
+    let settings = ScanOptions::default().threads(threads);
+    let mut scan = CarScan::with_options(file, options, settings)?;
     let mut blocks = 0;
     while let Some((_, block)) = scan.next_block()? {
         black_box(block.data);
@@ -119,8 +155,8 @@ fn scan(file: File) -> Result<usize, Box<dyn Error>> {
     Ok(blocks)
 }
 
-fn places(file: File) -> Result<usize, Box<dyn Error>> {
-    let mut reader = CarReader::open_seekable(file, ReaderOptions::default())?;
+fn places(source: impl std::io::Read + std::io::Seek) -> Result<usize, Box<dyn Error>> {
+    let mut reader = CarReader::open_seekable(source, ReaderOptions::default())?;
     let mut places = Vec::new();
     while let Some(section) = reader.skip_section()? {
         places.push(section);
