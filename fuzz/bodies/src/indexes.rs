@@ -165,9 +165,9 @@ fn written(codec: IndexCodec, budget: usize, input: &mut Input<'_>) -> (Vec<u8>,
 
 /// Gives few bytes at a time.
 #[derive(Debug)]
-struct Shy<'a> {
-    bytes: &'a [u8],
-    most: usize,
+pub(crate) struct Shy<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) most: usize,
 }
 
 impl ReadAt for Shy<'_> {

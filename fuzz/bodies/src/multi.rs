@@ -11,6 +11,7 @@ use carstone::layer::digest16;
 
 use crate::carv2::Sample;
 use crate::damage;
+use crate::indexes::Shy;
 use crate::input::{Input, choices, noise};
 
 /// What is there is found, a joined index is the index of all, and whatever the bytes are, no wrong block comes out and what is sound is
@@ -168,23 +169,6 @@ pub fn index_seeds() -> Vec<Vec<u8>> {
 
 /// A CARv1 without roots, of one empty block under an identity CID and one of five bytes.
 const V1: &[u8] = b"\x11\xa2\x65roots\x80\x67version\x01\x04\x01\x55\0\0\x0d\x01\x55\x11\x04\x01\x02\x03\x04hello";
-
-/// Gives few bytes at a time.
-struct Shy<'a> {
-    bytes: &'a [u8],
-    most: usize,
-}
-
-impl ReadAt for Shy<'_> {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        let len = buf.len().min(self.most);
-        self.bytes.read_at(&mut buf[..len], offset)
-    }
-
-    fn size(&self) -> io::Result<u64> {
-        self.bytes.size()
-    }
-}
 
 /// Bytes of a page.
 const PAGE: usize = 4096;
