@@ -101,9 +101,8 @@ impl Input {
             (_, Bytes::File(file)) => {
                 restart(&file, keys, threads).map(|front| Self::Front(Box::new(front), None))
             }
-            (_, Bytes::Pipe(pipe)) => {
-                open_pipe(pipe, keys, threads).map(|front| Self::Front(Box::new(front), None))
-            }
+            (_, Bytes::Pipe(pipe)) => open_pipe(pipe, keys, threads)
+                .map(|(front, fault)| Self::Front(Box::new(front), fault)),
         };
         input.with_context(|| name)
     }
@@ -130,10 +129,7 @@ impl Input {
         match (source.format, &source.bytes) {
             (Format::Pack | Format::Unknown, Bytes::File(file)) => {
                 let again = file.try_clone().context("cannot open it again")?;
-                let fault = match open_strict(again, keys, threads) {
-                    Ok(pack) => pack.layers.check_footers().err(),
-                    Err(error) => Some(error).filter(is_damage),
-                };
+                let fault = told_by(again, keys, threads);
                 let front = restart(file, keys, threads).with_context(|| source.name)?;
                 Ok(Self::Front(Box::new(front), fault))
             }
@@ -178,12 +174,13 @@ pub(crate) fn start_again(
     Ok(salvaged.map(|(salvaged, report)| Front::new(salvaged, report.as_ref())))
 }
 
-/// Reads a pipe front to back. Where its front is damaged, all of it is kept in a temporary file, since copies of what stands there follow.
+/// Reads a pipe front to back. Where that gives nothing, all of it is kept in a temporary file, since copies of what stands at the front follow;
+/// then what opening that in the usual way tells is given too.
 fn open_pipe(
     pipe: Box<dyn Read + Send>,
     keys: &Keys,
     threads: Option<usize>,
-) -> anyhow::Result<Front> {
+) -> anyhow::Result<(Front, Option<stack::Error>)> {
     let pipe = Kept::new(pipe);
     let begun = match stack::salvage(pipe.clone(), keys.source(), &options(threads)) {
         Ok(salvaged) => {
@@ -196,18 +193,25 @@ fn open_pipe(
     };
     match begun {
         // What is read behind the header of another pack is that this one has no frames.
-        Ok((_, true)) if !pipe.has_foreign_front() => {
+        Ok((front, true)) if !pipe.has_foreign_front() => {
             pipe.forget();
-            begun.map(|(front, _)| front)
+            Ok((front, None))
         }
-        _ if pipe.has_damaged_front() => {
-            drop(begun);
-            restart(&pipe.spool()?, keys, threads)
-        }
+        Err(error) if !pipe.has_damaged_front() => Err(error),
         begun => {
-            pipe.forget();
-            begun.map(|(front, _)| front)
+            drop(begun);
+            let file = pipe.spool()?;
+            let fault = told_by(file.try_clone().context("cannot open it again")?, keys, threads);
+            Ok((restart(&file, keys, threads)?, fault))
         }
+    }
+}
+
+/// What opening a file in the usual way tells of damage.
+fn told_by(file: File, keys: &Keys, threads: Option<usize>) -> Option<stack::Error> {
+    match open_strict(file, keys, threads) {
+        Ok(pack) => pack.layers.check_footers().err(),
+        Err(error) => Some(error).filter(is_damage),
     }
 }
 

@@ -11,7 +11,8 @@ use crate::{
 /// The frames of a scan, of which some that stand too early wait until their places come.
 ///
 /// A frame behind which its predecessors follow would otherwise count as the end of a gap, and cost them all. It is told from one in front of
-/// which frames are missing by the frame behind it. Where it stands, it counts as lost; few frames are held at a time; those that come too late are the caller's to leave out.
+/// which frames are missing by the few frames behind it. Where it stands, it counts as lost; no more than nine frames are held, and none where
+/// there is no gap. Those that come too late are the caller's to leave out.
 #[derive(Debug)]
 pub struct FramesInOrder<R> {
     scan: FrameScan<R>,
@@ -21,8 +22,6 @@ pub struct FramesInOrder<R> {
     early: Vec<Frame>,
     /// Where the next data frame is due, in plain bytes.
     due: u64,
-    /// Something was lost since the last data frame, which explains a gap.
-    is_hurt: bool,
     /// The first frame that was found out of its place.
     moved: Option<Range<u64>>,
 }
@@ -30,14 +29,7 @@ pub struct FramesInOrder<R> {
 impl<R: FailSafeRead> FrameScan<R> {
     /// Puts frames that stand too early in their places, a few at a time.
     pub fn in_order(self) -> FramesInOrder<R> {
-        FramesInOrder {
-            scan: self,
-            ready: VecDeque::new(),
-            early: Vec::new(),
-            due: 0,
-            is_hurt: false,
-            moved: None,
-        }
+        FramesInOrder { scan: self, ready: VecDeque::new(), early: Vec::new(), due: 0, moved: None }
     }
 }
 
@@ -48,46 +40,68 @@ impl<R: FailSafeRead> FramesInOrder<R> {
     /// Only what the source gives.
     #[expect(clippy::should_implement_trait, reason = "it can fail, as `Iterator::next` cannot")]
     pub fn next(&mut self) -> io::Result<Option<Scanned>> {
-        let frame = match self.following()? {
+        if let Some(early) = self.first_early(self.due) {
+            return Ok(Some(self.give(early)));
+        }
+        let item = match self.ready.pop_front() {
+            Some(item) => Some(item),
+            None => self.scan.next()?,
+        };
+        let frame = match item {
             Some(Scanned::Frame(frame)) if frame.header.kind == Kind::DATA => frame,
-            Some(other) => {
-                self.is_hurt |= matches!(other, Scanned::Lost { .. });
-                return Ok(Some(other));
+            Some(Scanned::Lost { stored, cause, broken: Some(frame), bytes }) => {
+                // What its header says of its place is believed unless what follows says otherwise.
+                let is_elsewhere = self.is_early(&frame.header)?;
+                let broken = (!is_elsewhere).then_some(frame);
+                return Ok(Some(Scanned::Lost { stored, cause, broken, bytes }));
             }
+            Some(Scanned::Frame(frame)) if ends_data(&frame.header) && !self.early.is_empty() => {
+                let early = self.first_early(u64::MAX);
+                self.ready.push_front(Scanned::Frame(frame));
+                return Ok(early.map(|early| self.give(early)).or_else(|| self.ready.pop_front()));
+            }
+            Some(other) => return Ok(Some(other)),
             None => return Ok(self.first_early(u64::MAX).map(|early| self.give(early))),
         };
-        let start = frame.header.plain_offset;
-        let may_be_early = start > self.due && !self.is_hurt && self.early.len() < MAX_EARLY;
-        if may_be_early && self.goes_back_behind(start)? {
+        if self.early.len() < MAX_EARLY && self.is_early(&frame.header)? {
             let stored = frame.at..frame.at.saturating_add(frame.header.frame_len());
             self.moved.get_or_insert_with(|| stored.clone());
             self.early.push(frame);
             let cause = Cause::OutOfOrder;
             return Ok(Some(Scanned::Lost { stored, cause, broken: None, bytes: Vec::new() }));
         }
-        if let Some(early) = self.first_early(start) {
+        if let Some(early) = self.first_early(frame.header.plain_offset) {
             self.ready.push_front(Scanned::Frame(frame));
             return Ok(Some(self.give(early)));
         }
         Ok(Some(self.give(frame)))
     }
 
-    fn following(&mut self) -> io::Result<Option<Scanned>> {
-        match self.ready.pop_front() {
-            Some(item) => Ok(Some(item)),
-            None => self.scan.next(),
-        }
-    }
-
-    /// Whether what follows is a frame that is due before this place.
-    fn goes_back_behind(&mut self, start: u64) -> io::Result<bool> {
-        if self.ready.is_empty() {
-            self.ready.extend(self.scan.next()?);
-        }
-        let Some(Scanned::Frame(Frame { header, .. })) = self.ready.front() else {
+    /// Whether there is a gap before this frame, and one of the few data frames that follow is due before it.
+    fn is_early(&mut self, header: &FrameHeader) -> io::Result<bool> {
+        let before = self.due..header.plain_offset;
+        if header.kind != Kind::DATA || before.is_empty() {
             return Ok(false);
-        };
-        Ok(header.kind == Kind::DATA && (self.due..start).contains(&header.plain_offset))
+        }
+        let (mut at, mut frames) = (0, 0);
+        while at < MAX_AHEAD && frames < FRAMES_AHEAD {
+            if at == self.ready.len() {
+                match self.scan.next()? {
+                    Some(item) => self.ready.push_back(item),
+                    None => break,
+                }
+            }
+            if let Some(Scanned::Frame(Frame { header, .. })) = self.ready.get(at)
+                && header.kind == Kind::DATA
+            {
+                if before.contains(&header.plain_offset) {
+                    return Ok(true);
+                }
+                frames += 1;
+            }
+            at += 1;
+        }
+        Ok(false)
     }
 
     /// Takes the first of the early frames, if its place is up to this one. Those whose places have been filled are dropped.
@@ -104,7 +118,6 @@ impl<R: FailSafeRead> FramesInOrder<R> {
     fn give(&mut self, frame: Frame) -> Scanned {
         let FrameHeader { plain_offset, plain_len, .. } = frame.header;
         self.due = self.due.max(plain_offset.saturating_add(plain_len.into()));
-        self.is_hurt = false;
         Scanned::Frame(frame)
     }
 
@@ -147,8 +160,19 @@ impl<R: FailSafeRead> FramesInOrder<R> {
     }
 }
 
+/// Whether no data frame stands behind it.
+fn ends_data(header: &FrameHeader) -> bool {
+    header.kind == Kind::FOOTER || (header.kind == Kind::LAYER_HEADER && header.sequence > 0)
+}
+
 /// Early frames that are held at a time.
 const MAX_EARLY: usize = 4;
+
+/// Data frames that are looked at behind one that may be early.
+const FRAMES_AHEAD: usize = 5;
+
+/// Frames and losses that are read ahead at most.
+const MAX_AHEAD: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -196,19 +220,23 @@ mod tests {
             ("04", "04"),
             ("4", "4"),
             ("0!34", "0!34"),
-            ("0!412", "0!412"),
+            ("0!412", "0!!124"),
             // One stands too early, which is told there, and perhaps once more in its place.
             ("0812345678", "0!123456788"),
             ("081234567", "0!12345678"),
             ("40123", "!01234"),
             ("081!34567", "0!1!345678"),
-            // Two are swapped: the late one comes too late.
-            ("0153426", "01!34256"),
-            ("0523416", "0!234156"),
+            ("0!812345678", "0!!123456788"),
+            ("08!1234567", "0!!12345678"),
+            ("0771234567", "0!!12345677"),
+            ("0781234569", "0!!123456789"),
+            // Two are swapped: those between wait too, since the late one comes soon.
+            ("0153426", "01!!!23456"),
+            ("0523416", "0!!!!123456"),
             // Some stand too early, but not all that one likes.
             ("0981234567", "0!!123456789"),
             ("0987612345", "0!!!!123456789"),
-            ("098765123456", "0!!!!51234566789"),
+            ("098765123456", "0!!!!56789123456"),
         ] {
             let found = arranged(order);
             assert_eq!(found, expected, "{order}");

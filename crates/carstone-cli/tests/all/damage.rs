@@ -730,3 +730,106 @@ fn frames_that_stand_too_early_in_a_pipe_cost_nothing() {
         }
     }
 }
+
+/// A piece that has the header of a later frame and not all of it says where that frame stands, and what follows says otherwise.
+#[test]
+fn a_piece_of_a_later_frame_costs_only_where_it_stands() {
+    let place = Place::new();
+    fs::create_dir(place.path("tree")).expect("made");
+    for n in 0..200 {
+        place.write(&format!("tree/{n}"), &noise(4000, n));
+    }
+    for compression in ["none", "brotli", "zstd"] {
+        let pack = place.path("x.cstone");
+        let form = ["--force", "--block-size", "64K", "--compress", compression];
+        run!(
+            "create",
+            "-q",
+            form[0],
+            form[1],
+            form[2],
+            form[3],
+            form[4],
+            "-o",
+            &pack,
+            place.path("tree")
+        )
+        .exits(0);
+        let bytes = fs::read(&pack).expect("read");
+        let frames = frames(&bytes);
+        let (early, late) = (frames[3].0 + 20_000, frames[9].0 - 1000);
+        let inserted = [&bytes[..early], &bytes[late..late + 4096], &bytes[early..]].concat();
+        let swapped = [
+            &bytes[..early],
+            &bytes[late..late + 4096],
+            &bytes[early + 4096..late],
+            &bytes[early..early + 4096],
+            &bytes[late + 4096..],
+        ];
+        for (how, bytes, frames) in [("inserted", inserted, 2), ("swapped", swapped.concat(), 4)] {
+            let hurt = place.write("hurt.cstone", &bytes);
+            let out = place.path(&format!("{compression}-{how}"));
+            run!("extract", "-C", &out, &hurt).exits(1);
+            check_subset(&place.path("tree"), &out);
+            let kept = fs::read_dir(&out).expect("listed").count();
+            // Some 16 files in each frame.
+            assert!(kept + frames * 18 >= 200, "{compression}, {how}: {kept} of 200");
+        }
+    }
+}
+
+#[test]
+fn several_frames_that_stand_too_early_in_a_pipe_cost_nothing() {
+    let place = Place::new();
+    small_tree(&place.path("tree"));
+    let pack = place.path("x.cstone");
+    run!("create", "-q", "--block-size", "64K", "-o", &pack, place.path("tree")).exits(0);
+    let bytes = fs::read(pack).expect("read");
+    let frames = frames(&bytes);
+    let (to, from, end) = (frames[2].0, frames[20].0, frames[23].0);
+    let one = frames[21].0;
+    let moved = [&bytes[..to], &bytes[from..end], &bytes[to..from], &bytes[end..]].concat();
+    let twice = [&bytes[..to], &bytes[from..one], &bytes[from..one], &bytes[to..]].concat();
+    let beside = [&bytes[..to], b"junk", &bytes[from..one], &[0; 700], &bytes[to..]].concat();
+    for (number, bytes) in [moved, twice, beside].into_iter().enumerate() {
+        let out = place.path(&format!("out-{number}"));
+        pipe!(&bytes, "extract", "-C", &out, "-").exits(1);
+        same_trees(&place.path("tree"), &out);
+    }
+}
+
+#[test]
+fn what_stands_of_another_pack_in_front_hides_none() {
+    let place = Place::new();
+    small_tree(&place.path("tree"));
+    let key = place.key("key.txt");
+    let (other, pack) = (place.path("other.cstone"), place.path("x.cstone"));
+    run!("create", "-q", "-r", &key, "-o", &other, place.path("tree/docs")).exits(0);
+    let other = fs::read(other).expect("read");
+    let first = frames(&other)[1].0;
+    let reader = place.path("key.txt");
+    for is_sealed in [false, true] {
+        let form = if is_sealed { ["-r", &key[..]] } else { ["--compress", "zstd"] };
+        run!("create", "-q", "--force", form[0], form[1], "-o", &pack, place.path("tree")).exits(0);
+        let bytes = fs::read(&pack).expect("read");
+        let fronts = [
+            &other[..256],
+            &other[..700],
+            &other[..first],
+            &other[..first - 20],
+            &other[other.len() - 304..],
+            &[&other[..256], b"junk"].concat()[..],
+        ];
+        let mut cases: Vec<_> = fronts.iter().map(|front| [*front, &bytes].concat()).collect();
+        cases.push([&bytes[..256], &other[256..first], &bytes[256..]].concat());
+        for (number, bytes) in cases.into_iter().enumerate() {
+            let hurt = place.write("hurt.cstone", &bytes);
+            let (file, piped) =
+                (format!("file-{is_sealed}-{number}"), format!("pipe-{is_sealed}-{number}"));
+            run!("extract", "-i", &reader, "-C", place.path(&file), &hurt).exits(1);
+            same_trees(&place.path("tree"), &place.path(&file));
+            pipe!(&bytes, "extract", "-i", &reader, "-C", place.path(&piped), "-").exits(1);
+            same_trees(&place.path("tree"), &place.path(&piped));
+        }
+    }
+}

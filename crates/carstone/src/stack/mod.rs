@@ -11,6 +11,7 @@ mod carve;
 mod detect;
 mod error;
 mod forward;
+mod front;
 mod heal;
 mod keys;
 mod open;

@@ -11,6 +11,7 @@ use carstone_raw::{Container, RawFailSafe};
 use carstone_repair::{Salvage, SalvageOptions};
 
 use super::error::{Error, ErrorKind};
+use super::front::own_range;
 use super::heal::{HealReport, Healed, Part, heal};
 use super::open::OpenOptions;
 use super::stream::{FailSafe, Shared, keyed};
@@ -73,6 +74,11 @@ pub fn salvage_at<'a, R: ReadAt + Send + Sync + 'a>(
     progress: &mut dyn FnMut(u64),
 ) -> Result<(Salvaged<'a>, Option<HealReport>), Error> {
     let source = Arc::new(source);
+    let mut options = options.clone();
+    if options.range.is_none() {
+        options.range = Some(own_range(&source, source.size()?)?);
+    }
+    let options = &options;
     let better = match heal(Arc::clone(&source), options, progress) {
         Ok(healed) => Better::of(source, Arc::new(healed), options),
         Err(error) if matches!(error.kind(), ErrorKind::Io(_)) => return Err(error),

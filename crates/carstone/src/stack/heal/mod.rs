@@ -17,6 +17,7 @@ use carstone_layer::{Correction, Kind, LayerId, ReadAt, read_full};
 use carstone_raw::{Container, Edges};
 
 use super::error::{Error, ErrorKind};
+use super::front::own_range;
 use super::open::OpenOptions;
 use order::{Order, order};
 use patches::{Flips, Patched};
@@ -42,7 +43,7 @@ pub fn heal<R: ReadAt>(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Healed<R>, Error> {
     let size = source.size()?;
-    let range = options.range.clone().unwrap_or(0..size);
+    let range = options.range.clone().map_or_else(|| own_range(&source, size), Ok)?;
     let range = range.start.min(size)..range.end.min(size).max(range.start.min(size));
     let edges = Edges::find(&source, range.clone())?;
     let lost = || Error::new(ErrorKind::ContainerLost);
