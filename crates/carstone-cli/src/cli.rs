@@ -15,6 +15,7 @@ pub(crate) use car::{
     ConcatArgs, DetachIndexArgs, DetachIndexCommand, ExportArgs, FilterArgs, GetBlockArgs,
     GetDagArgs, HashArgs, ImportArgs, IndexArgs, IndexCommand, InspectArgs, OneCar, OneToOneArgs,
     OutArgs, PutBlockArgs, RootsArgs, ScopeArg, SetRootsArgs, SplitArgs, WrapArgs, codec_named,
+    file_options,
 };
 pub(crate) use create::{CarVersion, CreateArgs, OrderArg, ReaderArgs};
 pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg};

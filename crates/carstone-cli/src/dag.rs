@@ -260,6 +260,7 @@ fn row(car: &PlainCar, entry: unixfs::Entry, path: Vec<u8>, digests: bool) -> Fo
         sha256,
         target,
         complete: true,
+        cid: Some(entry.cid),
     };
     Ok((row, entry.cid))
 }

@@ -1,5 +1,6 @@
 //! How entries are shown: a name a line, a table, or JSON.
 
+use carstone::car::Cid;
 use carstone::pack::{EntryKind, Timestamp};
 use serde_json::{Map, Value};
 
@@ -25,6 +26,8 @@ pub(crate) struct Row {
     pub target: Option<Vec<u8>>,
     /// Whether all its content is known to be there.
     pub complete: bool,
+    /// Its root block, where that is known without a search.
+    pub cid: Option<Cid>,
 }
 
 /// How rows are shown.
@@ -99,6 +102,9 @@ impl Row {
         }
         if !self.complete {
             put("complete", false.into());
+        }
+        if let Some(cid) = &self.cid {
+            put("cid", cid.to_string().into());
         }
         names::put(&mut fields, "path", &self.path);
         if let Some(target) = &self.target {

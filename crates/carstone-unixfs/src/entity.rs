@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::str::FromStr;
 
@@ -62,6 +63,15 @@ impl EntityBytes {
             Some((to, Err(_))) => (size + 1).checked_sub(to.unsigned_abs())?,
         };
         (from < end).then_some(from..end)
+    }
+}
+
+impl fmt::Display for EntityBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.to {
+            Some(to) => write!(f, "{}:{to}", self.from),
+            None => write!(f, "{}:*", self.from),
+        }
     }
 }
 
@@ -162,7 +172,7 @@ fn export_part<S: BlockSource>(
         Some(range) => range,
         None if size == 0 => return Ok(()),
         None => {
-            let text = format!("{part:?} of {size} bytes");
+            let text = format!("{part} in {size} bytes");
             return Err(Error::new(ErrorKind::BadRange(text)).within(cid));
         }
     };

@@ -10,10 +10,10 @@ use carstone::car::{Cid, ReaderOptions};
 use clap::{Args, Subcommand, ValueHint};
 
 use super::texts::CAR_EXAMPLES;
-use super::{CarVersion, CreateArgs, ExtractArgs, ListArgs, VerifyArgs};
+use super::{CarVersion, CatArgs, CreateArgs, ExtractArgs, ListArgs, VerifyArgs};
 pub(crate) use dag::{CompleteArgs, GetDagArgs, ScopeArg, SplitArgs};
 pub(crate) use packs::{ExportArgs, ImportArgs};
-pub(crate) use shared::{CODECS, OneCar, OneToOneArgs, OutArgs, codec_named};
+pub(crate) use shared::{CODECS, OneCar, OneToOneArgs, OutArgs, codec_named, file_options};
 use shared::{FormatArgs, Tolerance, VersionArgs, parse_codec};
 
 /// `carstone car`.
@@ -35,14 +35,17 @@ pub(crate) enum CarCommand {
     #[command(alias = "c")]
     Create(Box<CreateArgs>),
     /// Restore the files of a CAR.
-    #[command(alias = "x")]
+    #[command(aliases = ["x", "un", "unpack"])]
     Extract(ExtractArgs),
+    /// Write one file of a CAR, or a range of it, to standard output.
+    Cat(CatArgs),
     /// List the files of a CAR.
     Ls(ListArgs),
     /// Check every block of a CAR, its files and its index.
     #[command(alias = "v")]
     Verify(VerifyArgs),
     /// Print the CID of each block, in the order of the file.
+    #[command(alias = "l")]
     List(CarListArgs),
     /// Print the CID of each block, and check that its data has this hash.
     Blocks(OneCar),
@@ -219,9 +222,9 @@ pub(crate) struct ConcatArgs {
     /// The CARs; `-` is standard input.
     #[arg(value_name = "CAR", required = true, value_hint = ValueHint::FilePath)]
     pub cars: Vec<PathBuf>,
-    /// Version of the CAR that is written.
-    #[command(flatten)]
-    pub version: VersionArgs,
+    /// Version of the CAR that is written; default is 1 for `concat`, and that of the first CAR for `merge`.
+    #[arg(long, value_name = "VERSION")]
+    pub car_version: Option<CarVersion>,
     /// Where it goes.
     #[command(flatten)]
     pub out: OutArgs,
@@ -325,6 +328,14 @@ pub(crate) struct HashArgs {
     /// Print the multihash, in base58 without the prefix of multibase, instead of a CID.
     #[arg(short, long)]
     pub multihash: bool,
+}
+
+impl CarCommand {
+    /// Whether what the format does not have is told instead of being refused.
+    pub(crate) fn reads_past_faults(&self) -> bool {
+        use CarCommand::{Cat, Create, Export, Extract, Import, Ls, Verify};
+        matches!(self, Cat(_) | Create(_) | Export(_) | Extract(_) | Import(_) | Ls(_) | Verify(_))
+    }
 }
 
 impl CarArgs {

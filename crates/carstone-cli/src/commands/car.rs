@@ -14,6 +14,8 @@ mod roots;
 mod text;
 mod write;
 
+use anyhow::bail;
+
 use crate::cli::{CarArgs, CarCommand};
 use crate::commands;
 use crate::exit::Exit;
@@ -22,9 +24,15 @@ use crate::output::Output;
 /// Does what is asked for.
 pub(crate) fn run(args: CarArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let reading = args.reading();
+    if !args.accept.is_empty() && args.command.reads_past_faults() {
+        bail!(
+            "--accept is not for commands that read past whatever is wrong, and tell it: `blocks`, `inspect` and `list` take it"
+        );
+    }
     match args.command {
         CarCommand::Create(args) => commands::create::run(args.plain(), output),
         CarCommand::Extract(args) => commands::extract::run(args, output),
+        CarCommand::Cat(args) => commands::cat::run(args, output),
         CarCommand::Ls(args) => commands::list::run(args, output),
         CarCommand::Verify(args) => commands::verify::run(args, output),
         CarCommand::List(args) => list::list(&args, reading, output),

@@ -220,6 +220,7 @@ fn row_of(entry: &Listed) -> Row {
         sha256: None,
         target: entry.target.clone(),
         complete: true,
+        cid: None,
     }
 }
 
@@ -253,6 +254,7 @@ impl Waiting {
             sha256: None,
             target: entry.target.clone(),
             complete: !is_file,
+            cid: None,
         }));
     }
 

@@ -430,3 +430,70 @@ fn a_part_of_a_dag_is_what_it_takes_to_read_it() {
         .exits(2)
         .says("FROM:TO");
 }
+
+/// Only a header that says so promises an index of every section.
+#[test]
+fn blocks_that_the_index_lacks_are_found() {
+    let (place, car) = place();
+    let bytes = fs::read(&car).expect("read");
+    let slice = CarSlice::parse(&bytes).expect("a CAR");
+    let at = slice.v2_header().expect("version 2").index_offset.expect("an index");
+    let mut builder = carstone::car::IndexBuilder::new(carstone::car::IndexCodec::MultihashSorted);
+    let sections: Vec<_> = slice.sections().map(|section| section.expect("sound")).collect();
+    for section in &sections[1..] {
+        builder.add(&section.cid, section.offset).expect("added");
+    }
+    let mut short = bytes[..usize::try_from(at).expect("small")].to_vec();
+    builder.finish().expect("sorted").write(&mut short).expect("memory");
+    let short = place.write("short.car", &short);
+    let lacking = sections[0].cid.to_string();
+    assert_eq!(
+        run!("car", "get-block", &short, &lacking).exits(0).stdout,
+        run!("car", "get-block", &car, &lacking).exits(0).stdout
+    );
+    run!("car", "complete", &short).exits(0);
+    let copied = run!("car", "get-dag", "--car-version", "1", &short).exits(0).stdout;
+    assert_eq!(cids(&copied).len(), sections.len());
+    let told = run!("car", "inspect", &short).exits(0).text();
+    assert!(told.contains("Index type: car-multihash-index-sorted"), "{told}");
+}
+
+#[test]
+fn blocks_that_no_root_leads_to_are_told_where_they_are_left_out() {
+    let (place, car) = place();
+    run!("car", "split", "--size", "1G", "-C", place.path("."), &car).exits(0);
+    let one = place.path("one.car");
+    fs::copy(&car, &one).expect("copied");
+    pipe!(b"stray", "car", "put-block", &one).exits(0);
+    let to = place.path("parts");
+    fs::create_dir(&to).expect("made");
+    run!("car", "split", "--size", "1G", "-C", &to, &one)
+        .exits(1)
+        .says("no root leads to 1 blocks");
+    run!("car", "split", "--simple", "--force", "--size", "1G", "-C", &to, &one).exits(0);
+}
+
+#[test]
+fn what_is_told_of_hashes_and_tolerances_is_what_was_asked_for() {
+    let (_place, car) = place();
+    let told = run!("car", "hash", "-m", &car).exits(0).text();
+    let json = run!("car", "hash", "-m", "--json", &car).exits(0).json();
+    assert_eq!(json[0]["multihash"].as_str(), Some(told.trim()));
+    run!("car", "verify", "--accept", "zero-section", &car).exits(2).says("--accept is not for");
+    let listed = run!("car", "ls", "--json", &car).exits(0).json();
+    assert!(listed.iter().all(|entry| entry["cid"].as_str().is_some()), "{listed:?}");
+    assert_eq!(run!("car", "cat", &car, "hello.txt").exits(0).text(), "hello\n");
+    // A CAR of one block under SHA-1.
+    let digest =
+        b"\xa9\x99\x3e\x36\x47\x06\x81\x6a\xba\x3e\x25\x71\x78\x50\xc2\x6c\x9c\xd0\xd8\x9d";
+    let hash = carstone::car::multihash::Multihash::wrap(carstone::car::hash_code::SHA1, digest);
+    let cid = Cid::new_v1(codec::RAW, hash.expect("short"));
+    let mut writer = carstone::car::CarWriter::new(Vec::new(), &[cid]).expect("a header");
+    writer.danger_write_unverified(&cid, b"abc").expect("written");
+    let sha1 = writer.finish().expect("finished");
+    pipe!(&sha1, "car", "blocks", "-").exits(1).says("cannot be verified here");
+    let accepted = pipe!(&sha1, "car", "blocks", "--accept", "sha1", "-").exits(0);
+    assert_eq!(accepted.text(), format!("{cid}\n"));
+    let full = pipe!(&sha1, "car", "inspect", "--full", "--accept", "sha1", "-").exits(0).text();
+    assert!(full.contains("Blocks verified: 1"), "{full}");
+}

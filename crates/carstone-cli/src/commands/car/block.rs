@@ -10,9 +10,10 @@ use carstone::car::{
 };
 use serde_json::Map;
 
-use super::files::{name, stored};
+use super::files::{Stored, name, stored};
 use crate::cli::{CarVersion, GetBlockArgs, PutBlockArgs};
 use crate::exit::Exit;
+use crate::keys::is_stdin;
 use crate::output::Output;
 use crate::source::Watched;
 use crate::target::Target;
@@ -24,13 +25,27 @@ pub(super) fn get(
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
     let input = stored(&args.input.car)?;
-    let car = IndexedCar::with_options(Watched(&input.car), reading);
-    let found = car.and_then(|car| car.get(&args.cid)).with_context(|| input.name.clone())?;
+    let found = find(&input, &args.cid, reading).with_context(|| input.name.clone())?;
     let data = found.ok_or_else(|| anyhow!("{}: has no block {}", input.name, args.cid))?;
     let target = Target::create(&args.out.output, args.out.force, output)?;
     target.file().write_all(&data).context("cannot write the output")?;
     target.finish()?;
     Ok(Exit::Intact)
+}
+
+/// A block by its CID; where the index does not have it, which need not have all, by going over all of them.
+fn find(
+    input: &Stored,
+    cid: &Cid,
+    reading: ReaderOptions,
+) -> carstone::car::Result<Option<Vec<u8>>> {
+    let car = IndexedCar::with_options(Watched(&input.car), reading)?;
+    match car.get(cid)? {
+        None if car.index_codec().is_some() => {
+            IndexedCar::ignoring_index(Watched(&input.car), reading)?.get(cid)
+        }
+        found => Ok(found),
+    }
 }
 
 /// Puts standard input into a CAR as one block.
@@ -39,6 +54,9 @@ pub(super) fn put(
     reading: ReaderOptions,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
+    if is_stdin(&args.car) {
+        bail!("the CAR is a file that is changed: it cannot be standard input or output");
+    }
     let mut data = Vec::new();
     let most = reading.limits.section as u64;
     let source = Watched(io::stdin().lock());

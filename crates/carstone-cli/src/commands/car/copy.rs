@@ -10,7 +10,7 @@ use carstone::car::{CarStore, Cid, Dedupe, ReaderOptions, StoreOptions};
 
 use super::files::{Streamed, name, stored, streamed};
 use super::write::Writing;
-use crate::cli::{ConcatArgs, FilterArgs, OutArgs};
+use crate::cli::{ConcatArgs, FilterArgs, OutArgs, file_options};
 use crate::exit::Exit;
 use crate::keys::is_stdin;
 use crate::output::Output;
@@ -100,7 +100,7 @@ pub(super) fn concat(
     let Some((first, others)) = args.cars.split_first() else { return Ok(Exit::Failed) };
     check_inputs(args)?;
     let mut input = streamed(first, reading)?;
-    let options = args.version.options(1);
+    let options = file_options(args.car_version, 1);
     let mut writing = Writing::create(&args.out, input.car.roots(), options, output)?;
     let mut others = others.iter();
     loop {
@@ -138,7 +138,7 @@ pub(super) fn merge(
         }
     }
     let roots = joined_roots(roots.iter().map(Vec::as_slice));
-    let options = args.version.options(version).dedupe(Dedupe::WholeCid);
+    let options = file_options(args.car_version, version).dedupe(Dedupe::WholeCid);
     let mut writing = Writing::create(&args.out, &roots, options, output)?;
     let (mut written, mut repeated, mut data) = (0_u64, 0_u64, Vec::new());
     for input in &inputs {

@@ -1,5 +1,6 @@
 //! `carstone car get-dag`, `complete` and `split`: the DAGs that blocks make up.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -7,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use carstone::car::dag::{
-    DagError, DagErrorKind, ExportOptions, Parts, Selector, Split, SplitOptions, WalkOptions,
-    check_complete, export_to, split as split_simply, split_dag,
+    DagError, DagErrorKind, ExportOptions, Parts, Selector, Split, SplitOptions, WalkLimits,
+    WalkOptions, check_complete, export_to, implicit_roots, split as split_simply, split_dag,
 };
 use carstone::car::{Cid, IndexedCar, ReaderOptions};
 use carstone::unixfs;
@@ -163,6 +164,9 @@ pub(super) fn split(
         }
     };
     let Split { parts, blocks, repeated, .. } = done.with_context(|| input.name.clone())?;
+    if !args.simple {
+        tell_unreached(&input, reading, output)?;
+    }
     for path in files.made {
         if output.is_json() {
             let fields = Map::from_iter([("path".to_owned(), path.display().to_string().into())]);
@@ -172,7 +176,27 @@ pub(super) fn split(
         }
     }
     output.note(&format!("{parts} parts of {blocks} blocks, {repeated} of them repeated"));
-    Ok(Exit::Intact)
+    Ok(Exit::found(output.problems() > 0))
+}
+
+/// Says that blocks are in no part, since no root leads to them.
+fn tell_unreached(
+    input: &Stored,
+    reading: ReaderOptions,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    let mut reader = input.reader(reading)?;
+    let roots: HashSet<Cid> = reader.roots().iter().copied().collect();
+    let tops = implicit_roots(&mut reader, &WalkLimits::default());
+    let tops = tops.with_context(|| input.name.clone())?;
+    let loose = tops.iter().filter(|top| !roots.contains(top)).count();
+    if loose > 0 {
+        let what = format!(
+            "no root leads to {loose} blocks, which are in no part, nor is what is below them: --simple keeps all"
+        );
+        output.problem(input.name.as_bytes(), &what)?;
+    }
+    Ok(())
 }
 
 /// The files that parts are written to. Each gets its name when it is complete.
@@ -207,6 +231,7 @@ impl Parts for Files<'_> {
     }
 }
 
+/// All blocks by their CIDs. An index need not have all of them.
 fn open(input: &Stored, reading: ReaderOptions) -> anyhow::Result<IndexedCar<Watched<&File>>> {
-    IndexedCar::with_options(Watched(&input.car), reading).with_context(|| input.name.clone())
+    IndexedCar::ignoring_index(Watched(&input.car), reading).with_context(|| input.name.clone())
 }

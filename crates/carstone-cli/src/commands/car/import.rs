@@ -61,8 +61,12 @@ pub(crate) fn run(args: &ImportArgs, output: &mut Output) -> anyhow::Result<Exit
     if let [root] = car.roots()
         && !is_same
     {
+        let files = match output.problems() {
+            0 => "The files are the same.",
+            _ => "Something was left out.",
+        };
         output.note(&format!(
-            "The CAR has the root {root}: its directories or nodes have another form. The files are the same."
+            "The CAR has the root {root}: its directories or nodes have another form. {files}"
         ));
     }
     output.note(&format!("{entries} entries, {} in, {} out", human(summary.size), human(stored)));

@@ -3,11 +3,14 @@
 use std::io::Read;
 
 use anyhow::Context;
-use carstone::car::{CarStats, Cid, Lengths, ReaderOptions, V2Header, hash_code, multihash};
+use carstone::car::{
+    CarStats, Cid, Index, IndexCodec, Lengths, ReadAt, ReaderOptions, V2Header, hash_code,
+    multihash,
+};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::files::{name, stored};
+use super::files::{Stored, name, stored};
 use crate::cli::{CODECS, HashArgs, InspectArgs};
 use crate::exit::Exit;
 use crate::names::hex;
@@ -28,7 +31,8 @@ pub(super) fn run(
         false => CarStats::of(&mut reader),
     };
     let stats = stats.with_context(|| input.name.clone())?;
-    let facts = Facts { version, v2, roots, stats, full: args.full };
+    let index = v2.and_then(|v2| index_codec(&input, &v2, reading));
+    let facts = Facts { version, v2, index, roots, stats, full: args.full };
     match output.is_json() {
         true => output.object("car", facts.fields())?,
         false => {
@@ -52,6 +56,7 @@ pub(super) fn run(
 struct Facts {
     version: u64,
     v2: Option<V2Header>,
+    index: Option<IndexCodec>,
     roots: Vec<Cid>,
     stats: CarStats,
     full: bool,
@@ -59,7 +64,7 @@ struct Facts {
 
 impl Facts {
     fn lines(&self) -> Vec<(String, String)> {
-        let Self { version, v2, roots, stats, full } = self;
+        let Self { version, v2, index, roots, stats, full } = self;
         let mut lines = Vec::new();
         let mut line = |what: &str, text: String| lines.push((what.to_owned(), text));
         line("Version", version.to_string());
@@ -68,6 +73,10 @@ impl Facts {
             line("Data offset", v2.data_offset.to_string());
             line("Data (payload) length", v2.data_size.to_string());
             line("Index offset", v2.index_offset.map_or("none".to_owned(), |at| at.to_string()));
+            line(
+                "Index type",
+                index.map_or("none".to_owned(), |codec| index_name(codec).to_owned()),
+            );
         }
         line("Roots", joined(roots.iter().map(ToString::to_string)));
         let present = if stats.missing_roots.is_empty() { "Yes" } else { "No" };
@@ -92,7 +101,7 @@ impl Facts {
     }
 
     fn fields(&self) -> Map<String, Value> {
-        let Self { version, v2, roots, stats, full } = self;
+        let Self { version, v2, index, roots, stats, full } = self;
         let texts = |cids: &[Cid]| cids.iter().map(ToString::to_string).collect::<Vec<_>>();
         let lengths = |lengths: &Lengths| json!({"min": lengths.min(), "average": lengths.average(), "max": lengths.max()});
         let mut fields = Map::new();
@@ -103,6 +112,7 @@ impl Facts {
             field("data_offset", v2.data_offset.into());
             field("data_size", v2.data_size.into());
             field("index_offset", v2.index_offset.into());
+            field("index_type", index.map(index_name).into());
         }
         field("roots", texts(roots).into());
         field("missing_roots", texts(&stats.missing_roots).into());
@@ -120,6 +130,25 @@ impl Facts {
             field("unverifiable", stats.unverifiable.into());
         }
         fields
+    }
+}
+
+/// The format of the index, if there is one that can be read.
+fn index_codec(input: &Stored, v2: &V2Header, reading: ReaderOptions) -> Option<IndexCodec> {
+    let end = ReadAt::size(&input.car).ok()?;
+    let (place, payload) = (v2.index_offset?..end, Some(v2.data_size));
+    let index = match reading.legacy_index {
+        true => Index::open_legacy(&input.car, place, payload),
+        false => Index::open_range(&input.car, place, payload),
+    };
+    Some(index.ok()?.codec())
+}
+
+/// As in the table of multicodecs.
+fn index_name(codec: IndexCodec) -> &'static str {
+    match codec {
+        IndexCodec::Sorted => "car-index-sorted",
+        _ => "car-multihash-index-sorted",
     }
 }
 
@@ -175,6 +204,7 @@ pub(super) fn hash(args: &HashArgs, output: &mut Output) -> anyhow::Result<Exit>
             let mut fields = Map::new();
             fields.insert("path".to_owned(), name(path).into());
             fields.insert("cid".to_owned(), cid.to_string().into());
+            fields.insert("multihash".to_owned(), base58(&hash.to_bytes()).into());
             output.object("hash", fields)?;
             continue;
         }

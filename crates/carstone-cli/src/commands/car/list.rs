@@ -1,7 +1,7 @@
 //! `carstone car list` and `blocks`: which blocks there are.
 
 use anyhow::Context;
-use carstone::car::{ErrorKind, ReaderOptions, verify};
+use carstone::car::{ErrorKind, ReaderOptions};
 use serde_json::Map;
 
 use super::files::{stored, streamed};
@@ -55,25 +55,32 @@ pub(super) fn blocks(
     reading: ReaderOptions,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
-    let mut input = streamed(&args.car, reading.danger_skip_verification())?;
-    let (mut data, start) = (Vec::new(), input.car.payload_start());
-    while let Some(section) = input.car.read_block(&mut data).with_context(|| input.name.clone())? {
-        let (cid, at) = (section.cid, start + section.offset);
-        match verify(&cid, &data) {
-            Ok(()) if output.is_json() => {
-                let fields = Map::from_iter([("cid".to_owned(), cid.to_string().into())]);
-                output.object("block", fields)?;
-            }
-            Ok(()) => output.line(cid.to_string().as_bytes())?,
-            Err(error) => {
-                let what = match error.kind() {
-                    ErrorKind::Unverifiable { .. } => "cannot be verified here",
-                    _ => "its data has another hash",
+    let mut input = streamed(&args.car, reading)?;
+    let mut data = Vec::new();
+    loop {
+        let section = match input.car.read_block(&mut data) {
+            Ok(Some(section)) => section,
+            Ok(None) => return Ok(Exit::found(output.problems() > 0)),
+            Err(error) if error.is_block_error() => {
+                let (what, name) = match error.kind() {
+                    ErrorKind::Unverifiable { cid, .. } => {
+                        ("cannot be verified here", cid.to_string())
+                    }
+                    ErrorKind::Mismatch { cid, .. } => {
+                        ("its data has another hash", cid.to_string())
+                    }
+                    _ => ("cannot be used", input.name.clone()),
                 };
-                let what = format!("{what}: block at byte {at}");
-                output.problem(cid.to_string().as_bytes(), &what)?;
+                let what = format!("{what}: block at byte {}", error.offset().unwrap_or_default());
+                output.problem(name.as_bytes(), &what)?;
+                continue;
             }
+            Err(error) => return Err(error).with_context(|| input.name.clone()),
+        };
+        let cid = section.cid.to_string();
+        match output.is_json() {
+            true => output.object("block", Map::from_iter([("cid".to_owned(), cid.into())]))?,
+            false => output.line(cid.as_bytes())?,
         }
     }
-    Ok(Exit::found(output.problems() > 0))
 }

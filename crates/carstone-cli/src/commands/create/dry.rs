@@ -64,5 +64,6 @@ fn row(path: &[u8], kind: EntryKind, size: u64) -> Row {
         sha256: None,
         target: None,
         complete: true,
+        cid: None,
     }
 }
