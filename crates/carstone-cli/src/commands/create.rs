@@ -14,6 +14,7 @@ use carstone::layer::default_threads;
 use carstone::pack::fs::{TreeSummary, WalkEvent};
 use carstone::pack::{EntrySink, ErrorKind, PackOptions, PackWriter, PlainWriter, Summary};
 use carstone::stack::{self, WriteOptions};
+use carstone::unixfs::{Layout, Profile};
 
 use crate::cli::{CarVersion, CreateArgs};
 use crate::exit::Exit;
@@ -45,7 +46,8 @@ pub(crate) fn run(args: CreateArgs, output: &mut Output) -> anyhow::Result<Exit>
     let packing = PackOptions::default()
         .threads(threads)
         .profile(settings.profile.clone())
-        .wrap(!args.shape.no_wrap);
+        .wrap(!args.shape.no_wrap)
+        .leaf_root(is_one_leaf(&args, &settings.profile));
     let (told, summary, stored) = if settings.plain {
         output.note(PLAIN_LOSES);
         let version = settings.car_version.unwrap_or(match target.is_seekable() {
@@ -80,6 +82,15 @@ pub(crate) fn run(args: CreateArgs, output: &mut Output) -> anyhow::Result<Exit>
     target.finish()?;
     report::summary(&told, &summary, stored, root, output)?;
     Ok(Exit::found(output.problems() > 0))
+}
+
+/// Whether what is packed is one file that fits into a leaf, which then is the root where nothing is wrapped around it.
+fn is_one_leaf(args: &CreateArgs, profile: &Profile) -> bool {
+    let [path] = &args.paths[..] else { return false };
+    let path = args.directory.as_deref().unwrap_or("".as_ref()).join(path);
+    let fits = |len: u64| len <= profile.chunker().min() as u64;
+    profile.layout() == Layout::Balanced
+        && path.metadata().is_ok_and(|metadata| metadata.is_file() && fits(metadata.len()))
 }
 
 /// Content goes in, and what happens is told.

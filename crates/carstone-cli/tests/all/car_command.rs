@@ -497,3 +497,27 @@ fn what_is_told_of_hashes_and_tolerances_is_what_was_asked_for() {
     let full = pipe!(&sha1, "car", "inspect", "--full", "--accept", "sha1", "-").exits(0).text();
     assert!(full.contains("Blocks verified: 1"), "{full}");
 }
+
+/// Leaves that are content and nothing else have CIDs of version 1, whatever nodes have.
+#[test]
+fn one_leaf_is_the_root_also_where_nodes_have_cids_of_version_0() {
+    let place = Place::new();
+    let shape = ["--no-wrap", "--raw-leaves", "true", "--cid-version", "0"];
+    for (len, is_leaf) in [(0, true), (5000, true), (3_000_000, false)] {
+        let file = place.write("file", &vec![7; len]);
+        for version in ["1", "2"] {
+            let car = place.path("x.car");
+            let mut arguments: Vec<std::ffi::OsString> =
+                ["car", "create", "--force", "--car-version", version].map(Into::into).into();
+            arguments.extend(shape.iter().map(Into::into));
+            arguments.extend(["-o".into(), car.clone().into(), file.clone().into()]);
+            crate::support::run_args(&arguments, None).exits(0);
+            let root = roots(&fs::read(&car).expect("read"))[0];
+            assert_eq!(root.codec() == codec::RAW, is_leaf, "{len}");
+            if is_leaf {
+                assert_eq!(root, cid_of(codec::RAW, &vec![7; len]));
+            }
+            run!("car", "verify", &car).exits(0);
+        }
+    }
+}

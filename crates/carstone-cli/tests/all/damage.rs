@@ -833,3 +833,37 @@ fn what_stands_of_another_pack_in_front_hides_none() {
         }
     }
 }
+
+/// A pack in a file of a damaged one is content of that, wherever the damage is.
+#[test]
+fn a_pack_in_a_file_of_a_damaged_pack_is_not_taken_for_it() {
+    let place = Place::new();
+    small_tree(&place.path("inner"));
+    fs::create_dir(place.path("tree")).expect("made");
+    run!("create", "-q", "-o", place.path("tree/a.cstone"), place.path("inner/docs")).exits(0);
+    place.write("tree/b", &noise(200_000, 1));
+    let pack = place.path("x.cstone");
+    run!("create", "-q", "--compress", "none", "-o", &pack, place.path("tree")).exits(0);
+    let bytes = fs::read(&pack).expect("read");
+    let inner = fs::read(place.path("tree/a.cstone")).expect("read");
+    let at = bytes.windows(inner.len()).position(|window| window == inner).expect("it is stored");
+    let (mut flipped, mut headless) = (bytes.clone(), bytes.clone());
+    flipped[300] ^= 0xff;
+    headless[256..352].fill(0);
+    let cut = bytes[..at + inner.len() + 500].to_vec();
+    let gone = [&bytes[..300], &bytes[at - 10..]].concat();
+    for (number, bytes) in [flipped, headless, cut, gone].into_iter().enumerate() {
+        let hurt = place.write("hurt.cstone", &bytes);
+        for (how, listed) in
+            [("file", run!("list", &hurt).lines()), ("pipe", pipe!(&bytes, "list", "-").lines())]
+        {
+            let is_inner = |path: &String| path.contains("guide") || path.contains("deep");
+            assert!(!listed.iter().any(is_inner), "case {number}, {how}: {listed:?}");
+        }
+        let out = place.path(&format!("out-{number}"));
+        run!("extract", "-C", &out, &hurt);
+        if out.exists() {
+            check_subset(&place.path("tree"), &out);
+        }
+    }
+}

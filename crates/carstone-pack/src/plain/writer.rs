@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, Write};
 
 use carstone_car::{Cid, cid_of_sha2_256, codec};
-use carstone_unixfs::{CidVersion, Profile};
+use carstone_unixfs::{CidVersion, Leaves, Profile};
 
 use super::settle::PlainSettled;
 use crate::entry::{EntryKind, Metadata};
@@ -53,7 +53,7 @@ impl<W: Write + Seek> PlainWriter<W> {
     /// Whatever the sink gives.
     pub fn with_options(sink: W, options: PackOptions) -> io::Result<Self> {
         let profile = options.profile.clone();
-        let settled = PlainSettled::new(sink, &placeholder(&profile), &options)?;
+        let settled = PlainSettled::new(sink, &placeholder(&options), &options)?;
         Ok(Self { front: Front::new(settled, &options), profile })
     }
 
@@ -225,11 +225,12 @@ impl PlainWriter<BufWriter<File>> {
     }
 }
 
-/// Stands in the header until the root is known, and is as long: the root is always a directory. No block hashes to it.
-fn placeholder(profile: &Profile) -> Cid {
+/// Stands in the header until the root is known, and is as long. No block hashes to it.
+fn placeholder(options: &PackOptions) -> Cid {
     let nobody = cid_of_sha2_256(codec::DAG_PB, &[0; 32]);
-    match profile.cid_version() {
-        CidVersion::V0 => Cid::new_v0(*nobody.hash()).unwrap_or(nobody), // Every SHA-256 has one.
+    let is_raw = !options.wrap && options.leaf_root && options.profile.leaves() == Leaves::Raw;
+    match options.profile.cid_version() {
+        CidVersion::V0 if !is_raw => Cid::new_v0(*nobody.hash()).unwrap_or(nobody), // Every SHA-256 has one.
         _ => nobody,
     }
 }

@@ -15,6 +15,7 @@ pub struct PackOptions {
     pub(crate) profile: Profile,
     pub(crate) plain: FileOptions,
     pub(crate) wrap: bool,
+    pub(crate) leaf_root: bool,
 }
 
 impl Default for PackOptions {
@@ -25,6 +26,7 @@ impl Default for PackOptions {
             profile: Profile::default(),
             plain: FileOptions::v1(),
             wrap: true,
+            leaf_root: false,
         }
     }
 }
@@ -86,6 +88,15 @@ impl PackOptions {
     #[must_use]
     pub fn wrap(mut self, yes: bool) -> Self {
         self.wrap = yes;
+        self
+    }
+
+    /// Whether the file that is the root without [wrapping](Self::wrap) is expected to have one leaf. The header of a
+    /// [`PlainWriter`](crate::PlainWriter)'s CAR then has room for the CID of a leaf, which is longer than that of a node where nodes have CIDs
+    /// of version 0. Default: false.
+    #[must_use]
+    pub fn leaf_root(mut self, yes: bool) -> Self {
+        self.leaf_root = yes;
         self
     }
 }

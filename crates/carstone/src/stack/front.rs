@@ -9,7 +9,7 @@ use carstone_layer::{
 use carstone_raw::Container;
 
 /// All bytes of a source of this size; without those before the container header of a pack, if a container header or trailer of another one
-/// stands at the front, of which no whole frame is near.
+/// stands at the front, of which no whole frame is near, and the pack goes on to the end.
 pub(super) fn own_range<R: ReadAt + ?Sized>(source: &R, size: u64) -> io::Result<Range<u64>> {
     let mut front = vec![0; WINDOW.min(usize::try_from(size).unwrap_or(usize::MAX))];
     let read = read_full(source, &mut front, 0)?;
@@ -34,12 +34,27 @@ pub(super) fn own_range<R: ReadAt + ?Sized>(source: &R, size: u64) -> io::Result
         Some((frame, header)) if has_frames && !is_there => {
             let is_own =
                 |at: &usize| container_at(*at).is_some_and(|own| own.pack_id == header.pack);
-            // The nearest one: what stands before it is not the pack's.
-            (1..*frame).rev().find(is_own).unwrap_or(0)
+            // The nearest one: what stands before it is not the pack's. A pack that lies in a file of another one ends before that does.
+            let start = (1..*frame).rev().find(is_own).unwrap_or(0);
+            if ends_with(source, header, start as u64, size)? { start } else { 0 }
         }
         _ => 0,
     };
     Ok(start as u64..size)
+}
+
+/// Whether the last bytes are the trailer of the pack of a frame, which begins here and goes on to there.
+fn ends_with<R: ReadAt + ?Sized>(
+    source: &R,
+    header: &FrameHeader,
+    start: u64,
+    size: u64,
+) -> io::Result<bool> {
+    let mut trailer = [0; Container::TRAILER_LEN];
+    let at = size.saturating_sub(Container::TRAILER_LEN as u64);
+    let read = read_full(source, &mut trailer, at)?;
+    let trailer = Container::decode_trailer(&trailer).filter(|_| read == trailer.len());
+    Ok(trailer.is_some_and(|(own, len)| own.pack_id == header.pack && len == size - start))
 }
 
 /// Whether the content of a frame is there, or the next frame of its pack behind it.
