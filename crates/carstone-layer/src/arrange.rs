@@ -24,12 +24,21 @@ pub struct FramesInOrder<R> {
     due: u64,
     /// The first frame that was found out of its place.
     moved: Option<Range<u64>>,
+    /// What the source gave while it was read ahead: what was read before comes first.
+    failure: Option<io::Error>,
 }
 
 impl<R: FailSafeRead> FrameScan<R> {
     /// Puts frames that stand too early in their places, a few at a time.
     pub fn in_order(self) -> FramesInOrder<R> {
-        FramesInOrder { scan: self, ready: VecDeque::new(), early: Vec::new(), due: 0, moved: None }
+        FramesInOrder {
+            scan: self,
+            ready: VecDeque::new(),
+            early: Vec::new(),
+            due: 0,
+            moved: None,
+            failure: None,
+        }
     }
 }
 
@@ -43,15 +52,19 @@ impl<R: FailSafeRead> FramesInOrder<R> {
         if let Some(early) = self.first_early(self.due) {
             return Ok(Some(self.give(early)));
         }
-        let item = match self.ready.pop_front() {
-            Some(item) => Some(item),
-            None => self.scan.next()?,
+        let item = match (self.ready.pop_front(), self.failure.take()) {
+            (Some(item), failure) => {
+                self.failure = failure;
+                Some(item)
+            }
+            (None, Some(error)) => return Err(error),
+            (None, None) => self.scan.next()?,
         };
         let frame = match item {
             Some(Scanned::Frame(frame)) if frame.header.kind == Kind::DATA => frame,
             Some(Scanned::Lost { stored, cause, broken: Some(frame), bytes }) => {
                 // What its header says of its place is believed unless what follows says otherwise.
-                let is_elsewhere = self.is_early(&frame.header)?;
+                let is_elsewhere = self.is_early(&frame.header);
                 let broken = (!is_elsewhere).then_some(frame);
                 return Ok(Some(Scanned::Lost { stored, cause, broken, bytes }));
             }
@@ -63,7 +76,7 @@ impl<R: FailSafeRead> FramesInOrder<R> {
             Some(other) => return Ok(Some(other)),
             None => return Ok(self.first_early(u64::MAX).map(|early| self.give(early))),
         };
-        if self.early.len() < MAX_EARLY && self.is_early(&frame.header)? {
+        if self.early.len() < MAX_EARLY && self.is_early(&frame.header) {
             let stored = frame.at..frame.at.saturating_add(frame.header.frame_len());
             self.moved.get_or_insert_with(|| stored.clone());
             self.early.push(frame);
@@ -78,30 +91,35 @@ impl<R: FailSafeRead> FramesInOrder<R> {
     }
 
     /// Whether there is a gap before this frame, and one of the few data frames that follow is due before it.
-    fn is_early(&mut self, header: &FrameHeader) -> io::Result<bool> {
+    fn is_early(&mut self, header: &FrameHeader) -> bool {
         let before = self.due..header.plain_offset;
         if header.kind != Kind::DATA || before.is_empty() {
-            return Ok(false);
+            return false;
         }
         let (mut at, mut frames) = (0, 0);
         while at < MAX_AHEAD && frames < FRAMES_AHEAD {
             if at == self.ready.len() {
-                match self.scan.next()? {
-                    Some(item) => self.ready.push_back(item),
-                    None => break,
+                if self.failure.is_some() {
+                    break;
                 }
+                match self.scan.next() {
+                    Ok(Some(item)) => self.ready.push_back(item),
+                    Ok(None) => break,
+                    Err(error) => self.failure = Some(error),
+                }
+                continue;
             }
             if let Some(Scanned::Frame(Frame { header, .. })) = self.ready.get(at)
                 && header.kind == Kind::DATA
             {
                 if before.contains(&header.plain_offset) {
-                    return Ok(true);
+                    return true;
                 }
                 frames += 1;
             }
             at += 1;
         }
-        Ok(false)
+        false
     }
 
     /// Takes the first of the early frames, if its place is up to this one. Those whose places have been filled are dropped.
@@ -179,8 +197,8 @@ mod tests {
     use super::*;
     use crate::{LayerId, PlainSource, ScanLimits};
 
-    /// What comes of data frames of ten plain bytes each, by their numbers; `!` is something that is no frame.
-    fn arranged(order: &str) -> String {
+    /// Frames of ten plain bytes each, by their numbers; `!` is something that is no frame.
+    fn stored(order: &str) -> Vec<u8> {
         let pack = PackId::from_bytes([7; 16]);
         let mut stored = Vec::new();
         for which in order.bytes() {
@@ -195,20 +213,42 @@ mod tests {
             stored.extend(header.sealed(&payload).encode());
             stored.extend(payload);
         }
-        let limits = ScanLimits::new(100, 100);
-        let scan =
-            FrameScan::new(PlainSource::new(&stored[..]), LayerId::COMPRESSION, Some(pack), limits);
-        let mut scan = scan.in_order();
-        let mut out = String::new();
-        while let Some(item) = scan.next().expect("memory") {
-            out.push(match item {
-                Scanned::Frame(frame) => {
+        stored
+    }
+
+    /// What comes out of a source, up to its end or its failure.
+    fn read(source: impl io::Read) -> (String, Option<io::Error>) {
+        let (pack, limits) = (PackId::from_bytes([7; 16]), ScanLimits::new(100, 100));
+        let source = PlainSource::new(source);
+        let scan = FrameScan::new(source, LayerId::COMPRESSION, Some(pack), limits);
+        let (mut scan, mut out) = (scan.in_order(), String::new());
+        loop {
+            out.push(match scan.next() {
+                Ok(Some(Scanned::Frame(frame))) => {
                     char::from_digit(frame.header.sequence as u32, 36).expect("a digit")
                 }
-                Scanned::Lost { .. } => '!',
+                Ok(Some(Scanned::Lost { .. })) => '!',
+                Ok(None) => return (out, None),
+                Err(error) => return (out, Some(error)),
             });
         }
-        out
+    }
+
+    /// A source that fails where others end.
+    struct Failing;
+
+    impl io::Read for Failing {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("broken"))
+        }
+    }
+
+    #[test]
+    fn what_was_read_before_a_failure_comes_first() {
+        // Behind the gap, so that the source fails while it is looked ahead.
+        let (out, error) = read(io::Read::chain(&stored("034")[..], Failing));
+        assert!(out.starts_with("03"), "{out}");
+        assert!(error.is_some_and(|error| error.to_string() == "broken"));
     }
 
     #[test]
@@ -238,7 +278,8 @@ mod tests {
             ("0987612345", "0!!!!123456789"),
             ("098765123456", "0!!!!56789123456"),
         ] {
-            let found = arranged(order);
+            let (found, error) = read(&stored(order)[..]);
+            assert!(error.is_none());
             assert_eq!(found, expected, "{order}");
         }
     }
