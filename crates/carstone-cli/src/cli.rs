@@ -8,14 +8,15 @@ mod texts;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use carstone::car::ReaderOptions;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 pub(crate) use car::{
     AttachIndexArgs, CODECS, CarArgs, CarCommand, CarListArgs, CompileArgs, CompleteArgs,
     ConcatArgs, DetachIndexArgs, DetachIndexCommand, ExportArgs, FilterArgs, GetBlockArgs,
-    GetDagArgs, HashArgs, ImportArgs, IndexArgs, IndexCommand, InspectArgs, OneCar, OneToOneArgs,
-    OutArgs, PutBlockArgs, RootsArgs, ScopeArg, SetRootsArgs, SplitArgs, WrapArgs, codec_named,
-    file_options,
+    GetDagArgs, HashArgs, ImportArgs, IndexArgs, IndexCommand, InspectArgs, LsArgs, OneCar,
+    OneToOneArgs, OutArgs, PutBlockArgs, RootsArgs, ScopeArg, SetRootsArgs, SplitArgs, WrapArgs,
+    codec_named, file_options,
 };
 pub(crate) use create::{CarVersion, CreateArgs, OrderArg, ReaderArgs};
 pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg};
@@ -160,6 +161,9 @@ pub(crate) struct VerifyArgs {
     /// Threads that decode and hash.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// What is accepted of a plain CAR.
+    #[arg(skip)]
+    pub reading: ReaderOptions,
 }
 
 /// `carstone repair`.

@@ -6,6 +6,7 @@ mod loose;
 mod pipe;
 mod searched;
 mod stored;
+mod told;
 
 use std::error::Error;
 use std::fs::File;
@@ -18,9 +19,10 @@ use carstone::pack::{ErrorKind as PackErrorKind, PackReader};
 use carstone::raw;
 use carstone::stack::{self, ErrorKind, Format, OpenOptions, Opened, SharedSource};
 
-pub(crate) use car::{PlainCar, without_roots};
+pub(crate) use car::PlainCar;
 use pipe::Kept;
 pub(crate) use searched::Searched;
+pub(crate) use told::without_roots;
 
 use crate::front::Front;
 use crate::keys::Keys;
@@ -91,7 +93,7 @@ impl Input {
         let name = source.name.clone();
         let input = match (source.format, source.bytes) {
             (Format::Car, Bytes::File(file)) => {
-                PlainCar::with_files(file).map(|car| Self::Car(Box::new(car)))
+                PlainCar::with_files(file, source.reading).map(|car| Self::Car(Box::new(car)))
             }
             (Format::Car, Bytes::Pipe(pipe)) => {
                 let spooled = Source { bytes: Bytes::Pipe(pipe), ..source }.spooled()?;

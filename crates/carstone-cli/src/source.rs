@@ -6,7 +6,7 @@ use std::io::{self, Cursor, Read, Seek};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use carstone::car::{self, AtReader};
+use carstone::car::{self, AtReader, ReaderOptions};
 use carstone::layer::{
     FRAME_HEADER_LEN, FRAME_MAGIC, FrameHeader, LayerId, PackId, ReadAt, read_full,
 };
@@ -28,6 +28,8 @@ pub(crate) struct Source {
     pub bytes: Bytes,
     /// It is a pipe that lacks what stands at the front of a pack, and was kept because of that.
     pub is_kept: bool,
+    /// What is accepted of a plain CAR.
+    pub reading: ReaderOptions,
 }
 
 /// The bytes of a source.
@@ -45,6 +47,12 @@ impl Source {
     /// It cannot be read, or is neither a pack nor a plain CAR.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         Self::recognised_by(recognised, path)
+    }
+
+    /// Sets what is accepted of a plain CAR.
+    #[must_use]
+    pub(crate) fn accepting(self, reading: ReaderOptions) -> Self {
+        Self { reading, ..self }
     }
 
     /// Opens what may be a damaged pack or plain CAR: its first bytes need not tell.
@@ -88,7 +96,7 @@ impl Source {
             }
             recognised => recognised?,
         };
-        Ok(Self { name, format, bytes: Bytes::File(file), is_kept: false })
+        Ok(Self::new(name, format, Bytes::File(file)))
     }
 
     fn pipe(
@@ -109,9 +117,13 @@ impl Source {
             Err(_) if is_unknown => Self::kept(pipe, name, recognise, may_be_car),
             recognised => {
                 let bytes = Bytes::Pipe(Box::new(pipe));
-                Ok(Self { name, format: recognised?, bytes, is_kept: false })
+                Ok(Self::new(name, recognised?, bytes))
             }
         }
+    }
+
+    fn new(name: String, format: Format, bytes: Bytes) -> Self {
+        Self { name, format, bytes, is_kept: false, reading: ReaderOptions::default() }
     }
 
     /// A pipe whose first bytes tell nothing. If frames or blocks follow, all of it is kept in a temporary file: what its layers are, its end may tell.

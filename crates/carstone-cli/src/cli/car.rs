@@ -40,7 +40,7 @@ pub(crate) enum CarCommand {
     /// Write one file of a CAR, or a range of it, to standard output.
     Cat(CatArgs),
     /// List the files of a CAR.
-    Ls(ListArgs),
+    Ls(LsArgs),
     /// Check every block of a CAR, its files and its index.
     #[command(alias = "v")]
     Verify(VerifyArgs),
@@ -121,6 +121,17 @@ pub(crate) struct CarListArgs {
     /// Print offset in the file and length of the data, too.
     #[arg(short, long)]
     pub long: bool,
+}
+
+/// `carstone car ls`.
+#[derive(Debug, Args)]
+pub(crate) struct LsArgs {
+    /// What is listed.
+    #[command(flatten)]
+    pub list: ListArgs,
+    /// Print the blocks that each file, link and directory consists of, a line each: CID, length, path.
+    #[arg(long, visible_alias = "unixfs-blocks", conflicts_with_all = ["long", "null"])]
+    pub blocks: bool,
 }
 
 /// `carstone car roots`.
@@ -331,10 +342,9 @@ pub(crate) struct HashArgs {
 }
 
 impl CarCommand {
-    /// Whether what the format does not have is told instead of being refused.
-    pub(crate) fn reads_past_faults(&self) -> bool {
-        use CarCommand::{Cat, Create, Export, Extract, Import, Ls, Verify};
-        matches!(self, Cat(_) | Create(_) | Export(_) | Extract(_) | Import(_) | Ls(_) | Verify(_))
+    /// Whether a CAR is what it reads.
+    pub(crate) fn reads_cars(&self) -> bool {
+        !matches!(self, Self::Create(_) | Self::Export(_) | Self::Compile(_))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use carstone::car::Cid;
+use carstone::car::{Cid, ReaderOptions};
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::KeyArgs;
@@ -34,6 +34,9 @@ pub(crate) struct ListArgs {
     /// Threads that decode ahead.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// What is accepted of a plain CAR.
+    #[arg(skip)]
+    pub reading: ReaderOptions,
 }
 
 /// `carstone extract`.
@@ -73,6 +76,9 @@ pub(crate) struct ExtractArgs {
     /// Threads that decode and write.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// What is accepted of a plain CAR.
+    #[arg(skip)]
+    pub reading: ReaderOptions,
 }
 
 /// What to do with files that exist.
@@ -102,6 +108,9 @@ pub(crate) struct CatArgs {
     /// What opens an encrypted pack.
     #[command(flatten)]
     pub keys: KeyArgs,
+    /// What is accepted of a plain CAR.
+    #[arg(skip)]
+    pub reading: ReaderOptions,
 }
 
 /// A range of bytes, as in HTTP.

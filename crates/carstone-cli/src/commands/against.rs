@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::Context;
+use carstone::car::ReaderOptions;
 use carstone::layer::default_threads;
 use carstone::pack::Timestamp;
 use carstone::pack::fs::{CompareOptions, Difference, DifferenceKind, compare_dag, compare_tree};
@@ -22,6 +23,7 @@ use crate::signals;
 pub(crate) fn run(
     file: File,
     format: Format,
+    reading: ReaderOptions,
     keys: &Keys,
     directory: &Path,
     threads: Option<usize>,
@@ -40,7 +42,7 @@ pub(crate) fn run(
     let place = || directory.display().to_string();
     let report = match format {
         Format::Car => {
-            let car = PlainCar::with_files(file)?;
+            let car = PlainCar::with_files(file, reading)?;
             compare_dag(&car, car.roots(), None, directory, &mut tell).with_context(place)?
         }
         _ => {

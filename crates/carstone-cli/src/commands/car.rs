@@ -10,13 +10,14 @@ mod import;
 mod index;
 mod inspect;
 mod list;
+mod ls;
 mod roots;
 mod text;
 mod write;
 
 use anyhow::bail;
 
-use crate::cli::{CarArgs, CarCommand};
+use crate::cli::{CarArgs, CarCommand, CatArgs, ExtractArgs, VerifyArgs};
 use crate::commands;
 use crate::exit::Exit;
 use crate::output::Output;
@@ -24,17 +25,17 @@ use crate::output::Output;
 /// Does what is asked for.
 pub(crate) fn run(args: CarArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let reading = args.reading();
-    if !args.accept.is_empty() && args.command.reads_past_faults() {
-        bail!(
-            "--accept is not for commands that read past whatever is wrong, and tell it: `blocks`, `inspect` and `list` take it"
-        );
+    if !args.accept.is_empty() && !args.command.reads_cars() {
+        bail!("--accept is for commands that read a CAR: `create` and `export` read none");
     }
     match args.command {
         CarCommand::Create(args) => commands::create::run(args.plain(), output),
-        CarCommand::Extract(args) => commands::extract::run(args, output),
-        CarCommand::Cat(args) => commands::cat::run(args, output),
-        CarCommand::Ls(args) => commands::list::run(args, output),
-        CarCommand::Verify(args) => commands::verify::run(args, output),
+        CarCommand::Extract(args) => {
+            commands::extract::run(ExtractArgs { reading, ..args }, output)
+        }
+        CarCommand::Cat(args) => commands::cat::run(CatArgs { reading, ..args }, output),
+        CarCommand::Ls(args) => ls::run(args, reading, output),
+        CarCommand::Verify(args) => commands::verify::run(VerifyArgs { reading, ..args }, output),
         CarCommand::List(args) => list::list(&args, reading, output),
         CarCommand::Blocks(args) => list::blocks(&args, reading, output),
         CarCommand::Roots(args) => roots::run(&args, reading, output),
@@ -55,7 +56,7 @@ pub(crate) fn run(args: CarArgs, output: &mut Output) -> anyhow::Result<Exit> {
         CarCommand::Unwrap(args) => index::unwrap(&args, output),
         CarCommand::Debug(args) => text::debug(&args, reading, output),
         CarCommand::Compile(args) => text::compile(&args, output),
-        CarCommand::Import(args) => import::run(&args, output),
+        CarCommand::Import(args) => import::run(&args, reading, output),
         CarCommand::Export(args) => export::run(&args, output),
         CarCommand::Hash(args) => inspect::hash(&args, output),
     }

@@ -27,7 +27,7 @@ use crate::source::Source;
 pub(crate) fn run(args: CatArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let keys = Keys::new(&args.keys, &args.pack)?;
     // A hard link or a repeated block may need what came before, so a pipe is kept in a temporary file.
-    let source = Source::open(&args.pack)?.spooled()?;
+    let source = Source::open(&args.pack)?.accepting(args.reading).spooled()?;
     source.tell_kept(output);
     let name = source.name.clone();
     let path = args.path.as_bytes();

@@ -29,7 +29,7 @@ use crate::source::Source;
 /// Restores.
 pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let keys = Keys::new(&args.keys, &args.pack)?;
-    let source = Source::open(&args.pack)?;
+    let source = Source::open(&args.pack)?.accepting(args.reading);
     source.tell_kept(output);
     let name = source.name.clone();
     let again = source.again()?;

@@ -1,7 +1,7 @@
 //! `carstone info`: what a pack is made of.
 
 use anyhow::{Context, bail};
-use carstone::car::{IndexCodec, V2Header};
+use carstone::car::{IndexCodec, ReaderOptions, V2Header};
 use carstone::layer::{LayerId, LayerSlot};
 use carstone::raw::Container;
 use carstone::stack::{self, Format, OpenOptions, Stored};
@@ -24,7 +24,7 @@ pub(crate) fn run(args: InfoArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let mut facts = Facts::default();
     if source.format == Format::Car {
         let stored = file.metadata().ok().map(|metadata| metadata.len());
-        let car = PlainCar::open(file).with_context(|| name.clone())?;
+        let car = PlainCar::open(file, ReaderOptions::default()).with_context(|| name.clone())?;
         facts.car(&car, stored).with_context(|| name.clone())?;
         facts.print(output)?;
         car.tell_faults(&name, output)?;

@@ -27,18 +27,19 @@ use crate::source::{Bytes, Source, Watched};
 /// Checks.
 pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let keys = Keys::new(&args.keys, &args.pack)?;
-    let source = Source::open(&args.pack)?.spooled()?;
+    let source = Source::open(&args.pack)?.accepting(args.reading).spooled()?;
     source.tell_kept(output);
-    let (name, format) = (source.name.clone(), source.format);
+    let (name, format, reading) = (source.name.clone(), source.format, source.reading);
     let Bytes::File(file) = source.bytes else { return Ok(Exit::Failed) };
     if let Some(directory) = &args.against {
-        let exit = super::against::run(file, format, &keys, directory, args.threads, output);
+        let exit =
+            super::against::run(file, format, reading, &keys, directory, args.threads, output);
         return exit.with_context(|| name);
     }
     let mut findings = Findings { name: &name, output, count: 0 };
     let again = file.try_clone().context("cannot open it again")?;
     let checked = match format {
-        Format::Car => car::check(file, &mut findings),
+        Format::Car => car::check(file, reading, &mut findings),
         Format::Unknown => {
             findings.add("raw", None, Some(0), &"no container header stands at byte 0")?;
             Ok(Totals::new("damaged", false))

@@ -16,24 +16,23 @@ use carstone::layer;
 use carstone::repair::{CarItem, CarSalvage};
 use carstone::unixfs::BlockSource;
 
-use crate::input::chain;
 use crate::input::searched::{Keep, Places, Searched, places, search};
 use crate::input::stored::{Stored, Stretches};
-use crate::names;
-use crate::output::Output;
 use crate::signals;
 use crate::source::Watched;
 
 /// The blocks of a CAR, found by the index of a CARv2, else by one pass over the heads of its sections.
 pub(crate) struct PlainCar {
     file: Stored,
+    /// What is accepted.
+    reading: ReaderOptions,
     blocks: IndexedCar<Stored>,
     /// Each root once.
     pub(super) roots: Vec<Cid>,
     /// The same without its index, for blocks that the index does not have.
     scanned: OnceLock<IndexedCar<Stored>>,
     /// Whether there were such blocks.
-    incomplete: AtomicBool,
+    pub(super) incomplete: AtomicBool,
     /// Lengths that were asked for.
     sizes: AtomicUsize,
     /// The header of a CARv2.
@@ -47,13 +46,13 @@ pub(crate) struct PlainCar {
     /// Blocks to which none links: see [`loose`](Self::loose).
     pub(super) loose: OnceLock<Vec<Cid>>,
     /// What was found by its content, behind damage that ends a walk over the sections.
-    searched: Option<Searched>,
+    pub(super) searched: Option<Searched>,
     /// What was searched behind a fault, and was no more than its end.
     cut_short: Option<Searched>,
     /// The header names no roots: those blocks that no other links to stand for them.
     pub(super) implied: bool,
     /// Why there is no header: the roots are those blocks that no other links to.
-    headless: Option<car::Error>,
+    pub(super) headless: Option<car::Error>,
     /// A CARv2 that is longer than its header says, as it says.
     stated: Option<IndexedCar<Stored>>,
 }
@@ -61,11 +60,11 @@ pub(crate) struct PlainCar {
 impl PlainCar {
     /// Reads the header, and finds all blocks where no index does. A CAR that is cut keeps the blocks before the cut, and has
     /// [`faults`](Self::faults); behind other damage blocks are found by their content. It may have no roots.
-    pub(crate) fn open(file: File) -> anyhow::Result<Self> {
+    pub(crate) fn open(file: File, reading: ReaderOptions) -> anyhow::Result<Self> {
         let end = layer::ReadAt::size(&file)?;
         let file = Stored { file: Arc::new(file), front: Arc::from([]), start: 0, end };
         let mut is_front_lost = false;
-        let (blocks, v2, cut) = match IndexedCar::open(file.clone()) {
+        let (blocks, v2, cut) = match IndexedCar::with_options(file.clone(), reading) {
             Ok(blocks) => {
                 let v2 = blocks.v2_header().copied();
                 (blocks, v2, None)
@@ -77,12 +76,12 @@ impl PlainCar {
                 Some(v2) => {
                     let (start, end) = (v2.data_offset, v2.data_end().min(end));
                     let payload = Stored { start, end, ..file.clone() };
-                    match IndexedCar::open(payload) {
+                    match IndexedCar::with_options(payload, reading) {
                         Ok(blocks) => (blocks, Some(v2), Some(error)),
-                        Err(error) => return Self::without_header(file, error),
+                        Err(error) => return Self::without_header(file, reading, error),
                     }
                 }
-                None => return Self::without_header(file, error),
+                None => return Self::without_header(file, reading, error),
             },
         };
         let (mut roots, mut seen) = (blocks.roots().to_vec(), HashSet::new());
@@ -90,9 +89,10 @@ impl PlainCar {
         if blocks.index_codec().is_none() {
             blocks.scan()?;
         }
-        let payload_end = file.payload_end(v2.as_ref().filter(|_| cut.is_none()));
+        let payload_end = file.payload_end(v2.as_ref().filter(|_| cut.is_none()), reading);
         let mut car = Self {
             file,
+            reading,
             blocks,
             is_front_lost,
             payload_end,
@@ -117,7 +117,7 @@ impl PlainCar {
             let is_past_end = car.v2.is_some_and(|v2| searched.end_of_blocks() > v2.data_size);
             let searched = Some(searched.without_index(&payload, car.v2.as_ref()));
             if is_past_damage || is_past_end {
-                let blocks = IndexedCar::with_index(payload, ReaderOptions::default(), index)?;
+                let blocks = IndexedCar::with_index(payload, reading, index)?;
                 let stated = std::mem::replace(&mut car.blocks, blocks);
                 car.stated = is_past_end.then_some(stated);
                 car.searched = searched;
@@ -133,7 +133,11 @@ impl PlainCar {
     }
 
     /// All blocks that can be found by their content, where `error` says what is wrong with the header.
-    fn without_header(file: Stored, error: car::Error) -> anyhow::Result<Self> {
+    fn without_header(
+        file: Stored,
+        reading: ReaderOptions,
+        error: car::Error,
+    ) -> anyhow::Result<Self> {
         if matches!(error.kind(), ErrorKind::Io(_) | ErrorKind::UnsupportedVersion(_)) {
             return Err(error.into());
         }
@@ -149,9 +153,10 @@ impl PlainCar {
         }
         let file = Stored { front: front.into(), ..payload };
         let payload_end = file.end;
-        let blocks = IndexedCar::with_index(file.clone(), ReaderOptions::default(), index)?;
+        let blocks = IndexedCar::with_index(file.clone(), reading, index)?;
         Ok(Self {
             file,
+            reading,
             blocks,
             is_front_lost: false,
             payload_end,
@@ -219,8 +224,8 @@ impl PlainCar {
     ///
     /// # Errors
     /// It has no roots.
-    pub(crate) fn with_files(file: File) -> anyhow::Result<Self> {
-        let car = Self::open(file)?;
+    pub(crate) fn with_files(file: File, reading: ReaderOptions) -> anyhow::Result<Self> {
+        let car = Self::open(file, reading)?;
         match car.roots.is_empty() {
             true => bail!("the CAR has no root, so it holds no files"),
             false => Ok(car),
@@ -268,7 +273,7 @@ impl PlainCar {
     pub(crate) fn index(&self) -> Option<Index<impl car::ReadAt>> {
         let v2 = self.v2.filter(|_| self.cut.is_none() && self.headless.is_none())?;
         let place = v2.index_offset?..self.file.end;
-        Index::open_range(self.file.clone(), place, Some(v2.data_size)).ok()
+        self.file.index(place, Some(v2.data_size), self.reading).ok()
     }
 
     /// Compares the index with the blocks; `None` where there is no index to compare.
@@ -284,38 +289,6 @@ impl PlainCar {
         };
         let inner = blocks.map_or([None, None], |car| [car.index_fault(), car.scan_fault()]);
         self.cut.iter().chain(inner.into_iter().flatten())
-    }
-
-    /// Tells [`faults`](Self::faults) as problems of the file `name`.
-    pub(crate) fn tell_faults(&self, name: &str, output: &mut Output) -> anyhow::Result<()> {
-        self.note_roots(name, output);
-        self.faults().try_for_each(|fault| output.problem(name.as_bytes(), &chain(fault)))?;
-        if let Some(error) = &self.headless {
-            output.problem(name.as_bytes(), &without_roots(error))?;
-        }
-        if let Some(searched) = &self.searched {
-            let mut told = searched.told(self.payload_start());
-            told.try_for_each(|gap| output.problem_with(name.as_bytes(), &gap.what, gap.fields()))?;
-        }
-        match self.incomplete.load(Ordering::Relaxed) {
-            true => output.problem(name.as_bytes(), &"its index does not have all of its blocks"),
-            false => Ok(()),
-        }
-    }
-
-    /// Says which blocks stand for roots that the header does not name.
-    pub(crate) fn note_roots(&self, name: &str, output: &mut Output) {
-        let name = names::escaped(name.as_bytes());
-        match (&self.roots[..], self.implied) {
-            (_, false) => {}
-            ([root], true) => output.note(&format!(
-                "{name}: the header names no root; {root}, to which no block links, stands for it"
-            )),
-            (roots, true) => output.note(&format!(
-                "{name}: the header names no root; {} blocks to which no other links stand for them",
-                roots.len()
-            )),
-        }
     }
 
     /// Looks a block up by the index, and where the index does not have it, by going over all blocks once.
@@ -342,13 +315,13 @@ impl PlainCar {
         if let Some(scanned) = self.scanned.get() {
             return Ok(scanned);
         }
-        let mut car = IndexedCar::ignoring_index(self.file.clone(), ReaderOptions::default())?;
+        let mut car = IndexedCar::ignoring_index(self.file.clone(), self.reading)?;
         car.scan()?;
         if car.scan_fault().is_some() {
             let payload = self.payload();
             let keep = Keep { mismatches: true, tops: false };
             let places = places(payload.clone(), 0, keep).map_err(io::Error::other)?;
-            car = IndexedCar::with_index(payload, ReaderOptions::default(), places.index)?;
+            car = IndexedCar::with_index(payload, self.reading, places.index)?;
         }
         Ok(self.scanned.get_or_init(|| car))
     }
@@ -388,12 +361,4 @@ fn is_no_root(root: &Cid) -> bool {
     root.codec() == codec::RAW
         && root.hash().code() == hash_code::IDENTITY
         && root.hash().size() == 0
-}
-
-/// What is told of a CAR whose header is damaged in this way.
-pub(crate) fn without_roots(error: &car::Error) -> String {
-    format!(
-        "{}: the roots are unknown, and blocks that no other links to stand for them",
-        chain(error)
-    )
 }

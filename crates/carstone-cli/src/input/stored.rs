@@ -3,9 +3,12 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::sync::Arc;
 
-use carstone::car::{self, AtReader, CarReader, Characteristics, Index, V2_PRAGMA, V2Header};
+use carstone::car::{
+    self, AtReader, CarReader, Characteristics, Index, ReaderOptions, V2_PRAGMA, V2Header,
+};
 use carstone::layer;
 use carstone::repair::CarGap;
 
@@ -49,12 +52,25 @@ impl Stored {
     }
 
     /// Where the payload of a CARv2 ends at the latest: where the index begins, if one stands where the header says.
-    pub(super) fn payload_end(&self, v2: Option<&V2Header>) -> u64 {
+    pub(super) fn payload_end(&self, v2: Option<&V2Header>, reading: ReaderOptions) -> u64 {
         let Some(v2) = v2 else { return self.end };
         let index = v2.index_offset.filter(|&place| {
-            place < self.end && Index::open_range(self.clone(), place..self.end, None).is_ok()
+            place < self.end && self.index(place..self.end, None, reading).is_ok()
         });
         index.unwrap_or(self.end)
+    }
+
+    /// The index that stands there, in a form that is accepted.
+    pub(super) fn index(
+        &self,
+        place: Range<u64>,
+        payload_len: Option<u64>,
+        reading: ReaderOptions,
+    ) -> car::Result<Index<Self>> {
+        match reading.legacy_index {
+            true => Index::open_legacy(self.clone(), place, payload_len),
+            false => Index::open_range(self.clone(), place, payload_len),
+        }
     }
 
     /// What stands behind the pragma.

@@ -1,7 +1,7 @@
 //! `carstone car import`: a pack of the files of a CAR.
 
 use anyhow::Context;
-use carstone::car::Cid;
+use carstone::car::{Cid, ReaderOptions};
 use carstone::layer::{LayerWrite, default_threads};
 use carstone::pack::{EntryKind, Metadata, PackOptions, PackWriter, Summary};
 use carstone::stack::{self, Format, WriteOptions};
@@ -23,8 +23,12 @@ use crate::source::Source;
 use crate::target::{Counted, Target};
 
 /// Makes the pack.
-pub(crate) fn run(args: &ImportArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let source = Source::open(&args.input.car)?;
+pub(crate) fn run(
+    args: &ImportArgs,
+    reading: ReaderOptions,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let source = Source::open(&args.input.car)?.accepting(reading);
     let name = name(&args.input.car);
     if source.format == Format::Pack {
         anyhow::bail!("{name}: is a pack, not a plain CAR");

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 
 use anyhow::Context;
-use carstone::car::{AtReader, CarFileWriter, CarWriter, Cid, FileOptions, Section};
+use carstone::car::{AtReader, CarFileWriter, CarWriter, Cid, FileOptions, ReaderOptions, Section};
 use carstone::repair::CarItem;
 use serde_json::json;
 
@@ -59,7 +59,7 @@ impl Job<'_> {
         output: &mut Output,
     ) -> anyhow::Result<Exit> {
         let again = file.try_clone().context("cannot open it again")?;
-        let car = PlainCar::open(again)?;
+        let car = PlainCar::open(again, ReaderOptions::default())?;
         car.note_roots(self.name, output);
         let survey = survey(&car)?;
         let version = target.map(|target| self.write(&car, &survey, file, target, output));

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Seek, SeekFrom};
 
 use anyhow::Context;
-use carstone::car::CarReader;
+use carstone::car::{CarReader, ReaderOptions};
 
 use super::{Findings, Totals};
 use crate::dag::{self, Read};
@@ -15,13 +15,17 @@ use crate::signals;
 use crate::source::Watched;
 
 /// Checks every block, every file, and every entry of the index.
-pub(super) fn check(mut file: File, findings: &mut Findings<'_>) -> anyhow::Result<Totals> {
+pub(super) fn check(
+    mut file: File,
+    reading: ReaderOptions,
+    findings: &mut Findings<'_>,
+) -> anyhow::Result<Totals> {
     file.seek(SeekFrom::Start(0)).context("cannot go back to byte 0")?;
     let again = file.try_clone().context("cannot open it again")?;
-    let car = PlainCar::open(again)?;
+    let car = PlainCar::open(again, reading)?;
     car.note_roots(findings.name, findings.output);
     let blocks = match car.headless() {
-        None => blocks(file, &car, findings)?,
+        None => blocks(file, &car, reading, findings)?,
         Some(error) => {
             findings.add("car", None, error.file_offset(), &without_roots(error))?;
             let searched = car.search()?;
@@ -78,10 +82,16 @@ struct Blocks {
     whole: bool,
 }
 
-fn blocks(file: File, car: &PlainCar, findings: &mut Findings<'_>) -> anyhow::Result<Blocks> {
+fn blocks(
+    file: File,
+    car: &PlainCar,
+    reading: ReaderOptions,
+    findings: &mut Findings<'_>,
+) -> anyhow::Result<Blocks> {
     let total = file.metadata().ok().map(|metadata| metadata.len());
     let progress = Progress::new(findings.output, "checking blocks", total);
-    let opened = CarReader::open(BufReader::with_capacity(1 << 20, Watched(file)));
+    let file = BufReader::with_capacity(1 << 20, Watched(file));
+    let opened = CarReader::with_options(file, reading);
     let Ok(mut reader) = opened else {
         progress.finish();
         return past_damage(car, &*car.search()?, findings);
