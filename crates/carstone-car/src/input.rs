@@ -35,6 +35,11 @@ impl<R> Input<R> {
         self.position
     }
 
+    /// A source that stands somewhere in the payload, whose length is `limit`.
+    pub(crate) fn at(inner: R, position: u64, limit: u64) -> Self {
+        Input { position, limit, ..Input::new(inner) }
+    }
+
     /// Offset at which the payload ends; `u64::MAX` if that is not known.
     pub(crate) fn limit(&self) -> u64 {
         self.limit

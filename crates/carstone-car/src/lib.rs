@@ -188,7 +188,7 @@ pub use read_at::{AtReader, ReadAt, SeekSource};
 pub use reader::CarReader;
 pub use roots::replace_roots;
 #[cfg(feature = "fs")]
-pub use scan::{CarScan, ScanOptions};
+pub use scan::{CarScan, ScanOptions, scan_sections};
 pub use section::{Block, BlockRef, Section, SectionHead, parse_section, section_len};
 pub use slice::{CarSlice, SliceBlocks, SliceSections};
 pub use stats::{CarStats, Lengths};

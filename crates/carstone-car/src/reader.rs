@@ -347,6 +347,19 @@ impl<R: Read + Seek> CarReader<R> {
     pub fn skip_section(&mut self) -> Result<Option<Section>> {
         self.next(Input::skip)
     }
+
+    /// Passes over sections that are known, up to where the last of them ends. False, and nowhere, if that is too far for one step.
+    pub(crate) fn pass_to(&mut self, position: u64) -> Result<bool> {
+        let Ok(len) = usize::try_from(position.saturating_sub(self.position())) else {
+            return Ok(false);
+        };
+        let all = self.input.skip(len);
+        let passed = self.expect_all(all);
+        if passed.is_err() {
+            self.state = State::Broken;
+        }
+        passed.map(|()| true).map_err(|error| error.with_base(self.payload_start()))
+    }
 }
 
 impl<R> fmt::Debug for CarReader<R> {

@@ -14,6 +14,7 @@ use crate::open::Opened;
 use crate::options::ReaderOptions;
 use crate::place::BlockPlace;
 use crate::read_at::{AtReader, ReadAt};
+use crate::scan::ScanOptions;
 use crate::section::Section;
 use crate::v2::V2Header;
 use crate::{CarReader, Cid, hash_code};
@@ -245,6 +246,15 @@ impl<R: ReadAt> IndexedCar<R> {
         self.made().map(drop)
     }
 
+    /// The same on [several threads](ScanOptions::threads), which is faster where a file is large.
+    pub fn scan_with(&self, settings: ScanOptions) -> Result<()>
+    where
+        R: Sync,
+    {
+        let start = self.payload_start();
+        self.made_by(|| Made::scan_with(&self.source, start, self.options, settings)).map(drop)
+    }
+
     /// Gives the source back.
     pub fn into_inner(self) -> R {
         self.source
@@ -267,12 +277,16 @@ impl<R: ReadAt> IndexedCar<R> {
     }
 
     pub(super) fn made(&self) -> Result<&Made> {
+        self.made_by(|| Made::scan(&self.source, self.options))
+    }
+
+    fn made_by(&self, make: impl FnOnce() -> Result<Made>) -> Result<&Made> {
         // One that panicked has left nothing behind.
         let _one = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         match self.made.get() {
             Some(made) => Ok(made),
             None => {
-                let made = Made::scan(&self.source, self.options)?;
+                let made = make()?;
                 Ok(self.made.get_or_init(|| made))
             }
         }

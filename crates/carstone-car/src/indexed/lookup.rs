@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{IndexBuilder, Offsets, Table, offsets_in};
 use crate::read_at::{AtReader, ReadAt};
-use crate::{CarReader, Cid, IndexCodec, ReaderOptions};
+use crate::{CarReader, Cid, IndexCodec, ReaderOptions, ScanOptions, scan_sections};
 
 /// An index that came with the CAR.
 pub(super) struct Stored {
@@ -34,8 +34,27 @@ impl Made {
     pub(super) fn scan<R: ReadAt>(source: &R, options: ReaderOptions) -> Result<Self> {
         let mut reader = CarReader::open_seekable(AtReader::new(source), options)?;
         let start = reader.payload_start();
+        Self::of(start, |builder| builder.add_all(&mut reader))
+    }
+
+    /// The same on several threads.
+    pub(super) fn scan_with<R: ReadAt + Sync>(
+        source: &R,
+        start: u64,
+        options: ReaderOptions,
+        settings: ScanOptions,
+    ) -> Result<Self> {
+        Self::of(start, |builder| {
+            scan_sections(source, options, settings, |section| {
+                builder.add(&section.cid, section.offset)
+            })
+        })
+    }
+
+    /// An index of what is added. The payload starts at `start`.
+    fn of(start: u64, add: impl FnOnce(&mut IndexBuilder) -> Result<()>) -> Result<Self> {
         let mut builder = IndexBuilder::new(IndexCodec::MultihashSorted);
-        let stopped = match builder.add_all(&mut reader) {
+        let stopped = match add(&mut builder) {
             Ok(()) => None,
             Err(error) if matches!(error.kind(), ErrorKind::Io(_)) => return Err(error),
             Err(error) => Some(error),

@@ -9,8 +9,8 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::bail;
 use carstone::car::{
-    self, AtReader, Cid, ErrorKind, Header, Index, IndexedCar, ReaderOptions, V2Header, codec,
-    hash_code,
+    self, AtReader, Cid, ErrorKind, Header, Index, IndexedCar, ReaderOptions, ScanOptions,
+    V2Header, codec, hash_code,
 };
 use carstone::layer;
 use carstone::repair::{CarItem, CarSalvage};
@@ -87,7 +87,7 @@ impl PlainCar {
         let (mut roots, mut seen) = (blocks.roots().to_vec(), HashSet::new());
         roots.retain(|root| !is_no_root(root) && seen.insert(*root));
         if blocks.index_codec().is_none() {
-            blocks.scan()?;
+            blocks.scan_with(ScanOptions::default())?;
         }
         let payload_end = file.payload_end(v2.as_ref().filter(|_| cut.is_none()), reading);
         let mut car = Self {
@@ -316,7 +316,7 @@ impl PlainCar {
             return Ok(scanned);
         }
         let mut car = IndexedCar::ignoring_index(self.file.clone(), self.reading)?;
-        car.scan()?;
+        car.scan_with(ScanOptions::default())?;
         if car.scan_fault().is_some() {
             let payload = self.payload();
             let keep = Keep { mismatches: true, tops: false };

@@ -5,8 +5,8 @@ use std::io::{self, BufWriter, Write};
 
 use anyhow::{Context, anyhow};
 use carstone::car::{
-    FileOptions, Index, IndexEntry, ReadAt, ReaderOptions, detach_index, extract_payload,
-    generate_index, hash_code, wrap as wrap_car,
+    FileOptions, Index, IndexBuilder, IndexEntry, ReadAt, ReaderOptions, ScanOptions, detach_index,
+    extract_payload, hash_code, scan_sections, wrap as wrap_car,
 };
 use serde_json::Map;
 
@@ -19,6 +19,7 @@ use crate::cli::{
 use crate::exit::Exit;
 use crate::names::hex;
 use crate::output::Output;
+use crate::source::Watched;
 use crate::target::Target;
 
 /// Copies a CAR with a new index, or makes an index alone.
@@ -51,8 +52,11 @@ fn create(args: &WrapArgs, reading: ReaderOptions, output: &mut Output) -> anyho
     let codec =
         args.format.codec.codec().ok_or_else(|| anyhow!("which index? --codec says none"))?;
     let input = stored(&args.input.car)?;
-    let index =
-        generate_index(input.bytes(), codec, reading).with_context(|| input.name.clone())?;
+    let mut builder = IndexBuilder::new(codec);
+    let scanned = scan_sections(Watched(&input.car), reading, ScanOptions::default(), |section| {
+        builder.add(&section.cid, section.offset)
+    });
+    let index = scanned.and_then(|()| builder.finish()).with_context(|| input.name.clone())?;
     write(&args.out, output, |sink| index.write(sink).map_err(anyhow::Error::from))
 }
 
