@@ -1,10 +1,11 @@
 //! A pack that is read front to back, past whatever is damaged.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
-use carstone::layer::{Correction, Report};
+use carstone::layer::{Cause, Correction, Gap, Report};
 use carstone::pack::{Error, Event};
-use carstone::repair::{Item, Tally};
+use carstone::repair::{Damage, Item, Tally};
 use carstone::stack::{HealReport, Salvaged};
 use serde_json::{Map, Value};
 
@@ -18,6 +19,8 @@ pub(crate) struct Front {
     /// What has been put right before anything was read, to be told first.
     mended: Option<String>,
     corrections: Vec<Correction>,
+    /// What is lost of the outermost layer, where that is known.
+    lost: Vec<Gap>,
     is_over: bool,
     /// What has been read already.
     first: VecDeque<Item>,
@@ -34,7 +37,8 @@ impl Front {
     pub(crate) fn new(salvaged: Salvaged<'static>, healed: Option<&HealReport>) -> Self {
         let mended = healed.and_then(mended);
         let corrections = healed.map_or_else(Vec::new, |report| report.corrections.clone());
-        Self { salvaged, mended, corrections, is_over: false, first: VecDeque::new() }
+        let lost = healed.map_or_else(Vec::new, |report| report.lost.clone());
+        Self { salvaged, mended, corrections, lost, is_over: false, first: VecDeque::new() }
     }
 
     /// Reads as far as the first entry; gives whether there is one that does not stand behind too much damage.
@@ -96,11 +100,30 @@ impl Front {
         }
     }
 
+    /// What is lost of the outermost layer, and no place of damage tells: one frame of another layer may lose several.
+    pub(crate) fn untold<'a>(&'a self, told: &'a [Damage]) -> impl Iterator<Item = &'a Gap> {
+        let places: Vec<_> = told.iter().filter_map(stored).collect();
+        let is_told = move |lost: &Range<u64>| {
+            places.iter().any(|told| told.start < lost.end && lost.start < told.end || told == lost)
+        };
+        self.lost.iter().filter(move |gap| gap.stored.as_ref().is_some_and(|at| !is_told(at)))
+    }
+
     /// Ends a count of what [`item`](Self::item) gave.
     pub(crate) fn finish(&mut self, tally: &mut Tally) {
         tally.finish(&mut self.salvaged);
         tally.correct(&self.corrections);
     }
+}
+
+/// Where damage stands.
+fn stored(damage: &Damage) -> Option<Range<u64>> {
+    let Damage::Gap(gap) = damage else { return None };
+    let mut lowest = gap;
+    while let Cause::Below(below) = &lowest.cause {
+        lowest = below;
+    }
+    lowest.stored.clone()
 }
 
 /// Damage that is met before the first entry, at most.

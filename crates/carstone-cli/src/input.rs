@@ -190,7 +190,14 @@ fn open_pipe(
             // The key is made use of where the first bytes are read.
             front.begin().map(|is_begun| (front, is_begun)).map_err(anyhow::Error::from)
         }
-        Err(error) if matches!(error.kind(), ErrorKind::NoKey) => return Err(explained(error)),
+        Err(error) if matches!(error.kind(), ErrorKind::NoKey) => {
+            // What is encrypted may be another pack, of which something was written over this one.
+            pipe.read_front()?;
+            match pipe.has_foreign_front() {
+                true => Err(explained(error)),
+                false => return Err(explained(error)),
+            }
+        }
         Err(error) => Err(explained(error)),
     };
     match begun {
@@ -199,7 +206,7 @@ fn open_pipe(
             pipe.forget();
             Ok((front, None))
         }
-        Err(error) if !pipe.has_damaged_front() => Err(error),
+        Err(error) if !pipe.has_damaged_front() && !pipe.has_foreign_front() => Err(error),
         begun => {
             drop(begun);
             let file = pipe.spool()?;

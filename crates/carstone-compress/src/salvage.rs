@@ -109,7 +109,11 @@ pub(crate) struct Lost {
 impl Lost {
     /// Takes what follows in.
     pub(crate) fn go_on(&mut self, next: Self) {
-        let Self { stored, bytes, .. } = next;
+        let Self { stored, cause, bytes } = next;
+        // What is lost below says where the damage is.
+        if matches!(cause, Cause::Below(_)) && !matches!(self.cause, Cause::Below(_)) {
+            self.cause = cause;
+        }
         let is_all = bytes.len() as u64 == stored.end.saturating_sub(stored.start);
         match is_all && stored.start == self.stored.end {
             true => self.bytes.extend_from_slice(&bytes),

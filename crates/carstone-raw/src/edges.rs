@@ -38,8 +38,8 @@ impl Edges {
     /// Looks at both ends of what fills `range` of `source`.
     ///
     /// Where the trailer is not in its place, it is searched for behind the frames, and where there is no header either, so are
-    /// anchors. Where header and trailer are of different packs, and that of the trailer begins where the header does, the one with more frames is
-    /// meant. If it begins right behind it, and the pack of the header has frames, the first one decides: what begins further on may be content.
+    /// anchors. Where header and trailer are of different packs, and that of the trailer begins no further on than right behind the header, the one with
+    /// more frames is meant. Where the first frame stands right behind it, that one decides: what begins further on may be content.
     ///
     /// # Errors
     /// Whatever `source` gives; [`ErrorKind::Unknown`] when an intact header needs a newer reader.
@@ -82,7 +82,7 @@ impl Edges {
             && own != other
         {
             // A pack that begins further on may be content, of a frame whose header is lost.
-            let begins_here = trailer.as_ref().is_some_and(|t| t.begins_at(range.start));
+            let begins_here = trailer.as_ref().is_some_and(|t| t.begins_around(range.start));
             let is_possible =
                 begins_here || !is_bare && search::pack_at(source, frames.start)? == Some(other);
             is_header_foreign = is_possible

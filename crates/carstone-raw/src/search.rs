@@ -32,9 +32,11 @@ pub(crate) struct FoundTrailer {
 }
 
 impl FoundTrailer {
-    /// Whether it states that its pack begins at `start`.
-    pub(crate) fn begins_at(&self, start: u64) -> bool {
-        self.trailer.stored_len.checked_add(start) == self.at.checked_add(TRAILER_LEN as u64)
+    /// Whether it states that its pack begins in the container header at `start`, right behind it, or before it: where no content of another pack
+    /// stands.
+    pub(crate) fn begins_around(&self, start: u64) -> bool {
+        let end = self.at.saturating_add(TRAILER_LEN as u64);
+        end.saturating_sub(self.trailer.stored_len) <= start.saturating_add(Container::LEN as u64)
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, bail};
-use carstone::layer::{FRAME_HEADER_LEN, FrameHeader, Kind, LayerId};
+use carstone::layer::{FRAME_HEADER_LEN, FRAME_MAGIC, FrameHeader, Kind, LayerId, PackId};
 use carstone::raw::Container;
 use tempfile::SpooledTempFile;
 
@@ -35,7 +35,8 @@ impl Kept {
 
     /// Keeps nothing any more.
     pub(super) fn forget(&self) {
-        self.state().all = None;
+        let mut state = self.state();
+        (state.all, state.front) = (None, Vec::new());
     }
 
     /// Whether what stands at the front can be told to be damaged: the container header, or the first frame, which is one of this pack, and has
@@ -55,13 +56,31 @@ impl Kept {
             || is_encrypted && !(header.kind == Kind::LAYER_HEADER && is_whole())
     }
 
-    /// Whether the first frame can be told to be of another pack than the container header.
+    /// Whether the container header can be told to be of another pack than what follows: no whole frame of its pack with content is there, and one of
+    /// another pack is.
     pub(super) fn has_foreign_front(&self) -> bool {
         let state = self.state();
-        let Some((container, frame)) = state.front.split_first_chunk() else { return false };
-        let header = frame.first_chunk().and_then(FrameHeader::probe);
-        let container = Container::decode(container).ok();
-        header.zip(container).is_some_and(|(header, container)| header.pack != container.pack_id)
+        let Some((container, rest)) = state.front.split_first_chunk() else { return false };
+        let Ok(container) = Container::decode(container) else { return false };
+        let has_frames = [LayerId::ENCRYPTION, LayerId::COMPRESSION]
+            .iter()
+            .any(|layer| container.layers.get(*layer).is_some());
+        let packs =
+            memchr::memmem::find_iter(rest, &FRAME_MAGIC).filter_map(|at| content_of(&rest[at..]));
+        let mut packs = packs.map(|pack| pack == container.pack_id).peekable();
+        has_frames && packs.peek().is_some() && !packs.any(|is_own| is_own)
+    }
+
+    /// Reads on, as far as that needs.
+    pub(super) fn read_front(&self) -> io::Result<()> {
+        let mut buffer = vec![0; READ];
+        let mut pipe = self.clone();
+        while self.state().front.len() < LONGEST_FRONT {
+            if pipe.read(&mut buffer)? == 0 {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Keeps all of it in an unnamed temporary file.
@@ -84,7 +103,8 @@ impl Read for Kept {
         let n = pipe.read(buf)?;
         if let Some(all) = all {
             let read = buf.get(..n).unwrap_or_default();
-            front.extend_from_slice(&read[..read.len().min(LONGEST_FRONT - front.len())]);
+            let room = LONGEST_FRONT.saturating_sub(front.len());
+            front.extend_from_slice(&read[..read.len().min(room)]);
             all.write_all(read)?;
         }
         Ok(n)
@@ -93,5 +113,14 @@ impl Read for Kept {
 
 /// Bytes of what is kept that stay in memory.
 const IN_MEMORY: usize = 8 << 20;
-/// No envelope ends behind so many bytes.
-const LONGEST_FRONT: usize = 2 << 20;
+/// Neither the envelope nor the first frame with content ends behind so many bytes, of a pack in its usual form.
+const LONGEST_FRONT: usize = 20 << 20;
+const READ: usize = 1 << 20;
+
+/// The pack of the whole frame with content that begins here.
+fn content_of(bytes: &[u8]) -> Option<PackId> {
+    let (header, rest) = bytes.split_at_checked(FRAME_HEADER_LEN)?;
+    let header = FrameHeader::probe(header.first_chunk()?)?;
+    let payload = rest.get(..header.stored_len as usize)?;
+    (header.kind == Kind::DATA && header.payload_matches_crc(payload)).then_some(header.pack)
+}

@@ -822,6 +822,12 @@ fn what_stands_of_another_pack_in_front_hides_none() {
         ];
         let mut cases: Vec<_> = fronts.iter().map(|front| [*front, &bytes].concat()).collect();
         cases.push([&bytes[..256], &other[256..first], &bytes[256..]].concat());
+        // In place of the own header, of about its length; and more, that was before.
+        for len in [255, 257, 300] {
+            cases.push([&vec![0x55; len - 250], &other[..250], &bytes[256..]].concat());
+            cases.push([&other[..256], &vec![0x55; len - 255], &bytes[256..]].concat());
+        }
+        cases.push([&other[..256], &bytes[255..]].concat());
         for (number, bytes) in cases.into_iter().enumerate() {
             let hurt = place.write("hurt.cstone", &bytes);
             let (file, piped) =
@@ -830,6 +836,87 @@ fn what_stands_of_another_pack_in_front_hides_none() {
             same_trees(&place.path("tree"), &place.path(&file));
             pipe!(&bytes, "extract", "-i", &reader, "-C", place.path(&piped), "-").exits(1);
             same_trees(&place.path("tree"), &place.path(&piped));
+            let mended = place.path("mended.cstone");
+            run!("repair", "--force", "-i", &reader, "-o", &mended, &hurt);
+            run!("verify", "-i", &reader, &mended).exits(0);
+            run!("verify", "-i", &reader, "--against", place.path("tree"), &mended).exits(0);
+        }
+    }
+}
+
+/// The beginning of one pack, written over that of another, costs what it hits.
+#[test]
+fn the_beginning_of_another_pack_is_not_the_pack() {
+    let place = Place::new();
+    small_tree(&place.path("tree"));
+    for name in 0..60 {
+        place.write(&format!("tree/f{name}"), &noise(30_000, name));
+    }
+    place.write("other/big", &noise(400_000, 99));
+    let key = place.key("key.txt");
+    let reader = place.path("key.txt");
+    let make = |name: &str, tree: &str, options: &[&str]| {
+        let pack = place.path(name);
+        let mut args: Vec<std::ffi::OsString> = vec!["create".into(), "-q".into(), "-o".into()];
+        args.extend([pack.clone().into(), place.path(tree).into()]);
+        args.extend(["--block-size", "64K"].iter().chain(options).map(Into::into));
+        crate::support::run_args(&args, None).exits(0);
+        fs::read(pack).expect("read")
+    };
+    let sealed = ["-r", &key[..]];
+    let own = [make("own-p", "tree", &[]), make("own-e", "tree", &sealed)];
+    let other = [make("other-p", "other", &[]), make("other-e", "other", &sealed)];
+    for (number, (own, other)) in
+        own.iter().flat_map(|own| other.iter().map(move |other| (own, other))).enumerate()
+    {
+        let bytes = [&other[..4096], &own[4096..]].concat();
+        let hurt = place.write("hurt.cstone", &bytes);
+        let (out, piped) = (place.path(&format!("o{number}")), place.path(&format!("p{number}")));
+        run!("extract", "-i", &reader, "-C", &out, &hurt).exits(1);
+        pipe!(&bytes, "extract", "-i", &reader, "-C", &piped, "-").exits(1);
+        for out in [out, piped] {
+            check_subset(&place.path("tree"), &out);
+            assert!(look(&out).len() > 40, "{number}: {}", look(&out).len());
+        }
+        let mended = place.path("mended.cstone");
+        run!("repair", "--force", "-i", &reader, "-o", &mended, &hurt).exits(1);
+        run!("verify", "-i", &reader, &mended).exits(0);
+        assert!(run!("list", "-i", &reader, &mended).exits(0).lines().len() > 40);
+    }
+}
+
+/// One compressed frame lies in several encrypted ones, and each of them that is lost has its place.
+#[test]
+fn verify_tells_each_frame_that_is_lost() {
+    let place = Place::new();
+    place.write("tree/a", &noise(3_000_000, 1));
+    place.write("tree/b", &noise(3_000_000, 2));
+    let key = place.key("key.txt");
+    let pack = place.path("x.cstone");
+    let small = ["--block-size", "1M"];
+    run!("create", "-q", small[0], small[1], "-r", &key, "-o", &pack, place.path("tree")).exits(0);
+    let sound = fs::read(&pack).expect("read");
+    let frames = frames(&sound);
+    let data = frames.iter().filter(|(_, header)| header.kind == Kind::DATA);
+    let places: Vec<u64> = data.map(|(at, _)| *at as u64).collect();
+    let count = places.len();
+    for hit in [vec![3, 5], vec![8, 9, 11], vec![4, 6, 7, 13, 15, 16], (2..count - 2).collect()] {
+        let mut bytes = sound.clone();
+        for frame in &hit {
+            let at = places[*frame] as usize + 2000;
+            bytes[at..at + 100].fill(0x5a);
+        }
+        let hurt = place.write("hurt.cstone", &bytes);
+        let told = run!("verify", "--json", "-i", place.path("key.txt"), &hurt).exits(1).json();
+        let stored = told.iter().filter(|line| line["layer"] == "encryption");
+        let stored: Vec<_> = stored.filter_map(|line| line["stored"].as_array()).collect();
+        for frame in hit {
+            let inside = places[frame] + 2050;
+            let holds = |range: &&Vec<serde_json::Value>| {
+                let at = |end: usize| range[end].as_u64().expect("a number");
+                (at(0)..at(1)).contains(&inside)
+            };
+            assert!(stored.iter().any(|range| holds(&range)), "{frame}: {told:?}");
         }
     }
 }

@@ -170,4 +170,24 @@ fn what_is_left_of_a_file_takes_no_name_of_an_entry() {
     // A part of one file is something too.
     run!("extract", "--salvage", "-C", place.path("one"), &damaged, "x").exits(1);
     assert!(place.path("one/x.partial").exists());
+    // Both are damaged, or nothing is left of the one that has the name.
+    let start = |file: &[u8]| bytes.windows(64).position(|window| window == &file[..64]);
+    let start = start(&entry).expect("stored as it is");
+    for (number, (from, to)) in [(900_000, 904_000), (0, 1_800_000)].into_iter().enumerate() {
+        let mut bytes = bytes.clone();
+        // Frame headers are hit too.
+        bytes[start + from..start + to].fill(0);
+        let damaged = place.write("damaged.cstone", &bytes);
+        for how in ["never", "always"] {
+            let out = place.path(&format!("both-{number}-{how}"));
+            let options = ["--salvage", "--overwrite", how];
+            run!("extract", options[0], options[1], options[2], "-C", &out, &damaged).exits(1);
+            let kept = fs::read_dir(&out).expect("made").map(|kept| kept.expect("there").path());
+            let kept: Vec<_> = kept.map(|path| (fs::read(&path).expect("read"), path)).collect();
+            let of =
+                |file: &[u8]| kept.iter().filter(|(part, _)| part[..1000] == file[..1000]).count();
+            assert_eq!((of(&whole), of(&entry)), (1, 1 - number), "{number}: {how}");
+            assert!(!out.join("x.partial").exists() && !out.join("x").exists());
+        }
+    }
 }

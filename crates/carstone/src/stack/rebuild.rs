@@ -45,8 +45,8 @@ pub struct RebuiltPack {
 }
 
 impl<R: ReadAt + Send + Sync> Rebuild<R> {
-    /// Reads all that is left of a damaged pack, and finds out what can be kept. `healed` is what [`heal`](super::heal()) made of `source`, whose
-    /// range is in `options`. `progress` hears how many bytes of content have been seen.
+    /// Reads all that is left of a damaged pack, and finds out what can be kept. `healed` is what [`heal`](super::heal()) made of `source`.
+    /// `progress` hears how many bytes of content have been seen.
     ///
     /// # Errors
     /// As [`salvage`](super::salvage()); no key for an encrypted pack; a temporary file fails.
@@ -58,6 +58,9 @@ impl<R: ReadAt + Send + Sync> Rebuild<R> {
         settings: &RebuildOptions,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Self, Error> {
+        let mut options = options.clone();
+        options.range.get_or_insert_with(|| healed.range());
+        let options = &options;
         let source = Better::of(source, healed, options);
         let mut sealed = None;
         let mut codecs = SeenCodecs::default();

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use anyhow::anyhow;
 use carstone::layer::{Correction, LayerId};
-use carstone::repair::{Hit, Tally, Told};
+use carstone::repair::{Damage, Hit, Tally, Told};
 use carstone::stack;
 
 use super::Findings;
@@ -26,6 +26,11 @@ pub(super) fn survey(mut front: Front, findings: &mut Findings<'_>) -> anyhow::R
     }
     front.finish(&mut tally);
     findings.entries(&mut tally)?;
+    let mut number = places as u64;
+    for gap in front.untold(&tally.report().damage) {
+        number += 1;
+        findings.place(number, &Damage::Gap(gap.clone()))?;
+    }
     let report = tally.into_report();
     if report.nameless_blocks > 0 {
         let what = losses::nameless_text(report.nameless_blocks, report.nameless_bytes);
@@ -81,16 +86,20 @@ impl Findings<'_> {
     fn places(&mut self, tally: &Tally, told: usize) -> anyhow::Result<usize> {
         let places = &tally.report().damage;
         for (n, damage) in places.iter().enumerate().skip(told) {
-            self.count += 1;
-            let number = n as u64 + 1;
-            if self.output.is_json() {
-                let (kind, fields) = losses::place_fields(number, damage);
-                self.output.object(kind, fields)?;
-            } else {
-                self.tell(&losses::place_text(number, damage))?;
-            }
+            self.place(n as u64 + 1, damage)?;
         }
         Ok(places.len())
+    }
+
+    fn place(&mut self, number: u64, damage: &Damage) -> anyhow::Result<()> {
+        self.count += 1;
+        match self.output.is_json() {
+            true => {
+                let (kind, fields) = losses::place_fields(number, damage);
+                self.output.object(kind, fields)
+            }
+            false => self.tell(&losses::place_text(number, damage)),
+        }
     }
 
     /// Tells of entries that are not whole.

@@ -110,6 +110,7 @@ fn restore<S: BlockSource>(
 ) {
     let mut told = |event| tally.tell(event);
     if let Some(error) = fault(entry.state, &entry.kind, &entry.cid) {
+        restorer.claim(path, &mut told);
         return told_problem(&mut told, path, error);
     }
     let metadata = Metadata {

@@ -349,6 +349,7 @@ impl<'a> Flow<'a> {
     }
 
     pub(super) fn problem(&mut self, path: &[u8], error: RestoreError) {
+        self.restorer.claim(path, &mut |event| self.tally.tell(event));
         self.tally.tell(RestoreEvent::Problem { path: path.to_vec(), error });
     }
 

@@ -60,6 +60,13 @@ impl Restorer {
         }
     }
 
+    /// Takes the name for an entry of which nothing comes.
+    pub(in crate::fs) fn claim(&self, path: &[u8], told: &mut RestoreObserver) {
+        if let Some(place) = self.stripped(path) {
+            self.make_way(place, told);
+        }
+    }
+
     /// Takes the name for an entry: what is not complete and has it gets another one.
     pub(super) fn make_way(&self, place: &[u8], told: &mut RestoreObserver) {
         if !place.ends_with(PARTIAL) {
@@ -95,9 +102,9 @@ impl Restorer {
 }
 
 impl Names {
-    /// The first name that is not that of an entry.
+    /// The first name that is neither that of an entry nor of another file that is not complete.
     fn free(&self, mut place: Vec<u8>) -> Vec<u8> {
-        while self.entries.contains(&place) {
+        while self.entries.contains(&place) || self.kept.contains(&place) {
             place.extend_from_slice(PARTIAL);
         }
         place

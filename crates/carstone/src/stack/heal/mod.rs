@@ -206,6 +206,7 @@ impl Job {
         self.appendices(&source, &mut plan)?;
         let mut healed = Healed {
             source,
+            range: self.range.clone(),
             container: self.container,
             layer_header,
             rules,

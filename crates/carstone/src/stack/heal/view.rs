@@ -21,6 +21,8 @@ use super::runs::{Run, hole};
 /// Nothing is stored anew: bytes are read from the source where they are needed.
 pub struct Healed<R> {
     pub(super) source: Patched<R>,
+    /// What of the source was read.
+    pub(super) range: Range<u64>,
     pub(super) container: Container,
     pub(super) layer_header: Option<LayerHeader>,
     pub(super) rules: Option<Rules>,
@@ -38,6 +40,11 @@ impl<R: ReadAt> Healed<R> {
     /// What the container header states.
     pub fn container(&self) -> &Container {
         &self.container
+    }
+
+    /// What of the source the pack fills.
+    pub fn range(&self) -> Range<u64> {
+        self.range.clone()
     }
 
     /// What was found and done.
