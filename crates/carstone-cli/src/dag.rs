@@ -7,7 +7,8 @@ use carstone::car::Cid;
 use carstone::car::dag::{NodeLimits, links};
 use carstone::pack::{EntryKind, Timestamp};
 use carstone::unixfs::{
-    self, BlockSource, ErrorKind, FileReader, Limits, State, Step, resolve, walk,
+    self, BlockSource, ErrorKind, FileReader, Limits, State, Step, check_file, is_unixfs, resolve,
+    walk,
 };
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -65,7 +66,7 @@ fn visit_each(
                 }
             }
         };
-        walk(car, root, &Limits::default(), &mut visitor)?;
+        walk(car, root, &car.limits(), &mut visitor)?;
         if let Some(error) = failed {
             return Err(error);
         }
@@ -137,8 +138,24 @@ pub(crate) fn read_all(
     })
 }
 
-/// Reads a file, and past what cannot be read of it.
+/// Looks at a file, and where something is wrong reads it, and past what cannot be read of it.
 fn read(car: &PlainCar, row: Row, cid: &Cid, buffer: &mut [u8]) -> anyhow::Result<Read> {
+    let why = match check_file(car, cid, None, &Limits::default()) {
+        Ok(_) => return Ok(Read::Whole),
+        Err(error) => {
+            signals::check()?;
+            if let ErrorKind::Io(source) = error.kind()
+                && source.get_ref().is_none()
+            {
+                return Err(error.into());
+            }
+            chain(&error)
+        }
+    };
+    // What repeats itself may take longer to read than anybody waits; which of its bytes are lost is not told then.
+    if row.size.is_none_or(|size| size > car.most_to_read()) {
+        return Ok(Read::Lost(Lost { path: row.path, why, missing: Vec::new() }));
+    }
     let (mut why, mut missing) = (None, Vec::<Range<u64>>::new());
     match FileReader::open(car, cid) {
         Err(error) => why = Some(chain(&error)),
@@ -265,10 +282,12 @@ fn row(car: &PlainCar, entry: unixfs::Entry, path: Vec<u8>, digests: bool) -> Fo
     Ok((row, entry.cid))
 }
 
-/// Whether the block is what its CID says, and a sound dag-pb node with something else in it than UnixFS.
+/// Whether the block is what its CID says, and a sound dag-pb node with something else in it than UnixFS, well formed or not.
 fn is_other_node(car: &PlainCar, entry: &unixfs::Entry) -> bool {
     let State::Damaged(error) = &entry.state else { return false };
-    let is_node = |data: &Vec<u8>| links(&entry.cid, data, &NodeLimits::default()).is_ok();
+    let is_node = |data: &Vec<u8>| {
+        links(&entry.cid, data, &NodeLimits::default()).is_ok() && !is_unixfs(data)
+    };
     matches!(error.kind(), ErrorKind::Malformed(_))
         && car.block(&entry.cid).is_ok_and(|data| data.as_ref().is_some_and(is_node))
 }

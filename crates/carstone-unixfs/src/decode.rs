@@ -84,6 +84,13 @@ pub fn decode<'a>(cid: &Cid, data: &'a [u8]) -> Result<Node<'a>, Error> {
     }
 }
 
+/// Whether a block is a dag-pb node that says that it is UnixFS, be that well formed or not: its data begins with one of UnixFS's types.
+pub fn is_unixfs(block: &[u8]) -> bool {
+    const FIELD_TYPE: u8 = 1 << 3;
+    let data = dag_pb::parse(block).ok().and_then(|node| node.data);
+    data.is_some_and(|data| matches!(data, [FIELD_TYPE, 0..=5, ..]))
+}
+
 fn decode_dag_pb(block: &[u8]) -> Result<Node<'_>, Error> {
     let node = dag_pb::parse(block)?;
     let Some(data) = node.data else { return Ok(Node::Other { codec: DAG_PB }) };

@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fmt;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::str::FromStr;
 
 use carstone_car::Cid;
 use carstone_car::dag::{DagError, DagErrorKind, Walk, WalkOptions, blocks_from_fn};
 
 use crate::BlockSink;
+use crate::content::check_file;
 use crate::decode::{Node, decode};
 use crate::error::{Error, ErrorKind};
 use crate::inline::is_inline;
@@ -166,8 +167,7 @@ fn export_part<S: BlockSource>(
     part: EntityBytes,
     limits: &Limits,
 ) -> Result<(), Error> {
-    let mut file = FileReader::with_limits(tap, cid, limits.clone())?;
-    let size = file.len();
+    let size = FileReader::with_limits(tap, cid, limits.clone())?.len();
     let range = match part.within(size) {
         Some(range) => range,
         None if size == 0 => return Ok(()),
@@ -176,9 +176,7 @@ fn export_part<S: BlockSource>(
             return Err(Error::new(ErrorKind::BadRange(text)).within(cid));
         }
     };
-    file.seek(SeekFrom::Start(range.start))?;
-    io::copy(&mut file.take(range.end - range.start), &mut io::sink())?;
-    Ok(())
+    check_file(tap, cid, Some(range), limits).map(drop)
 }
 
 /// Has all blocks fetched below one.

@@ -55,6 +55,7 @@
 
 mod balanced;
 mod chunk;
+mod content;
 mod dag_pb;
 mod decode;
 mod directory;
@@ -84,8 +85,9 @@ mod walk;
 pub use carstone_car::Cid;
 
 pub use chunk::{Chunker, FixedChunker};
+pub use content::check_file;
 pub use dag_pb::{Links, NodeLink};
-pub use decode::{FileNode, Node, ShardNode, decode};
+pub use decode::{FileNode, Node, ShardNode, decode, is_unixfs};
 pub use directory::{DirectoryBuilder, DirectorySize, symlink, symlink_with_metadata};
 pub use entity::{DagScope, EntityBytes, Exported, export_entity};
 pub use error::{Error, ErrorKind};

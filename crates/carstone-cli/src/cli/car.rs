@@ -357,8 +357,12 @@ impl CarArgs {
             .ignore_trailing_bytes(accepted(Tolerance::TrailingBytes))
             .padded_varints(accepted(Tolerance::PaddedVarints))
             .legacy_index(accepted(Tolerance::LegacyIndex));
-        match accepted(Tolerance::Sha1) {
+        let options = match accepted(Tolerance::Sha1) {
             true => options.danger_accept_sha1(),
+            false => options,
+        };
+        match accepted(Tolerance::UnknownHash) {
+            true => options.danger_accept_unverifiable(),
             false => options,
         }
     }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::OnceLock;
 
 use carstone::car::Cid;
+use carstone::unixfs::Limits;
 
 use super::PlainCar;
 use super::searched::{Keep, Places, places};
@@ -18,6 +19,17 @@ impl PlainCar {
         }
         let Places { tops, loose, .. } = places(self.payload(), 0, Keep::TOPS)?;
         Ok(self.loose.get_or_init(|| besides(self.roots(), &tops, &loose)))
+    }
+
+    /// How far a walk over its files goes: a DAG may repeat a part of itself so often that it has more paths than anybody has time for.
+    pub(crate) fn limits(&self) -> Limits {
+        let links = self.payload().len() / SHORTEST_LINK;
+        Limits::default().with_nodes(MOST_PATHS.saturating_add(links.saturating_mul(REPEATED)))
+    }
+
+    /// Bytes of a file that are read only to tell which of them are lost.
+    pub(crate) fn most_to_read(&self) -> u64 {
+        self.payload().len().saturating_mul(64).saturating_add(1 << 30)
     }
 
     /// Takes this block for the only root.
@@ -49,6 +61,12 @@ impl PlainCar {
         Ok(())
     }
 }
+
+/// Paths that there may be, and how many for each link.
+const MOST_PATHS: u64 = 1 << 20;
+const REPEATED: u64 = 1024;
+/// Bytes of a link in its block.
+const SHORTEST_LINK: u64 = 40;
 
 fn besides(roots: &[Cid], tops: &[Cid], loose: &[Cid]) -> Vec<Cid> {
     let roots: HashSet<&Cid> = roots.iter().collect();

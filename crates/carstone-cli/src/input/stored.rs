@@ -25,6 +25,11 @@ pub(super) struct Stored {
 }
 
 impl Stored {
+    /// Bytes between start and end.
+    pub(super) fn len(&self) -> u64 {
+        self.end.saturating_sub(self.start)
+    }
+
     /// The header of a CARv2 that is sound, whatever the length of the file.
     pub(super) fn v2_header(&self) -> io::Result<Option<V2Header>> {
         Ok(self.v2_front()?.and_then(|header| V2Header::decode(&header, None).ok()))

@@ -603,3 +603,157 @@ fn one_leaf_is_the_root_also_where_nodes_have_cids_of_version_0() {
         }
     }
 }
+
+/// An exit status says so where blocks are put into the same file at the same time, and none is lost.
+#[test]
+fn blocks_are_put_side_by_side_into_one_file() {
+    let place = Place::new();
+    let car = place.path("x.car");
+    let one = |number: usize| {
+        pipe!(format!("block {number}").as_bytes(), "car", "put-block", "--car-version", "1", &car)
+            .exits(0)
+            .text()
+    };
+    let mut put: Vec<String> = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..8).map(|number| scope.spawn(move || one(number))).collect();
+        running.into_iter().map(|run| run.join().expect("it ran").trim().to_owned()).collect()
+    });
+    let mut found = run!("car", "blocks", &car).exits(0).lines();
+    put.sort();
+    found.sort();
+    assert_eq!(found, put);
+}
+
+/// What an interrupted writer left is taken up by the next one.
+#[test]
+fn blocks_are_put_into_an_unfinished_file() {
+    let (place, car) = place();
+    let bytes = fs::read(&car).expect("read");
+    let payload = CarSlice::parse(&bytes).expect("a CAR");
+    let header = payload.v2_header().expect("a CARv2");
+    let end = usize::try_from(header.data_end()).expect("small");
+    let mut unfinished = bytes[..end].to_vec();
+    unfinished[11..51].fill(0);
+    let before = cids(&bytes).len();
+    let start = usize::try_from(header.data_offset).expect("small");
+    // As they are while they are written: the payload right behind the header.
+    let unfinished = place.write("u.car", &[&unfinished[..51], &unfinished[start..]].concat());
+    run!("car", "verify", &unfinished).exits(1);
+    let put = pipe!(b"one more", "car", "put-block", &unfinished).exits(0).text();
+    let listed = run!("car", "list", &unfinished).exits(0).lines();
+    assert_eq!(listed.len(), before + 1);
+    assert_eq!(listed.last().map(String::as_str), Some(put.trim()));
+    run!("car", "verify", &unfinished).exits(0);
+}
+
+/// A DAG of few blocks may have more paths, and a file more bytes, than anybody has time for.
+#[test]
+fn what_repeats_itself_ends() {
+    use carstone::car::CarWriter;
+    let place = Place::new();
+    // dag-pb: two links to the same node, then data: a directory, or a file of twice the size.
+    let node = |child: &Cid, size: Option<u64>| {
+        let mut links = Vec::new();
+        for name in ["a", "b"] {
+            let mut link = vec![0x0a, 36];
+            link.extend(child.to_bytes());
+            match size {
+                None => link.extend([0x12, 1, name.as_bytes()[0]]),
+                Some(_) => link.extend([0x12, 0]),
+            }
+            links.extend([0x12, u8::try_from(link.len()).expect("short")]);
+            links.extend(link);
+        }
+        let mut data = vec![0x08, 1];
+        if let Some(size) = size {
+            data = vec![0x08, 2, 0x18];
+            let varint = |mut value: u64, data: &mut Vec<u8>| {
+                while value >= 0x80 {
+                    data.push(value as u8 | 0x80);
+                    value >>= 7;
+                }
+                data.push(value as u8);
+            };
+            varint(2 * size, &mut data);
+            for _ in 0..2 {
+                data.push(0x20);
+                varint(size, &mut data);
+            }
+        }
+        links.extend([0x0a, u8::try_from(data.len()).expect("short")]);
+        links.extend(data);
+        links
+    };
+    for is_file in [false, true] {
+        let leaf = if is_file { b"x".to_vec() } else { vec![0x0a, 2, 8, 1] };
+        let mut child = cid_of(if is_file { codec::RAW } else { codec::DAG_PB }, &leaf);
+        let mut blocks = vec![(child, leaf)];
+        for level in 0..60 {
+            let data = node(&child, is_file.then_some(1 << level));
+            child = cid_of(codec::DAG_PB, &data);
+            blocks.push((child, data));
+        }
+        let mut writer = CarWriter::new(Vec::new(), &[child]).expect("a header");
+        for (cid, data) in &blocks {
+            writer.write_block(cid, data).expect("written");
+        }
+        let car = place.write("x.car", &writer.finish().expect("finished"));
+        let verified = run!("car", "verify", &car);
+        match is_file {
+            true => drop(verified.exits(0)),
+            false => drop(verified.exits(2).says("the limit on nodes is reached")),
+        }
+        let to = place.path("entity.car");
+        run!("car", "get-dag", "--force", "--scope", "entity", &car, "-o", &to).exits(0);
+        run!("car", "complete", &car).exits(0);
+    }
+}
+
+/// What ends a CAR before its end is told by whatever reads all of it, and what nobody can verify is taken where that is asked for.
+#[test]
+fn faults_behind_what_is_wanted_are_told() {
+    let (place, car) = place();
+    run!("car", "unwrap", &car, "-o", place.path("v1.car")).exits(0);
+    let mut bytes = fs::read(place.path("v1.car")).expect("read");
+    bytes.extend([0; 40]);
+    let padded = place.write("padded.car", &bytes);
+    run!("car", "complete", &padded).exits(1).says("section of length zero");
+    run!("car", "complete", "--accept", "zero-section", &padded).exits(0);
+    run!("car", "get-dag", &padded, "-o", place.path("dag.car")).exits(1);
+    let hash = carstone::car::multihash::Multihash::wrap(0x1234, b"digest").expect("short");
+    let cid = Cid::new_v1(codec::RAW, hash);
+    let mut writer = carstone::car::CarWriter::new(Vec::new(), &[cid]).expect("a header");
+    writer.danger_write_unverified(&cid, b"abc").expect("written");
+    let unknown = place.write("unknown.car", &writer.finish().expect("finished"));
+    let wrapped = place.path("wrapped.car");
+    run!("car", "concat", &unknown, "-o", &wrapped).exits(2);
+    run!("car", "concat", "--accept", "unknown-hash", &unknown, "-o", &wrapped).exits(0);
+    assert_eq!(run!("car", "list", &wrapped).exits(0).text(), format!("{cid}\n"));
+}
+
+/// Where a root is so small that CIDs could hold it, it is a block all the same, under a CID of the version that was asked for.
+#[test]
+fn small_roots_are_blocks() {
+    let place = Place::new();
+    place.write("tree/one", b"1");
+    for (version, start) in [("0", "Qm"), ("1", "bafy")] {
+        let car = place.path("x.car");
+        let shape = ["--cid-version", version, "--inline-limit", "64", "--force"];
+        run!(
+            "car",
+            "create",
+            "-q",
+            shape[0],
+            shape[1],
+            shape[2],
+            shape[3],
+            shape[4],
+            "-o",
+            &car,
+            place.path("tree")
+        )
+        .exits(0);
+        assert!(run!("car", "roots", &car).exits(0).text().starts_with(start));
+        run!("car", "verify", &car).exits(0);
+    }
+}

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::io::{self, Seek, Write};
 
-use carstone_car::{CarFileWriter, Cid, cid_of, hash_code};
-use carstone_unixfs::{FileBuilder, Layout, Leaf, Link, Profile, symlink};
+use carstone_car::{CarFileWriter, Cid, cid_of, codec, hash_code};
+use carstone_unixfs::{CidVersion, FileBuilder, Layout, Leaf, Link, Profile, symlink};
 
 use crate::block_map::BlockMap;
 use crate::entry::{Announced, EntryKind, Listed};
@@ -74,7 +74,7 @@ impl<W: Write + Seek> PlainSettled<W> {
             }
             false => self.only_file()?,
         };
-        let root = self.blocks.root(root)?;
+        let root = self.blocks.root(root, profile)?;
         let summary = Summary {
             root,
             entries: self.entries,
@@ -255,12 +255,15 @@ impl<W: Write> Settle for PlainSettled<W> {
 
 impl<W: Write> Blocks<W> {
     /// The root as it can stand in the header, where a CID of the usual length is expected: not one that holds its block.
-    fn root(&mut self, root: Cid) -> io::Result<Cid> {
+    fn root(&mut self, root: Cid, profile: &Profile) -> io::Result<Cid> {
         if !is_inline(&root) {
             return Ok(root);
         }
         let data = root.hash().digest();
-        let cid = cid_of(root.codec(), data);
+        let mut cid = cid_of(root.codec(), data);
+        if profile.cid_version() == CidVersion::V0 && root.codec() == codec::DAG_PB {
+            cid = Cid::new_v0(*cid.hash()).unwrap_or(cid); // Every SHA-256 has one.
+        }
         self.content(&cid, data)?;
         Ok(cid)
     }

@@ -20,6 +20,8 @@ pub(crate) enum Tolerance {
     LegacyIndex,
     /// SHA-1 is taken for evidence.
     Sha1,
+    /// Blocks are taken unverified whose hash function is not known.
+    UnknownHash,
 }
 
 /// A CAR to read.

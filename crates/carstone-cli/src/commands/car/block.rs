@@ -2,11 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
 use carstone::car::{
-    CarReader, CarStore, CarWriter, Cid, IndexedCar, ReaderOptions, StoreOptions, cid_of,
-    multihash_of,
+    CarReader, CarStore, CarWriter, Cid, IndexedCar, ReaderOptions, StoreOptions, V2_PRAGMA,
+    cid_of, multihash_of,
 };
 use serde_json::Map;
 
@@ -80,7 +82,7 @@ pub(super) fn put(
     }
     let version = match (is_there, args.car_version) {
         (true, asked) => {
-            let version = stored(&args.car)?.reader(reading)?.version();
+            let version = version(&args.car, reading)?;
             if asked.is_some_and(|asked| (asked == CarVersion::V2) != (version == 2)) {
                 bail!("{name}: exists already, as a CARv{version}");
             }
@@ -123,13 +125,54 @@ fn put_v2(
     data: &[u8],
 ) -> anyhow::Result<()> {
     let options = StoreOptions::default().whole_cids(true);
-    let store = match is_there {
-        true => CarStore::open(&args.car, options)?,
-        false => CarStore::create(&args.car, roots, options)?,
+    if !is_there {
+        let store = CarStore::create(&args.car, roots, options)?;
+        store.danger_put_unverified(cid, data)?; // The CID has been made of the data, or compared with it.
+        return Ok(store.finalize()?);
+    }
+    let store = CarStore::open(&args.car, options)?;
+    let put = store.danger_put_unverified(cid, data);
+    let ended = match put {
+        Ok(_) => store.finalize(),
+        Err(error) => {
+            drop(store);
+            Err(error)
+        }
     };
-    store.danger_put_unverified(cid, data)?; // The CID has been made of the data, or compared with it.
-    store.finalize()?;
-    Ok(())
+    ended.map_err(|error| undone(&args.car, error.into()))
+}
+
+/// What is said of a file that could not be finished: it is what it was before, or can be made that.
+pub(super) fn undone(path: &Path, error: anyhow::Error) -> anyhow::Error {
+    match CarStore::restore(path) {
+        Ok(true) => error.context("nothing was added"),
+        Ok(false) => error,
+        Err(_) => error.context(
+            "it is left unfinished; its journal makes it what it was when `put-block` or `filter --append` is run again",
+        ),
+    }
+}
+
+/// The version of a CAR that may be unfinished.
+fn version(path: &Path, reading: ReaderOptions) -> anyhow::Result<u64> {
+    let mut front = [0; V2_PRAGMA.len()];
+    let mut file = File::open(path).with_context(|| name(path))?;
+    match file.read_exact(&mut front) {
+        Ok(()) if front == V2_PRAGMA => Ok(2),
+        _ => Ok(stored(path)?.reader(reading)?.version()),
+    }
+}
+
+/// Makes a CARv1 of one block, which has its name once it is whole.
+fn create_v1(path: &Path, roots: &[Cid], cid: &Cid, data: &[u8]) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let mut builder = tempfile::Builder::new();
+    builder.permissions(PermissionsExt::from_mode(0o666)); // Less what the umask takes.
+    let file = builder.tempfile_in(directory.unwrap_or(Path::new(".")))?;
+    let mut writer = CarWriter::new(file.as_file(), roots)?;
+    writer.danger_write_unverified(cid, data)?;
+    writer.finish()?.sync_all()?;
+    file.persist_noclobber(path).map(drop).map_err(|error| error.error)
 }
 
 fn put_v1(
@@ -141,11 +184,15 @@ fn put_v1(
     reading: ReaderOptions,
 ) -> anyhow::Result<()> {
     if !is_there {
-        let mut writer = CarWriter::new(File::create_new(&args.car)?, roots)?;
-        writer.danger_write_unverified(cid, data)?;
-        return Ok(writer.finish()?.sync_all()?);
+        match create_v1(&args.car, roots, cid, data) {
+            // Somebody else has made it meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            created => return Ok(created?),
+        }
     }
     let mut file = File::options().read(true).write(true).open(&args.car)?;
+    // Others put their blocks before or after this one.
+    file.lock()?;
     let mut reader = CarReader::open_seekable(&file, reading)?;
     while let Some(section) = reader.skip_section()? {
         if section.cid == *cid {

@@ -8,6 +8,7 @@ use anyhow::{Context, anyhow, bail};
 use carstone::car::dag::{CidFilter, filter_to, joined_roots};
 use carstone::car::{CarStore, Cid, Dedupe, ReaderOptions, StoreOptions};
 
+use super::block::undone;
 use super::files::{Streamed, name, stored, streamed};
 use super::write::Writing;
 use crate::cli::{ConcatArgs, FilterArgs, OutArgs, file_options};
@@ -66,7 +67,8 @@ fn append(
         Ok(())
     });
     // What was added stays whole, also where the input ends early.
-    store.finalize().with_context(|| name)?;
+    let ended = store.finalize().map_err(|error| undone(&out.output, error.into()));
+    ended.with_context(|| name)?;
     done.with_context(|| input.name)?;
     output.note(&format!("{added} blocks added"));
     Ok(Exit::Intact)

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use carstone::car::dag::{
-    DagError, DagErrorKind, ExportOptions, Parts, Selector, Split, SplitOptions, WalkLimits,
-    WalkOptions, check_complete, export_to, implicit_roots, split as split_simply, split_dag,
+    DagError, DagErrorKind, ExportOptions, NodeLimits, Parts, Selector, Split, SplitOptions,
+    WalkLimits, WalkOptions, check_complete, export_to, implicit_roots, links,
+    split as split_simply, split_dag,
 };
-use carstone::car::{Cid, IndexedCar, ReaderOptions};
+use carstone::car::{Cid, IndexedCar, ReaderOptions, hash_code};
 use carstone::unixfs;
 use serde_json::Map;
 
@@ -52,14 +53,16 @@ pub(super) fn get(
     if args.path.is_some() || args.scope.is_some() || args.bytes.is_some() {
         entity(args, &car, &root, &mut writing).with_context(|| input.name.clone())?;
         writing.finish()?;
-        return Ok(Exit::Intact);
+        tell_fault(&car, &input.name, output)?;
+        return Ok(Exit::found(output.problems() > 0));
     }
     let done = export_to(&car, &[root], &options, |cid, data| writing.put(cid, data).map(drop));
     let done = done.with_context(|| input.name.clone())?;
-    if done.blocks == 0 {
+    if done.blocks == 0 && root.hash().code() != hash_code::IDENTITY {
         bail!("{}: has no block {root}", input.name);
     }
     writing.finish()?;
+    tell_fault(&car, &input.name, output)?;
     if done.missing > 0 {
         let what =
             format!("{} blocks that are linked are not there, and were left out", done.missing);
@@ -99,6 +102,7 @@ pub(super) fn complete(
     for fault in &found.faults {
         tell(fault, &input.name, output)?;
     }
+    tell_fault(&car, &input.name, output)?;
     let counted = found.missing.saturating_add(found.unusable);
     if counted > found.faults.len() as u64 {
         output.note(&format!("{} more are not named", counted - found.faults.len() as u64));
@@ -120,7 +124,19 @@ pub(super) fn complete(
             format!("not complete: {missing} blocks missing, {unusable} damaged").as_bytes(),
         )?;
     }
-    Ok(Exit::found(!found.is_complete()))
+    Ok(Exit::found(!found.is_complete() || output.problems() > 0))
+}
+
+/// Says what ended the CAR before its end.
+fn tell_fault(
+    car: &IndexedCar<Watched<&File>>,
+    name: &str,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    match car.scan_fault() {
+        Some(fault) => output.problem(name.as_bytes(), &chain(fault)),
+        None => Ok(()),
+    }
 }
 
 fn tell(fault: &DagError, name: &str, output: &mut Output) -> anyhow::Result<()> {
@@ -154,6 +170,8 @@ pub(super) fn split(
         true => "part".into(),
         false => args.input.car.file_stem().unwrap_or_default().to_owned(),
     };
+    std::fs::create_dir_all(&args.directory)
+        .with_context(|| format!("{}: cannot make it", args.directory.display()))?;
     let mut files = Files { args, stem, current: None, made: Vec::new() };
     let options = SplitOptions::new(args.size);
     let done = match args.simple {
@@ -189,6 +207,12 @@ fn tell_unreached(
     let roots: HashSet<Cid> = reader.roots().iter().copied().collect();
     let tops = implicit_roots(&mut reader, &WalkLimits::default());
     let tops = tops.with_context(|| input.name.clone())?;
+    // Roots that hold themselves are no blocks, and lead to some.
+    let is_inline = |root: &&Cid| root.hash().code() == hash_code::IDENTITY;
+    let inline = roots.iter().filter(is_inline).flat_map(|root| {
+        links(root, root.hash().digest(), &NodeLimits::default()).unwrap_or_default()
+    });
+    let roots: HashSet<Cid> = roots.iter().copied().chain(inline).collect();
     let loose = tops.iter().filter(|top| !roots.contains(top)).count();
     if loose > 0 {
         let what = format!(
