@@ -916,7 +916,7 @@ fn verify_tells_each_frame_that_is_lost() {
                 let at = |end: usize| range[end].as_u64().expect("a number");
                 (at(0)..at(1)).contains(&inside)
             };
-            assert!(stored.iter().any(|range| holds(range)), "{frame}: {told:?}");
+            assert!(stored.iter().any(holds), "{frame}: {told:?}");
         }
     }
 }
