@@ -32,6 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "carstone-repair",
         ],
     ),
+    ("carstone-store", &["carstone-car", "carstone-unixfs"]),
     ("carstone-cli", &["carstone"]),
 ];
 

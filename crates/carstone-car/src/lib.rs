@@ -189,7 +189,9 @@ pub use reader::CarReader;
 pub use roots::replace_roots;
 #[cfg(feature = "fs")]
 pub use scan::{CarScan, ScanOptions, scan_sections};
-pub use section::{Block, BlockRef, Section, SectionHead, parse_section, section_len};
+pub use section::{
+    Block, BlockRef, Section, SectionHead, parse_section, section_head, section_len,
+};
 pub use slice::{CarSlice, SliceBlocks, SliceSections};
 pub use stats::{CarStats, Lengths};
 #[cfg(feature = "fs")]

@@ -80,6 +80,17 @@ pub fn parse_section(bytes: &[u8], limits: &Limits) -> Result<SectionHead> {
     }
 }
 
+/// What stands in front of the data of a section: its length varint and the CID. For those who write sections by themselves.
+///
+/// ```
+/// use carstone_car::{cid_of, codec, section_head, section_len};
+/// let cid = cid_of(codec::RAW, b"hello");
+/// assert_eq!(section_head(&cid, 5).len() as u64 + 5, section_len(&cid, 5));
+/// ```
+pub fn section_head(cid: &Cid, data_len: usize) -> Vec<u8> {
+    EncodedHead::new(cid, data_len).bytes().to_vec()
+}
+
 /// The length of a section, with its length varint, that holds this block. The counterpart of `blockLength` in @ipld/car.
 ///
 /// ```

@@ -25,6 +25,7 @@ mod position;
 mod raw;
 mod records;
 mod salvage;
+mod scans;
 mod sources;
 mod stack;
 mod tree;
@@ -87,7 +88,7 @@ pub const TARGETS: &[Target] = &[
     target("car_stream", car::stream, car::stream_seeds),
     target("car_v2", carv2::v2, carv2::v2_seeds),
     target("car_writer", carv2::writer, input::choices),
-    target("car_scan", carv2::scan, input::choices),
+    target("car_scan", scans::scan, input::choices),
     target("car_index", indexes::index, input::choices),
     target("car_indexed", indexes::indexed, input::choices),
     target("car_multi_index", multi::index, multi::index_seeds),

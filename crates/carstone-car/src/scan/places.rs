@@ -208,9 +208,9 @@ fn run_from<R: ReadAt>(
 }
 
 /// Bytes of a payload that one thread looks through at a time.
-const PIECE: u64 = 8 << 20;
+const PIECE: u64 = if cfg!(fuzzing) { 512 } else { 32 << 20 };
 /// Bytes in which the first section of a piece is looked for.
-const WINDOW: usize = 128 << 10;
+const WINDOW: usize = 64 << 10;
 /// Places that are tried in them.
 const GUESSES: usize = 64;
 /// Sections that make a run worth while.

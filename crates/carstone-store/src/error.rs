@@ -1,0 +1,205 @@
+//! What can go wrong with a store, and with which object of it.
+
+use std::{error, fmt, io};
+
+use carstone_car::Cid;
+
+use crate::name::{Hash, text_of};
+
+/// A fault of a store, or of what is put into it. It names the object.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    /// Key of the object, or what was done.
+    object: Option<String>,
+    /// Byte of the object.
+    at: Option<u64>,
+}
+
+/// The kinds of fault.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// What keeps the objects failed. Trying again may help.
+    Io(io::Error),
+    /// The object is not there.
+    NotFound,
+    /// There is no store.
+    NoStore,
+    /// The object may not be read or written: something else than that it is missing.
+    Denied(io::Error),
+    /// No object can have this key.
+    BadKey(String),
+    /// The bytes do not hash to the name of the object or blob.
+    Mismatch {
+        /// What they were to hash to.
+        expected: Box<Hash>,
+    },
+    /// Fewer bytes came than there are to be.
+    Short {
+        /// Bytes that there are to be.
+        expected: u64,
+        /// Bytes that came.
+        found: u64,
+    },
+    /// A range was asked for, and something else came.
+    NotTheRange(String),
+    /// A block is larger than a pack may become.
+    BlockTooLarge {
+        /// The block.
+        cid: Box<Cid>,
+        /// Bytes of a pack, at the most.
+        limit: u64,
+    },
+    /// A CAR is not valid, or one of its blocks.
+    Car(carstone_car::Error),
+    /// A UnixFS node cannot be made or read.
+    UnixFs(carstone_unixfs::Error),
+    /// Something breaks a rule of its format.
+    Malformed(&'static str),
+    /// The hash function is not known.
+    UnknownHash(u64),
+    /// What was asked for cannot be done here.
+    Unsupported(&'static str),
+}
+
+/// A [`Result`](std::result::Result) of a store.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind) -> Self {
+        Self { kind, object: None, at: None }
+    }
+
+    /// The same, told of this object unless one is named already.
+    #[must_use]
+    pub(crate) fn of(mut self, object: impl fmt::Display) -> Self {
+        self.object.get_or_insert_with(|| object.to_string());
+        self
+    }
+
+    /// The same at this byte of the object.
+    #[must_use]
+    pub(crate) fn at(mut self, at: u64) -> Self {
+        self.at.get_or_insert(at);
+        self
+    }
+
+    /// What is wrong.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.kind
+    }
+
+    /// The key of the object, if one is to blame.
+    pub fn object(&self) -> Option<&str> {
+        self.object.as_deref()
+    }
+
+    /// The byte of the object, if that is known.
+    pub fn offset(&self) -> Option<u64> {
+        self.at
+    }
+
+    pub(crate) fn mismatch(expected: &Hash) -> Self {
+        Self::new(ErrorKind::Mismatch { expected: Box::new(*expected) })
+    }
+
+    /// Whether what was read is damaged, so that it is no use to read it again.
+    pub fn is_malformed(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::Malformed(_) | ErrorKind::Mismatch { .. } | ErrorKind::Car(_)
+        )
+    }
+
+    /// Whether the object is just not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self.kind, ErrorKind::NotFound)
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        // One of this crate may have gone through somebody else's reader or writer.
+        let error = match error.downcast::<Self>() {
+            Ok(own) => return own,
+            Err(error) => error,
+        };
+        Self::new(match error.kind() {
+            io::ErrorKind::NotFound => ErrorKind::NotFound,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                ErrorKind::Denied(error)
+            }
+            _ => ErrorKind::Io(error),
+        })
+    }
+}
+
+impl From<carstone_car::Error> for Error {
+    fn from(error: carstone_car::Error) -> Self {
+        Self::new(ErrorKind::Car(error))
+    }
+}
+
+impl From<carstone_unixfs::Error> for Error {
+    fn from(error: carstone_unixfs::Error) -> Self {
+        Self::new(ErrorKind::UnixFs(error))
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        Self::other(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(object) = &self.object {
+            write!(f, "{object}")?;
+            if let Some(at) = self.at {
+                write!(f, " at byte {at}")?;
+            }
+            f.write_str(": ")?;
+        }
+        self.kind.fmt(f)
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(_) => f.write_str("it cannot be read or written"),
+            Self::NotFound => f.write_str("there is none"),
+            Self::NoStore => f.write_str("it is no store"),
+            Self::Denied(_) => f.write_str("access is denied"),
+            Self::BadKey(key) => write!(f, "no object can be called \"{key}\""),
+            Self::Mismatch { expected } => {
+                write!(f, "the bytes do not hash to {}", text_of(expected))
+            }
+            Self::Short { expected, found } => {
+                write!(f, "{found} bytes came, and {expected} were to come")
+            }
+            Self::NotTheRange(what) => write!(f, "a range was asked for, and {what} came"),
+            Self::BlockTooLarge { cid, limit } => {
+                write!(f, "the block {cid} fits into no pack of {limit} bytes")
+            }
+            Self::Car(_) => f.write_str("the CAR is not valid"),
+            Self::UnixFs(_) => f.write_str("a UnixFS node is not valid"),
+            Self::Malformed(rule) => f.write_str(rule),
+            Self::UnknownHash(code) => write!(f, "the hash function {code:#x} is not known"),
+            Self::Unsupported(what) => write!(f, "{what} cannot be done here"),
+        }
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match &self.kind {
+            ErrorKind::Io(error) | ErrorKind::Denied(error) => Some(error),
+            ErrorKind::Car(error) => Some(error),
+            ErrorKind::UnixFs(error) => Some(error),
+            _ => None,
+        }
+    }
+}

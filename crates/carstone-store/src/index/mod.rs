@@ -1,0 +1,15 @@
+//! Where blobs lie: an index of immutable segments, which is made from the packs and can be made from them again.
+
+mod builder;
+mod format;
+mod location;
+mod merge;
+mod segment;
+mod set;
+mod writer;
+
+pub use builder::SegmentBuilder;
+pub use format::EntryKind;
+pub use location::Location;
+pub use segment::{Found, Segment};
+pub use set::{Compacted, Index};

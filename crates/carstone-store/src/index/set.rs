@@ -1,0 +1,231 @@
+//! All segments of a store.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+use super::builder::SegmentBuilder;
+use super::format::EntryKind;
+use super::location::Location;
+use super::merge::merge;
+use super::segment::{Found, Segment};
+use crate::error::{Error, Result};
+use crate::hasher::HashFunction;
+use crate::name::{Hash, Key, Layout};
+use crate::objects::{Content, Objects, Spool, blocking};
+
+/// The index of a store: what is in any of its segments. Segments are made and never changed; several are [put together](Self::compact) into one.
+#[derive(Clone)]
+pub struct Index {
+    objects: Arc<dyn Objects>,
+    layout: Layout,
+    segments: Arc<RwLock<Segments>>,
+}
+
+#[derive(Default)]
+struct Segments {
+    good: Vec<Arc<Segment>>,
+    /// What is wrong with those that cannot be opened.
+    damaged: Vec<Arc<Error>>,
+}
+
+/// What putting segments together came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Compacted {
+    /// Segments that there were.
+    pub segments: usize,
+    /// Entries that there are now.
+    pub entries: u64,
+}
+
+impl Index {
+    /// Opens all segments below `prefix`, which ends with a slash. Those that are damaged are [told](Self::damaged), and looked into no more.
+    ///
+    /// # Errors
+    /// They cannot be listed or read.
+    pub async fn open(objects: Arc<dyn Objects>, prefix: &str) -> Result<Self> {
+        let layout = Layout::flat(prefix, EXTENSION)?;
+        let index = Self { objects, layout, segments: Arc::default() };
+        index.refresh().await?;
+        Ok(index)
+    }
+
+    /// Looks which segments there are now: other writers may have made some, or put some together.
+    ///
+    /// # Errors
+    /// They cannot be listed or read.
+    pub async fn refresh(&self) -> Result<()> {
+        let known = self.segments();
+        let listed = self.objects.list(self.layout.prefix());
+        let listed = listed.try_filter_map(|object| {
+            let key = self.layout.name(&object.key).and_then(|_| Key::new(&object.key).ok());
+            async move { Ok(key.map(|key| (key, object.size))) }
+        });
+        let opened = listed.map_ok(|(key, size)| {
+            let known = known.iter().find(|segment| *segment.key() == key).cloned();
+            let objects = Arc::clone(&self.objects);
+            async move {
+                match known {
+                    Some(segment) => Ok(Ok(segment)),
+                    None => match Segment::open(objects, key, size).await {
+                        Ok(segment) => Ok(Ok(Arc::new(segment))),
+                        // It has been put together with others meanwhile.
+                        Err(error) if error.is_not_found() => Ok(Err(None)),
+                        Err(error) if error.is_malformed() => Ok(Err(Some(Arc::new(error)))),
+                        Err(error) => Err(error),
+                    },
+                }
+            }
+        });
+        let mut segments = Segments::default();
+        let mut opened = opened.try_buffer_unordered(AT_ONCE).boxed();
+        while let Some(found) = opened.try_next().await? {
+            match found {
+                Ok(segment) => segments.good.push(segment),
+                Err(error) => segments.damaged.extend(error),
+            }
+        }
+        *self.segments.write().unwrap_or_else(PoisonError::into_inner) = segments;
+        Ok(())
+    }
+
+    /// Keeps a segment of these entries. It is durable when this returns.
+    ///
+    /// # Errors
+    /// It cannot be kept.
+    pub async fn add(&self, builder: SegmentBuilder) -> Result<()> {
+        if builder.is_empty() {
+            return Ok(());
+        }
+        let spool = self.objects.spool()?;
+        let spool = blocking(move || builder.finish(spool)).await?;
+        self.keep(spool).await
+    }
+
+    async fn keep(&self, spool: Spool) -> Result<()> {
+        let spool = blocking(move || spool.hashed(HashFunction::Blake3)).await?;
+        let (size, name) = (spool.len(), spool.hash().copied().unwrap_or_default());
+        let key = self.layout.key(&name)?;
+        self.objects.create(&key, Content::Spool(spool)).await?;
+        let segment = Arc::new(Segment::open(Arc::clone(&self.objects), key, size).await?);
+        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+        if !segments.good.iter().any(|known| known.key() == segment.key()) {
+            segments.good.push(segment);
+        }
+        Ok(())
+    }
+
+    /// All that is known of a hash, from all segments. One that cannot be read is an error only if the others have nothing.
+    ///
+    /// # Errors
+    /// Nothing was found, and a segment cannot be read.
+    pub async fn find(&self, kind: EntryKind, hash: &Hash) -> Result<Vec<Found>> {
+        let (found, failed) = self.find_in(self.segments(), kind, hash).await;
+        match failed {
+            // Segments that have been put together meanwhile are in another one.
+            Some(error) if error.is_not_found() => {
+                self.refresh().await?;
+                let (found, failed) = self.find_in(self.segments(), kind, hash).await;
+                match failed {
+                    Some(error) if found.is_empty() => Err(error),
+                    _ => Ok(found),
+                }
+            }
+            Some(error) if found.is_empty() => Err(error),
+            _ => Ok(found),
+        }
+    }
+
+    async fn find_in(
+        &self,
+        segments: Vec<Arc<Segment>>,
+        kind: EntryKind,
+        hash: &Hash,
+    ) -> (Vec<Found>, Option<Error>) {
+        let looked = stream::iter(
+            segments.into_iter().map(|segment| async move { segment.find(kind, hash).await }),
+        );
+        let mut looked = looked.buffered(AT_ONCE);
+        let (mut all, mut failed) = (Vec::new(), None);
+        while let Some(found) = looked.next().await {
+            match found {
+                Ok(found) => all.extend(found),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        let mut seen = std::collections::HashSet::new();
+        all.retain(|found: &Found| seen.insert((found.location.clone(), found.offset, found.len)));
+        (all, failed)
+    }
+
+    /// The segments that are known.
+    pub fn segments(&self) -> Vec<Arc<Segment>> {
+        self.segments.read().unwrap_or_else(PoisonError::into_inner).good.clone()
+    }
+
+    /// What is wrong with segments that cannot be looked into.
+    pub fn damaged(&self) -> Vec<Arc<Error>> {
+        self.segments.read().unwrap_or_else(PoisonError::into_inner).damaged.clone()
+    }
+
+    /// Puts all segments together into one, without entries of locations that are not kept. The new one is durable before the old ones go; a reader that still
+    /// has them looks again.
+    ///
+    /// # Errors
+    /// One of them is damaged, or cannot be read; the new one cannot be kept. Then nothing has changed.
+    pub async fn compact(
+        &self,
+        keep: impl Fn(&Location) -> bool + Send + 'static,
+    ) -> Result<Compacted> {
+        self.refresh().await?;
+        let old = self.segments();
+        let mut inputs = Vec::new();
+        for segment in &old {
+            inputs.push(self.fetch(segment).await?);
+        }
+        if !inputs.is_empty() {
+            let spool = self.objects.spool()?;
+            let merged = blocking(move || merge(&inputs, spool, &keep)).await?;
+            let merged = blocking(move || merged.hashed(HashFunction::Blake3)).await?;
+            let key = self.layout.key(&merged.hash().copied().unwrap_or_default())?;
+            self.keep(merged).await?;
+            for segment in old.iter().filter(|segment| *segment.key() != key) {
+                self.objects.delete(segment.key()).await?;
+            }
+        }
+        self.refresh().await?;
+        let entries = self.segments().iter().map(|segment| segment.entries()).sum();
+        Ok(Compacted { segments: old.len(), entries })
+    }
+
+    /// A segment in a file, compared with its name.
+    async fn fetch(&self, segment: &Segment) -> Result<Spool> {
+        let mut pieces = self.objects.stream(segment.key(), None).await?;
+        let mut spool = self.objects.spool()?;
+        while let Some(piece) = pieces.try_next().await? {
+            spool = blocking(move || {
+                std::io::Write::write_all(&mut spool, &piece)?;
+                Ok(spool)
+            })
+            .await?;
+        }
+        let spool = blocking(move || spool.hashed(HashFunction::Blake3)).await?;
+        let name = self.layout.name(segment.key().as_str());
+        match spool.hash() == name.as_ref() {
+            true => Ok(spool),
+            false => Err(Error::mismatch(&name.unwrap_or_default()).of(segment.key())),
+        }
+    }
+}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Index").field("segments", &self.segments().len()).finish_non_exhaustive()
+    }
+}
+
+const EXTENSION: &str = ".seg";
+/// Segments that are read at the same time.
+const AT_ONCE: usize = 8;

@@ -1,0 +1,50 @@
+//! Stores of content-addressed packs, in directories, in memory and in object stores.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! use std::sync::Arc;
+//! use carstone_store::{Blob, Layout, LocalObjects, ObjectPackStore, PackStore, PackWriter};
+//!
+//! let directory = tempfile::tempdir()?;
+//! let packs = ObjectPackStore::new(
+//!     Arc::new(LocalObjects::new(directory.path())),
+//!     Layout::flat("packs/", ".car")?,
+//! );
+//! let writer = PackWriter::new(Arc::new(packs.clone()));
+//! let written = writer.write(Blob::bytes(&b"keystone"[..])).await?;
+//!
+//! let pack = &written.packs[0]; // It is on the disk, under the hash of its bytes.
+//! let place = pack.blobs[0];
+//! let blob = packs.read(&pack.name, place.offset..place.offset + place.len).await?;
+//! assert_eq!(&blob[..], b"keystone");
+//! # Ok::<(), carstone_store::Error>(()) }).unwrap();
+//! ```
+//!
+//! # Guarantees
+//!
+//! - A pack is whole and durable before anything speaks of it. Its name is the hash of its bytes, so that to put it again changes nothing.
+//! - Whole packs are verified when they are put and when they are got.
+//! - No key leads out of a store.
+//! - Memory does not grow with blobs or packs.
+
+mod error;
+mod hasher;
+mod index;
+mod name;
+mod objects;
+mod pack;
+mod store;
+
+pub use error::{Error, ErrorKind, Result};
+pub use hasher::HashFunction;
+pub use index::{Compacted, EntryKind, Found, Index, Location, Segment, SegmentBuilder};
+pub use name::{Hash, Key, Layout, parse_text, text_of};
+pub use objects::{
+    Content, Created, Disk, DiskEntry, DiskFile, LocalObjects, Object, Objects, RealDisk,
+    RemoteObjects, Spool,
+};
+pub use pack::{
+    Blob, BlobPlace, ObjectPackStore, PackStore, PackWriter, PackWriterOptions, PackWritten, Put,
+    StoredPack, Written,
+};
+pub use store::{RootRecord, Store};

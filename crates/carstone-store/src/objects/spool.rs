@@ -1,0 +1,162 @@
+//! Files for what is yet to get its name.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use carstone_car::ReadAt;
+
+use super::disk::{Disk, DiskFile};
+use crate::error::Result;
+use crate::hasher::{HashFunction, Hasher};
+use crate::name::Hash;
+
+/// A file that has no name in the store, and is gone with this value unless it is [kept](super::Objects::create).
+#[derive(Debug)]
+pub struct Spool {
+    file: Box<dyn DiskFile>,
+    /// Where it stands, if it has a name at all.
+    place: Option<Place>,
+    len: u64,
+    /// What all of it hashes to, once it has been hashed.
+    hash: Option<Hash>,
+}
+
+struct Place {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    /// The file has another name now.
+    is_kept: bool,
+}
+
+impl Spool {
+    /// One in the directory for temporary files of the system, without a name.
+    pub(crate) fn unnamed() -> io::Result<Self> {
+        Ok(Self { file: Box::new(tempfile::tempfile()?), place: None, len: 0, hash: None })
+    }
+
+    /// One in this directory.
+    pub(super) fn named(disk: &Arc<dyn Disk>, directory: &Path) -> io::Result<Self> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let path = directory.join(format!("{PREFIX}{:032x}", u128::from_le_bytes(random)));
+        let file = disk.create(&path)?;
+        Ok(Self {
+            file,
+            place: Some(Place { disk: Arc::clone(disk), path, is_kept: false }),
+            len: 0,
+            hash: None,
+        })
+    }
+
+    /// Bytes that have been written.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Gives all bytes to `take`, piece by piece.
+    pub(crate) fn for_each(&self, take: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+        let (mut piece, mut at) = (vec![0; PIECE], 0);
+        while at < self.len {
+            match self.file.read_at(&mut piece, at)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                n => {
+                    take(&piece[..n]);
+                    at += n as u64;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The same, with what all of it hashes to.
+    pub(crate) fn hashed(mut self, function: HashFunction) -> Result<Self> {
+        let mut hasher = Hasher::new(function);
+        self.for_each(&mut |piece| hasher.update(piece))?;
+        self.hash = Some(hasher.finish());
+        Ok(self)
+    }
+
+    /// What all of it hashes to, if that is known.
+    pub(crate) fn hash(&self) -> Option<&Hash> {
+        self.hash.as_ref()
+    }
+
+    /// Whether none has been.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Writes over what has been written: what is known only now.
+    pub(crate) fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let end = offset.saturating_add(bytes.len() as u64);
+        if end > self.len {
+            return Err(io::Error::from(io::ErrorKind::InvalidInput));
+        }
+        self.hash = None;
+        self.file.write_at(bytes, offset)
+    }
+
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+
+    /// Gives the file this name for good.
+    pub(super) fn rename(mut self, to: &Path) -> io::Result<()> {
+        let Some(place) = &mut self.place else {
+            return Err(io::Error::other("the file has no name to begin with"));
+        };
+        place.disk.rename(&place.path, to)?;
+        place.is_kept = true;
+        Ok(())
+    }
+
+    /// Whether it can be renamed in this directory.
+    pub(super) fn is_in(&self, directory: &Path) -> bool {
+        self.place.as_ref().is_some_and(|place| place.path.parent() == Some(directory))
+    }
+}
+
+impl Write for Spool {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.file.append(buf)?;
+        self.hash = None;
+        self.len = self.len.saturating_add(buf.len() as u64);
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl ReadAt for Spool {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buf, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.len)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            // What cannot be removed now is a leftover, which is cleaned later.
+            let _ = self.disk.remove(&self.path);
+        }
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.fmt(f)
+    }
+}
+
+/// What the names of spools begin with, so that leftovers can be told from objects.
+pub(super) const PREFIX: &str = ".spool-";
+/// Bytes that are read at a time: few enough to stay near the processor.
+const PIECE: usize = 256 << 10;

@@ -1,0 +1,289 @@
+//! Blobs into packs.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use carstone_car::{Cid, Header};
+use carstone_unixfs::{Profile, write_file};
+use tokio::sync::mpsc;
+
+use super::blob::Blob;
+use super::shard::{Placed, Shard, Sharder};
+use super::store::PackStore;
+use crate::error::{Error, ErrorKind, Result};
+use crate::hasher::HashFunction;
+use crate::name::Hash;
+use crate::objects::Content;
+
+/// Makes packs of blobs, and puts them into a store, one after the other.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+/// use carstone_store::{Blob, Layout, ObjectPackStore, PackStore, PackWriter, RemoteObjects};
+/// let packs = ObjectPackStore::new(Arc::new(RemoteObjects::in_memory()), Layout::flat("", ".car")?);
+/// let writer = PackWriter::new(Arc::new(packs.clone()));
+/// let written = writer.write(Blob::bytes(&b"keystone"[..])).await?;
+/// assert!(written.root.to_string().starts_with("bafkrei"));
+/// assert!(packs.get(&written.packs[0].name).await?.is_some());
+/// # Ok::<(), carstone_store::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct PackWriter {
+    store: Arc<dyn PackStore>,
+    options: PackWriterOptions,
+}
+
+/// How packs are made.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct PackWriterOptions {
+    /// Bytes of a pack at the most. Default: 133,169,152, of which Filecoin's padding makes 128 MiB.
+    pub shard_size: u64,
+    /// The hash of packs. Default: SHA2-256.
+    pub pack_hasher: HashFunction,
+    /// The shape of files. Default: chunks of 1 MiB, raw leaves, CIDs of version 1, 1024 links.
+    pub profile: Profile,
+    /// The root that stands in the last pack, in place of that of the file.
+    pub root: Option<Cid>,
+    /// Whether a block that a file repeats is stored once. Default: no, as in hash-stream.
+    pub dedupe: bool,
+}
+
+impl Default for PackWriterOptions {
+    fn default() -> Self {
+        Self {
+            shard_size: 133_169_152,
+            pack_hasher: HashFunction::Sha2_256,
+            profile: Profile::unixfs_v1_2025(),
+            root: None,
+            dedupe: false,
+        }
+    }
+}
+
+impl PackWriterOptions {
+    /// Sets the largest pack.
+    #[must_use]
+    pub fn shard_size(mut self, bytes: u64) -> Self {
+        self.shard_size = bytes;
+        self
+    }
+
+    /// Sets the hash of packs.
+    #[must_use]
+    pub fn pack_hasher(mut self, function: HashFunction) -> Self {
+        self.pack_hasher = function;
+        self
+    }
+
+    /// Sets the shape of files.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// Sets the root that stands in the last pack.
+    #[must_use]
+    pub fn root(mut self, root: Option<Cid>) -> Self {
+        self.root = root;
+        self
+    }
+
+    /// Sets whether a block that is repeated is stored once.
+    #[must_use]
+    pub fn dedupe(mut self, yes: bool) -> Self {
+        self.dedupe = yes;
+        self
+    }
+}
+
+/// What has been packed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Written {
+    /// The root of the blob.
+    pub root: Cid,
+    /// The packs, in their order. All of them are in the store.
+    pub packs: Vec<PackWritten>,
+}
+
+impl Written {
+    /// The hash of the root: what hash-stream calls the containing multihash. It does not depend on the size of packs.
+    pub fn containing(&self) -> &Hash {
+        self.root.hash()
+    }
+}
+
+/// A pack that is in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PackWritten {
+    /// Its name.
+    pub name: Hash,
+    /// Its bytes.
+    pub size: u64,
+    /// Its blobs in their order, those that repeat too.
+    pub blobs: Vec<BlobPlace>,
+    /// The roots in its header.
+    pub roots: Vec<Cid>,
+}
+
+/// Where a blob lies in a pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct BlobPlace {
+    /// The blob.
+    pub cid: Cid,
+    /// Where its bytes begin, from the first byte of the pack.
+    pub offset: u64,
+    /// Its bytes.
+    pub len: u64,
+}
+
+impl PackWriter {
+    /// One that puts packs into this store.
+    pub fn new(store: Arc<dyn PackStore>) -> Self {
+        Self::with_options(store, PackWriterOptions::default())
+    }
+
+    /// The same with other options.
+    pub fn with_options(store: Arc<dyn PackStore>, options: PackWriterOptions) -> Self {
+        Self { store, options }
+    }
+
+    /// Packs a blob as a UnixFS file: children first, the root last.
+    ///
+    /// # Errors
+    /// The blob cannot be read, a block fits into no pack, or a pack cannot be kept. Packs that have been kept stay.
+    pub async fn write(&self, blob: Blob) -> Result<Written> {
+        self.write_with(blob, |_| Ok(())).await
+    }
+
+    /// The same. `kept` hears of each pack when it is in the store.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write), or what `kept` says.
+    pub async fn write_with(
+        &self,
+        blob: Blob,
+        kept: impl FnMut(&PackWritten) -> Result<()>,
+    ) -> Result<Written> {
+        let (source, len) = blob.into_parts();
+        let profile = self.options.profile.clone();
+        let make = move |put: &mut Put<'_>| {
+            let root = write_file(&profile, source, &mut |cid, data| Ok(put(cid, data)?))?;
+            Ok(root.cid)
+        };
+        self.pack(len, make, kept).await
+    }
+
+    /// Packs blocks that somebody else makes. `make` is called on a thread that may wait; it puts all blocks, each verified, and gives the root.
+    ///
+    /// # Errors
+    /// What `make` says, and as [`write`](Self::write).
+    pub async fn write_blocks(
+        &self,
+        make: impl FnOnce(&mut Put<'_>) -> Result<Cid> + Send + 'static,
+        kept: impl FnMut(&PackWritten) -> Result<()>,
+    ) -> Result<Written> {
+        self.pack(None, make, kept).await
+    }
+
+    /// Keeps a blob as it is, as a pack of itself: it is found by its own hash.
+    ///
+    /// # Errors
+    /// It cannot be read or kept.
+    pub async fn put_blob(&self, blob: Blob) -> Result<(Hash, u64)> {
+        let (mut source, _) = blob.into_parts();
+        let (store, function) = (Arc::clone(&self.store), self.options.pack_hasher);
+        let spool = crate::objects::blocking(move || {
+            let mut spool = store.spool()?;
+            io::copy(&mut source, &mut spool)?;
+            spool.hashed(function)
+        });
+        let spool = spool.await?;
+        let (name, len) = (spool.hash().copied().unwrap_or_default(), spool.len());
+        self.store.put(&name, Content::Spool(spool)).await?;
+        Ok((name, len))
+    }
+
+    async fn pack(
+        &self,
+        len: Option<u64>,
+        make: impl FnOnce(&mut Put<'_>) -> Result<Cid> + Send + 'static,
+        mut kept: impl FnMut(&PackWritten) -> Result<()>,
+    ) -> Result<Written> {
+        // While one pack is hashed and kept, the next one is filled.
+        let (send, mut shards) = mpsc::channel::<Shard>(1);
+        let (store, options) = (Arc::clone(&self.store), self.options.clone());
+        let filling =
+            tokio::task::spawn_blocking(move || fill(&*store, &options, len, make, &send));
+        let mut packs = Vec::new();
+        while let Some(shard) = shards.recv().await {
+            let pack = self.keep(shard).await?;
+            kept(&pack)?;
+            packs.push(pack);
+        }
+        let filled = filling.await.map_err(|error| Error::from(io::Error::other(error)))?;
+        Ok(Written { root: filled?, packs })
+    }
+
+    async fn keep(&self, shard: Shard) -> Result<PackWritten> {
+        let Shard { spool, blocks, roots } = shard;
+        let function = self.options.pack_hasher;
+        let spool = crate::objects::blocking(move || spool.hashed(function)).await?;
+        let (name, size) = (spool.hash().copied().unwrap_or_default(), spool.len());
+        self.store.put(&name, Content::Spool(spool)).await?;
+        let blobs =
+            blocks.into_iter().map(|Placed { cid, offset, len }| BlobPlace { cid, offset, len });
+        Ok(PackWritten { name, size, blobs: blobs.collect(), roots })
+    }
+}
+
+/// Takes a block.
+pub type Put<'a> = dyn FnMut(&Cid, &[u8]) -> Result<()> + 'a;
+
+/// Fills packs, and sends each that is full.
+fn fill(
+    store: &dyn PackStore,
+    options: &PackWriterOptions,
+    len: Option<u64>,
+    make: impl FnOnce(&mut Put<'_>) -> Result<Cid>,
+    send: &mpsc::Sender<Shard>,
+) -> Result<Cid> {
+    let given_up = || Error::new(ErrorKind::Io(io::ErrorKind::BrokenPipe.into()));
+    let root_header =
+        options.root.map_or(SHA2_HEADER, |root| Header { roots: vec![root] }.encoded_len() as u64);
+    let mut sharder = Sharder::new(options.shard_size, || store.spool());
+    let (mut seen, mut left) = (HashSet::new(), len);
+    let root = make(&mut |cid, data| {
+        if options.dedupe && !seen.insert(*cid) {
+            return Ok(());
+        }
+        // What is left will fit into this pack, so that it is the last, whose header has the root.
+        let with_heads = |left: u64| left.saturating_add(left / 1000).saturating_add(1 << 12);
+        let last = left.filter(|left| with_heads(*left) < options.shard_size).map(|_| root_header);
+        left = left.map(|left| left.saturating_sub(data.len() as u64));
+        match sharder.put(cid, data, last)? {
+            Some(shard) => send.blocking_send(shard).map_err(|_| given_up()),
+            None => Ok(()),
+        }
+    })?;
+    for shard in sharder.finish(Some(&options.root.unwrap_or(root)))? {
+        send.blocking_send(shard).map_err(|_| given_up())?;
+    }
+    Ok(root)
+}
+
+impl fmt::Debug for PackWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PackWriter").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// Bytes of a header with one root of version 1 whose hash has 32 bytes.
+const SHA2_HEADER: u64 = 59;

@@ -1,0 +1,281 @@
+//! A store: packs, the index of what is in them, and the roots that were put.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use carstone_car::{Cid, hash_code, multihash_of, verify};
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use serde_json::{Value, json};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::index::{EntryKind, Found, Index, Location, SegmentBuilder};
+use crate::name::{Hash, Key, Layout, parse_text, text_of};
+use crate::objects::{Content, LocalObjects, Objects, RemoteObjects};
+use crate::pack::{
+    Blob, ObjectPackStore, PackStore, PackWriter, PackWriterOptions, PackWritten, Put, Written,
+};
+
+/// Packs, their index, and the roots that were put into it.
+///
+/// What is put is there in this order: packs, index, root. So whatever a root leads to can be found, and an index can always be made again.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use carstone_store::{Blob, PackWriterOptions, Store};
+/// let store = Store::in_memory().await?;
+/// let written = store.put(Blob::bytes(&b"keystone"[..]), PackWriterOptions::default()).await?;
+/// let block = store.block(&written.root).await?.expect("it was put");
+/// assert_eq!(&block[..], b"keystone");
+/// assert_eq!(store.roots().await?[0].root, written.root);
+/// # Ok::<(), carstone_store::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Store {
+    objects: Arc<dyn Objects>,
+    packs: Arc<dyn PackStore>,
+    index: Index,
+}
+
+/// A root that was put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RootRecord {
+    /// The root.
+    pub root: Cid,
+    /// The packs that its DAG was put into, in their order.
+    pub packs: Vec<Hash>,
+}
+
+impl Store {
+    /// Makes a store in a directory, which is made if there is none. One that is there is opened.
+    ///
+    /// # Errors
+    /// The directory cannot be made or written.
+    pub async fn create_local(directory: impl AsRef<std::path::Path>) -> Result<Self> {
+        let directory = directory.as_ref().to_owned();
+        let told = directory.display().to_string();
+        let made = directory.clone();
+        crate::objects::blocking(move || Ok(std::fs::create_dir_all(made)?))
+            .await
+            .map_err(|error| error.of(told))?;
+        let objects = Arc::new(LocalObjects::new(directory));
+        Self::create(objects, Layout::flat(PACKS, PACK_EXTENSION)?).await
+    }
+
+    /// Opens a store in a directory.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn open_local(directory: impl AsRef<std::path::Path>) -> Result<Self> {
+        Self::open(Arc::new(LocalObjects::new(directory.as_ref()))).await
+    }
+
+    /// A store in memory, which is gone with the last value of it.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub async fn in_memory() -> Result<Self> {
+        let objects = Arc::new(RemoteObjects::in_memory());
+        Self::create(objects, Layout::nested(PACKS, PACK_EXTENSION)?).await
+    }
+
+    /// Makes a store of these objects, whose packs have keys of this layout. One that is there is opened, whatever its layout.
+    ///
+    /// # Errors
+    /// The objects cannot be read or written.
+    pub async fn create(objects: Arc<dyn Objects>, layout: Layout) -> Result<Self> {
+        let key = Key::new(MARK)?;
+        if objects.size(&key).await?.is_none() {
+            let mark = json!({ "version": VERSION, "nested": layout.is_nested() });
+            objects.create(&key, Content::Bytes(format!("{mark}\n").into())).await?;
+        }
+        Self::open(objects).await
+    }
+
+    /// Opens the store that these objects are.
+    ///
+    /// # Errors
+    /// They are no store, or one of a later version, or cannot be read.
+    pub async fn open(objects: Arc<dyn Objects>) -> Result<Self> {
+        let key = Key::new(MARK)?;
+        let no_store = || Error::new(ErrorKind::NoStore).of(&objects);
+        let size = objects.size(&key).await?.ok_or_else(no_store)?;
+        let mark = objects.read(&key, 0..size.min(MOST_MARK)).await?;
+        let mark: Value = serde_json::from_slice(&mark).map_err(|_| no_store())?;
+        if mark["version"] != VERSION {
+            return Err(Error::new(ErrorKind::Unsupported("a store of another version")).of(key));
+        }
+        let layout = match mark["nested"].as_bool() {
+            Some(true) => Layout::nested(PACKS, PACK_EXTENSION)?,
+            _ => Layout::flat(PACKS, PACK_EXTENSION)?,
+        };
+        let index = Index::open(Arc::clone(&objects), INDEX).await?;
+        let packs = Arc::new(ObjectPackStore::new(Arc::clone(&objects), layout));
+        Ok(Self { objects, packs, index })
+    }
+
+    /// The packs.
+    pub fn packs(&self) -> &Arc<dyn PackStore> {
+        &self.packs
+    }
+
+    /// The index.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Puts a blob as a UnixFS file.
+    ///
+    /// # Errors
+    /// As [`PackWriter::write`]; the index or the root cannot be kept.
+    pub async fn put(&self, blob: Blob, options: PackWriterOptions) -> Result<Written> {
+        let writer = PackWriter::with_options(Arc::clone(&self.packs), options);
+        let written = writer.write(blob).await?;
+        self.announce(&written).await?;
+        Ok(written)
+    }
+
+    /// Puts blocks that somebody else makes, as [`PackWriter::write_blocks`].
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub async fn put_blocks(
+        &self,
+        make: impl FnOnce(&mut Put<'_>) -> Result<Cid> + Send + 'static,
+        options: PackWriterOptions,
+        kept: impl FnMut(&PackWritten) -> Result<()>,
+    ) -> Result<Written> {
+        let writer = PackWriter::with_options(Arc::clone(&self.packs), options);
+        let written = writer.write_blocks(make, kept).await?;
+        self.announce(&written).await?;
+        Ok(written)
+    }
+
+    /// Indexes packs that are durable, and then notes their root.
+    async fn announce(&self, written: &Written) -> Result<()> {
+        let mut builder = SegmentBuilder::new();
+        for pack in &written.packs {
+            let location = Location::Pack { name: pack.name, size: pack.size };
+            for blob in &pack.blobs {
+                builder.add_blob(&blob.cid, &location, blob.offset, blob.len)?;
+                if builder.memory() > MOST_MEMORY {
+                    self.index.add(std::mem::take(&mut builder)).await?;
+                }
+            }
+            builder.add_containing(&written.root, &location)?;
+        }
+        self.index.add(builder).await?;
+        let packs: Vec<_> = written.packs.iter().map(|pack| text_of(&pack.name)).collect();
+        let record = json!({ "packs": packs, "root": written.root.to_string() });
+        let record = format!("{record}\n");
+        let name = multihash_of(hash_code::BLAKE3, record.as_bytes()).unwrap_or_default();
+        let key =
+            Key::new(&format!("{ROOTS}{}/{}.json", text_of(written.root.hash()), text_of(&name)))?;
+        self.objects.create(&key, Content::Bytes(record.into())).await.map(drop)
+    }
+
+    /// The roots that were put, each as often as it was put in other packs.
+    ///
+    /// # Errors
+    /// They cannot be listed or read, or one is damaged.
+    pub async fn roots(&self) -> Result<Vec<RootRecord>> {
+        let keys: Vec<_> = self.objects.list(ROOTS).try_collect().await?;
+        let mut roots = Vec::new();
+        for object in keys {
+            let key = Key::new(&object.key)?;
+            let bytes = self.objects.read(&key, 0..object.size.min(MOST_ROOT)).await?;
+            let malformed =
+                || Error::new(ErrorKind::Malformed("it is no record of a root")).of(&key);
+            roots.push(RootRecord::decode(&bytes).ok_or_else(malformed)?);
+        }
+        roots.sort_by_key(|record| record.root);
+        Ok(roots)
+    }
+
+    /// A block, verified; `None` if the index does not have it. One that is damaged in one place is taken from another.
+    ///
+    /// # Errors
+    /// The index has it, and no place that it names has it whole.
+    pub async fn block(&self, cid: &Cid) -> Result<Option<Bytes>> {
+        if cid.hash().code() == hash_code::IDENTITY {
+            return Ok(Some(Bytes::copy_from_slice(cid.hash().digest())));
+        }
+        let mut failed = None;
+        for found in self.index.find(EntryKind::Blob, cid.hash()).await? {
+            match self.read(cid, &found).await {
+                Ok(bytes) => return Ok(Some(bytes)),
+                Err(error) => failed = Some(error.of(&found.location).at(found.offset)),
+            }
+        }
+        failed.map_or(Ok(None), Err)
+    }
+
+    /// A block from one of its places, verified.
+    async fn read(&self, cid: &Cid, found: &Found) -> Result<Bytes> {
+        let Location::Pack { name, .. } = &found.location else {
+            return Err(Error::new(ErrorKind::Unsupported("a block outside of the store")));
+        };
+        let range = found.offset..found.offset.saturating_add(found.len);
+        if found.len > MOST_BLOCK {
+            return Err(Error::new(ErrorKind::Malformed("a block is larger than 16 MiB")));
+        }
+        let bytes = self.packs.read(name, range).await?;
+        verify(cid, &bytes)?;
+        Ok(bytes)
+    }
+
+    /// Every place of a blob that the index knows.
+    ///
+    /// # Errors
+    /// A segment cannot be read.
+    pub async fn places(&self, hash: &Hash) -> Result<Vec<Found>> {
+        self.index.find(EntryKind::Blob, hash).await
+    }
+
+    /// The packs that have blobs of the DAG under a root.
+    ///
+    /// # Errors
+    /// A segment cannot be read.
+    pub async fn containing(&self, root: &Hash) -> Result<Vec<Location>> {
+        let found = self.index.find(EntryKind::Containing, root).await?;
+        let mut seen = HashSet::new();
+        let locations = found.into_iter().map(|found| found.location);
+        Ok(locations.filter(|location| seen.insert(location.clone())).collect())
+    }
+
+    /// All objects of the store, whatever they are.
+    pub fn objects(&self) -> BoxStream<'static, Result<crate::Object>> {
+        self.objects.list("").boxed()
+    }
+}
+
+impl RootRecord {
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let record: Value = serde_json::from_slice(bytes).ok()?;
+        let root = Cid::try_from(record["root"].as_str()?).ok()?;
+        let packs = record["packs"].as_array()?.iter();
+        let packs: Option<_> = packs.map(|name| parse_text(name.as_str()?)).collect();
+        Some(Self { root, packs: packs? })
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("objects", &self.objects).finish_non_exhaustive()
+    }
+}
+
+/// The object that says that it is a store, and of which version.
+const MARK: &str = "carstone-store.json";
+const VERSION: u64 = 1;
+const PACKS: &str = "packs/";
+const PACK_EXTENSION: &str = ".car";
+const INDEX: &str = "index/";
+const ROOTS: &str = "roots/";
+/// Bytes of entries that are held before they are written.
+const MOST_MEMORY: usize = 64 << 20;
+const MOST_MARK: u64 = 4 << 10;
+const MOST_ROOT: u64 = 64 << 20;
+const MOST_BLOCK: u64 = 16 << 20;

@@ -1,0 +1,6 @@
+//! Stores as their users see them.
+
+mod crashes;
+mod index;
+mod packs;
+mod sim;

@@ -1,0 +1,184 @@
+//! Blobs go in, and come out as they were.
+
+use std::sync::Arc;
+
+use carstone_car::{CarSlice, Cid, cid_of, codec};
+use carstone_store::{
+    Blob, Content, ErrorKind, HashFunction, Layout, LocalObjects, ObjectPackStore, PackStore,
+    PackWriter, PackWriterOptions, RemoteObjects, Store, parse_text,
+};
+use carstone_unixfs::{BlockSource, FileReader, Profile};
+use futures::{StreamExt, TryStreamExt};
+
+fn noise(len: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    std::iter::repeat_with(next).take(len).collect()
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build();
+    runtime.expect("a runtime").block_on(work)
+}
+
+/// The blocks of a store, for readers that wait.
+struct Blocks(Store, tokio::runtime::Handle);
+
+impl BlockSource for Blocks {
+    fn block(&self, cid: &Cid) -> std::io::Result<Option<Vec<u8>>> {
+        Ok(self.1.block_on(self.0.block(cid))?.map(Vec::from))
+    }
+
+    fn size(&self, cid: &Cid) -> std::io::Result<Option<u64>> {
+        Ok(self.block(cid)?.map(|block| block.len() as u64))
+    }
+}
+
+async fn read(store: &Store, root: Cid) -> Vec<u8> {
+    let blocks = Blocks(store.clone(), tokio::runtime::Handle::current());
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut content = Vec::new();
+        let mut file = FileReader::open(&blocks, &root).expect("a file");
+        std::io::Read::read_to_end(&mut file, &mut content).expect("all of it");
+        content
+    });
+    reading.await.expect("it ended")
+}
+
+#[test]
+fn blobs_come_out_of_every_store_as_they_were() {
+    let directory = tempfile::tempdir().expect("made");
+    run(async {
+        let local = Store::create_local(directory.path().join("store")).await.expect("made");
+        let memory = Store::in_memory().await.expect("made");
+        let profile = Profile::default().with_chunk_size(1000).expect("fine");
+        for len in [0, 1, 999, 1000, 1001, 100_000, 1_234_567] {
+            let content = noise(len, len as u64);
+            for (store, shard) in [(&local, 50_000), (&memory, 200_000), (&local, 1 << 30)] {
+                let options =
+                    PackWriterOptions::default().shard_size(shard).profile(profile.clone());
+                let pieces = content.chunks(777).map(|piece| Ok(piece.to_vec().into()));
+                let pieces: Vec<_> = pieces.collect();
+                let blob =
+                    Blob::stream(futures::stream::iter(pieces).boxed()).with_len(len as u64 / 2);
+                let written = store.put(blob, options).await.expect("put");
+                let last = written.packs.last().expect("there is one");
+                assert_eq!(last.roots, [written.root]);
+                for (number, pack) in written.packs.iter().enumerate() {
+                    assert!(pack.size <= shard);
+                    assert!(number + 1 == written.packs.len() || pack.roots.is_empty());
+                    let bytes = store.packs().get(&pack.name).await.expect("sound").expect("there");
+                    let car = CarSlice::parse(&bytes).expect("a CAR");
+                    assert_eq!(
+                        car.blocks().collect::<Result<Vec<_>, _>>().expect("sound").len(),
+                        pack.blobs.len()
+                    );
+                }
+                assert_eq!(read(store, written.root).await, content);
+                let packs = store.containing(written.root.hash()).await.expect("found");
+                assert!(written.packs.iter().all(|pack| {
+                    packs.iter().any(|location| location.pack() == Some(&pack.name))
+                }));
+            }
+        }
+        // The same is found by whoever opens it later.
+        let again = Store::open_local(directory.path().join("store")).await.expect("opened");
+        assert_eq!(again.roots().await.expect("listed"), local.roots().await.expect("listed"));
+        for record in again.roots().await.expect("listed") {
+            assert!(again.block(&record.root).await.expect("sound").is_some());
+        }
+        let missing = cid_of(codec::RAW, b"nobody put this");
+        assert_eq!(again.block(&missing).await.expect("none"), None);
+    });
+}
+
+/// The rules of hash-stream, with its numbers.
+#[test]
+fn packs_are_those_of_hash_stream() {
+    run(async {
+        let store = ObjectPackStore::new(
+            Arc::new(RemoteObjects::in_memory()),
+            Layout::nested("", ".car").expect("a layout"),
+        );
+        let packs: Arc<dyn PackStore> = Arc::new(store);
+        let write = |content: Vec<u8>, shard: u64| {
+            let options = PackWriterOptions::default().shard_size(shard);
+            let writer = PackWriter::with_options(Arc::clone(&packs), options);
+            async move { writer.write(Blob::bytes(content)).await }
+        };
+        // Nothing is one empty raw block.
+        let empty = write(Vec::new(), 133_169_152).await.expect("written");
+        assert_eq!(
+            parse_text("bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku").as_ref(),
+            Some(empty.containing())
+        );
+        assert_eq!(empty.packs.len(), 1);
+        // One chunk is its own root, behind a header with a root: 59 bytes, three of length, 36 of CID.
+        let one = write(noise(1 << 20, 1), 133_169_152).await.expect("written");
+        assert_eq!((one.packs[0].blobs.len(), one.packs[0].blobs[0].offset), (1, 98));
+        assert_eq!(one.packs[0].roots, [one.root]);
+        let small = write(noise(10_000, 1), 133_169_152).await.expect("written");
+        assert_eq!(small.packs[0].blobs[0].offset, 97);
+        // Three chunks in packs of two: the first has no root, and the containing hash does not depend on that.
+        let content = noise(3 << 20, 7);
+        let whole = write(content.clone(), 133_169_152).await.expect("written");
+        let cut = write(content.clone(), 18 + 2 * ((1 << 20) + 39)).await.expect("written");
+        assert_eq!(whole.containing(), cut.containing());
+        assert_eq!((whole.packs.len(), cut.packs.len()), (1, 2));
+        assert_eq!(cut.packs[0].blobs[0].offset, 57);
+        assert!(cut.packs[0].roots.is_empty());
+        assert_eq!(cut.packs[1].roots, [cut.root]);
+        let last = cut.packs[1].blobs.last().expect("the root");
+        assert_eq!((last.cid, last.cid.codec()), (cut.root, codec::DAG_PB));
+        // Repeated blocks are stored as often as they come, unless one asks for less.
+        let twice = [&content[..1 << 20], &content[..1 << 20]].concat();
+        let written = write(twice.clone(), 133_169_152).await.expect("written");
+        assert_eq!(written.packs[0].blobs.len(), 3);
+        let options = PackWriterOptions::default().dedupe(true).pack_hasher(HashFunction::Blake3);
+        let writer = PackWriter::with_options(Arc::clone(&packs), options);
+        let once = writer.write(Blob::bytes(twice)).await.expect("written");
+        assert_eq!((once.packs[0].blobs.len(), once.root), (2, written.root));
+        assert_eq!(once.packs[0].name.code(), HashFunction::Blake3.code());
+        // No pack takes a block that is larger.
+        let error = write(content, 1 << 20).await.expect_err("too large");
+        assert!(matches!(error.kind(), ErrorKind::BlockTooLarge { .. }), "{error}");
+    });
+}
+
+#[test]
+fn what_does_not_hash_to_its_name_is_neither_kept_nor_given() {
+    let directory = tempfile::tempdir().expect("made");
+    run(async {
+        let objects = LocalObjects::new(directory.path());
+        let store =
+            ObjectPackStore::new(Arc::new(objects), Layout::flat("", ".car").expect("a layout"));
+        let name = *cid_of(codec::RAW, b"right").hash();
+        let wrong =
+            store.put(&name, Content::Bytes(b"wrong"[..].into())).await.expect_err("refused");
+        assert!(matches!(wrong.kind(), ErrorKind::Mismatch { .. }), "{wrong}");
+        assert!(wrong.object().is_some_and(|object| object.ends_with(".car")));
+        assert_eq!(store.get(&name).await.expect("none"), None);
+        assert_eq!(std::fs::read_dir(directory.path()).expect("listed").count(), 0);
+        store.put(&name, Content::Bytes(b"right"[..].into())).await.expect("kept");
+        store.put(&name, Content::Bytes(b"right"[..].into())).await.expect("once more");
+        assert_eq!(store.list().try_collect::<Vec<_>>().await.expect("listed").len(), 1);
+        let file = directory.path().join(format!("{}.car", carstone_store::text_of(&name)));
+        std::fs::write(&file, b"wrong").expect("written");
+        assert!(store.get(&name).await.expect_err("damaged").is_malformed());
+        let all: Result<Vec<_>, _> = store.stream(&name).await.expect("there").try_collect().await;
+        assert!(all.expect_err("damaged").is_malformed());
+        let short = store.read(&name, 3..9).await.expect_err("short");
+        assert!(matches!(short.kind(), ErrorKind::Short { expected: 6, found: 2 }), "{short}");
+        // One of another length is put right.
+        std::fs::write(&file, b"rig").expect("written");
+        store.put(&name, Content::Bytes(b"right"[..].into())).await.expect("kept");
+        assert_eq!(store.get(&name).await.expect("sound").as_deref(), Some(&b"right"[..]));
+        assert!(store.delete(&name).await.expect("removed"));
+        assert!(!store.delete(&name).await.expect("removed"));
+    });
+}
