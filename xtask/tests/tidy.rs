@@ -33,7 +33,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("carstone-store", &["carstone-car", "carstone-unixfs"]),
-    ("carstone-cli", &["carstone"]),
+    ("carstone-cli", &["carstone", "carstone-store"]),
 ];
 
 /// The whole list of what the trait crate may pull in.

@@ -3,6 +3,7 @@
 mod car;
 mod create;
 mod read;
+mod store;
 mod texts;
 
 use std::ffi::OsString;
@@ -20,6 +21,10 @@ pub(crate) use car::{
 };
 pub(crate) use create::{CarVersion, CreateArgs, OrderArg, ReaderArgs};
 pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg};
+pub(crate) use store::{
+    StoreArgs, StoreCatArgs, StoreCommand, StoreDumpArgs, StoreFindArgs, StoreGetArgs,
+    StoreIndexCommand, StoreLsArgs, StorePutArgs,
+};
 pub(crate) use texts::EXIT_STATUS;
 use texts::{
     CARVE_EXAMPLES, COMPLETIONS_EXAMPLES, EXAMPLES, INFO_EXAMPLES, KEYGEN_EXAMPLES, MAN_EXAMPLES,
@@ -95,6 +100,11 @@ pub(crate) enum Command {
     Carve(CarveArgs),
     /// Work on plain CARs block by block, as IPFS tools do.
     Car(Box<CarArgs>),
+    /// Keep files in a store of content-addressed packs, and find them by their hashes.
+    ///
+    /// Everything that is put becomes blocks in packs of limited size, as IPFS has them; its root is what it is called by. Packs are whole and durable before
+    /// the index speaks of them.
+    Store(StoreArgs),
     /// Make an age identity, a key to encrypt to.
     Keygen(KeygenArgs),
     /// Print completions for a shell.

@@ -12,4 +12,5 @@ pub(crate) mod keygen;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod repair;
+pub(crate) mod store;
 pub(crate) mod verify;

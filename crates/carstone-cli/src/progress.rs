@@ -1,8 +1,9 @@
 //! A progress bar on a terminal's standard error.
 
+use std::io;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressBarIter, ProgressStyle};
 
 use crate::output::Output;
 
@@ -46,6 +47,11 @@ impl Progress {
     /// So many bytes more.
     pub(crate) fn add(&self, bytes: u64) {
         self.0.inc(bytes);
+    }
+
+    /// Counts what is read.
+    pub(crate) fn reading<R: io::Read>(&self, inner: R) -> ProgressBarIter<R> {
+        self.0.wrap_read(inner)
     }
 
     /// Runs `print` without the bar in its way.

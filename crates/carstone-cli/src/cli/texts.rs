@@ -104,3 +104,11 @@ pub(super) const MAN_EXAMPLES: &str = "\
 Examples:
   carstone man --out /usr/local/share/man/man1
   carstone man && man -l man/carstone-create.1";
+pub(super) const STORE_EXAMPLES: &str = "\
+Examples:
+  carstone store init                             in ./carstone-store, or CARSTONE_STORE
+  carstone store put photos/ video.mp4            prints a root for each
+  carstone store ls                               the roots
+  carstone store cat bafy.../2024/beach.jpg > beach.jpg
+  carstone store get bafkr... -o video.mp4
+  carstone store dump bafy... -o photos.car       the whole DAG, for IPFS tools";

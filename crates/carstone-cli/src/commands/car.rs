@@ -13,7 +13,7 @@ mod list;
 mod ls;
 mod roots;
 mod text;
-mod write;
+pub(super) mod write;
 
 use anyhow::bail;
 

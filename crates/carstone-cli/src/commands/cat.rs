@@ -335,7 +335,7 @@ fn check_kind(kind: EntryKind, path: &[u8], target: Option<&[u8]>) -> anyhow::Re
 }
 
 /// Start and end of a range in a file of `size` bytes.
-fn bounds(range: Option<ByteRange>, size: u64) -> anyhow::Result<(u64, u64)> {
+pub(super) fn bounds(range: Option<ByteRange>, size: u64) -> anyhow::Result<(u64, u64)> {
     let (start, end) = match range {
         None => (0, size),
         Some(ByteRange::From(first)) => (first, size),

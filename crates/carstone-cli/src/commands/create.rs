@@ -1,7 +1,7 @@
 //! `carstone create`: packs files and directories.
 
 mod dry;
-mod report;
+pub(super) mod report;
 mod reproducible;
 mod settings;
 mod tree;

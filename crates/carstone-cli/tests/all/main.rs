@@ -20,3 +20,4 @@ mod mixed;
 mod read;
 mod repair;
 mod repair_car;
+mod store;

@@ -13,7 +13,7 @@ use crate::signals;
 use crate::target::Target;
 
 /// A CAR that is being written.
-pub(super) struct Writing {
+pub(crate) struct Writing {
     target: Target,
     name: String,
     writer: Writer,
@@ -31,7 +31,7 @@ impl Writing {
     ///
     /// # Errors
     /// As with [`Target::create`].
-    pub(super) fn create(
+    pub(crate) fn create(
         out: &OutArgs,
         roots: &[Cid],
         options: FileOptions,
@@ -47,7 +47,7 @@ impl Writing {
     }
 
     /// Puts a block that has been verified, unless the options leave it out.
-    pub(super) fn put(&mut self, cid: &Cid, data: &[u8]) -> carstone::car::Result<bool> {
+    pub(crate) fn put(&mut self, cid: &Cid, data: &[u8]) -> carstone::car::Result<bool> {
         let put = match &mut self.writer {
             Writer::File(writer) => writer.danger_put_unverified(cid, data),
             Writer::Stream(writer) => writer.danger_put_unverified(cid, data),
@@ -56,7 +56,7 @@ impl Writing {
     }
 
     /// Ends it, and gives it its name.
-    pub(super) fn finish(self) -> anyhow::Result<()> {
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
         let Self { target, name, writer } = self;
         let ended = || -> anyhow::Result<()> {
             match writer {

@@ -12,7 +12,7 @@ use crate::output::Output;
 use crate::progress::Progress;
 
 /// Tells of an event, if it is worth it.
-pub(super) fn tell(
+pub(crate) fn tell(
     event: WalkEvent<'_>,
     output: &mut Output,
     progress: &Progress,

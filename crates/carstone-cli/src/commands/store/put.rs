@@ -1,0 +1,147 @@
+//! `carstone store put`.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use anyhow::{Context, anyhow, bail};
+use carstone::car::{CarReader, Cid, FileOptions, ReaderOptions};
+use carstone::pack::fs::{Order, TreeOptions, WalkEvent, add_tree};
+use carstone::pack::{PackOptions, PlainWriter};
+use carstone::unixfs::Profile;
+use carstone_store::{Blob, PackWriterOptions, PackWritten, Store, Written, text_of};
+use serde_json::{Map, json};
+
+use super::Job;
+use crate::cli::StorePutArgs;
+use crate::commands::create::report;
+use crate::exit::Exit;
+use crate::keys::is_stdin;
+use crate::names::human;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::signals;
+use crate::source::Watched;
+
+/// Puts each path under a root of its own.
+pub(super) fn run(job: &Job, args: &StorePutArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let store = job.open()?;
+    let options = PackWriterOptions::default().shard_size(args.pack_size).dedupe(args.dedupe);
+    for path in &args.paths {
+        let name =
+            if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() };
+        let written = put(job, &store, path, &options, output).with_context(|| name.clone())?;
+        tell(&name, &written, output)?;
+    }
+    Ok(Exit::found(output.problems() > 0))
+}
+
+fn put(
+    job: &Job,
+    store: &Store,
+    path: &Path,
+    options: &PackWriterOptions,
+    output: &mut Output,
+) -> anyhow::Result<Written> {
+    if is_stdin(path) {
+        return job.wait(store.put(Blob::reader(Watched(io::stdin())), options.clone()));
+    }
+    let metadata = path.metadata().context("cannot look at it")?;
+    if metadata.is_dir() {
+        return put_directory(job, store, path, options, output);
+    }
+    let file = File::open(path).context("cannot open")?;
+    let progress = Progress::new(output, "putting", Some(metadata.len()));
+    let mut blob = Blob::reader(Watched(progress.reading(file)));
+    if metadata.is_file() {
+        blob = blob.with_len(metadata.len());
+    }
+    let written = job.wait(store.put(blob, options.clone()));
+    progress.finish();
+    written
+}
+
+/// The blocks of a tree are made first, in a temporary file, and then cut into packs.
+fn put_directory(
+    job: &Job,
+    store: &Store,
+    path: &Path,
+    options: &PackWriterOptions,
+    output: &mut Output,
+) -> anyhow::Result<Written> {
+    let profile = options.profile.clone();
+    let (file, root) = tree(path, &profile, output)?;
+    let make = move |put: &mut carstone_store::Put<'_>| {
+        let trusted = ReaderOptions::default().danger_skip_verification(); // We have just hashed it.
+        let mut reader = CarReader::with_options(Watched(file), trusted)?;
+        let mut data = Vec::new();
+        while let Some(section) = reader.read_block(&mut data)? {
+            put(&section.cid, &data)?;
+        }
+        Ok(root)
+    };
+    let progress = Progress::new(output, "putting", None);
+    let kept = |pack: &PackWritten| {
+        progress.add(pack.size);
+        Ok(())
+    };
+    let written = job.wait(store.put_blocks(make, options.clone(), kept));
+    progress.finish();
+    written
+}
+
+/// A CAR of a tree in a temporary file, and its root.
+fn tree(path: &Path, profile: &Profile, output: &mut Output) -> anyhow::Result<(File, Cid)> {
+    let settings = TreeOptions::default()
+        .order(Order::Path)
+        .unwrap_single(true)
+        .owners(false)
+        .xattrs(false)
+        .cancel(signals::flag());
+    let file = tempfile::tempfile().context("cannot make a temporary file")?;
+    let packing = PackOptions::default().profile(profile.clone()).plain(FileOptions::v1());
+    let sink = BufWriter::with_capacity(256 << 10, file.try_clone()?);
+    let mut writer = PlainWriter::with_options(sink, packing)?;
+    let progress = Progress::new(output, "reading", None);
+    let mut failed = None;
+    let mut observe = |event: WalkEvent<'_>| {
+        if failed.is_none() {
+            failed = report::tell(event, output, &progress).err();
+        }
+    };
+    add_tree(&mut writer, &[path.to_owned()], &settings, &mut observe)?;
+    progress.finish();
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    if signals::stopped() {
+        bail!("interrupted");
+    }
+    let (sink, summary) = writer.finish()?;
+    let mut file = sink.into_inner().map_err(|error| anyhow!(error.into_error()))?;
+    file.flush()?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok((file, summary.root))
+}
+
+/// The root on standard output, packs on standard error.
+fn tell(name: &str, written: &Written, output: &mut Output) -> anyhow::Result<()> {
+    let size: u64 = written.packs.iter().map(|pack| pack.size).sum();
+    if output.is_json() {
+        let packs = written.packs.iter().map(|pack| {
+            json!({ "name": text_of(&pack.name), "size": pack.size, "blobs": pack.blobs.len() })
+        });
+        let mut fields = Map::new();
+        fields.insert("path".to_owned(), name.into());
+        fields.insert("root".to_owned(), written.root.to_string().into());
+        fields.insert("packs".to_owned(), packs.collect());
+        return output.object("put", fields);
+    }
+    output.line(written.root.to_string().as_bytes())?;
+    output.flush()?;
+    for pack in &written.packs {
+        output.note(&format!("pack {} {}", text_of(&pack.name), human(pack.size)));
+    }
+    output.note(&format!("{name}: {} packs, {}", written.packs.len(), human(size)));
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! `carstone store`: what is put comes out, and CARs of it are those that others make.
+
+use std::fs;
+
+use crate::support::{Place, look, noise, small_tree};
+
+/// A place with a store in it.
+fn place() -> (Place, String) {
+    let place = Place::new();
+    let store = place.path("store").to_str().expect("text").to_owned();
+    run!("store", "--store", &store, "init").exits(0);
+    (place, store)
+}
+
+#[test]
+fn files_and_trees_come_out_as_they_were() {
+    let (place, store) = place();
+    small_tree(&place.path("tree"));
+    let content = noise(5_000_000, 1);
+    let file = place.write("big", &content);
+    let put =
+        run!("store", "--store", &store, "put", "--pack-size", "2M", place.path("tree"), &file);
+    let roots = put.exits(0).lines();
+    let [tree, big] = &roots[..] else { panic!("{roots:?}") };
+    // The roots that `car create` gives.
+    let car = place.path("x.car");
+    let made = run!("car", "create", "-q", "-o", &car, place.path("tree")).exits(0).text();
+    assert_eq!(made.trim(), tree);
+    let mut listed = run!("store", "--store", &store, "ls").exits(0).lines();
+    listed.sort();
+    let mut due = roots.clone();
+    due.sort();
+    assert_eq!(listed, due);
+    assert_eq!(run!("store", "--store", &store, "cat", big).exits(0).stdout, content);
+    let part = run!("store", "--store", &store, "cat", "--range", "1048570-1048590", big).exits(0);
+    assert_eq!(part.stdout, content[1_048_570..=1_048_590]);
+    let out = place.path("out");
+    run!("store", "--store", &store, "get", big, "-o", &out).exits(0);
+    assert_eq!(fs::read(&out).expect("written"), content);
+    let hello = format!("{tree}/hello.txt");
+    assert_eq!(run!("store", "--store", &store, "cat", hello).exits(0).text(), "hello\n");
+    let paths = run!("store", "--store", &store, "ls", tree).exits(0).lines();
+    assert_eq!(paths.len(), look(&place.path("tree")).len() - 1);
+    let dumped = place.path("dump.car");
+    run!("store", "--store", &store, "dump", tree, "-o", &dumped).exits(0);
+    run!("car", "verify", &dumped).exits(0);
+    run!("car", "extract", "-C", place.path("restored"), &dumped).exits(0);
+    run!("car", "verify", "--against", place.path("restored"), &car).exits(0);
+    // Standard input is a file, and the same file has the same root.
+    let again = pipe!(&content, "store", "--store", &store, "put", "-").exits(0).text();
+    assert_eq!(again.trim(), big);
+    let found = run!("store", "--store", &store, "--json", "find", big).exits(0).json();
+    assert!(found.iter().any(|line| line["type"] == "place"));
+    assert!(found.iter().filter(|line| line["type"] == "containing").count() >= 4);
+    run!("store", "--store", &store, "index", "compact").exits(0);
+    let stats = run!("store", "--store", &store, "--json", "stats").exits(0).json();
+    assert_eq!((&stats[0]["roots"], &stats[0]["segments"]), (&3.into(), &1.into()));
+    assert_eq!(run!("store", "--store", &store, "cat", big).exits(0).stdout, content);
+}
+
+#[test]
+fn a_damaged_pack_is_told_and_another_place_read() {
+    let (place, store) = place();
+    let content = noise(3_000_000, 2);
+    let file = place.write("big", &content);
+    let root = run!("store", "--store", &store, "put", &file).exits(0).lines().remove(0);
+    let packs = || -> Vec<_> {
+        let packs = fs::read_dir(place.path("store/packs")).expect("there");
+        packs.map(|pack| pack.expect("there").path()).collect()
+    };
+    let [pack] = &packs()[..] else { panic!("one pack") };
+    let mut bytes = fs::read(pack).expect("read");
+    bytes[1_500_000] ^= 1;
+    fs::write(pack, &bytes).expect("written");
+    let told = run!("store", "--store", &store, "cat", &root).exits(2);
+    let name = pack.file_stem().and_then(|name| name.to_str()).expect("a name");
+    told.says(name);
+    // Of the same blocks in other packs one is enough.
+    run!("store", "--store", &store, "put", "--pack-size", "1100K", &file).exits(0);
+    assert_eq!(run!("store", "--store", &store, "cat", &root).exits(0).stdout, content);
+    fs::remove_file(pack).expect("removed");
+    assert_eq!(run!("store", "--store", &store, "cat", &root).exits(0).stdout, content);
+}
+
+#[test]
+fn what_cannot_be_done_is_told() {
+    let (place, store) = place();
+    let missing = place.path("no-store").to_str().expect("text").to_owned();
+    run!("store", "--store", &missing, "ls").exits(2).says("carstone store init");
+    let nobody = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
+    run!("store", "--store", &store, "cat", nobody).exits(2).says(nobody);
+    run!("store", "--store", &store, "find", nobody).exits(2).says("is not in the index");
+    run!("store", "--store", &store, "get", "x", "-o", place.path("out"))
+        .exits(2)
+        .says("is no CID");
+    assert!(!place.path("out").exists());
+    run!("store", "--store", &store, "put", place.path("nothing")).exits(2).says("nothing");
+    small_tree(&place.path("tree"));
+    let tree =
+        run!("store", "--store", &store, "put", place.path("tree")).exits(0).lines().remove(0);
+    run!("store", "--store", &store, "cat", &tree).exits(2).says("is a directory");
+    run!("store", "--store", &store, "cat", format!("{tree}/nothing"))
+        .exits(2)
+        .says("no such entry");
+    // A pack of nothing but a file that is too large for it.
+    let file = place.write("big", &noise(2_000_000, 3));
+    run!("store", "--store", &store, "put", "--pack-size", "1M", file)
+        .exits(2)
+        .says("fits into no pack");
+    // Where nothing is kept, what is put is gone.
+    let kept = run!("store", "--store", "memory:", "put", place.path("tree")).exits(0).lines();
+    assert_eq!(kept, [tree]);
+    run!("store", "--store", "memory:", "cat", format!("{}/hello.txt", kept[0])).exits(2);
+}
