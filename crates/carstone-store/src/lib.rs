@@ -41,7 +41,7 @@ pub use index::{Compacted, EntryKind, Found, Index, Location, Segment, SegmentBu
 pub use name::{Hash, Key, Layout, parse_text, text_of};
 pub use objects::{
     Content, Created, Disk, DiskEntry, DiskFile, LocalObjects, Object, Objects, RealDisk,
-    RemoteObjects, Spool,
+    RemoteObjects, Spool, StoreUrl,
 };
 pub use pack::{
     Blob, BlobPlace, ObjectPackStore, PackStore, PackWriter, PackWriterOptions, PackWritten, Put,

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{EntryKind, Found, Index, Location, SegmentBuilder};
 use crate::name::{Hash, Key, Layout, parse_text, text_of};
-use crate::objects::{Content, LocalObjects, Objects, RemoteObjects};
+use crate::objects::{Content, LocalObjects, Objects, RemoteObjects, StoreUrl};
 use crate::pack::{
     Blob, ObjectPackStore, PackStore, PackWriter, PackWriterOptions, PackWritten, Put, Written,
 };
@@ -70,6 +70,28 @@ impl Store {
     /// There is none.
     pub async fn open_local(directory: impl AsRef<std::path::Path>) -> Result<Self> {
         Self::open(Arc::new(LocalObjects::new(directory.as_ref()))).await
+    }
+
+    /// Makes a store at a URL, where there is none, and opens it.
+    ///
+    /// # Errors
+    /// It cannot be reached or written.
+    pub async fn create_at(url: &StoreUrl) -> Result<Self> {
+        match url.directory() {
+            Some(directory) => Self::create_local(directory).await,
+            None => Self::create(url.objects()?, Layout::nested(PACKS, PACK_EXTENSION)?).await,
+        }
+    }
+
+    /// Opens the store at a URL. One in memory is empty.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be reached.
+    pub async fn open_at(url: &StoreUrl) -> Result<Self> {
+        match &url.url[..] {
+            "memory:" => Self::in_memory().await,
+            _ => Self::open(url.objects()?).await,
+        }
     }
 
     /// A store in memory, which is gone with the last value of it.

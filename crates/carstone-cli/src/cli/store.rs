@@ -14,7 +14,7 @@ use super::{CarVersion, size};
 #[derive(Debug, Args)]
 #[command(after_long_help = STORE_EXAMPLES)]
 pub(crate) struct StoreArgs {
-    /// The store: a directory, or `memory:` for a trial.
+    /// The store: a directory, `s3://BUCKET/PREFIX` with the usual AWS_ variables, or `memory:` for a trial.
     #[arg(
         long,
         global = true,
@@ -25,6 +25,9 @@ pub(crate) struct StoreArgs {
         display_order = 800
     )]
     pub store: String,
+    /// The URL of a service that is compatible with S3.
+    #[arg(long, global = true, value_name = "URL", env = "AWS_ENDPOINT_URL", display_order = 801)]
+    pub endpoint: Option<String>,
     /// What to do.
     #[command(subcommand)]
     pub command: StoreCommand,

@@ -4,6 +4,7 @@ mod disk;
 mod local;
 mod remote;
 mod spool;
+mod url;
 
 use std::fmt;
 use std::io;
@@ -20,6 +21,7 @@ pub use local::LocalObjects;
 pub(crate) use local::blocking;
 pub use remote::RemoteObjects;
 pub use spool::Spool;
+pub use url::StoreUrl;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::Key;

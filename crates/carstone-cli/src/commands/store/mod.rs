@@ -7,8 +7,8 @@ mod show;
 
 use std::future::Future;
 
-use anyhow::Context;
-use carstone_store::Store;
+use anyhow::{Context, anyhow};
+use carstone_store::{ErrorKind, Store, StoreUrl};
 
 use crate::cli::{StoreArgs, StoreCommand, StoreIndexCommand};
 use crate::exit::Exit;
@@ -20,7 +20,7 @@ pub(crate) fn run(args: StoreArgs, output: &mut Output) -> anyhow::Result<Exit> 
         .enable_all()
         .build()
         .context("cannot start threads")?;
-    let job = Job { runtime, location: args.store };
+    let job = Job { runtime, url: StoreUrl::new(args.store).endpoint(args.endpoint) };
     match args.command {
         StoreCommand::Init => job.init(output),
         StoreCommand::Put(args) => put::run(&job, &args, output),
@@ -37,7 +37,7 @@ pub(crate) fn run(args: StoreArgs, output: &mut Output) -> anyhow::Result<Exit> 
 /// A store that was named, and what runs it.
 struct Job {
     runtime: tokio::runtime::Runtime,
-    location: String,
+    url: StoreUrl,
 }
 
 impl Job {
@@ -46,27 +46,21 @@ impl Job {
         Ok(self.runtime.block_on(work)?)
     }
 
-    /// Opens the store. One in memory is empty.
     fn open(&self) -> anyhow::Result<Store> {
-        let opened = self.runtime.block_on(async {
-            match &self.location[..] {
-                MEMORY => Store::in_memory().await,
-                directory => Store::open_local(directory).await,
+        let opened = self.runtime.block_on(Store::open_at(&self.url));
+        let is_missing = |error: &carstone_store::Error| matches!(error.kind(), ErrorKind::NoStore);
+        opened.map_err(|error| match is_missing(&error) {
+            true => anyhow!("{}: is no store; `carstone store init` makes one", self.url.url),
+            false => {
+                anyhow::Error::from(error).context(format!("{}: cannot be opened", self.url.url))
             }
-        });
-        opened.with_context(|| {
-            format!("{}: cannot be opened; `carstone store init` makes one", self.location)
         })
     }
 
     fn init(&self, output: &mut Output) -> anyhow::Result<Exit> {
-        if self.location != MEMORY {
-            let made = self.runtime.block_on(Store::create_local(&self.location));
-            made.with_context(|| self.location.clone())?;
-        }
-        output.note(&format!("{} is a store", self.location));
+        let made = self.runtime.block_on(Store::create_at(&self.url));
+        made.with_context(|| self.url.url.clone())?;
+        output.note(&format!("{} is a store", self.url.url));
         Ok(Exit::Intact)
     }
 }
-
-const MEMORY: &str = "memory:";

@@ -1,0 +1,101 @@
+//! Stores by their URLs.
+
+use std::sync::Arc;
+
+use super::{LocalObjects, Objects, RemoteObjects};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Where a store is, and how it is reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreUrl {
+    /// A directory, `memory:`, or `s3://BUCKET/PREFIX`.
+    pub url: String,
+    /// The service, where that is not the usual one.
+    pub endpoint: Option<String>,
+}
+
+impl StoreUrl {
+    /// That of a directory path, or any other URL.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), endpoint: None }
+    }
+
+    /// Sets the URL of the service: of one that is compatible with S3.
+    #[must_use]
+    pub fn endpoint(mut self, endpoint: Option<String>) -> Self {
+        self.endpoint = endpoint;
+        self
+    }
+
+    /// The directory, if it is one.
+    pub fn directory(&self) -> Option<&str> {
+        match self.url.split_once(':') {
+            Some(("memory" | "s3" | "gs" | "az", _)) => None,
+            _ => Some(&self.url),
+        }
+    }
+
+    /// The objects that are there. Keys for services are taken from the environment, as their own tools have it.
+    ///
+    /// # Errors
+    /// The URL is of a service that is not compiled in, or malformed.
+    pub fn objects(&self) -> Result<Arc<dyn Objects>> {
+        let of = |error: Error| error.of(&self.url);
+        if let Some(directory) = self.directory() {
+            return Ok(Arc::new(LocalObjects::new(directory)));
+        }
+        if self.url == MEMORY {
+            return Ok(Arc::new(RemoteObjects::in_memory()));
+        }
+        let (scheme, rest) = self.url.split_once("://").unwrap_or((&self.url, ""));
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return Err(of(Error::new(ErrorKind::Unsupported("a URL without a bucket"))));
+        }
+        let store = service(scheme, bucket, self.endpoint.as_deref()).map_err(of)?;
+        Ok(Arc::new(RemoteObjects::new(store, prefix, &self.url).map_err(of)?))
+    }
+}
+
+fn service(
+    scheme: &str,
+    bucket: &str,
+    endpoint: Option<&str>,
+) -> Result<Arc<dyn object_store::ObjectStore>> {
+    #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+    let told = |error| Error::new(ErrorKind::Io(std::io::Error::other(error)));
+    match scheme {
+        #[cfg(feature = "s3")]
+        "s3" => {
+            use object_store::aws::{AmazonS3Builder, Checksum};
+            let mut builder = AmazonS3Builder::from_env()
+                .with_bucket_name(bucket)
+                // The service refuses bytes that are not those that were sent.
+                .with_checksum_algorithm(Checksum::SHA256);
+            if let Some(endpoint) = endpoint {
+                builder = builder
+                    .with_endpoint(endpoint)
+                    .with_allow_http(endpoint.starts_with("http://"))
+                    .with_virtual_hosted_style_request(false);
+            }
+            Ok(Arc::new(builder.build().map_err(told)?))
+        }
+        #[cfg(feature = "gcs")]
+        "gs" => {
+            let builder = object_store::gcp::GoogleCloudStorageBuilder::from_env();
+            Ok(Arc::new(builder.with_bucket_name(bucket).build().map_err(told)?))
+        }
+        #[cfg(feature = "azure")]
+        "az" => {
+            let builder = object_store::azure::MicrosoftAzureBuilder::from_env();
+            Ok(Arc::new(builder.with_container_name(bucket).build().map_err(told)?))
+        }
+        _ => {
+            let _ = (bucket, endpoint);
+            Err(Error::new(ErrorKind::Unsupported("a URL of this kind")))
+        }
+    }
+}
+
+const MEMORY: &str = "memory:";
