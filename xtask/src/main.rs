@@ -12,6 +12,7 @@ mod measure;
 mod memory;
 mod process;
 mod rig;
+mod s3;
 mod scale;
 mod seeded;
 mod shm;
@@ -54,6 +55,8 @@ enum Task {
     Measured(measure::Arguments),
     /// Measure the most memory that carstone takes
     Memory(memory::Arguments),
+    /// Try stores in a real S3 server
+    S3(s3::Arguments),
     /// Measure how time and memory grow with entries and bytes
     Scale(scale::Arguments),
     /// Make the test vectors anew with the independent Python implementation
@@ -72,6 +75,7 @@ fn main() -> anyhow::Result<()> {
         Task::Man(arguments) => man::run(&root, &arguments),
         Task::Measured(arguments) => measure::run(&arguments),
         Task::Memory(arguments) => memory::run(&root, &arguments),
+        Task::S3(arguments) => s3::run(&root, &arguments),
         Task::Scale(arguments) => scale::run(&root, &arguments),
         Task::Vectors(arguments) => vectors::run(&root, &arguments),
     }
