@@ -1,5 +1,7 @@
 //! `cargo xtask s3`: stores in a real S3 server, which is installed below `target/`, and stopped by its process id.
 
+#![expect(clippy::print_stdout, reason = "the count is the result")]
+
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

@@ -22,8 +22,8 @@ pub(crate) use car::{
 pub(crate) use create::{CarVersion, CreateArgs, OrderArg, ReaderArgs};
 pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg};
 pub(crate) use store::{
-    StoreArgs, StoreCatArgs, StoreCommand, StoreDumpArgs, StoreFindArgs, StoreGetArgs,
-    StoreIndexCommand, StoreLsArgs, StorePutArgs,
+    StoreArgs, StoreCatArgs, StoreCheckArgs, StoreCommand, StoreDumpArgs, StoreFindArgs,
+    StoreGcArgs, StoreGetArgs, StoreIndexCommand, StoreLsArgs, StorePutArgs, StoreRmArgs,
 };
 pub(crate) use texts::EXIT_STATUS;
 use texts::{

@@ -30,6 +30,7 @@
 mod error;
 mod hasher;
 mod index;
+mod maintain;
 mod name;
 mod objects;
 mod pack;
@@ -38,6 +39,9 @@ mod store;
 pub use error::{Error, ErrorKind, Result};
 pub use hasher::HashFunction;
 pub use index::{Compacted, EntryKind, Found, Index, Location, Segment, SegmentBuilder};
+pub use maintain::{
+    CheckOptions, Checked, Collected, Finding, Rebuilt, check, collect, rebuild_index, remove_root,
+};
 pub use name::{Hash, Key, Layout, parse_text, text_of};
 pub use objects::{
     Content, Created, Disk, DiskEntry, DiskFile, LocalObjects, Object, Objects, RealDisk,

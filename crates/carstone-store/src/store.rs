@@ -183,19 +183,33 @@ impl Store {
             for blob in &pack.blobs {
                 builder.add_blob(&blob.cid, &location, blob.offset, blob.len)?;
                 if builder.memory() > MOST_MEMORY {
-                    self.index.add(std::mem::take(&mut builder)).await?;
+                    drop(self.index.add(std::mem::take(&mut builder)).await?);
                 }
             }
             builder.add_containing(&written.root, &location)?;
         }
         self.index.add(builder).await?;
-        let packs: Vec<_> = written.packs.iter().map(|pack| text_of(&pack.name)).collect();
-        let record = json!({ "packs": packs, "root": written.root.to_string() });
-        let record = format!("{record}\n");
-        let name = multihash_of(hash_code::BLAKE3, record.as_bytes()).unwrap_or_default();
-        let key =
-            Key::new(&format!("{ROOTS}{}/{}.json", text_of(written.root.hash()), text_of(&name)))?;
-        self.objects.create(&key, Content::Bytes(record.into())).await.map(drop)
+        let packs = written.packs.iter().map(|pack| pack.name).collect();
+        self.note_root(&RootRecord { root: written.root, packs }).await
+    }
+
+    /// Keeps a record of a root.
+    pub(crate) async fn note_root(&self, record: &RootRecord) -> Result<()> {
+        let packs: Vec<_> = record.packs.iter().map(text_of).collect();
+        let text = format!("{}\n", json!({ "packs": packs, "root": record.root.to_string() }));
+        let name = multihash_of(hash_code::BLAKE3, text.as_bytes()).unwrap_or_default();
+        let key = Key::new(&format!("{}{}.json", roots_of(&record.root), text_of(&name)))?;
+        self.objects.create(&key, Content::Bytes(text.into())).await.map(drop)
+    }
+
+    /// Removes all records of a root.
+    pub(crate) async fn forget_root(&self, root: &Cid) -> Result<u64> {
+        let listed: Vec<_> = self.objects.list(&roots_of(root)).try_collect().await?;
+        let mut count = 0;
+        for object in listed {
+            count += u64::from(self.objects.delete(&Key::new(&object.key)?).await?);
+        }
+        Ok(count)
     }
 
     /// The roots that were put, each as often as it was put in other packs.
@@ -287,6 +301,11 @@ impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store").field("objects", &self.objects).finish_non_exhaustive()
     }
+}
+
+/// Where the records of a root are.
+fn roots_of(root: &Cid) -> String {
+    format!("{ROOTS}{}/", text_of(root.hash()))
 }
 
 /// The object that says that it is a store, and of which version.

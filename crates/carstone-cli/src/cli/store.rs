@@ -53,6 +53,12 @@ pub(crate) enum StoreCommand {
     /// Work on the index.
     #[command(subcommand)]
     Index(StoreIndexCommand),
+    /// Look for what is wrong: packs, index and roots.
+    Check(StoreCheckArgs),
+    /// Remove a root. What it leads to stays until `gc` takes it.
+    Rm(StoreRmArgs),
+    /// Remove packs that no root needs.
+    Gc(StoreGcArgs),
     /// Tell how much there is of what.
     Stats,
 }
@@ -62,6 +68,48 @@ pub(crate) enum StoreCommand {
 pub(crate) enum StoreIndexCommand {
     /// Put its segments together into one, which makes look-ups faster.
     Compact,
+    /// Make it again from the packs alone, which are all read and verified.
+    Rebuild,
+}
+
+/// `carstone store check`.
+#[derive(Debug, Args)]
+pub(crate) struct StoreCheckArgs {
+    /// Read and verify every pack, and compare it with the index. Else only the lengths of packs are looked at.
+    #[arg(long)]
+    pub read_data: bool,
+    /// Only part I of N of the packs, counted from 1, so that several machines can share the work.
+    #[arg(long, value_name = "I/N", value_parser = part)]
+    pub shard: Option<(u64, u64)>,
+}
+
+/// `carstone store rm`.
+#[derive(Debug, Args)]
+pub(crate) struct StoreRmArgs {
+    /// The root.
+    #[arg(value_name = "CID")]
+    pub cid: Cid,
+}
+
+/// `carstone store gc`.
+#[derive(Debug, Args)]
+pub(crate) struct StoreGcArgs {
+    /// Hours for which packs that no root needs are kept: writers may be about to note a root.
+    #[arg(long, value_name = "HOURS", default_value_t = 24)]
+    pub grace: u64,
+    /// Remove nothing, and print what would go.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}
+
+/// I of N, counted from 1.
+fn part(text: &str) -> Result<(u64, u64), &'static str> {
+    let bad = "a shard is I/N, from 1/N to N/N";
+    let (part, of) = text.split_once('/').ok_or(bad)?;
+    match (part.parse::<u64>(), of.parse::<u64>()) {
+        (Ok(part), Ok(of)) if (1..=of).contains(&part) => Ok((part - 1, of)),
+        _ => Err(bad),
+    }
 }
 
 /// `carstone store put`.

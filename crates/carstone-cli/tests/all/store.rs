@@ -83,6 +83,51 @@ fn a_damaged_pack_is_told_and_another_place_read() {
 }
 
 #[test]
+fn a_store_is_checked_and_put_in_order() {
+    let (place, store) = place();
+    small_tree(&place.path("tree"));
+    let file = place.write("big", &noise(3_000_000, 4));
+    let put =
+        run!("store", "--store", &store, "put", "--pack-size", "1100K", &file, place.path("tree"));
+    let roots = put.exits(0).lines();
+    assert!(run!("store", "--store", &store, "check").exits(0).text().starts_with("there: "));
+    let told = run!("store", "--store", &store, "--json", "check", "--read-data").exits(0).json();
+    assert_eq!((&told[0]["findings"], &told[0]["roots"]), (&0.into(), &2.into()));
+    run!("store", "--store", &store, "check", "--read-data", "--shard", "2/3").exits(0);
+    run!("store", "--store", &store, "check", "--shard", "4/3").exits(2).says("from 1/N to N/N");
+    // A flipped bit, told with its pack.
+    let packs = || fs::read_dir(place.path("store/packs")).expect("there").count();
+    let pack = fs::read_dir(place.path("store/packs")).expect("there").next().expect("one");
+    let pack = pack.expect("there").path();
+    let sound = fs::read(&pack).expect("read");
+    let mut bytes = sound.clone();
+    bytes[400] ^= 1;
+    fs::write(&pack, &bytes).expect("written");
+    let name = pack.file_stem().and_then(|name| name.to_str()).expect("a name");
+    run!("store", "--store", &store, "check").exits(0);
+    run!("store", "--store", &store, "check", "--read-data").exits(1).says(name);
+    run!("store", "--store", &store, "index", "rebuild").exits(1).says(name);
+    fs::write(&pack, sound).expect("written");
+    fs::remove_dir_all(place.path("store/index")).expect("removed");
+    run!("store", "--store", &store, "check").exits(1).says("is not in the index");
+    run!("store", "--store", &store, "index", "rebuild").exits(0);
+    run!("store", "--store", &store, "check", "--read-data").exits(0);
+    run!("store", "--store", &store, "cat", &roots[0]).exits(0);
+    // What no root needs goes, when it is old enough.
+    let before = packs();
+    run!("store", "--store", &store, "rm", &roots[0]).exits(0);
+    run!("store", "--store", &store, "rm", &roots[0]).exits(2).says("is no root");
+    assert!(run!("store", "--store", &store, "gc").exits(0).lines().is_empty());
+    let dry = run!("store", "--store", &store, "gc", "--grace", "0", "-n").exits(0).lines();
+    assert_eq!(packs(), before);
+    assert_eq!(run!("store", "--store", &store, "gc", "--grace", "0").exits(0).lines(), dry);
+    assert_eq!(packs(), before - dry.len());
+    run!("store", "--store", &store, "check", "--read-data").exits(0);
+    run!("store", "--store", &store, "cat", &roots[0]).exits(2);
+    run!("store", "--store", &store, "cat", format!("{}/hello.txt", roots[1])).exits(0);
+}
+
+#[test]
 fn what_cannot_be_done_is_told() {
     let (place, store) = place();
     let missing = place.path("no-store").to_str().expect("text").to_owned();

@@ -120,6 +120,12 @@ impl Segment {
         self.front.groups.iter().map(|group| group.count).sum()
     }
 
+    /// The number of entries of blobs.
+    pub fn blobs(&self) -> u64 {
+        let of_blobs = |group: &&super::format::Group| group.kind == EntryKind::Blob;
+        self.front.groups.iter().filter(of_blobs).map(|group| group.count).sum()
+    }
+
     /// Its key.
     pub fn key(&self) -> &Key {
         &self.key

@@ -1,5 +1,6 @@
 //! All segments of a store.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -91,30 +92,50 @@ impl Index {
         Ok(())
     }
 
-    /// Keeps a segment of these entries. It is durable when this returns.
+    /// Keeps a segment of these entries, and gives its key; `None` where there are none. It is durable when this returns.
     ///
     /// # Errors
     /// It cannot be kept.
-    pub async fn add(&self, builder: SegmentBuilder) -> Result<()> {
+    pub async fn add(&self, builder: SegmentBuilder) -> Result<Option<Key>> {
         if builder.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let spool = self.objects.spool()?;
         let spool = blocking(move || builder.finish(spool)).await?;
-        self.keep(spool).await
+        self.keep(spool).await.map(Some)
     }
 
-    async fn keep(&self, spool: Spool) -> Result<()> {
+    async fn keep(&self, spool: Spool) -> Result<Key> {
         let spool = blocking(move || spool.hashed(HashFunction::Blake3)).await?;
         let (size, name) = (spool.len(), spool.hash().copied().unwrap_or_default());
         let key = self.layout.key(&name)?;
         self.objects.create(&key, Content::Spool(spool)).await?;
-        let segment = Arc::new(Segment::open(Arc::clone(&self.objects), key, size).await?);
+        let segment = Segment::open(Arc::clone(&self.objects), key.clone(), size).await?;
         let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
         if !segments.good.iter().any(|known| known.key() == segment.key()) {
-            segments.good.push(segment);
+            segments.good.push(Arc::new(segment));
         }
-        Ok(())
+        Ok(key)
+    }
+
+    /// Removes all segments but these, those that are damaged too.
+    pub(crate) async fn keep_only(&self, keys: &HashSet<Key>) -> Result<()> {
+        let listed: Vec<_> = self.objects.list(self.layout.prefix()).try_collect().await?;
+        for object in listed {
+            let key = self.layout.name(&object.key).and_then(|_| Key::new(&object.key).ok());
+            if let Some(key) = key.filter(|key| !keys.contains(key)) {
+                self.objects.delete(&key).await?;
+            }
+        }
+        self.refresh().await
+    }
+
+    /// Compares a segment with its name.
+    ///
+    /// # Errors
+    /// It is damaged, or cannot be read.
+    pub async fn verify(&self, segment: &Segment) -> Result<()> {
+        self.fetch(segment).await.map(drop)
     }
 
     /// All that is known of a hash, from all segments. One that cannot be read is an error only if the others have nothing.
@@ -155,7 +176,7 @@ impl Index {
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         all.retain(|found: &Found| seen.insert((found.location.clone(), found.offset, found.len)));
         (all, failed)
     }
@@ -189,8 +210,7 @@ impl Index {
             let spool = self.objects.spool()?;
             let merged = blocking(move || merge(&inputs, spool, &keep)).await?;
             let merged = blocking(move || merged.hashed(HashFunction::Blake3)).await?;
-            let key = self.layout.key(&merged.hash().copied().unwrap_or_default())?;
-            self.keep(merged).await?;
+            let key = self.keep(merged).await?;
             for segment in old.iter().filter(|segment| *segment.key() != key) {
                 self.objects.delete(segment.key()).await?;
             }

@@ -2,5 +2,6 @@
 
 mod crashes;
 mod index;
+mod maintain;
 mod packs;
 mod sim;

@@ -1,6 +1,7 @@
 //! `carstone store`: packs under their hashes.
 
 mod blocks;
+mod maintain;
 mod put;
 mod read;
 mod show;
@@ -30,7 +31,11 @@ pub(crate) fn run(args: StoreArgs, output: &mut Output) -> anyhow::Result<Exit> 
         StoreCommand::Ls(args) => show::ls(&job, &args, output),
         StoreCommand::Find(args) => show::find(&job, &args, output),
         StoreCommand::Stats => show::stats(&job, output),
-        StoreCommand::Index(StoreIndexCommand::Compact) => show::compact(&job, output),
+        StoreCommand::Check(args) => maintain::check(&job, &args, output),
+        StoreCommand::Rm(args) => maintain::rm(&job, &args, output),
+        StoreCommand::Gc(args) => maintain::gc(&job, &args, output),
+        StoreCommand::Index(StoreIndexCommand::Compact) => maintain::compact(&job, output),
+        StoreCommand::Index(StoreIndexCommand::Rebuild) => maintain::rebuild(&job, output),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `carstone store ls`, `find`, `stats` and `index`: what is there.
+//! `carstone store ls`, `find` and `stats`: what is there.
 
 use carstone::unixfs::{Limits, State, Step, walk};
 use carstone_store::text_of;
@@ -141,15 +141,8 @@ pub(super) fn stats(job: &Job, output: &mut Output) -> anyhow::Result<Exit> {
     Ok(Exit::found(output.problems() > 0))
 }
 
-/// Puts the segments of the index together.
-pub(super) fn compact(job: &Job, output: &mut Output) -> anyhow::Result<Exit> {
-    let store = job.open()?;
-    let done = job.wait(store.index().compact(|_| true))?;
-    output.note(&format!("{} segments put together: {} entries", done.segments, done.entries));
-    Ok(Exit::Intact)
-}
-
-fn object(value: Value) -> Map<String, Value> {
+/// The fields of an object.
+pub(super) fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(fields) => fields,
         _ => Map::new(),

@@ -1,0 +1,102 @@
+//! `carstone store check`, `rm`, `gc` and `index`: keeping it in order.
+
+use std::io;
+use std::time::Duration;
+
+use anyhow::bail;
+use carstone_store::{CheckOptions, Finding, collect, rebuild_index, remove_root, text_of};
+use serde_json::json;
+
+use super::Job;
+use super::show::object;
+use crate::cli::{StoreCheckArgs, StoreGcArgs, StoreRmArgs};
+use crate::exit::Exit;
+use crate::input::chain;
+use crate::names::human;
+use crate::output::Output;
+use crate::progress::Progress;
+
+/// Looks for what is wrong.
+pub(super) fn check(job: &Job, args: &StoreCheckArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let store = job.open()?;
+    let options = CheckOptions::default().read_data(args.read_data).part(args.shard);
+    let tell = |finding: Finding| {
+        let what = match &finding {
+            Finding::DamagedPack(error) => format!("damaged pack: {}", chain(error)),
+            finding => finding.to_string(),
+        };
+        output
+            .problem(job.url.url.as_bytes(), &what)
+            .map_err(|error| io::Error::other(error).into())
+    };
+    let checked = job.wait(carstone_store::check(&store, options, tell))?;
+    if output.is_json() {
+        let fields = json!({
+            "packs": checked.packs, "bytes": checked.bytes, "roots": checked.roots,
+            "findings": checked.findings, "read_data": args.read_data,
+        });
+        output.object("summary", object(fields))?;
+    } else if checked.findings == 0 {
+        let how = if args.read_data { "sound" } else { "there" };
+        let (packs, bytes) = (checked.packs, human(checked.bytes));
+        output
+            .line(format!("{how}: {packs} packs, {bytes}, {} roots", checked.roots).as_bytes())?;
+    }
+    Ok(Exit::found(checked.findings > 0))
+}
+
+/// Removes a root.
+pub(super) fn rm(job: &Job, args: &StoreRmArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let store = job.open()?;
+    match job.wait(remove_root(&store, &args.cid))? {
+        0 => bail!("{}: is no root of the store", args.cid),
+        _ => output.note("Its packs stay until `carstone store gc` removes them."),
+    }
+    Ok(Exit::Intact)
+}
+
+/// Removes packs that no root needs.
+pub(super) fn gc(job: &Job, args: &StoreGcArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let store = job.open()?;
+    let grace = Duration::from_secs(args.grace.saturating_mul(3600));
+    let collected = job.wait(collect(&store, grace, args.dry_run))?;
+    for name in &collected.packs {
+        match output.is_json() {
+            true => output.object("removed", object(json!({ "pack": text_of(name) })))?,
+            false => output.line(text_of(name).as_bytes())?,
+        }
+    }
+    let (count, bytes) = (collected.packs.len(), human(collected.bytes));
+    let done = if args.dry_run { "would go" } else { "removed" };
+    output.note(&format!("{count} packs {done}, {bytes}; {} are too young", collected.young));
+    Ok(Exit::Intact)
+}
+
+/// Puts the segments of the index together.
+pub(super) fn compact(job: &Job, output: &mut Output) -> anyhow::Result<Exit> {
+    let store = job.open()?;
+    let done = job.wait(store.index().compact(|_| true))?;
+    output.note(&format!("{} segments put together: {} entries", done.segments, done.entries));
+    Ok(Exit::Intact)
+}
+
+/// Makes the index again.
+pub(super) fn rebuild(job: &Job, output: &mut Output) -> anyhow::Result<Exit> {
+    let store = job.open()?;
+    let progress = Progress::new(output, "reading packs", None);
+    let done = job.wait(rebuild_index(&store, |bytes| progress.add(bytes)));
+    progress.finish();
+    let done = done?;
+    for error in &done.damaged {
+        output.problem(job.url.url.as_bytes(), &format!("damaged pack: {}", chain(error)))?;
+    }
+    if output.is_json() {
+        let fields = json!({
+            "packs": done.packs, "blobs": done.blobs, "roots": done.roots, "damaged": done.damaged.len(),
+        });
+        output.object("summary", object(fields))?;
+    }
+    let (packs, blobs, roots) = (done.packs, done.blobs, done.roots);
+    output.note(&format!("{blobs} blobs of {packs} packs; {roots} roots had no record"));
+    Ok(Exit::found(output.problems() > 0))
+}

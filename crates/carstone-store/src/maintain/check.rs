@@ -1,0 +1,226 @@
+//! What is wrong with a store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use futures::TryStreamExt;
+
+use super::pack::read_pack;
+use crate::error::{Error, Result};
+use crate::index::EntryKind;
+use crate::name::{Hash, text_of};
+use crate::pack::StoredPack;
+use crate::store::Store;
+
+/// How far a check goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckOptions {
+    /// Whether packs are read and verified, and compared with the index. Else only their lengths are looked at.
+    pub read_data: bool,
+    /// Only one part of the packs, I of N, counted from 0 on, so that several machines can share the work.
+    pub part: Option<(u64, u64)>,
+}
+
+impl CheckOptions {
+    /// Sets whether packs are read.
+    #[must_use]
+    pub fn read_data(mut self, yes: bool) -> Self {
+        self.read_data = yes;
+        self
+    }
+
+    /// Sets which part of the packs is looked at.
+    #[must_use]
+    pub fn part(mut self, part: Option<(u64, u64)>) -> Self {
+        self.part = part;
+        self
+    }
+}
+
+/// Something that is wrong.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Finding {
+    /// A pack of the index, or of a root, is not there.
+    MissingPack(Hash),
+    /// A pack has another length than the index says.
+    WrongSize {
+        /// The pack.
+        pack: Hash,
+        /// Its length in the index.
+        indexed: u64,
+        /// Its length.
+        found: u64,
+    },
+    /// A pack is damaged.
+    DamagedPack(Error),
+    /// No segment speaks of a pack. `index rebuild` makes an index that does.
+    Unindexed(Hash),
+    /// A blob that a pack has is not in the index, or not where it lies.
+    MissingEntry {
+        /// The pack.
+        pack: Hash,
+        /// The blob.
+        blob: Hash,
+    },
+    /// The index has more entries for blobs than packs have.
+    ExtraEntries(u64),
+    /// A segment of the index is damaged.
+    DamagedSegment(String),
+    /// The root block of a root is not in the index.
+    MissingRoot(Hash),
+}
+
+/// What a check has looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Checked {
+    /// Packs.
+    pub packs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Roots.
+    pub roots: u64,
+    /// What was found to be wrong.
+    pub findings: u64,
+}
+
+/// Looks for what is wrong with a store. `tell` hears of each thing.
+///
+/// # Errors
+/// Something cannot be listed or read, or what `tell` says.
+pub async fn check(
+    store: &Store,
+    options: CheckOptions,
+    mut tell: impl FnMut(Finding) -> Result<()>,
+) -> Result<Checked> {
+    let mut checked = Checked::default();
+    let mut find = |finding: Finding| {
+        checked.findings += 1;
+        tell(finding)
+    };
+    store.index().refresh().await?;
+    for fault in store.index().damaged() {
+        find(Finding::DamagedSegment(fault.to_string()))?;
+    }
+    let packs: Vec<StoredPack> = store.packs().list().try_collect().await?;
+    let sizes: BTreeMap<Vec<u8>, u64> =
+        packs.iter().map(|pack| (pack.name.to_bytes(), pack.size)).collect();
+    let mut indexed = BTreeSet::new();
+    for segment in store.index().segments() {
+        if let Err(error) = store.index().verify(&segment).await {
+            match error.is_malformed() {
+                true => find(Finding::DamagedSegment(error.to_string()))?,
+                false => return Err(error),
+            }
+        }
+        for location in segment.locations() {
+            let Some(name) = location.pack() else { continue };
+            if !indexed.insert(name.to_bytes()) {
+                continue;
+            }
+            match sizes.get(&name.to_bytes()) {
+                None => find(Finding::MissingPack(*name))?,
+                Some(size) if *size != location.size() => find(Finding::WrongSize {
+                    pack: *name,
+                    indexed: location.size(),
+                    found: *size,
+                })?,
+                Some(_) => {}
+            }
+        }
+    }
+    for pack in packs.iter().filter(|pack| !indexed.contains(&pack.name.to_bytes())) {
+        find(Finding::Unindexed(pack.name))?;
+    }
+    let records = store.roots().await?;
+    let mut missing = BTreeSet::new();
+    for record in &records {
+        for name in &record.packs {
+            let is_told = indexed.contains(&name.to_bytes()) || !missing.insert(name.to_bytes());
+            if !sizes.contains_key(&name.to_bytes()) && !is_told {
+                find(Finding::MissingPack(*name))?;
+            }
+        }
+        if store.index().find(EntryKind::Blob, record.root.hash()).await?.is_empty() {
+            find(Finding::MissingRoot(*record.root.hash()))?;
+        }
+    }
+    let (mut read, mut bytes, mut blobs) = (0, 0, 0_u64);
+    for pack in packs {
+        if options.part.is_some_and(|(part, of)| part_of(&pack.name, of) != part) {
+            continue;
+        }
+        (read, bytes) = (read + 1, bytes + pack.size);
+        if !options.read_data {
+            continue;
+        }
+        match read_pack(&**store.packs(), &pack.name, pack.size).await {
+            Ok(content) => {
+                let mut places = BTreeSet::new();
+                for blob in &content.blobs {
+                    let hash = blob.cid.hash();
+                    let found = store.index().find(EntryKind::Blob, hash).await?;
+                    let is_there = found.iter().any(|found| {
+                        found.location.pack() == Some(&pack.name)
+                            && (found.offset, found.len) == (blob.offset, blob.len)
+                    });
+                    if !is_there && indexed.contains(&pack.name.to_bytes()) {
+                        find(Finding::MissingEntry { pack: pack.name, blob: *hash })?;
+                    }
+                    places.insert((hash.to_bytes(), blob.offset));
+                }
+                blobs += places.len() as u64;
+            }
+            Err(error) if error.is_malformed() => {
+                find(Finding::DamagedPack(error.of(text_of(&pack.name))))?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    // Entries that lead nowhere are more than there are blobs, where all packs were read.
+    let segments = store.index().segments();
+    if options.read_data && options.part.is_none() && segments.len() == 1 {
+        let entries: u64 = segments.iter().map(|segment| segment.blobs()).sum();
+        if entries > blobs {
+            find(Finding::ExtraEntries(entries - blobs))?;
+        }
+    }
+    (checked.packs, checked.bytes, checked.roots) = (read, bytes, records.len() as u64);
+    Ok(checked)
+}
+
+/// Which of so many parts a pack is in.
+fn part_of(name: &Hash, of: u64) -> u64 {
+    let front = name.digest().iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    front.checked_rem(of).unwrap_or(0)
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingPack(name) => write!(f, "pack {} is missing", text_of(name)),
+            Self::WrongSize { pack, indexed, found } => {
+                let name = text_of(pack);
+                write!(f, "pack {name} has {found} bytes, and the index says {indexed}")
+            }
+            Self::DamagedPack(error) => write!(f, "damaged pack: {error}"),
+            Self::Unindexed(name) => write!(f, "pack {} is not in the index", text_of(name)),
+            Self::MissingEntry { pack, blob } => {
+                let (pack, blob) = (text_of(pack), text_of(blob));
+                write!(f, "the index does not have blob {blob} where it lies in pack {pack}")
+            }
+            Self::ExtraEntries(count) => {
+                write!(
+                    f,
+                    "{count} entries of the index lead to no blob: `index rebuild` makes it again"
+                )
+            }
+            Self::DamagedSegment(what) => write!(f, "damaged index: {what}"),
+            Self::MissingRoot(root) => {
+                write!(f, "root {} is not in the index", text_of(root))
+            }
+        }
+    }
+}

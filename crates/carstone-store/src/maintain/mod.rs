@@ -1,0 +1,10 @@
+//! Keeping a store in order: what is wrong with it, an index made again, what nobody needs any more.
+
+mod check;
+mod gc;
+mod pack;
+mod rebuild;
+
+pub use check::{CheckOptions, Checked, Finding, check};
+pub use gc::{Collected, collect, remove_root};
+pub use rebuild::{Rebuilt, rebuild_index};

@@ -1,0 +1,92 @@
+//! What is in a pack, read from it.
+
+use std::io::{self, Read};
+
+use bytes::{Buf, Bytes};
+use carstone_car::{CarReader, Cid, codec};
+use futures::TryStreamExt;
+use tokio::sync::mpsc;
+
+use crate::error::{Error, Result};
+use crate::name::Hash;
+use crate::objects::blocking;
+use crate::pack::{BlobPlace, PackStore};
+
+/// The blobs of a pack, and the roots that it names. A pack that is no CAR is a blob by itself.
+#[derive(Debug, Default)]
+pub(super) struct PackContent {
+    pub(super) blobs: Vec<BlobPlace>,
+    pub(super) roots: Vec<Cid>,
+}
+
+/// Reads a pack, and verifies it as a whole and block by block.
+///
+/// # Errors
+/// It cannot be read, does not hash to its name, or holds a block that does not hash to its CID.
+pub(super) async fn read_pack(
+    packs: &dyn PackStore,
+    name: &Hash,
+    size: u64,
+) -> Result<PackContent> {
+    let mut pieces = packs.stream(name).await?;
+    let (send, received) = mpsc::channel::<Bytes>(2);
+    let name = *name;
+    let parsing = tokio::spawn(blocking(move || {
+        parse(Pieces { received, current: Bytes::new() }, name, size)
+    }));
+    let mut failed = None;
+    loop {
+        match pieces.try_next().await {
+            // Where the CAR is not valid, all bytes are read on, since the whole may be damaged.
+            Ok(Some(piece)) => drop(send.send(piece).await),
+            Ok(None) => break,
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
+    }
+    drop(send);
+    let parsed = parsing.await.map_err(|error| Error::from(io::Error::other(error)))?;
+    match failed {
+        Some(error) => Err(error),
+        None => parsed,
+    }
+}
+
+fn parse(source: Pieces, name: Hash, size: u64) -> Result<PackContent> {
+    let Ok(mut reader) = CarReader::open(source) else {
+        let cid = Cid::new_v1(codec::RAW, name);
+        return Ok(PackContent {
+            blobs: vec![BlobPlace { cid, offset: 0, len: size }],
+            roots: Vec::new(),
+        });
+    };
+    let (roots, start) = (reader.roots().to_vec(), reader.payload_start());
+    let (mut blobs, mut data) = (Vec::new(), Vec::new());
+    while let Some(section) = reader.read_block(&mut data)? {
+        let offset = start + section.data_offset;
+        blobs.push(BlobPlace { cid: section.cid, offset, len: section.data_len as u64 });
+    }
+    Ok(PackContent { blobs, roots })
+}
+
+/// Pieces that a task sends.
+struct Pieces {
+    received: mpsc::Receiver<Bytes>,
+    current: Bytes,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() && !buf.is_empty() {
+            match self.received.blocking_recv() {
+                Some(piece) => self.current = piece,
+                None => return Ok(0),
+            }
+        }
+        let n = buf.len().min(self.current.len());
+        self.current.copy_to_slice(&mut buf[..n]);
+        Ok(n)
+    }
+}

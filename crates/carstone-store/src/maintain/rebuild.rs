@@ -1,0 +1,118 @@
+//! The index, made again from the packs.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use carstone_car::dag::{NodeLimits, links};
+use carstone_car::{Cid, hash_code};
+use futures::TryStreamExt;
+
+use super::pack::read_pack;
+use crate::error::{Error, Result};
+use crate::index::{Location, SegmentBuilder};
+use crate::name::Hash;
+use crate::pack::StoredPack;
+use crate::store::{RootRecord, Store};
+
+/// What making an index again came to.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Rebuilt {
+    /// Packs that were read.
+    pub packs: u64,
+    /// Blobs that they have.
+    pub blobs: u64,
+    /// Roots that packs name, and no record did.
+    pub roots: u64,
+    /// Packs that could not be used, and why.
+    pub damaged: Vec<Error>,
+}
+
+/// Makes the index of a store from its packs alone, and records of roots that packs name and that have none. All packs are read and verified. The old
+/// index goes when the new one is there; entries for what lies outside of the store go with it.
+///
+/// `read` hears of the bytes of each pack.
+///
+/// # Errors
+/// Packs cannot be listed, or the new index cannot be kept. Then the old one is there still.
+pub async fn rebuild_index(store: &Store, mut read: impl FnMut(u64)) -> Result<Rebuilt> {
+    let mut done = Rebuilt::default();
+    let mut segments = Vec::new();
+    let mut builder = SegmentBuilder::new();
+    let mut named: BTreeMap<Cid, Hash> = BTreeMap::new();
+    let mut sizes: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+    let packs: Vec<StoredPack> = store.packs().list().try_collect().await?;
+    for pack in packs {
+        let content = match read_pack(&**store.packs(), &pack.name, pack.size).await {
+            Ok(content) => content,
+            Err(error) if error.is_malformed() => {
+                done.damaged.push(error.of(crate::text_of(&pack.name)));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        read(pack.size);
+        done.packs += 1;
+        sizes.insert(pack.name.to_bytes(), pack.size);
+        let location = Location::Pack { name: pack.name, size: pack.size };
+        for blob in &content.blobs {
+            builder.add_blob(&blob.cid, &location, blob.offset, blob.len)?;
+            done.blobs += 1;
+            if builder.memory() > MOST_MEMORY {
+                segments.push(store.index().add(std::mem::take(&mut builder)).await?);
+            }
+        }
+        named.extend(content.roots.iter().map(|root| (*root, pack.name)));
+    }
+    segments.push(store.index().add(builder).await?);
+    // Which packs have blobs of a DAG, the index of blobs tells.
+    let mut builder = SegmentBuilder::new();
+    let records = store.roots().await?;
+    let known: HashSet<Cid> = records.iter().map(|record| record.root).collect();
+    for record in &records {
+        for name in &record.packs {
+            if let Some(size) = sizes.get(&name.to_bytes()) {
+                builder
+                    .add_containing(&record.root, &Location::Pack { name: *name, size: *size })?;
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for root in named.keys().filter(|root| !known.contains(root)) {
+        let packs = packs_of(store, root).await?;
+        for location in &packs {
+            builder.add_containing(root, location)?;
+        }
+        let packs = packs.iter().filter_map(Location::pack).copied().collect();
+        found.push(RootRecord { root: *root, packs });
+        done.roots += 1;
+    }
+    segments.push(store.index().add(builder).await?);
+    let keep: HashSet<_> = segments.into_iter().flatten().collect();
+    store.index().keep_only(&keep).await?;
+    for record in found {
+        store.note_root(&record).await?;
+    }
+    Ok(done)
+}
+
+/// The packs in which blocks of a DAG lie, as far as its blocks are there.
+async fn packs_of(store: &Store, root: &Cid) -> Result<Vec<Location>> {
+    let (mut left, mut seen) = (vec![*root], HashSet::from([*root]));
+    let mut packs = BTreeSet::new();
+    while let Some(cid) = left.pop() {
+        if cid.hash().code() != hash_code::IDENTITY {
+            let places = store.places(cid.hash()).await?;
+            packs.extend(places.into_iter().map(|place| place.location));
+        }
+        if carstone_car::dag::can_have_links(cid.codec()) == Some(false) {
+            continue;
+        }
+        // What is missing or damaged leads nowhere.
+        let Ok(Some(block)) = store.block(&cid).await else { continue };
+        let below = links(&cid, &block, &NodeLimits::default()).unwrap_or_default();
+        left.extend(below.into_iter().filter(|link| seen.insert(*link)));
+    }
+    Ok(packs.into_iter().collect())
+}
+
+const MOST_MEMORY: usize = 64 << 20;

@@ -1,0 +1,202 @@
+//! Faults are found, an index is made again from packs, and what nobody needs goes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use carstone_car::Cid;
+use carstone_store::{
+    Blob, CheckOptions, Finding, PackWriterOptions, Store, check, collect, rebuild_index,
+    remove_root,
+};
+use carstone_unixfs::Profile;
+
+fn options() -> PackWriterOptions {
+    let profile = Profile::default().with_chunk_size(1000).expect("fine");
+    PackWriterOptions::default().shard_size(10_000).profile(profile)
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build();
+    runtime.expect("a runtime").block_on(work)
+}
+
+/// No two chunks of it, or of another seed's, are alike.
+fn content(seed: u8, len: usize) -> Vec<u8> {
+    let mut state = u64::from(seed) + 0x9e37_79b9;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    std::iter::repeat_with(next).take(len).collect()
+}
+
+/// A store of two files in several packs.
+async fn store(directory: &Path) -> (Store, [Cid; 2]) {
+    let store = Store::create_local(directory).await.expect("made");
+    let put = |seed| store.put(Blob::bytes(content(seed, 25_000)), options());
+    let (first, second) = (put(1).await.expect("put").root, put(2).await.expect("put").root);
+    (store, [first, second])
+}
+
+fn files(folder: PathBuf) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("there").map(|entry| entry.expect("there").path());
+    let mut files: Vec<_> = entries.collect();
+    files.sort();
+    files
+}
+
+/// What a check finds, without and with reading all data.
+async fn found(directory: &Path, read_data: bool) -> Vec<Finding> {
+    let store = Store::open_local(directory).await.expect("opened");
+    let mut findings = Vec::new();
+    let options = CheckOptions::default().read_data(read_data);
+    let checked = check(&store, options, |finding| {
+        findings.push(finding);
+        Ok(())
+    });
+    let checked = checked.await.expect("checked");
+    assert_eq!(checked.findings, findings.len() as u64);
+    findings
+}
+
+#[test]
+fn a_sound_store_has_nothing_wrong_with_it() {
+    let directory = tempfile::tempdir().expect("made");
+    run(async {
+        let (store, _) = store(directory.path()).await;
+        assert!(found(directory.path(), true).await.is_empty());
+        store.index().compact(|_| true).await.expect("put together");
+        assert!(found(directory.path(), true).await.is_empty());
+        // Every pack is in one of the parts.
+        let mut packs = 0;
+        for part in 0..3 {
+            let options = CheckOptions::default().read_data(true).part(Some((part, 3)));
+            packs += check(&store, options, |_| Ok(())).await.expect("checked").packs;
+        }
+        assert_eq!(packs, files(directory.path().join("packs")).len() as u64);
+    });
+}
+
+#[test]
+fn each_fault_is_found() {
+    let directory = tempfile::tempdir().expect("made");
+    run(async {
+        drop(store(directory.path()).await);
+        let packs = files(directory.path().join("packs"));
+        let sound = fs::read(&packs[0]).expect("read");
+        // A flipped bit is found only by reading.
+        let mut flipped = sound.clone();
+        flipped[5000] ^= 1;
+        fs::write(&packs[0], &flipped).expect("written");
+        assert!(found(directory.path(), false).await.is_empty());
+        assert!(matches!(found(directory.path(), true).await[..], [Finding::DamagedPack(_)]));
+        // A pack that is cut, or gone, is found by its length.
+        fs::write(&packs[0], &sound[..sound.len() - 1]).expect("written");
+        assert!(matches!(found(directory.path(), false).await[..], [Finding::WrongSize { .. }]));
+        fs::remove_file(&packs[0]).expect("removed");
+        assert!(matches!(found(directory.path(), false).await[..], [Finding::MissingPack(_)]));
+        fs::write(&packs[0], &sound).expect("written");
+        // A segment that is damaged, or gone.
+        let segments = files(directory.path().join("index"));
+        let segment = fs::read(&segments[0]).expect("read");
+        for at in [10, 4100, segment.len() - 20] {
+            let mut flipped = segment.clone();
+            flipped[at] ^= 1;
+            fs::write(&segments[0], &flipped).expect("written");
+            let findings = found(directory.path(), false).await;
+            assert!(
+                findings.iter().any(|finding| matches!(finding, Finding::DamagedSegment(_))),
+                "{at}"
+            );
+        }
+        fs::remove_file(&segments[0]).expect("removed");
+        let findings = found(directory.path(), false).await;
+        assert!(findings.iter().any(|finding| matches!(finding, Finding::Unindexed(_))));
+        assert!(findings.iter().any(|finding| matches!(finding, Finding::MissingRoot(_))));
+        fs::write(&segments[0], &segment).expect("written");
+        assert!(found(directory.path(), true).await.is_empty());
+    });
+}
+
+/// Entries that say something else than the packs are found, and an index made again says what the packs do.
+#[test]
+fn an_index_that_lies_is_found_and_made_again() {
+    use carstone_store::{Location, SegmentBuilder};
+    let directory = tempfile::tempdir().expect("made");
+    run(async {
+        let (store, roots) = store(directory.path()).await;
+        let place = store.places(roots[0].hash()).await.expect("found").remove(0);
+        let mut builder = SegmentBuilder::new();
+        builder.add_blob(&roots[1], &place.location, place.offset, place.len).expect("in bounds");
+        store.index().add(builder).await.expect("kept");
+        // The block is found in its other place all the same.
+        assert!(store.block(&roots[1]).await.expect("sound").is_some());
+        store.index().compact(|_| true).await.expect("put together");
+        assert!(store.block(&roots[1]).await.expect("sound").is_some());
+        assert!(matches!(found(directory.path(), true).await[..], [Finding::ExtraEntries(1)]));
+        let Location::Pack { .. } = place.location else { panic!("a pack") };
+
+        let done = rebuild_index(&store, |_| ()).await.expect("made again");
+        assert!(done.damaged.is_empty());
+        assert_eq!(
+            (done.packs, done.roots),
+            (files(directory.path().join("packs")).len() as u64, 0)
+        );
+        store.index().compact(|_| true).await.expect("put together");
+        assert!(found(directory.path(), true).await.is_empty());
+    });
+}
+
+#[test]
+fn the_index_and_the_roots_come_from_the_packs_alone() {
+    let directory = tempfile::tempdir().expect("made");
+    run(async {
+        let (store, roots) = store(directory.path()).await;
+        let mut records = store.roots().await.expect("listed");
+        fs::remove_dir_all(directory.path().join("index")).expect("removed");
+        fs::remove_dir_all(directory.path().join("roots")).expect("removed");
+        let store = Store::open_local(directory.path()).await.expect("opened");
+        assert_eq!(store.block(&roots[0]).await.expect("none"), None);
+        let done = rebuild_index(&store, |_| ()).await.expect("made again");
+        assert_eq!((done.roots, done.damaged.len()), (2, 0));
+        assert!(found(directory.path(), true).await.is_empty());
+        let mut found = store.roots().await.expect("listed");
+        for record in found.iter_mut().chain(&mut records) {
+            record.packs.sort();
+        }
+        assert_eq!(found, records);
+        // A damaged pack is left out and told, and the others are found.
+        let packs = files(directory.path().join("packs"));
+        let mut bytes = fs::read(&packs[0]).expect("read");
+        bytes[5000] ^= 1;
+        fs::write(&packs[0], bytes).expect("written");
+        let done = rebuild_index(&store, |_| ()).await.expect("made again");
+        assert_eq!((done.packs, done.damaged.len()), (packs.len() as u64 - 1, 1));
+    });
+}
+
+#[test]
+fn what_no_root_needs_goes_and_nothing_else() {
+    let directory = tempfile::tempdir().expect("made");
+    run(async {
+        let (store, roots) = store(directory.path()).await;
+        let before = files(directory.path().join("packs")).len();
+        let none = collect(&store, Duration::ZERO, false).await.expect("collected");
+        assert!(none.packs.is_empty());
+        assert_eq!(remove_root(&store, &roots[0]).await.expect("removed"), 1);
+        assert_eq!(remove_root(&store, &roots[0]).await.expect("removed"), 0);
+        let young = collect(&store, Duration::from_secs(3600), false).await.expect("collected");
+        assert!(young.packs.is_empty() && young.young >= 3, "{young:?}");
+        let dry = collect(&store, Duration::ZERO, true).await.expect("collected");
+        assert_eq!(files(directory.path().join("packs")).len(), before);
+        let done = collect(&store, Duration::ZERO, false).await.expect("collected");
+        assert_eq!(done, dry);
+        assert_eq!(files(directory.path().join("packs")).len(), before - done.packs.len());
+        assert!(found(directory.path(), true).await.is_empty());
+        assert_eq!(store.block(&roots[0]).await.expect("none"), None);
+        assert!(store.block(&roots[1]).await.expect("sound").is_some());
+    });
+}
