@@ -22,8 +22,9 @@ pub(crate) use car::{
 pub(crate) use create::{CarVersion, CreateArgs, OrderArg, ReaderArgs};
 pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg};
 pub(crate) use store::{
-    StoreArgs, StoreCatArgs, StoreCheckArgs, StoreCommand, StoreDumpArgs, StoreFindArgs,
-    StoreGcArgs, StoreGetArgs, StoreIndexCommand, StoreLsArgs, StorePutArgs, StoreRmArgs,
+    StoreArgs, StoreCatArgs, StoreCheckArgs, StoreCommand, StoreCopyArgs, StoreDumpArgs,
+    StoreFindArgs, StoreGcArgs, StoreGetArgs, StoreHealArgs, StoreIndexCommand, StoreLsArgs,
+    StorePutArgs, StoreRmArgs,
 };
 pub(crate) use texts::EXIT_STATUS;
 use texts::{

@@ -40,7 +40,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use hasher::HashFunction;
 pub use index::{Compacted, EntryKind, Found, Index, Location, Segment, SegmentBuilder};
 pub use maintain::{
-    CheckOptions, Checked, Collected, Finding, Rebuilt, check, collect, rebuild_index, remove_root,
+    CheckOptions, Checked, Collected, Copied, Finding, Healed, PackSource, Rebuilt, check, collect,
+    copy, heal, rebuild_index, remove_root,
 };
 pub use name::{Hash, Key, Layout, parse_text, text_of};
 pub use objects::{

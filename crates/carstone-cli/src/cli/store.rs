@@ -55,6 +55,10 @@ pub(crate) enum StoreCommand {
     Index(StoreIndexCommand),
     /// Look for what is wrong: packs, index and roots.
     Check(StoreCheckArgs),
+    /// Put damaged and missing packs right from another store.
+    Heal(StoreHealArgs),
+    /// Copy everything into another store, which is made if there is none.
+    Copy(StoreCopyArgs),
     /// Remove a root. What it leads to stays until `gc` takes it.
     Rm(StoreRmArgs),
     /// Remove packs that no root needs.
@@ -81,6 +85,22 @@ pub(crate) struct StoreCheckArgs {
     /// Only part I of N of the packs, counted from 1, so that several machines can share the work.
     #[arg(long, value_name = "I/N", value_parser = part)]
     pub shard: Option<(u64, u64)>,
+}
+
+/// `carstone store heal`.
+#[derive(Debug, Args)]
+pub(crate) struct StoreHealArgs {
+    /// A store that has the same packs; can be given again.
+    #[arg(long, value_name = "STORE", required = true)]
+    pub from: Vec<String>,
+}
+
+/// `carstone store copy`.
+#[derive(Debug, Args)]
+pub(crate) struct StoreCopyArgs {
+    /// The other store.
+    #[arg(value_name = "STORE")]
+    pub to: String,
 }
 
 /// `carstone store rm`.

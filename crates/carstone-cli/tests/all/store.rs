@@ -107,7 +107,15 @@ fn a_store_is_checked_and_put_in_order() {
     run!("store", "--store", &store, "check").exits(0);
     run!("store", "--store", &store, "check", "--read-data").exits(1).says(name);
     run!("store", "--store", &store, "index", "rebuild").exits(1).says(name);
-    fs::write(&pack, sound).expect("written");
+    fs::write(&pack, &sound).expect("written");
+    let mirror = place.path("mirror").to_str().expect("text").to_owned();
+    run!("store", "--store", &store, "index", "rebuild").exits(0);
+    run!("store", "--store", &store, "copy", &mirror).exits(0);
+    run!("store", "--store", &mirror, "check", "--read-data").exits(0);
+    fs::write(&pack, &bytes).expect("written");
+    let healed = run!("store", "--store", &store, "heal", "--from", &mirror).exits(0).lines();
+    assert_eq!(healed, [name]);
+    assert_eq!(fs::read(&pack).expect("read"), sound);
     fs::remove_dir_all(place.path("store/index")).expect("removed");
     run!("store", "--store", &store, "check").exits(1).says("is not in the index");
     run!("store", "--store", &store, "index", "rebuild").exits(0);

@@ -105,7 +105,7 @@ impl Index {
         self.keep(spool).await.map(Some)
     }
 
-    async fn keep(&self, spool: Spool) -> Result<Key> {
+    pub(crate) async fn keep(&self, spool: Spool) -> Result<Key> {
         let spool = blocking(move || spool.hashed(HashFunction::Blake3)).await?;
         let (size, name) = (spool.len(), spool.hash().copied().unwrap_or_default());
         let key = self.layout.key(&name)?;
@@ -221,7 +221,7 @@ impl Index {
     }
 
     /// A segment in a file, compared with its name.
-    async fn fetch(&self, segment: &Segment) -> Result<Spool> {
+    pub(crate) async fn fetch(&self, segment: &Segment) -> Result<Spool> {
         let mut pieces = self.objects.stream(segment.key(), None).await?;
         let mut spool = self.objects.spool()?;
         while let Some(piece) = pieces.try_next().await? {

@@ -54,7 +54,12 @@ pub enum Finding {
         found: u64,
     },
     /// A pack is damaged.
-    DamagedPack(Error),
+    DamagedPack {
+        /// The pack.
+        name: Hash,
+        /// What is wrong with it.
+        error: Error,
+    },
     /// No segment speaks of a pack. `index rebuild` makes an index that does.
     Unindexed(Hash),
     /// A blob that a pack has is not in the index, or not where it lies.
@@ -174,7 +179,10 @@ pub async fn check(
                 blobs += places.len() as u64;
             }
             Err(error) if error.is_malformed() => {
-                find(Finding::DamagedPack(error.of(text_of(&pack.name))))?;
+                find(Finding::DamagedPack {
+                    name: pack.name,
+                    error: error.of(text_of(&pack.name)),
+                })?;
             }
             Err(error) => return Err(error),
         }
@@ -205,7 +213,7 @@ impl fmt::Display for Finding {
                 let name = text_of(pack);
                 write!(f, "pack {name} has {found} bytes, and the index says {indexed}")
             }
-            Self::DamagedPack(error) => write!(f, "damaged pack: {error}"),
+            Self::DamagedPack { error, .. } => write!(f, "damaged pack: {error}"),
             Self::Unindexed(name) => write!(f, "pack {} is not in the index", text_of(name)),
             Self::MissingEntry { pack, blob } => {
                 let (pack, blob) = (text_of(pack), text_of(blob));

@@ -1,10 +1,12 @@
 //! Keeping a store in order: what is wrong with it, an index made again, what nobody needs any more.
 
 mod check;
+mod copy;
 mod gc;
 mod pack;
 mod rebuild;
 
 pub use check::{CheckOptions, Checked, Finding, check};
+pub use copy::{Copied, Healed, PackSource, copy, heal};
 pub use gc::{Collected, collect, remove_root};
 pub use rebuild::{Rebuilt, rebuild_index};

@@ -76,12 +76,12 @@ impl Inner {
         self.root.join(key.as_str())
     }
 
-    fn create(&self, key: &Key, content: Content) -> Result<Created> {
+    fn create(&self, key: &Key, content: Content, is_damaged: bool) -> Result<Created> {
         let (path, len) = (self.path(key), content.len());
         let directory = path.parent().unwrap_or(&self.root);
         self.make_directory(directory)?;
         let created = match self.disk.size(&path)? {
-            Some(size) if size == len => {
+            Some(size) if size == len && !is_damaged => {
                 // Whoever made it may not have come to this yet.
                 self.disk.sync_directory(directory)?;
                 return Ok(Created::Existed);
@@ -168,7 +168,14 @@ impl Inner {
 impl Objects for LocalObjects {
     async fn create(&self, key: &Key, content: Content) -> Result<Created> {
         let owned = key.clone();
-        self.run(move |inner| inner.create(&owned, content)).await.map_err(|error| error.of(key))
+        let created = self.run(move |inner| inner.create(&owned, content, false));
+        created.await.map_err(|error| error.of(key))
+    }
+
+    async fn replace(&self, key: &Key, content: Content) -> Result<()> {
+        let owned = key.clone();
+        let replaced = self.run(move |inner| inner.create(&owned, content, true));
+        replaced.await.map(drop).map_err(|error| error.of(key))
     }
 
     async fn read(&self, key: &Key, range: Range<u64>) -> Result<Bytes> {

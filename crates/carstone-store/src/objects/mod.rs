@@ -36,6 +36,9 @@ pub trait Objects: fmt::Debug + fmt::Display + Send + Sync {
     /// another length is damaged, and replaced.
     async fn create(&self, key: &Key, content: Content) -> Result<Created>;
 
+    /// Keeps an object in place of one that may be there and is damaged. Else as [`create`](Self::create).
+    async fn replace(&self, key: &Key, content: Content) -> Result<()>;
+
     /// The bytes of a range, all of them.
     async fn read(&self, key: &Key, range: Range<u64>) -> Result<Bytes>;
 

@@ -141,6 +141,10 @@ impl Objects for RemoteObjects {
         create.await.map_err(|error| error.of(key))
     }
 
+    async fn replace(&self, key: &Key, content: Content) -> Result<()> {
+        self.put(key, content).await.map_err(|error| error.of(key))
+    }
+
     async fn read(&self, key: &Key, range: Range<u64>) -> Result<Bytes> {
         if range.is_empty() && range.start == range.end {
             return Ok(Bytes::new());

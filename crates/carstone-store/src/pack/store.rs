@@ -22,6 +22,12 @@ pub trait PackStore: fmt::Debug + Send + Sync {
     /// The bytes do not hash to the name; they cannot be kept.
     async fn put(&self, name: &Hash, content: Content) -> Result<Created>;
 
+    /// Keeps a pack in place of one that may be there and is damaged.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    async fn replace(&self, name: &Hash, content: Content) -> Result<()>;
+
     /// All bytes of a pack, verified; `None` if there is none.
     ///
     /// # Errors
@@ -94,6 +100,12 @@ impl PackStore for ObjectPackStore {
         let key = self.layout.key(name)?;
         let content = check(name, content).await.map_err(|error| error.of(&key))?;
         self.objects.create(&key, content).await
+    }
+
+    async fn replace(&self, name: &Hash, content: Content) -> Result<()> {
+        let key = self.layout.key(name)?;
+        let content = check(name, content).await.map_err(|error| error.of(&key))?;
+        self.objects.replace(&key, content).await
     }
 
     async fn get(&self, name: &Hash) -> Result<Option<Bytes>> {

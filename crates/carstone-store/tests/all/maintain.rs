@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use carstone_car::Cid;
 use carstone_store::{
-    Blob, CheckOptions, Finding, PackWriterOptions, Store, check, collect, rebuild_index,
-    remove_root,
+    Blob, CheckOptions, Finding, PackWriterOptions, Store, check, collect, copy, heal,
+    rebuild_index, remove_root,
 };
 use carstone_unixfs::Profile;
 
@@ -92,7 +92,7 @@ fn each_fault_is_found() {
         flipped[5000] ^= 1;
         fs::write(&packs[0], &flipped).expect("written");
         assert!(found(directory.path(), false).await.is_empty());
-        assert!(matches!(found(directory.path(), true).await[..], [Finding::DamagedPack(_)]));
+        assert!(matches!(found(directory.path(), true).await[..], [Finding::DamagedPack { .. }]));
         // A pack that is cut, or gone, is found by its length.
         fs::write(&packs[0], &sound[..sound.len() - 1]).expect("written");
         assert!(matches!(found(directory.path(), false).await[..], [Finding::WrongSize { .. }]));
@@ -197,6 +197,47 @@ fn what_no_root_needs_goes_and_nothing_else() {
         assert_eq!(files(directory.path().join("packs")).len(), before - done.packs.len());
         assert!(found(directory.path(), true).await.is_empty());
         assert_eq!(store.block(&roots[0]).await.expect("none"), None);
+        assert!(store.block(&roots[1]).await.expect("sound").is_some());
+    });
+}
+
+/// A mirror has what the store has lost, and no more than that is taken from it.
+#[test]
+fn damaged_packs_come_back_from_a_mirror() {
+    let (directory, mirror) =
+        (tempfile::tempdir().expect("made"), tempfile::tempdir().expect("made"));
+    run(async {
+        let (store, roots) = store(directory.path()).await;
+        let other = Store::create_local(mirror.path()).await.expect("made");
+        let done = copy(&store, &other, |_| ()).await.expect("copied");
+        let packs = files(directory.path().join("packs"));
+        assert_eq!((done.packs, done.known), (packs.len() as u64, 0));
+        let again = copy(&store, &other, |_| ()).await.expect("copied");
+        assert_eq!((again.packs, again.known), (0, packs.len() as u64));
+        assert!(found(mirror.path(), true).await.is_empty());
+        assert_eq!(other.roots().await.expect("listed"), store.roots().await.expect("listed"));
+
+        let sound: Vec<_> = packs.iter().map(|pack| fs::read(pack).expect("read")).collect();
+        let mut flipped = sound[0].clone();
+        flipped[4000] ^= 0x80;
+        fs::write(&packs[0], flipped).expect("written");
+        fs::write(&packs[1], &sound[1][..3000]).expect("written");
+        fs::remove_file(&packs[2]).expect("removed");
+        // One that the mirror has damaged too is lost, and stays as it is.
+        let hurt = mirror.path().join("packs").join(packs[3].file_name().expect("a name"));
+        for pack in [&packs[3], &hurt] {
+            let mut flipped = sound[3].clone();
+            flipped[4000] ^= 0x80;
+            fs::write(pack, flipped).expect("written");
+        }
+        let healed = heal(&store, &[&other]).await.expect("healed");
+        assert_eq!((healed.packs.len(), healed.lost.len(), healed.index.len()), (3, 1, 0));
+        for number in 0..3 {
+            assert_eq!(fs::read(&packs[number]).expect("read"), sound[number]);
+        }
+        assert!(matches!(found(directory.path(), true).await[..], [Finding::DamagedPack { .. }]));
+        fs::write(&packs[3], &sound[3]).expect("written");
+        assert!(heal(&store, &[]).await.expect("healed").packs.is_empty());
         assert!(store.block(&roots[1]).await.expect("sound").is_some());
     });
 }

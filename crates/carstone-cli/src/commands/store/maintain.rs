@@ -4,12 +4,14 @@ use std::io;
 use std::time::Duration;
 
 use anyhow::bail;
-use carstone_store::{CheckOptions, Finding, collect, rebuild_index, remove_root, text_of};
+use carstone_store::{
+    CheckOptions, Finding, PackSource, Store, collect, rebuild_index, remove_root, text_of,
+};
 use serde_json::json;
 
 use super::Job;
 use super::show::object;
-use crate::cli::{StoreCheckArgs, StoreGcArgs, StoreRmArgs};
+use crate::cli::{StoreCheckArgs, StoreCopyArgs, StoreGcArgs, StoreHealArgs, StoreRmArgs};
 use crate::exit::Exit;
 use crate::input::chain;
 use crate::names::human;
@@ -22,7 +24,7 @@ pub(super) fn check(job: &Job, args: &StoreCheckArgs, output: &mut Output) -> an
     let options = CheckOptions::default().read_data(args.read_data).part(args.shard);
     let tell = |finding: Finding| {
         let what = match &finding {
-            Finding::DamagedPack(error) => format!("damaged pack: {}", chain(error)),
+            Finding::DamagedPack { error, .. } => format!("damaged pack: {}", chain(error)),
             finding => finding.to_string(),
         };
         output
@@ -43,6 +45,54 @@ pub(super) fn check(job: &Job, args: &StoreCheckArgs, output: &mut Output) -> an
             .line(format!("{how}: {packs} packs, {bytes}, {} roots", checked.roots).as_bytes())?;
     }
     Ok(Exit::found(checked.findings > 0))
+}
+
+/// Puts packs right from other stores.
+pub(super) fn heal(job: &Job, args: &StoreHealArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let store = job.open()?;
+    let others = args.from.iter().map(|url| job.open_other(&job.other(url)));
+    let others = others.collect::<anyhow::Result<Vec<_>>>()?;
+    let sources: Vec<&dyn PackSource> =
+        others.iter().map(|store| store as &dyn PackSource).collect();
+    let healed = job.wait(carstone_store::heal(&store, &sources))?;
+    for name in &healed.packs {
+        match output.is_json() {
+            true => output.object("healed", object(json!({ "pack": text_of(name) })))?,
+            false => output.line(text_of(name).as_bytes())?,
+        }
+    }
+    for name in &healed.lost {
+        output.problem(
+            job.url.url.as_bytes(),
+            &format!("pack {} is lost: no store has it", text_of(name)),
+        )?;
+    }
+    for finding in &healed.index {
+        output.problem(job.url.url.as_bytes(), finding)?;
+    }
+    output.note(&format!("{} packs put right", healed.packs.len()));
+    Ok(Exit::found(output.problems() > 0))
+}
+
+/// Copies everything into another store.
+pub(super) fn copy(job: &Job, args: &StoreCopyArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let store = job.open()?;
+    let to = job.wait(Store::create_at(&job.other(&args.to)))?;
+    let progress = Progress::new(output, "copying", None);
+    let done = job.wait(carstone_store::copy(&store, &to, |bytes| progress.add(bytes)));
+    progress.finish();
+    let done = done?;
+    if output.is_json() {
+        let fields = json!({ "packs": done.packs, "bytes": done.bytes, "known": done.known });
+        output.object("summary", object(fields))?;
+    }
+    output.note(&format!(
+        "{} packs copied, {}; {} were there",
+        done.packs,
+        human(done.bytes),
+        done.known
+    ));
+    Ok(Exit::Intact)
 }
 
 /// Removes a root.

@@ -32,6 +32,8 @@ pub(crate) fn run(args: StoreArgs, output: &mut Output) -> anyhow::Result<Exit> 
         StoreCommand::Find(args) => show::find(&job, &args, output),
         StoreCommand::Stats => show::stats(&job, output),
         StoreCommand::Check(args) => maintain::check(&job, &args, output),
+        StoreCommand::Heal(args) => maintain::heal(&job, &args, output),
+        StoreCommand::Copy(args) => maintain::copy(&job, &args, output),
         StoreCommand::Rm(args) => maintain::rm(&job, &args, output),
         StoreCommand::Gc(args) => maintain::gc(&job, &args, output),
         StoreCommand::Index(StoreIndexCommand::Compact) => maintain::compact(&job, output),
@@ -52,14 +54,21 @@ impl Job {
     }
 
     fn open(&self) -> anyhow::Result<Store> {
-        let opened = self.runtime.block_on(Store::open_at(&self.url));
+        self.open_other(&self.url)
+    }
+
+    fn open_other(&self, url: &StoreUrl) -> anyhow::Result<Store> {
+        let opened = self.runtime.block_on(Store::open_at(url));
         let is_missing = |error: &carstone_store::Error| matches!(error.kind(), ErrorKind::NoStore);
         opened.map_err(|error| match is_missing(&error) {
-            true => anyhow!("{}: is no store; `carstone store init` makes one", self.url.url),
-            false => {
-                anyhow::Error::from(error).context(format!("{}: cannot be opened", self.url.url))
-            }
+            true => anyhow!("{}: is no store; `carstone store init` makes one", url.url),
+            false => anyhow::Error::from(error).context(format!("{}: cannot be opened", url.url)),
         })
+    }
+
+    /// Another store, reached like this one.
+    fn other(&self, url: &str) -> StoreUrl {
+        StoreUrl::new(url).endpoint(self.url.endpoint.clone())
     }
 
     fn init(&self, output: &mut Output) -> anyhow::Result<Exit> {

@@ -1,0 +1,155 @@
+//! Packs from one store into another.
+
+use std::fmt;
+use std::io::Write;
+
+use async_trait::async_trait;
+use futures::TryStreamExt;
+
+use super::check::{CheckOptions, Finding, check};
+use crate::error::{Error, Result};
+use crate::hasher::HashFunction;
+use crate::name::{Hash, text_of};
+use crate::objects::{Content, Spool, blocking};
+use crate::pack::{PackStore, StoredPack};
+use crate::store::Store;
+
+/// What copying a store came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Copied {
+    /// Packs that were not there before.
+    pub packs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Packs that were there.
+    pub known: u64,
+}
+
+/// Copies all packs, the index and all roots into another store, in this order. What is there already is left. `copied` hears of the bytes of each pack.
+///
+/// # Errors
+/// A pack is damaged, or something cannot be read or kept.
+pub async fn copy(from: &Store, to: &Store, mut copied: impl FnMut(u64)) -> Result<Copied> {
+    let mut done = Copied::default();
+    let packs: Vec<StoredPack> = from.packs().list().try_collect().await?;
+    for pack in packs {
+        if to.packs().size(&pack.name).await? == Some(pack.size) {
+            done.known += 1;
+            continue;
+        }
+        let spool = fetch(&**from.packs(), &pack.name, to.packs().spool()?).await?;
+        to.packs().put(&pack.name, Content::Spool(spool)).await?;
+        (done.packs, done.bytes) = (done.packs + 1, done.bytes + pack.size);
+        copied(pack.size);
+    }
+    for segment in from.index().segments() {
+        let spool = from.index().fetch(&segment).await?;
+        to.index().keep(spool).await?;
+    }
+    for record in from.roots().await? {
+        to.note_root(&record).await?;
+    }
+    Ok(done)
+}
+
+/// Something that packs can be had from when those of a store are damaged.
+#[async_trait]
+pub trait PackSource: fmt::Debug + Send + Sync {
+    /// All bytes of a pack, in the file that is given; `None` if it does not have them whole. They are verified by whoever asks.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    async fn pack(&self, name: &Hash, spool: Spool) -> Result<Option<Spool>>;
+}
+
+/// The packs of another store.
+#[async_trait]
+impl PackSource for Store {
+    async fn pack(&self, name: &Hash, spool: Spool) -> Result<Option<Spool>> {
+        match fetch(&**self.packs(), name, spool).await {
+            Ok(spool) => Ok(Some(spool)),
+            Err(error) if error.is_malformed() || error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What healing a store came to.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Healed {
+    /// Packs that are whole again.
+    pub packs: Vec<Hash>,
+    /// Packs that no source has.
+    pub lost: Vec<Hash>,
+    /// What else is wrong, which a new index puts right.
+    pub index: Vec<Finding>,
+}
+
+/// Reads all packs, and puts those that are damaged, missing or of a wrong length right from the first source that has them. Neither keys nor the content of packs are
+/// needed.
+///
+/// # Errors
+/// Something cannot be read or kept.
+pub async fn heal(store: &Store, sources: &[&dyn PackSource]) -> Result<Healed> {
+    let mut findings = Vec::new();
+    let options = CheckOptions::default().read_data(true);
+    check(store, options, |finding| {
+        findings.push(finding);
+        Ok(())
+    })
+    .await?;
+    let mut healed = Healed::default();
+    let mut wanted = Vec::new();
+    for finding in findings {
+        match finding {
+            Finding::MissingPack(name) | Finding::WrongSize { pack: name, .. } => wanted.push(name),
+            Finding::DamagedPack { name, .. } => wanted.push(name),
+            other => healed.index.push(other),
+        }
+    }
+    wanted.sort();
+    wanted.dedup();
+    for name in wanted {
+        match from_any(store, sources, &name).await? {
+            Some(spool) => {
+                store.packs().replace(&name, Content::Spool(spool)).await?;
+                healed.packs.push(name);
+            }
+            None => healed.lost.push(name),
+        }
+    }
+    Ok(healed)
+}
+
+async fn from_any(
+    store: &Store,
+    sources: &[&dyn PackSource],
+    name: &Hash,
+) -> Result<Option<Spool>> {
+    let function = HashFunction::of(name)?;
+    for source in sources {
+        if let Some(spool) = source.pack(name, store.packs().spool()?).await? {
+            let spool = blocking(move || spool.hashed(function)).await?;
+            if spool.hash() == Some(name) {
+                return Ok(Some(spool));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// A pack in a file, verified.
+async fn fetch(packs: &dyn PackStore, name: &Hash, mut spool: Spool) -> Result<Spool> {
+    let mut pieces = packs.stream(name).await?;
+    while let Some(piece) = pieces.try_next().await? {
+        spool = blocking(move || {
+            spool.write_all(&piece).map_err(Error::from)?;
+            Ok(spool)
+        })
+        .await?;
+    }
+    let function = HashFunction::of(name).map_err(|error| error.of(text_of(name)))?;
+    blocking(move || spool.hashed(function)).await
+}
