@@ -165,3 +165,66 @@ fn what_cannot_be_done_is_told() {
     assert_eq!(kept, [tree]);
     run!("store", "--store", "memory:", "cat", format!("{}/hello.txt", kept[0])).exits(2);
 }
+
+/// Puts files and kills the program at a moment, again and again: what it has printed is there, whole.
+fn kills(rounds: u64) {
+    use std::io::Read;
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+    let (place, store) = place();
+    let files: Vec<_> = (0..4)
+        .map(|seed| {
+            place.write(&format!("file-{seed}"), &noise(1_500_000 + 400_000 * seed, seed as u64))
+        })
+        .collect();
+    let mut acknowledged = std::collections::BTreeMap::new();
+    let mut killed = 0;
+    for round in 0..rounds {
+        let mut put = Command::new(env!("CARGO_BIN_EXE_carstone"))
+            .args(["store", "--store", &store, "put", "-q", "--pack-size", "1100K"])
+            .args(files.iter().cycle().skip(round as usize % 4).take(3))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("started");
+        // Moments of all kinds: most of them while it works.
+        let wait = (round * 7919) % 97;
+        std::thread::sleep(Duration::from_millis(wait));
+        killed += u64::from(put.try_wait().expect("asked").is_none());
+        put.kill().expect("killed");
+        let mut told = String::new();
+        put.stdout.take().expect("piped").read_to_string(&mut told).expect("read");
+        put.wait().expect("ended");
+        let whole = told.lines().filter(|line| line.len() == 59);
+        for (number, root) in whole.enumerate() {
+            acknowledged.insert(root.to_owned(), (round as usize + number) % 4);
+        }
+        let found = run!("store", "--store", &store, "--json", "check", "--read-data").json();
+        let problems = found.iter().filter(|line| line["type"] == "problem");
+        for problem in problems {
+            // A pack of which nobody was told yet is no fault.
+            let message = problem["message"].as_str().expect("a message");
+            assert!(message.ends_with("is not in the index"), "{message}");
+        }
+        if round % 10 == 9 || round + 1 == rounds {
+            for (root, number) in &acknowledged {
+                let content = run!("store", "--store", &store, "cat", root).exits(0).stdout;
+                assert!(content == fs::read(&files[*number]).expect("read"), "{root}");
+            }
+        }
+    }
+    assert!(killed > rounds / 3, "{killed} of {rounds}");
+    run!("store", "--store", &store, "index", "rebuild").exits(0);
+    run!("store", "--store", &store, "check", "--read-data").exits(0);
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_a_kill() {
+    kills(12);
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn what_was_acknowledged_is_there_after_two_hundred_kills() {
+    kills(200);
+}
