@@ -20,6 +20,9 @@ pub struct Arguments {
     /// The `carstone` program that is tried, instead of one that is built
     #[arg(long, value_name = "PROGRAM")]
     command: Option<PathBuf>,
+    /// How often a put is killed
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    kills: u64,
     /// Only start the server, and run this with AWS_ variables and S3_STORE set
     #[arg(last = true, value_name = "PROGRAM")]
     run: Vec<String>,
@@ -35,7 +38,10 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     }
     let carstone = carstone(root, arguments.command.as_deref())?;
     let folder = tempfile::Builder::new().prefix("s3-").tempdir_in(target(root))?;
-    Trial { server: &server, carstone, folder: folder.path() }.run()
+    let trial = Trial { server: &server, carstone, folder: folder.path() };
+    let passed = trial.run()? + trial.kill(arguments.kills)?;
+    println!("{passed} passed, 0 failed");
+    Ok(())
 }
 
 /// A server of SeaweedFS on loopback.
@@ -155,7 +161,7 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    fn run(&self) -> anyhow::Result<()> {
+    fn run(&self) -> anyhow::Result<u64> {
         self.ok(&["init"])?;
         let mut passed = 0;
         let mut check = |what: &str, holds: bool| {
@@ -208,8 +214,45 @@ impl Trial<'_> {
         let missing =
             self.call(&["cat", "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyka"])?;
         check("what is not there is an error", missing.status.code() == Some(2))?;
-        println!("{passed} passed, 0 failed");
-        Ok(())
+        Ok(passed)
+    }
+
+    /// Kills a put at a moment, again and again: what it has printed is there, whole.
+    fn kill(&self, rounds: u64) -> anyhow::Result<u64> {
+        let content = Random::new(99).noise(20_000_000);
+        let files = [self.folder.join("first"), self.folder.join("second")];
+        fs::write(&files[0], &content)?;
+        fs::write(&files[1], &content[..9_000_000])?;
+        let mut known = Vec::new();
+        for round in 0..rounds {
+            let mut command = self.store();
+            command.args(["put", "-q", "--pack-size", "6M"]).args(&files);
+            let mut put = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+            std::thread::sleep(Duration::from_millis(100 + round * 7919 % 900));
+            put.kill()?;
+            let told = put.wait_with_output()?.stdout;
+            let told = String::from_utf8_lossy(&told);
+            let roots = told.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+            known.extend(roots.map(str::to_owned).zip([20_000_000, 9_000_000]));
+            let found = self.call(&["--json", "check", "--read-data"])?;
+            for line in found.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                let line: serde_json::Value = serde_json::from_slice(line)?;
+                let message = line["message"].as_str().unwrap_or("is not in the index");
+                ensure!(message.ends_with("is not in the index"), "after a kill: {message}");
+            }
+        }
+        known.sort();
+        known.dedup();
+        for (root, len) in &known {
+            ensure!(
+                self.ok(&["cat", root])?.stdout == content[..*len],
+                "{root} is not what was put"
+            );
+        }
+        self.ok(&["index", "rebuild"])?;
+        self.ok(&["check", "--read-data"])?;
+        eprintln!("s3: {rounds} kills lost nothing of {} roots", known.len());
+        Ok(1)
     }
 
     fn ok(&self, arguments: &[&str]) -> anyhow::Result<Output> {
@@ -221,9 +264,14 @@ impl Trial<'_> {
     }
 
     fn call(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        Ok(self.store().args(arguments).output()?)
+    }
+
+    fn store(&self) -> Command {
         let mut command = Command::new(&self.carstone);
-        command.args(["store", "--store", "s3://carstone/store"]).args(arguments);
-        Ok(self.server.env(&mut command).output()?)
+        self.server.env(&mut command);
+        command.args(["store", "--store", "s3://carstone/store"]);
+        command
     }
 }
 
