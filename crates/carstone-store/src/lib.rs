@@ -38,7 +38,10 @@ mod store;
 
 pub use error::{Error, ErrorKind, Result};
 pub use hasher::HashFunction;
-pub use index::{Compacted, EntryKind, Found, Index, Location, Segment, SegmentBuilder};
+pub use index::{
+    Compacted, EntryKind, Found, Index, IndexRecord, Location, RecordKind, RecordLocation, Segment,
+    SegmentBuilder,
+};
 pub use maintain::{
     CheckOptions, Checked, Collected, Copied, Finding, Healed, PackSource, Rebuilt, check, collect,
     copy, heal, rebuild_index, remove_root,
