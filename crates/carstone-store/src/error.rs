@@ -3,6 +3,7 @@
 use std::{error, fmt, io};
 
 use carstone_car::Cid;
+use carstone_car::dag::DagError;
 
 use crate::name::{Hash, text_of};
 
@@ -55,6 +56,10 @@ pub enum ErrorKind {
     Car(carstone_car::Error),
     /// A UnixFS node cannot be made or read.
     UnixFs(carstone_unixfs::Error),
+    /// A block that something links to is not in the store.
+    NoBlock(Box<Cid>),
+    /// A node of a DAG cannot be read.
+    Dag(Box<DagError>),
     /// Something breaks a rule of its format.
     Malformed(&'static str),
     /// The hash function is not known.
@@ -186,6 +191,8 @@ impl fmt::Display for ErrorKind {
             }
             Self::Car(_) => f.write_str("the CAR is not valid"),
             Self::UnixFs(_) => f.write_str("a UnixFS node is not valid"),
+            Self::NoBlock(cid) => write!(f, "block {cid} is not in the store"),
+            Self::Dag(_) => f.write_str("a node cannot be read"),
             Self::Malformed(rule) => f.write_str(rule),
             Self::UnknownHash(code) => write!(f, "the hash function {code:#x} is not known"),
             Self::Unsupported(what) => write!(f, "{what} cannot be done here"),
@@ -199,6 +206,7 @@ impl error::Error for Error {
             ErrorKind::Io(error) | ErrorKind::Denied(error) => Some(error),
             ErrorKind::Car(error) => Some(error),
             ErrorKind::UnixFs(error) => Some(error),
+            ErrorKind::Dag(error) => Some(error),
             _ => None,
         }
     }

@@ -35,6 +35,7 @@ mod name;
 mod objects;
 mod pack;
 mod store;
+mod streamer;
 
 pub use error::{Error, ErrorKind, Result};
 pub use hasher::HashFunction;
@@ -56,3 +57,4 @@ pub use pack::{
     StoredPack, Written,
 };
 pub use store::{RootRecord, Store};
+pub use streamer::{Block, StreamOptions};

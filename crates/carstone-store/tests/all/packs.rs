@@ -5,7 +5,7 @@ use std::sync::Arc;
 use carstone_car::{CarSlice, Cid, cid_of, codec};
 use carstone_store::{
     Blob, Content, ErrorKind, HashFunction, Layout, LocalObjects, ObjectPackStore, PackStore,
-    PackWriter, PackWriterOptions, RemoteObjects, Store, parse_text,
+    PackWriter, PackWriterOptions, RemoteObjects, Store, StreamOptions, parse_text,
 };
 use carstone_unixfs::{BlockSource, FileReader, Profile};
 use futures::{StreamExt, TryStreamExt};
@@ -50,6 +50,53 @@ async fn read(store: &Store, root: Cid) -> Vec<u8> {
     reading.await.expect("it ended")
 }
 
+/// The content of a file out of its stream.
+async fn streamed(store: &Store, root: Cid) -> Vec<u8> {
+    let options = StreamOptions::default().unique(false).ahead(3000);
+    let blocks: Vec<_> = store.stream(root, options).try_collect().await.expect("all of it");
+    let mut content = Vec::new();
+    for (cid, block) in blocks {
+        match carstone_unixfs::decode(&cid, &block).expect("a node") {
+            carstone_unixfs::Node::Raw(data) => content.extend_from_slice(data),
+            carstone_unixfs::Node::File(file) => content.extend_from_slice(file.data),
+            other => panic!("{other:?}"),
+        }
+    }
+    content
+}
+
+/// What repeats itself comes as often as it is linked to, or once; what is missing or damaged is told.
+#[test]
+fn streams_give_each_block_in_its_place() {
+    let directory = tempfile::tempdir().expect("made");
+    run(async {
+        let store = Store::create_local(directory.path()).await.expect("made");
+        let profile = Profile::default().with_chunk_size(1000).expect("fine");
+        let options = PackWriterOptions::default().shard_size(20_000).profile(profile.clone());
+        let content = [noise(3000, 1), noise(3000, 1), noise(50_000, 2), noise(3000, 1)].concat();
+        let written = store.put(Blob::bytes(content.clone()), options).await.expect("put");
+        assert_eq!(streamed(&store, written.root).await, content);
+        let all = || store.stream(written.root, StreamOptions::default()).try_collect::<Vec<_>>();
+        let unique = all().await.expect("all");
+        assert_eq!(unique[0].0, written.root);
+        assert_eq!(unique.len(), 1 + 3 + 50);
+        // A damaged block is an error, and with another place of it none.
+        let name = carstone_store::text_of(&written.packs[1].name);
+        let pack = directory.path().join("packs").join(format!("{name}.car"));
+        let mut bytes = std::fs::read(&pack).expect("read");
+        bytes[3000] ^= 1;
+        std::fs::write(&pack, &bytes).expect("written");
+        assert!(all().await.expect_err("damaged").is_malformed());
+        let options = PackWriterOptions::default().shard_size(9_000).profile(profile);
+        store.put(Blob::bytes(content.clone()), options).await.expect("put");
+        assert_eq!(streamed(&store, written.root).await, content);
+        let nobody = cid_of(codec::RAW, b"nobody");
+        let missing = store.stream(nobody, StreamOptions::default());
+        let missing = missing.try_collect::<Vec<_>>().await.expect_err("missing");
+        assert!(matches!(missing.kind(), ErrorKind::NoBlock(_)));
+    });
+}
+
 #[test]
 fn blobs_come_out_of_every_store_as_they_were() {
     let directory = tempfile::tempdir().expect("made");
@@ -80,6 +127,7 @@ fn blobs_come_out_of_every_store_as_they_were() {
                     );
                 }
                 assert_eq!(read(store, written.root).await, content);
+                assert_eq!(streamed(store, written.root).await, content);
                 let packs = store.containing(written.root.hash()).await.expect("found");
                 assert!(written.packs.iter().all(|pack| {
                     packs.iter().any(|location| location.pack() == Some(&pack.name))

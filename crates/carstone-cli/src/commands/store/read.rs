@@ -3,9 +3,10 @@
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use anyhow::{Context, bail};
-use carstone::car::dag::{ExportOptions, blocks_from_fn, export_to};
-use carstone::car::{Cid, FileOptions};
-use carstone::unixfs::{BlockSource, EntryKind, FileReader};
+use carstone::car::FileOptions;
+use carstone::unixfs::{Entry, EntryKind, FileReader, Node, decode};
+use carstone_store::StreamOptions;
+use futures::TryStreamExt;
 
 use super::Job;
 use super::blocks::StoreBlocks;
@@ -28,10 +29,10 @@ impl Job {
 /// Copies a file.
 pub(super) fn get(job: &Job, args: &StoreGetArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let blocks = job.blocks()?;
-    let mut file = open(&blocks, &args.what)?;
+    let entry = file(&blocks, &args.what)?;
     let target = Target::create(&args.out.output, args.out.force, output)?;
-    let progress = Progress::new(output, "getting", Some(file.len()));
-    let copied = copy(&mut file, &mut target.file(), &mut |bytes| progress.add(bytes));
+    let progress = Progress::new(output, "getting", entry.size);
+    let copied = stream(&blocks, &entry, &mut target.file(), &mut |bytes| progress.add(bytes));
     progress.finish();
     copied.with_context(|| args.what.clone())?;
     target.finish()?;
@@ -41,36 +42,67 @@ pub(super) fn get(job: &Job, args: &StoreGetArgs, output: &mut Output) -> anyhow
 /// Writes a file, or a range of it.
 pub(super) fn cat(job: &Job, args: &StoreCatArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let blocks = job.blocks()?;
-    let mut file = open(&blocks, &args.what)?;
-    let (start, end) = bounds(args.range, file.len())?;
-    file.seek(SeekFrom::Start(start))?;
+    let entry = file(&blocks, &args.what)?;
+    let copied = match args.range {
+        None => stream(&blocks, &entry, &mut output.content(true)?, &mut |_| ()),
+        range => {
+            let mut file = FileReader::open(&blocks, &entry.cid)?;
+            let (start, end) = bounds(range, file.len())?;
+            file.seek(SeekFrom::Start(start))?;
+            copy(&mut file.take(end - start), &mut output.content(true)?)
+        }
+    };
     let mut sink = output.content(true)?;
-    let copied = copy(&mut file.take(end - start), &mut sink, &mut |_| ());
     match copied.and_then(|()| sink.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(stdout_error(error)),
         copied => copied.map(|()| Exit::Intact).with_context(|| args.what.clone()),
     }
 }
 
-fn open<'a>(blocks: &'a StoreBlocks, what: &str) -> anyhow::Result<FileReader<&'a StoreBlocks>> {
+/// The file that is named.
+fn file(blocks: &StoreBlocks, what: &str) -> anyhow::Result<Entry> {
     let entry = blocks.entry(what)?;
     match entry.kind {
-        EntryKind::File => FileReader::open(blocks, &entry.cid).with_context(|| what.to_owned()),
+        EntryKind::File => Ok(entry),
         EntryKind::Directory => bail!("{what}: is a directory, not a file"),
         _ => bail!("{what}: is no file"),
     }
 }
 
-fn copy(from: &mut impl Read, to: &mut impl Write, copied: &mut dyn FnMut(u64)) -> io::Result<()> {
+/// All of a file, read ahead.
+fn stream(
+    blocks: &StoreBlocks,
+    entry: &Entry,
+    to: &mut impl Write,
+    copied: &mut dyn FnMut(u64),
+) -> io::Result<()> {
+    let _inside = blocks.handle.enter();
+    let mut left = entry.size;
+    let mut stream = blocks.store.stream(entry.cid, StreamOptions::default().unique(false));
+    while let Some((cid, block)) = blocks.handle.block_on(stream.try_next())? {
+        signals::check()?;
+        let content = match decode(&cid, &block)? {
+            Node::Raw(data) => data,
+            Node::File(file) => file.data,
+            _ => return Err(io::Error::other(format!("block {cid} is no part of a file"))),
+        };
+        to.write_all(content)?;
+        copied(content.len() as u64);
+        left = left.map(|left| left.wrapping_sub(content.len() as u64));
+    }
+    match left {
+        None | Some(0) => Ok(()),
+        Some(_) => Err(io::Error::other("its parts have not the size that it says")),
+    }
+}
+
+fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
     let mut buffer = vec![0; 256 << 10];
     loop {
         signals::check()?;
         match from.read(&mut buffer)? {
             0 => return Ok(()),
-            n => {
-                to.write_all(&buffer[..n])?;
-                copied(n as u64);
-            }
+            n => to.write_all(&buffer[..n])?,
         }
     }
 }
@@ -84,12 +116,17 @@ pub(super) fn dump(job: &Job, args: &StoreDumpArgs, output: &mut Output) -> anyh
     };
     let mut writing = Writing::create(&args.out, &[args.cid], options, output)?;
     let progress = Progress::new(output, "dumping", None);
-    let source = blocks_from_fn(|cid| blocks.block(cid));
-    let put = |cid: &Cid, data: &[u8]| {
-        progress.add(data.len() as u64);
-        writing.put(cid, data).map(drop)
+    let _inside = blocks.handle.enter();
+    let mut stream = blocks.store.stream(args.cid, StreamOptions::default());
+    let mut dump = || -> anyhow::Result<()> {
+        while let Some((cid, block)) = blocks.handle.block_on(stream.try_next())? {
+            signals::check()?;
+            progress.add(block.len() as u64);
+            writing.put(&cid, &block)?;
+        }
+        Ok(())
     };
-    let done = export_to(&source, &[args.cid], &ExportOptions::default(), put);
+    let done = dump();
     progress.finish();
     done.with_context(|| args.cid.to_string())?;
     writing.finish()?;
