@@ -20,13 +20,13 @@ use crate::store::Store;
 pub struct StreamOptions {
     /// Whether a block to which several link comes once. Default: yes. A file whose content is wanted needs it as often as it has it.
     pub unique: bool,
-    /// Bytes that are read ahead, about. Default: 16 MiB.
+    /// Bytes that are read ahead, about. Default: 8 MiB.
     pub ahead: u64,
 }
 
 impl Default for StreamOptions {
     fn default() -> Self {
-        Self { unique: true, ahead: 16 << 20 }
+        Self { unique: true, ahead: 8 << 20 }
     }
 }
 
