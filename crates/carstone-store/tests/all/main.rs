@@ -4,3 +4,4 @@ mod crashes;
 mod index;
 mod packs;
 mod sim;
+mod vectors;
