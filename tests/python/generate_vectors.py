@@ -4,7 +4,7 @@
 import argparse
 from pathlib import Path
 
-from carstone_vectors import blocks, layers, multi, packs, streams
+from carstone_vectors import blocks, layers, multi, packs, segments, streams
 
 FILES = {
     "checks.toml": layers.checks,
@@ -17,6 +17,7 @@ FILES = {
     "unixfs.toml": blocks.trees,
     "envelope.toml": blocks.envelopes,
     "multi_index.toml": multi.indexes,
+    "store_index.toml": segments.segments,
 }
 
 

@@ -5,3 +5,4 @@ mod index;
 mod maintain;
 mod packs;
 mod sim;
+mod vectors;
