@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use carstone_car::{Cid, hash_code, multihash_of, verify};
+use carstone_car::{Cid, codec, hash_code, multihash_of, verify};
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
@@ -175,6 +175,22 @@ impl Store {
         Ok(written)
     }
 
+    /// Keeps a blob as it is, under its own hash, whatever it is: a pack that somebody else has made, or a file that is to stay in one piece.
+    ///
+    /// # Errors
+    /// It cannot be read or kept.
+    pub async fn put_blob(&self, blob: Blob, options: PackWriterOptions) -> Result<Cid> {
+        let writer = PackWriter::with_options(Arc::clone(&self.packs), options);
+        let (name, size) = writer.put_blob(blob).await?;
+        let (root, location) = (Cid::new_v1(codec::RAW, name), Location::Pack { name, size });
+        let mut builder = SegmentBuilder::new();
+        builder.add_blob(&root, &location, 0, size)?;
+        builder.add_containing(&root, &location)?;
+        self.index.add(builder).await?;
+        self.note_root(&RootRecord { root, packs: vec![name] }).await?;
+        Ok(root)
+    }
+
     /// Indexes packs that are durable, and then notes their root.
     async fn announce(&self, written: &Written) -> Result<()> {
         let mut builder = SegmentBuilder::new();
@@ -239,7 +255,7 @@ impl Store {
             return Ok(Some(Bytes::copy_from_slice(cid.hash().digest())));
         }
         let mut failed = None;
-        for found in self.index.find(EntryKind::Blob, cid.hash()).await? {
+        for found in self.places(cid.hash()).await? {
             match self.read(cid, &found).await {
                 Ok(bytes) => return Ok(Some(bytes)),
                 Err(error) => failed = Some(error.of(&found.location).at(found.offset)),
@@ -262,12 +278,19 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Every place of a blob that the index knows.
+    /// Every place of a blob that the index knows. A pack that is no blob of another one lies in itself.
     ///
     /// # Errors
     /// A segment cannot be read.
     pub async fn places(&self, hash: &Hash) -> Result<Vec<Found>> {
-        self.index.find(EntryKind::Blob, hash).await
+        let mut found = self.index.find(EntryKind::Blob, hash).await?;
+        if found.is_empty()
+            && let Some(size) = self.packs.size(hash).await?
+        {
+            let location = Location::Pack { name: *hash, size };
+            found.push(Found { location, codec: codec::RAW, offset: 0, len: size });
+        }
+        Ok(found)
     }
 
     /// The packs that have blobs of the DAG under a root.

@@ -278,6 +278,10 @@ pub(crate) const FRONT_LEN: usize = 4096;
 pub(crate) const PLACE_LEN: usize = 16;
 /// Bytes of an entry of the table: number of the first entry of the bucket, checksum of its bytes.
 pub(crate) const TABLE_ENTRY: u64 = 12;
+/// The most bytes of the records of locations: about a million packs.
+pub(crate) const MAX_LOCATIONS: u64 = 64 << 20;
+/// The most bytes of a bucket. Those of good hashes have some thousand.
+pub(crate) const MAX_BUCKET: u64 = 16 << 20;
 /// What fits into an entry.
 pub(crate) const MAX_PLACE_OFFSET: u64 = (1 << 48) - 1;
 pub(crate) const MAX_PLACE_LEN: u64 = (1 << 40) - 1;

@@ -34,15 +34,15 @@ pub(crate) fn merge(
             })
         };
         let own: Vec<Option<u32>> = own.into_iter().map(number).collect();
-        let codec = |codec: &u64| match codecs.iter().position(|known| known == codec) {
-            Some(number) => number as u8,
-            None => {
+        let codec = |codec: &u64| {
+            let number = codecs.iter().position(|known| known == codec).unwrap_or_else(|| {
                 codecs.push(*codec);
-                codecs.len() as u8 - 1
-            }
+                codecs.len() - 1
+            });
+            u8::try_from(number).map_err(|_| malformed("an index segment has too many codecs"))
         };
-        let own_codecs: Vec<u8> = front.codecs.iter().map(codec).collect();
-        opened.push(Opened { input, front, locations: own, codecs: own_codecs });
+        let own_codecs: Result<Vec<u8>> = front.codecs.iter().map(codec).collect();
+        opened.push(Opened { input, front, locations: own, codecs: own_codecs? });
     }
     let mut writer = SegmentWriter::new(spool, &locations, &codecs)?;
     let keys: BTreeSet<(EntryKind, u64, u8)> = opened

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::format::{EntryKind, FRONT_LEN, Fields, Front, malformed};
+use super::format::{EntryKind, FRONT_LEN, Fields, Front, MAX_BUCKET, MAX_LOCATIONS, malformed};
 use super::location::Location;
 use crate::error::Result;
 use crate::name::{Hash, Key};
@@ -139,7 +139,3 @@ impl Segment {
 
 /// Bytes that are read to begin with.
 const FIRST_READ: u64 = 64 << 10;
-/// The most bytes of the records of locations: about a million packs.
-const MAX_LOCATIONS: u64 = 64 << 20;
-/// The most bytes of a bucket. Those of good hashes have some thousand.
-const MAX_BUCKET: u64 = 16 << 20;

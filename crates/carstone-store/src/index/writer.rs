@@ -5,7 +5,8 @@ use std::io::{BufWriter, IntoInnerError, Write};
 use crc_fast::{CrcAlgorithm, Digest};
 
 use super::format::{
-    EntryKind, FRONT_LEN, Front, Group, MAX_CODECS, MAX_GROUPS, Place, bits_for, malformed,
+    EntryKind, FRONT_LEN, Front, Group, MAX_BUCKET, MAX_CODECS, MAX_GROUPS, MAX_LOCATIONS, Place,
+    bits_for, malformed,
 };
 use super::location::Location;
 use crate::error::{Error, Result};
@@ -37,6 +38,9 @@ impl SegmentWriter {
         }
         let mut records = Vec::new();
         locations.iter().for_each(|location| location.encode(&mut records));
+        if records.len() as u64 > MAX_LOCATIONS {
+            return Err(malformed("an index segment has too many locations"));
+        }
         let mut out = BufWriter::with_capacity(BUFFER, spool);
         out.write_all(&[0; FRONT_LEN])?;
         out.write_all(&records)?;
@@ -76,6 +80,9 @@ impl SegmentWriter {
         }
         debug_assert!(filling.last < entry, "entries come in their order");
         filling.reach(filling.group.bucket_of(digest));
+        if (filling.group.count + 1 - filling.first) * filling.group.width() > MAX_BUCKET {
+            return Err(malformed("a digest has too many places for an index segment"));
+        }
         filling.digest.update(&entry);
         filling.group.count += 1;
         self.out.write_all(&entry)?;

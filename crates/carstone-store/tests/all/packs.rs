@@ -230,3 +230,31 @@ fn what_does_not_hash_to_its_name_is_neither_kept_nor_given() {
         assert!(!store.delete(&name).await.expect("removed"));
     });
 }
+
+/// A blob by itself is its own pack, whatever it is, and found again as one.
+#[test]
+fn a_lone_blob_is_found_by_its_own_hash() {
+    let directory = tempfile::tempdir().expect("made");
+    run(async {
+        let store = Store::create_local(directory.path()).await.expect("made");
+        let car = {
+            let mut writer = carstone_car::CarWriter::new(Vec::new(), &[]).expect("a header");
+            writer.write_data(codec::RAW, b"inside").expect("written");
+            writer.finish().expect("finished")
+        };
+        for blob in [&b"neither CAR nor pack"[..], &car, b""] {
+            let root = store.put_blob(Blob::bytes(blob.to_vec()), PackWriterOptions::default());
+            let root = root.await.expect("put");
+            assert_eq!(root, cid_of(codec::RAW, blob));
+            assert_eq!(store.block(&root).await.expect("sound").as_deref(), Some(blob));
+        }
+        // An index that is made again knows what the CAR holds, too.
+        carstone_store::rebuild_index(&store, |_| ()).await.expect("made again");
+        let inside = cid_of(codec::RAW, b"inside");
+        assert_eq!(store.block(&inside).await.expect("sound").as_deref(), Some(&b"inside"[..]));
+        for blob in [&b"neither CAR nor pack"[..], &car] {
+            let root = cid_of(codec::RAW, blob);
+            assert_eq!(store.block(&root).await.expect("sound").as_deref(), Some(blob));
+        }
+    });
+}

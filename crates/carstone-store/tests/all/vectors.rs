@@ -44,6 +44,10 @@ impl Objects for Watched {
         self.inner.create(key, content).await
     }
 
+    async fn replace(&self, key: &Key, content: Content) -> Result<()> {
+        self.inner.replace(key, content).await
+    }
+
     async fn read(&self, key: &Key, range: Range<u64>) -> Result<Bytes> {
         self.reads.lock().expect("no read panicked").push(range.clone());
         self.inner.read(key, range).await
