@@ -34,6 +34,7 @@ mod maintain;
 mod name;
 mod objects;
 mod pack;
+mod pieces;
 mod store;
 mod streamer;
 

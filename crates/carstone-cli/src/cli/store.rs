@@ -141,6 +141,9 @@ pub(crate) struct StorePutArgs {
     /// Bytes of a pack at the most: a number, or one with K, M or G behind it.
     #[arg(long, value_name = "BYTES", default_value = "133169152", value_parser = size)]
     pub pack_size: u64,
+    /// Keep each file as it is, in one piece, under its own hash: one that is packed already, compressed or encrypted.
+    #[arg(long, conflicts_with_all = ["pack_size", "dedupe"])]
+    pub raw: bool,
     /// Store a block that a file repeats once. In a directory that is always so.
     #[arg(long)]
     pub dedupe: bool,

@@ -135,6 +135,31 @@ fn a_store_is_checked_and_put_in_order() {
     run!("store", "--store", &store, "cat", format!("{}/hello.txt", roots[1])).exits(0);
 }
 
+/// Encrypted packs are kept, checked and healed by whoever has no key.
+#[test]
+fn packs_that_nobody_can_read_here_are_healed() {
+    let (place, store) = place();
+    small_tree(&place.path("tree"));
+    let key = place.key("key.txt");
+    let pack = place.path("x.cstone");
+    run!("create", "-q", "-r", &key, "-o", &pack, place.path("tree")).exits(0);
+    let root = run!("store", "--store", &store, "put", "--raw", &pack).exits(0).lines().remove(0);
+    let mirror = place.path("mirror").to_str().expect("text").to_owned();
+    run!("store", "--store", &store, "copy", &mirror).exits(0);
+    let kept = fs::read_dir(place.path("store/packs")).expect("there").next().expect("one");
+    let kept = kept.expect("there").path();
+    let mut bytes = fs::read(&kept).expect("read");
+    assert_eq!(bytes, fs::read(&pack).expect("read"));
+    bytes[700] ^= 1;
+    fs::write(&kept, &bytes).expect("written");
+    run!("store", "--store", &store, "check", "--read-data").exits(1);
+    run!("store", "--store", &store, "heal", "--from", &mirror).exits(0);
+    run!("store", "--store", &store, "check", "--read-data").exits(0);
+    let out = place.path("out.cstone");
+    run!("store", "--store", &store, "get", &root, "-o", &out).exits(0);
+    run!("verify", "-i", place.path("key.txt"), &out).exits(0);
+}
+
 #[test]
 fn what_cannot_be_done_is_told() {
     let (place, store) = place();
@@ -170,13 +195,24 @@ fn what_cannot_be_done_is_told() {
 fn kills(rounds: u64) {
     use std::io::Read;
     use std::process::{Command, Stdio};
-    use std::time::Duration;
+    use std::time::Instant;
     let (place, store) = place();
     let files: Vec<_> = (0..4)
         .map(|seed| {
             place.write(&format!("file-{seed}"), &noise(1_500_000 + 400_000 * seed, seed as u64))
         })
         .collect();
+    let start = Instant::now();
+    let all = files.iter().cycle().take(3).map(|file| file.as_os_str().to_owned());
+    let put = ["store", "--store", &store, "put", "-q", "--pack-size", "1100K"].map(Into::into);
+    crate::support::run_args(&put.into_iter().chain(all).collect::<Vec<_>>(), None).exits(0);
+    let whole = start.elapsed();
+    // Not there any more, so that as much is written the next time.
+    let empty = || {
+        fs::remove_dir_all(place.path("store")).expect("removed");
+        run!("store", "--store", &store, "init").exits(0);
+    };
+    empty();
     let mut acknowledged = std::collections::BTreeMap::new();
     let mut killed = 0;
     for round in 0..rounds {
@@ -187,9 +223,8 @@ fn kills(rounds: u64) {
             .stderr(Stdio::null())
             .spawn()
             .expect("started");
-        // Moments of all kinds: most of them while it works.
-        let wait = (round * 7919) % 97;
-        std::thread::sleep(Duration::from_millis(wait));
+        // Moments of all kinds while it works.
+        std::thread::sleep(whole * u32::try_from((round * 7919) % 97).expect("small") / 110);
         killed += u64::from(put.try_wait().expect("asked").is_none());
         put.kill().expect("killed");
         let mut told = String::new();
@@ -211,9 +246,13 @@ fn kills(rounds: u64) {
                 let content = run!("store", "--store", &store, "cat", root).exits(0).stdout;
                 assert!(content == fs::read(&files[*number]).expect("read"), "{root}");
             }
+            if round + 1 < rounds {
+                acknowledged.clear();
+                empty();
+            }
         }
     }
-    assert!(killed > rounds / 3, "{killed} of {rounds}");
+    assert!(killed > rounds / 4, "{killed} of {rounds}");
     run!("store", "--store", &store, "index", "rebuild").exits(0);
     run!("store", "--store", &store, "check", "--read-data").exits(0);
 }

@@ -1,5 +1,6 @@
 //! What is wrong with a store.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -101,8 +102,14 @@ pub async fn check(
     mut tell: impl FnMut(Finding) -> Result<()>,
 ) -> Result<Checked> {
     let mut checked = Checked::default();
+    let has_lost = Cell::new(false);
     let mut find = |finding: Finding| {
         checked.findings += 1;
+        if let Finding::MissingPack(_) | Finding::WrongSize { .. } | Finding::DamagedPack { .. } =
+            finding
+        {
+            has_lost.set(true);
+        }
         tell(finding)
     };
     store.index().refresh().await?;
@@ -187,9 +194,10 @@ pub async fn check(
             Err(error) => return Err(error),
         }
     }
-    // Entries that lead nowhere are more than there are blobs, where all packs were read.
+    // Where all packs were read, entries that lead nowhere are more than there are blobs.
     let segments = store.index().segments();
-    if options.read_data && options.part.is_none() && segments.len() == 1 {
+    let is_all = options.read_data && options.part.is_none() && !has_lost.get();
+    if is_all && segments.len() == 1 {
         let entries: u64 = segments.iter().map(|segment| segment.blobs()).sum();
         if entries > blobs {
             find(Finding::ExtraEntries(entries - blobs))?;

@@ -1,8 +1,7 @@
 //! What is in a pack, read from it.
 
-use std::io::{self, Read};
+use std::io;
 
-use bytes::{Buf, Bytes};
 use carstone_car::{CarReader, Cid, codec};
 use futures::TryStreamExt;
 use tokio::sync::mpsc;
@@ -11,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::name::Hash;
 use crate::objects::blocking;
 use crate::pack::{BlobPlace, PackStore};
+use crate::pieces::Pieces;
 
 /// The blobs of a pack, and the roots that it names. A pack that is no CAR is a blob by itself.
 #[derive(Debug, Default)]
@@ -29,16 +29,14 @@ pub(super) async fn read_pack(
     size: u64,
 ) -> Result<PackContent> {
     let mut pieces = packs.stream(name).await?;
-    let (send, received) = mpsc::channel::<Bytes>(2);
+    let (send, received) = mpsc::channel(2);
     let name = *name;
-    let parsing = tokio::spawn(blocking(move || {
-        parse(Pieces { received, current: Bytes::new() }, name, size)
-    }));
+    let parsing = tokio::spawn(blocking(move || parse(Pieces::new(received), name, size)));
     let mut failed = None;
     loop {
         match pieces.try_next().await {
             // Where the CAR is not valid, all bytes are read on, since the whole may be damaged.
-            Ok(Some(piece)) => drop(send.send(piece).await),
+            Ok(Some(piece)) => drop(send.send(Ok(piece)).await),
             Ok(None) => break,
             Err(error) => {
                 failed = Some(error);
@@ -69,24 +67,4 @@ fn parse(source: Pieces, name: Hash, size: u64) -> Result<PackContent> {
         blobs.push(BlobPlace { cid: section.cid, offset, len: section.data_len as u64 });
     }
     Ok(PackContent { blobs, roots })
-}
-
-/// Pieces that a task sends.
-struct Pieces {
-    received: mpsc::Receiver<Bytes>,
-    current: Bytes,
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() && !buf.is_empty() {
-            match self.received.blocking_recv() {
-                Some(piece) => self.current = piece,
-                None => return Ok(0),
-            }
-        }
-        let n = buf.len().min(self.current.len());
-        self.current.copy_to_slice(&mut buf[..n]);
-        Ok(n)
-    }
 }

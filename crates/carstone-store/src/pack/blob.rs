@@ -8,6 +8,8 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::mpsc;
 
+use crate::pieces::Pieces;
+
 /// Bytes that are packed: from a file, from memory, or as they come.
 pub struct Blob {
     source: Box<dyn Read + Send>,
@@ -41,7 +43,7 @@ impl Blob {
                 }
             }
         });
-        Self::reader(Pieces { pieces, current: Bytes::new() })
+        Self::reader(Pieces::new(pieces))
     }
 
     /// Says how many bytes there are, which saves work where it is right, and does no harm where it is wrong.
@@ -59,25 +61,5 @@ impl Blob {
 impl fmt::Debug for Blob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Blob").field("len", &self.len).finish_non_exhaustive()
-    }
-}
-
-/// Pieces that a task sends.
-struct Pieces {
-    pieces: mpsc::Receiver<io::Result<Bytes>>,
-    current: Bytes,
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() && !buf.is_empty() {
-            match self.pieces.blocking_recv() {
-                Some(piece) => self.current = piece?,
-                None => return Ok(0),
-            }
-        }
-        let n = buf.len().min(self.current.len());
-        self.current.copy_to_slice(&mut buf[..n]);
-        Ok(n)
     }
 }

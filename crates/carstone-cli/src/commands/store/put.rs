@@ -10,7 +10,7 @@ use carstone::pack::fs::{Order, TreeOptions, WalkEvent, add_tree};
 use carstone::pack::{PackOptions, PlainWriter};
 use carstone::unixfs::Profile;
 use carstone_store::{Blob, PackWriterOptions, PackWritten, Store, Written, text_of};
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::Job;
 use crate::cli::StorePutArgs;
@@ -30,10 +30,38 @@ pub(super) fn run(job: &Job, args: &StorePutArgs, output: &mut Output) -> anyhow
     for path in &args.paths {
         let name =
             if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() };
+        if args.raw {
+            let root =
+                put_raw(job, &store, path, &options, output).with_context(|| name.clone())?;
+            tell_root(&name, &root, Vec::new(), output)?;
+            continue;
+        }
         let written = put(job, &store, path, &options, output).with_context(|| name.clone())?;
         tell(&name, &written, output)?;
     }
     Ok(Exit::found(output.problems() > 0))
+}
+
+fn put_raw(
+    job: &Job,
+    store: &Store,
+    path: &Path,
+    options: &PackWriterOptions,
+    output: &Output,
+) -> anyhow::Result<Cid> {
+    if is_stdin(path) {
+        return job.wait(store.put_blob(Blob::reader(Watched(io::stdin())), options.clone()));
+    }
+    let file = File::open(path).context("cannot open")?;
+    let metadata = file.metadata().context("cannot look at it")?;
+    if metadata.is_dir() {
+        bail!("is a directory: only files can be kept as they are");
+    }
+    let progress = Progress::new(output, "putting", Some(metadata.len()));
+    let blob = Blob::reader(Watched(progress.reading(file)));
+    let root = job.wait(store.put_blob(blob, options.clone()));
+    progress.finish();
+    root
 }
 
 fn put(
@@ -124,21 +152,25 @@ fn tree(path: &Path, profile: &Profile, output: &mut Output) -> anyhow::Result<(
     Ok((file, summary.root))
 }
 
+fn tell_root(name: &str, root: &Cid, packs: Vec<Value>, output: &mut Output) -> anyhow::Result<()> {
+    if output.is_json() {
+        let mut fields = Map::new();
+        fields.insert("path".to_owned(), name.into());
+        fields.insert("root".to_owned(), root.to_string().into());
+        fields.insert("packs".to_owned(), packs.into());
+        return output.object("put", fields);
+    }
+    output.line(root.to_string().as_bytes())?;
+    output.flush()
+}
+
 /// The root on standard output, packs on standard error.
 fn tell(name: &str, written: &Written, output: &mut Output) -> anyhow::Result<()> {
     let size: u64 = written.packs.iter().map(|pack| pack.size).sum();
-    if output.is_json() {
-        let packs = written.packs.iter().map(|pack| {
-            json!({ "name": text_of(&pack.name), "size": pack.size, "blobs": pack.blobs.len() })
-        });
-        let mut fields = Map::new();
-        fields.insert("path".to_owned(), name.into());
-        fields.insert("root".to_owned(), written.root.to_string().into());
-        fields.insert("packs".to_owned(), packs.collect());
-        return output.object("put", fields);
-    }
-    output.line(written.root.to_string().as_bytes())?;
-    output.flush()?;
+    let packs = written.packs.iter().map(
+        |pack| json!({ "name": text_of(&pack.name), "size": pack.size, "blobs": pack.blobs.len() }),
+    );
+    tell_root(name, &written.root, packs.collect(), output)?;
     for pack in &written.packs {
         output.note(&format!("pack {} {}", text_of(&pack.name), human(pack.size)));
     }
