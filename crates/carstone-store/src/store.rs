@@ -1,8 +1,9 @@
 //! A store: packs, the index of what is in them, and the roots that were put.
 
 use std::collections::HashSet;
-use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fmt, fs, io};
 
 use bytes::Bytes;
 use carstone_car::{Cid, codec, hash_code, multihash_of, verify};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{EntryKind, Found, Index, Location, SegmentBuilder};
 use crate::name::{Hash, Key, Layout, parse_text, text_of};
-use crate::objects::{Content, LocalObjects, Objects, RemoteObjects, StoreUrl};
+use crate::objects::{Content, Disk, LocalObjects, Objects, RealDisk, RemoteObjects, StoreUrl};
 use crate::pack::{
     Blob, ObjectPackStore, PackStore, PackWriter, PackWriterOptions, PackWritten, Put, Written,
 };
@@ -53,11 +54,11 @@ impl Store {
     ///
     /// # Errors
     /// The directory cannot be made or written.
-    pub async fn create_local(directory: impl AsRef<std::path::Path>) -> Result<Self> {
+    pub async fn create_local(directory: impl AsRef<Path>) -> Result<Self> {
         let directory = directory.as_ref().to_owned();
         let told = directory.display().to_string();
         let made = directory.clone();
-        crate::objects::blocking(move || Ok(std::fs::create_dir_all(made)?))
+        crate::objects::blocking(move || Ok(make_directory(&made)?))
             .await
             .map_err(|error| error.of(told))?;
         let objects = Arc::new(LocalObjects::new(directory));
@@ -68,7 +69,7 @@ impl Store {
     ///
     /// # Errors
     /// There is none.
-    pub async fn open_local(directory: impl AsRef<std::path::Path>) -> Result<Self> {
+    pub async fn open_local(directory: impl AsRef<Path>) -> Result<Self> {
         Self::open(Arc::new(LocalObjects::new(directory.as_ref()))).await
     }
 
@@ -308,6 +309,22 @@ impl Store {
     pub fn objects(&self) -> BoxStream<'static, Result<crate::Object>> {
         self.objects.list("").boxed()
     }
+}
+
+/// Makes a directory and those above it, and their names durable.
+fn make_directory(directory: &Path) -> io::Result<()> {
+    let above = |path: &Path| match path.parent() {
+        Some(above) if !above.as_os_str().is_empty() => above.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let mut missing = Vec::new();
+    let mut path = directory.to_owned();
+    while !path.exists() {
+        missing.push(above(&path));
+        path = above(&path);
+    }
+    fs::create_dir_all(directory)?;
+    missing.iter().try_for_each(|above| RealDisk.sync_directory(above))
 }
 
 impl RootRecord {
