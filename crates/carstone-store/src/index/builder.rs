@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use carstone_car::Cid;
 
-use super::format::{EntryKind, MAX_PLACE_LEN, MAX_PLACE_OFFSET, PLACE_LEN, Place, malformed};
+use super::format::{
+    EntryKind, MAX_PLACE_LEN, MAX_PLACE_OFFSET, PLACE_LEN, Place, malformed, number_of,
+};
 use super::location::{Location, MAX_TEXT};
 use super::writer::SegmentWriter;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::name::Hash;
 use crate::objects::Spool;
 
@@ -60,7 +62,7 @@ impl SegmentBuilder {
         self.add(EntryKind::Containing, root.hash(), root.codec(), location, 0, 0)
     }
 
-    pub(crate) fn add(
+    fn add(
         &mut self,
         kind: EntryKind,
         hash: &Hash,
@@ -69,14 +71,13 @@ impl SegmentBuilder {
         offset: u64,
         len: u64,
     ) -> Result<()> {
-        let too_large = |what| Error::new(ErrorKind::Malformed(what));
         if offset > MAX_PLACE_OFFSET || len > MAX_PLACE_LEN {
-            return Err(too_large(
+            return Err(malformed(
                 "a blob is too large, or too far from the start of its pack, for an index",
             ));
         }
         let location = self.number(location)?;
-        let codec = self.codec(codec)?;
+        let codec = number_of(&mut self.codecs, codec)?;
         let group = self.groups.entry((kind, hash.code(), hash.size())).or_default();
         let before = group.len();
         group.extend_from_slice(hash.digest());
@@ -97,17 +98,6 @@ impl SegmentBuilder {
         self.locations.push(location.clone());
         self.numbers.insert(location.clone(), number);
         Ok(number)
-    }
-
-    fn codec(&mut self, codec: u64) -> Result<u8> {
-        let number = match self.codecs.iter().position(|known| *known == codec) {
-            Some(number) => number,
-            None => {
-                self.codecs.push(codec);
-                self.codecs.len() - 1
-            }
-        };
-        u8::try_from(number).map_err(|_| malformed("an index segment has too many codecs"))
     }
 
     /// Writes the segment.

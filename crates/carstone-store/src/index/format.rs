@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::location::Location;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::Hash;
 
@@ -153,6 +154,15 @@ impl Front {
         self.groups.iter().find(is_it)
     }
 
+    /// The locations, from their records.
+    pub(crate) fn locations_in(&self, records: &[u8]) -> Result<Vec<Location>> {
+        if blake3::hash(records).as_bytes()[..16] != self.locations_hash {
+            return Err(malformed("the locations of an index segment are damaged"));
+        }
+        let mut fields = Fields(records);
+        (0..self.location_count).map(|_| Location::decode(&mut fields)).collect()
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(FRONT_LEN);
         out.extend(MAGIC);
@@ -266,6 +276,15 @@ pub(crate) fn bits_for(count: u64) -> u8 {
 
 pub(crate) fn checksum(bytes: &[u8]) -> u32 {
     crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, bytes) as u32
+}
+
+/// The number of a codec, which is a new one if it has none yet.
+pub(crate) fn number_of(codecs: &mut Vec<u64>, codec: u64) -> Result<u8> {
+    let number = codecs.iter().position(|known| *known == codec).unwrap_or_else(|| {
+        codecs.push(codec);
+        codecs.len() - 1
+    });
+    u8::try_from(number).map_err(|_| malformed("an index segment has too many codecs"))
 }
 
 pub(crate) fn malformed(rule: &'static str) -> Error {

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
 use carstone_car::ReadAt;
 
-use super::format::{EntryKind, FRONT_LEN, Fields, Front, Group, PLACE_LEN, Place, malformed};
+use super::format::{EntryKind, FRONT_LEN, Front, Group, PLACE_LEN, Place, malformed, number_of};
 use super::location::Location;
 use super::writer::SegmentWriter;
 use crate::error::Result;
@@ -34,14 +34,8 @@ pub(crate) fn merge(
             })
         };
         let own: Vec<Option<u32>> = own.into_iter().map(number).collect();
-        let codec = |codec: &u64| {
-            let number = codecs.iter().position(|known| known == codec).unwrap_or_else(|| {
-                codecs.push(*codec);
-                codecs.len() - 1
-            });
-            u8::try_from(number).map_err(|_| malformed("an index segment has too many codecs"))
-        };
-        let own_codecs: Result<Vec<u8>> = front.codecs.iter().map(codec).collect();
+        let own_codecs: Result<Vec<u8>> =
+            front.codecs.iter().map(|codec| number_of(&mut codecs, *codec)).collect();
         opened.push(Opened { input, front, locations: own, codecs: own_codecs? });
     }
     let mut writer = SegmentWriter::new(spool, &locations, &codecs)?;
@@ -168,13 +162,8 @@ fn front_of(input: &Spool) -> Result<(Front, Vec<Location>)> {
     let len = usize::try_from(range.end - range.start).map_err(std::io::Error::other)?;
     let mut records = vec![0; len];
     read_exact_at(input, &mut records, range.start)?;
-    if blake3::hash(&records).as_bytes()[..16] != front.locations_hash {
-        return Err(malformed("the locations of an index segment are damaged"));
-    }
-    let mut fields = Fields(&records);
-    let locations: Result<_> =
-        (0..front.location_count).map(|_| Location::decode(&mut fields)).collect();
-    Ok((front, locations?))
+    let locations = front.locations_in(&records)?;
+    Ok((front, locations))
 }
 
 const BUFFER: usize = 64 << 10;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::format::{EntryKind, FRONT_LEN, Fields, Front, MAX_BUCKET, MAX_LOCATIONS, malformed};
+use super::format::{EntryKind, FRONT_LEN, Front, MAX_BUCKET, MAX_LOCATIONS, malformed};
 use super::location::Location;
 use crate::error::Result;
 use crate::name::{Hash, Key};
@@ -63,13 +63,7 @@ impl Segment {
             true => first.slice(range.start as usize..range.end as usize),
             false => objects.read(key, range).await?,
         };
-        if blake3::hash(&records).as_bytes()[..16] != front.locations_hash {
-            return Err(malformed("the locations of an index segment are damaged"));
-        }
-        let (mut fields, mut locations) = (Fields(&records), Vec::new());
-        for _ in 0..front.location_count {
-            locations.push(Location::decode(&mut fields)?);
-        }
+        let locations = front.locations_in(&records)?;
         Ok((front, locations))
     }
 

@@ -222,15 +222,8 @@ impl Index {
 
     /// A segment in a file, compared with its name.
     pub(crate) async fn fetch(&self, segment: &Segment) -> Result<Spool> {
-        let mut pieces = self.objects.stream(segment.key(), None).await?;
-        let mut spool = self.objects.spool()?;
-        while let Some(piece) = pieces.try_next().await? {
-            spool = blocking(move || {
-                std::io::Write::write_all(&mut spool, &piece)?;
-                Ok(spool)
-            })
-            .await?;
-        }
+        let pieces = self.objects.stream(segment.key(), None).await?;
+        let spool = self.objects.spool()?.filled(pieces).await?;
         let spool = blocking(move || spool.hashed(HashFunction::Blake3)).await?;
         let name = self.layout.name(segment.key().as_str());
         match spool.hash() == name.as_ref() {

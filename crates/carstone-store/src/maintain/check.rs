@@ -117,8 +117,7 @@ pub async fn check(
         find(Finding::DamagedSegment(fault.to_string()))?;
     }
     let packs: Vec<StoredPack> = store.packs().list().try_collect().await?;
-    let sizes: BTreeMap<Vec<u8>, u64> =
-        packs.iter().map(|pack| (pack.name.to_bytes(), pack.size)).collect();
+    let sizes: BTreeMap<Hash, u64> = packs.iter().map(|pack| (pack.name, pack.size)).collect();
     let mut indexed = BTreeSet::new();
     for segment in store.index().segments() {
         if let Err(error) = store.index().verify(&segment).await {
@@ -129,10 +128,10 @@ pub async fn check(
         }
         for location in segment.locations() {
             let Some(name) = location.pack() else { continue };
-            if !indexed.insert(name.to_bytes()) {
+            if !indexed.insert(*name) {
                 continue;
             }
-            match sizes.get(&name.to_bytes()) {
+            match sizes.get(name) {
                 None => find(Finding::MissingPack(*name))?,
                 Some(size) if *size != location.size() => find(Finding::WrongSize {
                     pack: *name,
@@ -143,15 +142,15 @@ pub async fn check(
             }
         }
     }
-    for pack in packs.iter().filter(|pack| !indexed.contains(&pack.name.to_bytes())) {
+    for pack in packs.iter().filter(|pack| !indexed.contains(&pack.name)) {
         find(Finding::Unindexed(pack.name))?;
     }
     let records = store.roots().await?;
     let mut missing = BTreeSet::new();
     for record in &records {
         for name in &record.packs {
-            let is_told = indexed.contains(&name.to_bytes()) || !missing.insert(name.to_bytes());
-            if !sizes.contains_key(&name.to_bytes()) && !is_told {
+            let is_told = indexed.contains(name) || !missing.insert(*name);
+            if !sizes.contains_key(name) && !is_told {
                 find(Finding::MissingPack(*name))?;
             }
         }
@@ -178,10 +177,10 @@ pub async fn check(
                         found.location.pack() == Some(&pack.name)
                             && (found.offset, found.len) == (blob.offset, blob.len)
                     });
-                    if !is_there && indexed.contains(&pack.name.to_bytes()) {
+                    if !is_there && indexed.contains(&pack.name) {
                         find(Finding::MissingEntry { pack: pack.name, blob: *hash })?;
                     }
-                    places.insert((hash.to_bytes(), blob.offset));
+                    places.insert((*hash, blob.offset));
                 }
                 blobs += places.len() as u64;
             }

@@ -1,15 +1,14 @@
 //! Packs from one store into another.
 
 use std::fmt;
-use std::io::Write;
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
 
 use super::check::{CheckOptions, Finding, check};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::hasher::HashFunction;
-use crate::name::{Hash, text_of};
+use crate::name::Hash;
 use crate::objects::{Content, Spool, blocking};
 use crate::pack::{PackStore, StoredPack};
 use crate::store::Store;
@@ -131,7 +130,11 @@ async fn from_any(
     let function = HashFunction::of(name)?;
     for source in sources {
         if let Some(spool) = source.pack(name, store.packs().spool()?).await? {
-            let spool = blocking(move || spool.hashed(function)).await?;
+            // Those of this crate have been hashed.
+            let spool = match spool.hash() {
+                Some(_) => spool,
+                None => blocking(move || spool.hashed(function)).await?,
+            };
             if spool.hash() == Some(name) {
                 return Ok(Some(spool));
             }
@@ -140,16 +143,8 @@ async fn from_any(
     Ok(None)
 }
 
-/// A pack in a file, verified.
-async fn fetch(packs: &dyn PackStore, name: &Hash, mut spool: Spool) -> Result<Spool> {
-    let mut pieces = packs.stream(name).await?;
-    while let Some(piece) = pieces.try_next().await? {
-        spool = blocking(move || {
-            spool.write_all(&piece).map_err(Error::from)?;
-            Ok(spool)
-        })
-        .await?;
-    }
-    let function = HashFunction::of(name).map_err(|error| error.of(text_of(name)))?;
-    blocking(move || spool.hashed(function)).await
+/// A pack in a file, verified on its way.
+async fn fetch(packs: &dyn PackStore, name: &Hash, spool: Spool) -> Result<Spool> {
+    let spool = spool.filled(packs.stream(name).await?).await?;
+    Ok(spool.verified_as(*name))
 }

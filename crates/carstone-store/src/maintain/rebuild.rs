@@ -38,8 +38,8 @@ pub async fn rebuild_index(store: &Store, mut read: impl FnMut(u64)) -> Result<R
     let mut done = Rebuilt::default();
     let mut segments = Vec::new();
     let mut builder = SegmentBuilder::new();
-    let mut named: BTreeMap<Cid, Hash> = BTreeMap::new();
-    let mut sizes: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+    let mut named: BTreeSet<Cid> = BTreeSet::new();
+    let mut sizes: BTreeMap<Hash, u64> = BTreeMap::new();
     let packs: Vec<StoredPack> = store.packs().list().try_collect().await?;
     for pack in packs {
         let content = match read_pack(&**store.packs(), &pack.name, pack.size).await {
@@ -52,7 +52,7 @@ pub async fn rebuild_index(store: &Store, mut read: impl FnMut(u64)) -> Result<R
         };
         read(pack.size);
         done.packs += 1;
-        sizes.insert(pack.name.to_bytes(), pack.size);
+        sizes.insert(pack.name, pack.size);
         let location = Location::Pack { name: pack.name, size: pack.size };
         for blob in &content.blobs {
             builder.add_blob(&blob.cid, &location, blob.offset, blob.len)?;
@@ -61,7 +61,7 @@ pub async fn rebuild_index(store: &Store, mut read: impl FnMut(u64)) -> Result<R
                 segments.push(store.index().add(std::mem::take(&mut builder)).await?);
             }
         }
-        named.extend(content.roots.iter().map(|root| (*root, pack.name)));
+        named.extend(content.roots);
     }
     segments.push(store.index().add(builder).await?);
     // Which packs have blobs of a DAG, the index of blobs tells.
@@ -70,14 +70,14 @@ pub async fn rebuild_index(store: &Store, mut read: impl FnMut(u64)) -> Result<R
     let known: HashSet<Cid> = records.iter().map(|record| record.root).collect();
     for record in &records {
         for name in &record.packs {
-            if let Some(size) = sizes.get(&name.to_bytes()) {
+            if let Some(size) = sizes.get(name) {
                 builder
                     .add_containing(&record.root, &Location::Pack { name: *name, size: *size })?;
             }
         }
     }
     let mut found = Vec::new();
-    for root in named.keys().filter(|root| !known.contains(root)) {
+    for root in named.iter().filter(|root| !known.contains(root)) {
         let packs = packs_of(store, root).await?;
         for location in &packs {
             builder.add_containing(root, location)?;

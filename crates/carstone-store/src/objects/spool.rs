@@ -5,9 +5,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use carstone_car::ReadAt;
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
 
 use super::disk::{Disk, DiskFile};
+use super::local::blocking;
 use crate::error::Result;
 use crate::hasher::{HashFunction, Hasher};
 use crate::name::Hash;
@@ -68,6 +72,26 @@ impl Spool {
             }
         }
         Ok(())
+    }
+
+    /// The same, with what comes behind it.
+    pub(crate) async fn filled(
+        mut self,
+        mut pieces: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<Self> {
+        while let Some(piece) = pieces.try_next().await? {
+            self = blocking(move || {
+                self.write_all(&piece)?;
+                Ok(self)
+            })
+            .await?;
+        }
+        Ok(self)
+    }
+
+    /// The same, of which somebody has found out that all of it hashes to this.
+    pub(crate) fn verified_as(self, hash: Hash) -> Self {
+        Self { hash: Some(hash), ..self }
     }
 
     /// The same, with what all of it hashes to.
