@@ -11,6 +11,8 @@ use carstone_store::{
 };
 use carstone_unixfs::Profile;
 
+use crate::packs::noise;
+
 fn options() -> PackWriterOptions {
     let profile = Profile::default().with_chunk_size(1000).expect("fine");
     PackWriterOptions::default().shard_size(10_000).profile(profile)
@@ -21,22 +23,10 @@ fn run<T>(work: impl Future<Output = T>) -> T {
     runtime.expect("a runtime").block_on(work)
 }
 
-/// No two chunks of it, or of another seed's, are alike.
-fn content(seed: u8, len: usize) -> Vec<u8> {
-    let mut state = u64::from(seed) + 0x9e37_79b9;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as u8
-    };
-    std::iter::repeat_with(next).take(len).collect()
-}
-
 /// A store of two files in several packs.
 async fn store(directory: &Path) -> (Store, [Cid; 2]) {
     let store = Store::create_local(directory).await.expect("made");
-    let put = |seed| store.put(Blob::bytes(content(seed, 25_000)), options());
+    let put = |seed| store.put(Blob::bytes(noise(25_000, seed)), options());
     let (first, second) = (put(1).await.expect("put").root, put(2).await.expect("put").root);
     (store, [first, second])
 }

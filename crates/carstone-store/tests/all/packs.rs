@@ -10,8 +10,9 @@ use carstone_store::{
 use carstone_unixfs::{BlockSource, FileReader, Profile};
 use futures::{StreamExt, TryStreamExt};
 
-fn noise(len: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed | 1;
+/// No two chunks of it, or of another seed's, are alike.
+pub fn noise(len: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let next = || {
         state ^= state << 13;
         state ^= state >> 7;

@@ -49,16 +49,10 @@ fn put_raw(
     options: &PackWriterOptions,
     output: &Output,
 ) -> anyhow::Result<Cid> {
-    if is_stdin(path) {
-        return job.wait(store.put_blob(Blob::reader(Watched(io::stdin())), options.clone()));
-    }
-    let file = File::open(path).context("cannot open")?;
-    let metadata = file.metadata().context("cannot look at it")?;
-    if metadata.is_dir() {
+    if !is_stdin(path) && path.is_dir() {
         bail!("is a directory: only files can be kept as they are");
     }
-    let progress = Progress::new(output, "putting", Some(metadata.len()));
-    let blob = Blob::reader(Watched(progress.reading(file)));
+    let (blob, progress) = blob(path, output)?;
     let root = job.wait(store.put_blob(blob, options.clone()));
     progress.finish();
     root
@@ -71,22 +65,31 @@ fn put(
     options: &PackWriterOptions,
     output: &mut Output,
 ) -> anyhow::Result<Written> {
-    if is_stdin(path) {
-        return job.wait(store.put(Blob::reader(Watched(io::stdin())), options.clone()));
-    }
-    let metadata = path.metadata().context("cannot look at it")?;
-    if metadata.is_dir() {
+    if !is_stdin(path) && path.is_dir() {
         return put_directory(job, store, path, options, output);
     }
-    let file = File::open(path).context("cannot open")?;
-    let progress = Progress::new(output, "putting", Some(metadata.len()));
-    let mut blob = Blob::reader(Watched(progress.reading(file)));
-    if metadata.is_file() {
-        blob = blob.with_len(metadata.len());
-    }
+    let (blob, progress) = blob(path, output)?;
     let written = job.wait(store.put(blob, options.clone()));
     progress.finish();
     written
+}
+
+/// A file, or standard input, and what shows how far it has been read.
+fn blob(path: &Path, output: &Output) -> anyhow::Result<(Blob, Progress)> {
+    if is_stdin(path) {
+        let progress = Progress::new(output, "putting", None);
+        return Ok((Blob::reader(Watched(progress.reading(io::stdin()))), progress));
+    }
+    let file = File::open(path).context("cannot open")?;
+    let metadata = file.metadata().context("cannot look at it")?;
+    let len = Some(metadata.len()).filter(|_| metadata.is_file());
+    let progress = Progress::new(output, "putting", len);
+    let blob = Blob::reader(Watched(progress.reading(file)));
+    let blob = match len {
+        Some(len) => blob.with_len(len),
+        None => blob,
+    };
+    Ok((blob, progress))
 }
 
 /// The blocks of a tree are made first, in a temporary file, and then cut into packs.

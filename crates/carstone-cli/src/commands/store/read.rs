@@ -43,16 +43,16 @@ pub(super) fn get(job: &Job, args: &StoreGetArgs, output: &mut Output) -> anyhow
 pub(super) fn cat(job: &Job, args: &StoreCatArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let blocks = job.blocks()?;
     let entry = file(&blocks, &args.what)?;
+    let mut sink = output.content(true)?;
     let copied = match args.range {
-        None => stream(&blocks, &entry, &mut output.content(true)?, &mut |_| ()),
+        None => stream(&blocks, &entry, &mut sink, &mut |_| ()),
         range => {
             let mut file = FileReader::open(&blocks, &entry.cid)?;
             let (start, end) = bounds(range, file.len())?;
             file.seek(SeekFrom::Start(start))?;
-            copy(&mut file.take(end - start), &mut output.content(true)?)
+            copy(&mut file.take(end - start), &mut sink)
         }
     };
-    let mut sink = output.content(true)?;
     match copied.and_then(|()| sink.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(stdout_error(error)),
         copied => copied.map(|()| Exit::Intact).with_context(|| args.what.clone()),
