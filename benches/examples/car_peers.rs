@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::fs::File;
 use std::hint::black_box;
-use std::io::{BufReader, BufWriter, Cursor, Write};
+use std::io::{BufReader, BufWriter, Cursor, Read, Write};
 use std::time::Instant;
 
 use carstone::car::{
@@ -58,7 +58,8 @@ fn measure(path: &str, rounds: usize) -> Result<(), Box<dyn Error>> {
     unverified.scan()?;
     let cids = shuffled(indexed.reader()?.into_cids().collect::<Result<_, _>>()?);
     let sides: Vec<Side<'_>> = vec![
-        ("carstone, unverified, file", Box::new(|| scan(open()?, trusted, 1))),
+        ("carstone, unverified, file", Box::new(|| scan(open()?, trusted, cores()))),
+        ("carstone, unverified, file, as a stream", Box::new(|| stream(open()?, trusted))),
         ("carstone, unverified, file, CarReader", Box::new(|| read(open()?, trusted))),
         ("fvm_ipld_car, unverified, file", Box::new(|| read_fvm(open()?))),
         ("iroh-car, unverified, file", Box::new(|| read_iroh_file(path))),
@@ -147,7 +148,14 @@ fn cores() -> usize {
 
 fn scan(file: File, options: ReaderOptions, threads: usize) -> Result<usize, Box<dyn Error>> {
     let settings = ScanOptions::default().threads(threads);
-    let mut scan = CarScan::with_options(file, options, settings)?;
+    drain(CarScan::open_at(file, options, settings)?)
+}
+
+fn stream(file: File, options: ReaderOptions) -> Result<usize, Box<dyn Error>> {
+    drain(CarScan::with_options(file, options, ScanOptions::default())?)
+}
+
+fn drain(mut scan: CarScan<impl Read>) -> Result<usize, Box<dyn Error>> {
     let mut blocks = 0;
     while let Some((_, block)) = scan.next_block()? {
         black_box(block.data);
@@ -158,20 +166,22 @@ fn scan(file: File, options: ReaderOptions, threads: usize) -> Result<usize, Box
 
 fn places(source: impl std::io::Read + std::io::Seek) -> Result<usize, Box<dyn Error>> {
     let mut reader = CarReader::open_seekable(source, ReaderOptions::default())?;
-    let mut places = Vec::new();
+    let mut blocks = 0;
     while let Some(section) = reader.skip_section()? {
-        places.push(section);
+        black_box(section);
+        blocks += 1;
     }
-    Ok(black_box(places).len())
+    Ok(blocks)
 }
 
 fn all_places(source: &File) -> Result<usize, Box<dyn Error>> {
-    let mut places = Vec::new();
+    let mut blocks = 0;
     scan_sections(source, ReaderOptions::default(), ScanOptions::default(), |section| {
-        places.push(section);
+        black_box(section);
+        blocks += 1;
         Ok(())
     })?;
-    Ok(black_box(places).len())
+    Ok(blocks)
 }
 
 fn get(car: &IndexedCar<File>, cids: &[Cid]) -> Result<usize, Box<dyn Error>> {

@@ -6,6 +6,10 @@ use sha2::Digest;
 
 use crate::error::{Error, ErrorKind, Result};
 
+mod lanes;
+
+pub(crate) use lanes::sha2_256_each;
+
 /// Checks that `data` hashes to the digest in `cid`. For an identity CID, the digest must be the data.
 ///
 /// Only full digests count: of every function its standard length, of the BLAKE2 family any length from 20 bytes on. All else,

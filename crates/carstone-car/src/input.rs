@@ -235,7 +235,7 @@ impl<R: Read + Seek> Input<R> {
         self.consume(ready);
         let rest = i64::try_from(len - ready).map_err(io::Error::other)?;
         self.inner.seek_relative(rest)?;
-        self.ahead = SHORT_AHEAD; // The next body is likely to be alike, and skipped too.
+        self.ahead = HEAD_AHEAD; // The next body is likely to be alike, and skipped too.
         self.position = target;
         Ok(true)
     }
@@ -285,6 +285,9 @@ const MEDIUM_BODY: usize = 32 << 10;
 
 /// Read ahead between large bodies: more than any head.
 const SHORT_AHEAD: usize = 256;
+
+/// Read between bodies that are skipped: a head with any usual digest, in as few lines of the cache as it can be.
+const HEAD_AHEAD: usize = 80;
 
 /// The most that is allocated for a body before its bytes arrive.
 const STEP: usize = 256 << 10;

@@ -3,7 +3,7 @@
 use crate::Cid;
 use crate::cid_bytes::{self, MAX_CID, Parsed};
 use crate::error::{Error, ErrorKind, Part, Result};
-use crate::hash::verify_with;
+use crate::hash::{hash_code, sha2_256_each, verify_with};
 use crate::options::{Checks, Limits, ReaderOptions, Verification};
 use crate::varint::{self, Varint};
 
@@ -261,6 +261,37 @@ pub(crate) fn check(section: &Section, data: &[u8], checks: Checks) -> Result<()
         }
         result => result.map_err(|error| error.with_offset(section.offset)),
     }
+}
+
+/// Verifies many sections, which is faster than [one after the other](check), and tells what is wrong with which, in any order.
+pub(crate) fn check_each<'a>(
+    blocks: impl Iterator<Item = (&'a Section, &'a [u8])>,
+    checks: Checks,
+    mut fault: impl FnMut(usize, Error),
+) {
+    if checks.is_none() {
+        return;
+    }
+    let is_common = |section: &Section| {
+        let hash = section.cid.hash();
+        hash.code() == hash_code::SHA2_256 && hash.digest().len() == 32
+    };
+    let mut common = Vec::new();
+    for (number, (section, data)) in blocks.enumerate() {
+        if is_common(section) {
+            common.push((number, section, data));
+        } else if let Err(error) = check(section, data, checks) {
+            fault(number, error);
+        }
+    }
+    sha2_256_each(common.iter().map(|(_, _, data)| *data), |at, digest| {
+        let (number, section, data) = common[at];
+        if section.cid.hash().digest() != digest
+            && let Err(error) = check(section, data, checks)
+        {
+            fault(number, error);
+        }
+    });
 }
 
 #[cfg(test)]

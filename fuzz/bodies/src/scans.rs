@@ -56,6 +56,9 @@ pub fn scan(data: &[u8]) {
         let reader = CarReader::with_options(Stutter::new(&bytes, &mut input), options);
         assert!(scanned(reader.map(CarScan::on_this_thread)) == due, "on one thread");
         let skipped = sections(CarReader::open_seekable(Cursor::new(&bytes), options));
+        let whole = outcome(CarReader::open_seekable(Cursor::new(&bytes), options));
+        let by_places = scanned(CarScan::open_at(bytes.clone(), options, scan));
+        assert!(by_places == whole, "{:?} or {:?}", by_places.last(), whole.last());
         let mut found = Vec::new();
         let ended = scan_sections(&bytes[..], options, scan, |section| {
             found.push(Ok(section));

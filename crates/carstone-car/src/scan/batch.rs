@@ -1,5 +1,6 @@
 //! Some sections as they were read, side by side in one buffer, which is used again and again.
 
+use std::cmp::Reverse;
 use std::io::{self, Read};
 
 use crate::error::{Error, ErrorKind, Part, Result};
@@ -25,12 +26,11 @@ pub(super) struct Batch {
 impl Batch {
     /// Hashes all blocks.
     pub(super) fn verify(&mut self, checks: Checks) {
-        for number in 0..self.sections.len() {
-            if let Err(error) = self.check(number, checks) {
-                self.faults.push((number, error));
-            }
-        }
-        self.faults.reverse(); // They are taken from the end.
+        let blocks = self.sections.iter();
+        let blocks = blocks.map(|(section, at)| (section, &self.buf[*at..][..section.data_len]));
+        section::check_each(blocks, checks, |number, error| self.faults.push((number, error)));
+        // They are taken from the end.
+        self.faults.sort_by_key(|(number, _)| Reverse(*number));
     }
 
     fn check(&self, number: usize, checks: Checks) -> Result<()> {
@@ -78,6 +78,26 @@ impl Batch {
         (self.next, self.filled, self.end) = (0, 0, None);
     }
 
+    /// Forgets everything, and gives room for [`BATCH_LEN`] bytes behind [`FRONT`] more.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        self.clear();
+        self.grow(FRONT + BATCH_LEN);
+        &mut self.buf[FRONT..][..BATCH_LEN]
+    }
+
+    /// Puts bytes in front of the `read` ones in the room, and says where they begin.
+    fn put_in_front(&mut self, front: &[u8], read: usize) -> usize {
+        let start = FRONT.saturating_sub(front.len());
+        let room = start + front.len();
+        self.filled = room + read;
+        if room > FRONT {
+            self.grow(self.filled);
+            self.buf.copy_within(FRONT..FRONT + read, room);
+        }
+        self.buf[start..room].copy_from_slice(front);
+        start
+    }
+
     /// Makes room for `len` bytes.
     fn grow(&mut self, len: usize) {
         if self.buf.is_empty() {
@@ -89,11 +109,10 @@ impl Batch {
     }
 }
 
-/// Cuts a stream into batches.
-pub(super) struct Feed<R> {
-    inner: R,
+/// Cuts bytes into sections.
+pub(super) struct Cutter {
     options: ReaderOptions,
-    /// Bytes that have been read, and belong to the next batch: at first what a reader has in its buffer, later less than a head.
+    /// Bytes that have been read, and belong to the next batch: at first what a reader has in its buffer, later less than a section.
     carry: Vec<u8>,
     /// Offset in the payload of what comes next, `carry` first.
     position: u64,
@@ -102,85 +121,154 @@ pub(super) struct Feed<R> {
     base: u64,
 }
 
+/// How a piece of a stream ends.
+enum Rest {
+    /// With the stream, in this way.
+    End(Result<()>),
+    /// With the head of a section, of which this many bytes are needed.
+    Head(usize),
+    /// With the data of this section.
+    Data(SectionHead),
+}
+
+impl Cutter {
+    /// What comes behind the bytes that have been read already: its offset in the payload, and where the payload ends.
+    pub(super) fn unread(&self) -> (u64, u64) {
+        (self.position.saturating_add(self.carry.len() as u64), self.limit)
+    }
+
+    /// Takes all sections that are whole in `batch` from `at` on, which is then where the rest begins.
+    fn whole_sections(&mut self, batch: &mut Batch, at: &mut usize) -> Rest {
+        loop {
+            let bytes = &batch.buf[*at..batch.filled];
+            let head = match section::parse_head(bytes, &self.options) {
+                Head::Complete(head) => head,
+                Head::Bad(kind) if section::is_end(&kind, &self.options) => {
+                    return Rest::End(Ok(()));
+                }
+                Head::Bad(kind) => return Rest::End(Err(Error::at(kind, self.position))),
+                Head::NeedMore(need) => return Rest::Head(need),
+            };
+            if bytes.len() < head.len() {
+                return Rest::Data(head);
+            }
+            let section = Section::new(&head, self.position);
+            batch.sections.push((section, *at + head.head_len));
+            self.position = section.end();
+            *at += head.len();
+        }
+    }
+
+    /// Makes `batch`, which has `read` bytes in its [room](Batch::room), the sections that end there. Whether the stream ends with these
+    /// bytes, and with what error, is `end`.
+    pub(super) fn cut(&mut self, batch: &mut Batch, read: usize, end: Option<io::Result<()>>) {
+        if end.is_none() && self.lacks_more_than(read) {
+            self.carry.extend_from_slice(&batch.buf[FRONT..][..read]);
+            return;
+        }
+        let mut at = batch.put_in_front(&self.carry, read);
+        self.carry.clear();
+        let rest = self.whole_sections(batch, &mut at);
+        let bytes = &batch.buf[at..batch.filled];
+        let end = match (rest, end) {
+            (Rest::End(end), _) => end,
+            (_, None) => return self.carry.extend_from_slice(bytes),
+            (_, Some(Err(error))) => Err(self.stopped(error, bytes.len())),
+            (Rest::Head(_), Some(Ok(()))) => self.end(bytes),
+            (Rest::Data(_), Some(Ok(()))) => Err(self.truncated(bytes.len())),
+        };
+        batch.end = Some(end.map_err(|error| error.with_base(self.base)));
+    }
+
+    /// Whether what is carried is a section that does not end in the next `read` bytes. (A large one is not put together in every batch.)
+    fn lacks_more_than(&self, read: usize) -> bool {
+        match section::parse_head(&self.carry, &self.options) {
+            Head::Complete(head) => head.len() > self.carry.len() + read,
+            _ => false,
+        }
+    }
+
+    /// How a stream ends that has only these bytes of a head left.
+    fn end(&self, rest: &[u8]) -> Result<()> {
+        let end = self.position.saturating_add(rest.len() as u64);
+        let is_short = self.limit != u64::MAX && end < self.limit;
+        let kind = match rest {
+            [] if is_short => ErrorKind::Truncated(Part::Payload),
+            [] => return Ok(()),
+            _ if self.options.ignore_trailing_bytes && !is_short => return Ok(()),
+            rest => section::truncated_head(rest),
+        };
+        Err(Error::at(kind, end))
+    }
+
+    /// The error for a stream that ends behind `read` bytes of a section whose head is whole.
+    fn truncated(&self, read: usize) -> Error {
+        let offset = self.position.saturating_add(read as u64);
+        Error::at(ErrorKind::Truncated(Part::Data), offset)
+    }
+
+    fn stopped(&self, error: io::Error, read: usize) -> Error {
+        Error::at(ErrorKind::Io(error), self.position.saturating_add(read as u64))
+    }
+}
+
+/// Cuts a stream into batches.
+pub(super) struct Feed<R> {
+    inner: R,
+    cutter: Cutter,
+}
+
 impl<R> Feed<R> {
     /// Goes on where an input stands, whose payload starts at `base` in the file.
     pub(super) fn new(input: Input<R>, options: ReaderOptions, base: u64) -> Self {
         let (position, limit) = (input.position(), input.limit());
         let carry = input.buffered().to_vec();
-        Feed { inner: input.into_inner(), options, carry, position, limit, base }
+        let cutter = Cutter { options, carry, position, limit, base };
+        Feed { inner: input.into_inner(), cutter }
+    }
+
+    pub(super) fn into_parts(self) -> (R, Cutter) {
+        (self.inner, self.cutter)
     }
 }
 
 impl<R: Read> Feed<R> {
     /// Makes `batch` the next sections: those that can be read without waiting for more, at least one, up to a limit.
     pub(super) fn fill(&mut self, batch: &mut Batch) {
+        let carry = &mut self.cutter.carry;
         batch.clear();
-        batch.grow(BATCH_LEN.max(self.carry.len()));
-        batch.buf[..self.carry.len()].copy_from_slice(&self.carry);
-        batch.filled = self.carry.len();
-        self.carry.clear();
+        batch.grow(BATCH_LEN.max(carry.len()));
+        batch.buf[..carry.len()].copy_from_slice(carry);
+        batch.filled = carry.len();
+        carry.clear();
         let end = self.sections(batch);
-        batch.end = end.map(|end| end.map_err(|error| error.with_base(self.base)));
+        batch.end = end.map(|end| end.map_err(|error| error.with_base(self.cutter.base)));
     }
 
     /// Cuts what is there into sections, and says how the stream ends if it does.
     fn sections(&mut self, batch: &mut Batch) -> Option<Result<()>> {
         let mut at = 0;
         loop {
-            let bytes = &batch.buf[at..batch.filled];
-            let head = match section::parse_head(bytes, &self.options) {
-                Head::Complete(head) => head,
-                Head::Bad(kind) if section::is_end(&kind, &self.options) => return Some(Ok(())),
-                Head::Bad(kind) => return Some(Err(Error::at(kind, self.position))),
-                // Whole sections are handed on before more is waited for.
-                Head::NeedMore(_) if !batch.sections.is_empty() => {
-                    self.carry.extend_from_slice(bytes);
+            let rest = self.cutter.whole_sections(batch, &mut at);
+            let read = match &rest {
+                Rest::Head(_) if !batch.sections.is_empty() => {
+                    // Whole sections are handed on before more is waited for.
+                    self.cutter.carry.extend_from_slice(&batch.buf[at..batch.filled]);
                     return None;
                 }
-                Head::NeedMore(need) => match self.more(batch, at + need, BATCH_LEN) {
-                    Ok(true) => continue,
-                    Ok(false) => return self.end(&batch.buf[at..batch.filled]),
-                    Err(error) => return Some(Err(self.stopped(error, batch.filled - at))),
-                },
+                Rest::Head(need) => self.more(batch, at + need, BATCH_LEN),
+                Rest::Data(head) => self.body(batch, at + head.len()),
+                Rest::End(_) => Ok(false),
             };
-            let end = at + head.len();
-            if batch.filled < end {
-                match self.body(batch, end) {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        let kind = ErrorKind::Truncated(Part::Data);
-                        let offset = self.position.saturating_add((batch.filled - at) as u64);
-                        return Some(Err(Error::at(kind, offset)));
-                    }
-                    Err(error) => return Some(Err(self.stopped(error, batch.filled - at))),
-                }
-            }
-            self.take(batch, &head, at);
-            at = end;
+            let bytes = &batch.buf[at..batch.filled];
+            return Some(match (rest, read) {
+                (Rest::End(end), _) => end,
+                (_, Ok(true)) => continue,
+                (_, Err(error)) => Err(self.cutter.stopped(error, bytes.len())),
+                (Rest::Head(_), Ok(false)) => self.cutter.end(bytes),
+                (Rest::Data(_), Ok(false)) => Err(self.cutter.truncated(bytes.len())),
+            });
         }
-    }
-
-    fn take(&mut self, batch: &mut Batch, head: &SectionHead, at: usize) {
-        let section = Section::new(head, self.position);
-        batch.sections.push((section, at + head.head_len));
-        self.position = section.end();
-    }
-
-    /// How a stream ends that has only these bytes left.
-    fn end(&self, rest: &[u8]) -> Option<Result<()>> {
-        let end = self.position.saturating_add(rest.len() as u64);
-        let is_short = self.limit != u64::MAX && end < self.limit;
-        let kind = match rest {
-            [] if is_short => ErrorKind::Truncated(Part::Payload),
-            [] => return Some(Ok(())),
-            _ if self.options.ignore_trailing_bytes && !is_short => return Some(Ok(())),
-            rest => section::truncated_head(rest),
-        };
-        Some(Err(Error::at(kind, end)))
-    }
-
-    fn stopped(&self, error: io::Error, read: usize) -> Error {
-        Error::at(ErrorKind::Io(error), self.position.saturating_add(read as u64))
     }
 
     /// Reads the rest of a section that ends at `end` in the buffer, which grows as bytes arrive. `false` if the stream ends before.
@@ -219,12 +307,15 @@ impl<R: Read> Feed<R> {
         // The sections of the batch lie before `position`, and what is behind them has been read.
         let done = batch.sections.last().map_or(0, |(section, start)| start + section.data_len);
         let ahead = (batch.filled - done) as u64;
-        let rest = self.limit.saturating_sub(self.position).saturating_sub(ahead);
+        let rest = self.cutter.limit.saturating_sub(self.cutter.position).saturating_sub(ahead);
         let room = most - batch.filled;
         usize::try_from(rest).map_or(room, |rest| room.min(rest))
     }
 }
 
-/// Bytes that are read at a time, and hashed by one thread. They fit in the cache next to its core. The fuzzer, whose inputs are small, has
-/// several batches too.
-pub(super) const BATCH_LEN: usize = if cfg!(fuzzing) { 4 << 10 } else { 512 << 10 };
+/// Bytes in front of the room of a batch, for the start of its first section. Most blocks are no longer.
+const FRONT: usize = if cfg!(any(fuzzing, test)) { 1 << 10 } else { (1 << 20) + (4 << 10) };
+
+/// Bytes that are read at a time, and hashed by one thread. That is about what the cache next to its core holds. Tests,
+/// whose inputs are small, have several batches too.
+pub(super) const BATCH_LEN: usize = if cfg!(any(fuzzing, test)) { 4 << 10 } else { 1 << 20 };

@@ -4,6 +4,7 @@ mod batch;
 mod places;
 mod reader;
 mod slice;
+mod sources;
 mod workers;
 
 pub use places::scan_sections;

@@ -208,7 +208,7 @@ fn run_from<R: ReadAt>(
 }
 
 /// Bytes of a payload that one thread looks through at a time.
-const PIECE: u64 = if cfg!(fuzzing) { 512 } else { 32 << 20 };
+const PIECE: u64 = if cfg!(fuzzing) { 512 } else { 16 << 20 };
 /// Bytes in which the first section of a piece is looked for.
 const WINDOW: usize = 64 << 10;
 /// Places that are tried in them.

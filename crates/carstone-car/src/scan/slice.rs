@@ -105,18 +105,22 @@ impl<'a> Source<'a> {
     /// Verifies shares until there are no more, or nobody wants them.
     fn work(&self, finished: &Sender<(u64, Vec<Item<'a>>)>) {
         while let Some((number, mut share)) = self.take() {
-            share.iter_mut().for_each(|item| self.verify(item));
+            self.verify(&mut share);
             if finished.send((number, share)).is_err() {
                 return;
             }
         }
     }
 
-    fn verify(&self, item: &mut Item<'a>) {
-        if let Ok((section, block)) = item
-            && let Err(error) = section::check(section, block.data, self.checks)
-        {
-            *item = Err(error.with_base(self.base));
+    fn verify(&self, share: &mut [Item<'a>]) {
+        let items = share.iter().enumerate();
+        let (numbers, blocks): (Vec<_>, Vec<_>) =
+            items.filter_map(|(number, item)| Some((number, item.as_ref().ok()?))).unzip();
+        let blocks = blocks.iter().map(|(section, block)| (section, block.data));
+        let mut faults = Vec::new();
+        section::check_each(blocks, self.checks, |at, error| faults.push((numbers[at], error)));
+        for (number, error) in faults {
+            share[number] = Err(error.with_base(self.base));
         }
     }
 

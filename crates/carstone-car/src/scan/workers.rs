@@ -1,22 +1,30 @@
 //! Threads that read and hash batches, which come out in the order of the stream.
 
 use std::collections::VecDeque;
-use std::io::Read;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use super::batch::{BATCH_LEN, Batch, Feed};
+use super::batch::{BATCH_LEN, Batch};
 use crate::options::Checks;
 
 /// A batch with its number.
-type Numbered = (u64, Batch);
+pub(super) type Numbered = (u64, Batch);
+
+/// Where threads take batches from.
+pub(super) trait Source: Send + Sync {
+    /// Makes this the next batch, not verified yet; `None` at the end.
+    fn take(&self, batch: Batch) -> Option<Numbered>;
+
+    /// Says that a thread has ended without doing what it took.
+    fn abandon(&self);
+}
 
 /// What the calling thread has of the work, in which it takes part.
 ///
-/// A thread hashes what it has read itself, while that is still in the cache of its core. Reading takes turns.
-pub(super) struct Workers<R> {
-    shared: Arc<Shared<R>>,
+/// A thread hashes what it has read itself, while that is still in the cache of its core.
+pub(super) struct Workers {
+    shared: Arc<Shared>,
     done: Receiver<Numbered>,
     /// Batches that have come out of turn, by their number less `first`.
     queue: VecDeque<Option<Batch>>,
@@ -24,33 +32,27 @@ pub(super) struct Workers<R> {
     first: u64,
 }
 
-impl<R: Read + Send + 'static> Workers<R> {
-    /// Starts as many of `count` threads as the system gives. If it gives none, the feed comes back.
+impl Workers {
+    /// Starts as many of `count` threads as the system gives. If it gives none, the calling one does it all.
     pub(super) fn start(
-        feed: Feed<R>,
+        source: impl Source + 'static,
         checks: Checks,
         count: usize,
         budget: usize,
-    ) -> Result<Self, Feed<R>> {
-        let source = Mutex::new(Source { feed: Some(feed), next: 0 });
+    ) -> Self {
         let most = count.saturating_add(1).saturating_mul(DEPTH).saturating_add(1);
-        let shared = Arc::new(Shared { source, checks, pool: Pool::new(most, budget) });
+        let pool = Pool::new(most, budget);
+        let shared = Arc::new(Shared { source: Box::new(source), checks, pool });
         let (finished, done) = channel();
         let start = |number: usize| {
             let (shared, finished) = (Arc::clone(&shared), finished.clone());
             let work = move || shared.work(&finished);
             thread::Builder::new().name(format!("car-scan-{number}")).spawn(work).ok()
         };
-        if (0..count).map_while(start).count() == 0
-            && let Some(feed) = lock(&shared.source).feed.take()
-        {
-            return Err(feed);
-        }
-        Ok(Workers { shared, done, queue: VecDeque::new(), first: 0 })
+        (0..count).map_while(start).for_each(drop);
+        Workers { shared, done, queue: VecDeque::new(), first: 0 }
     }
-}
 
-impl<R: Read> Workers<R> {
     /// Gives a batch back, and makes it the next one. `false` if all threads have ended without one, which none does unless it panics.
     pub(super) fn next(&mut self, batch: &mut Batch) -> bool {
         self.shared.pool.put(std::mem::take(batch));
@@ -85,7 +87,7 @@ impl<R: Read> Workers<R> {
     }
 }
 
-impl<R> Drop for Workers<R> {
+impl Drop for Workers {
     /// The threads end when they are done with what they do. They are not waited for: one of them may be waiting for a pipe.
     fn drop(&mut self) {
         self.shared.pool.close();
@@ -93,24 +95,16 @@ impl<R> Drop for Workers<R> {
 }
 
 /// What the threads have in common.
-struct Shared<R> {
-    source: Mutex<Source<R>>,
+struct Shared {
+    source: Box<dyn Source>,
     checks: Checks,
     pool: Pool,
 }
 
-/// The stream. Whoever reads from it holds it.
-struct Source<R> {
-    /// `None` at the end.
-    feed: Option<Feed<R>>,
-    /// The number of the next batch.
-    next: u64,
-}
-
-impl<R: Read> Shared<R> {
+impl Shared {
     fn work(&self, finished: &Sender<Numbered>) {
         // Whatever ends one thread ends all of them, so that nobody waits for what will not come.
-        let _close = Close(&self.pool);
+        let _close = Close(self);
         while let Some(batch) = self.pool.take()
             && let Some(done) = self.read_and_hash(batch)
             && finished.send(done).is_ok()
@@ -118,18 +112,9 @@ impl<R: Read> Shared<R> {
     }
 
     /// Does the next batch; `None` at the end.
-    fn read_and_hash(&self, mut batch: Batch) -> Option<Numbered> {
+    fn read_and_hash(&self, batch: Batch) -> Option<Numbered> {
         let before = batch.len().max(BATCH_LEN);
-        let number = {
-            // After a panic nobody knows where the stream stands.
-            let mut source = self.source.lock().ok()?;
-            source.feed.as_mut()?.fill(&mut batch);
-            if batch.is_last() {
-                source.feed = None;
-            }
-            source.next += 1;
-            source.next - 1
-        };
+        let (number, mut batch) = self.source.take(batch)?;
         self.pool.grown(batch.len() - before);
         batch.verify(self.checks);
         Some((number, batch))
@@ -217,17 +202,20 @@ impl Pool {
     }
 }
 
-/// Closes a pool in any case.
-struct Close<'a>(&'a Pool);
+/// Ends the others in any case.
+struct Close<'a>(&'a Shared);
 
 impl Drop for Close<'_> {
     fn drop(&mut self) {
-        self.0.close();
+        if thread::panicking() {
+            self.0.source.abandon();
+        }
+        self.0.pool.close();
     }
 }
 
 /// A thread that panicked leaves counts that are whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use crate::sources::{car, raw, small};
 use carstone_car::{
-    Block, BlockRef, CarFileWriter, CarReader, CarScan, CarSlice, Error, ErrorKind, FileOptions,
-    ReaderOptions, ScanOptions, Section,
+    AtReader, Block, BlockRef, CarFileWriter, CarReader, CarScan, CarSlice, Error, ErrorKind,
+    FileOptions, ReadAt, ReaderOptions, ScanOptions, Section,
 };
 use proptest::prelude::*;
 
@@ -24,8 +24,12 @@ fn told(error: &Error) -> (String, Option<u64>) {
 }
 
 fn by_reader(bytes: &[u8], options: ReaderOptions) -> Found {
+    read_all(CarReader::with_options(bytes, options))
+}
+
+fn read_all(reader: Result<CarReader<impl Read>, Error>) -> Found {
     let (mut blocks, mut errors, mut data) = (Vec::new(), Vec::new(), Vec::new());
-    let mut reader = match CarReader::with_options(bytes, options) {
+    let mut reader = match reader {
         Ok(reader) => reader,
         Err(error) => return (blocks, vec![told(&error)]),
     };
@@ -72,6 +76,39 @@ fn by_scan(source: impl Read + Send + 'static, options: ReaderOptions, scan: Sca
         Ok(scan) => drain(scan),
         Err(error) => (Vec::new(), vec![told(&error)]),
     }
+}
+
+/// A source that is read at any place, though little at a time now and then, and fails from an offset on.
+struct Places {
+    bytes: Vec<u8>,
+    most: usize,
+    fails_at: u64,
+}
+
+impl ReadAt for Places {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        if offset >= self.fails_at {
+            return Err(io::Error::other("the disk is gone"));
+        }
+        let end = buf.len().min((self.fails_at - offset) as usize);
+        let end = if offset % 3 == 0 { end.min(self.most) } else { end };
+        self.bytes.read_at(&mut buf[..end], offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.bytes.len() as u64)
+    }
+}
+
+/// Reading from several places gives what reading from one does.
+fn check_places(places: Places, options: ReaderOptions, scan: ScanOptions) {
+    let places = Arc::new(places);
+    let expected = read_all(CarReader::open_seekable(AtReader::new(places.clone()), options));
+    let found = match CarScan::open_at(places, options, scan) {
+        Ok(scan) => drain(scan),
+        Err(error) => (Vec::new(), vec![told(&error)]),
+    };
+    assert!(found == expected, "{scan:?}: {:?}, {:?}", found.1, expected.1);
 }
 
 /// A source that owns its bytes, and gives as many at a time as a list says.
@@ -133,6 +170,10 @@ fn check(bytes: &[u8], options: ReaderOptions) -> Found {
             let found = by_scan(source, options, scan);
             assert!(found == expected, "{threads} threads: {:?}, {:?}", found.1, expected.1);
         }
+        for (most, fails_at) in [(700 << 10, u64::MAX), (1 << 20, bytes.len() as u64 * 3 / 4)] {
+            let places = Places { bytes: bytes.to_vec(), most, fails_at };
+            check_places(places, options, ScanOptions::default().threads(threads));
+        }
     }
     let reader = CarReader::with_options(bytes, options);
     if let Ok(reader) = reader {
@@ -153,7 +194,7 @@ fn v2(blocks: &[Block]) -> Vec<u8> {
 
 fn all_sizes() -> Vec<Block> {
     let mut blocks = small().1;
-    for len in [4095, 4096, 32 << 10, 300_000, 1 << 19, 3 << 20, (1 << 19) - 40, 7 << 20] {
+    for len in [4095, 4096, 32 << 10, 300_000, 1 << 20, 3 << 20, (1 << 20) - 40, 7 << 20] {
         blocks.push(raw(&vec![len as u8; len]));
         blocks.extend((0..200u32).map(|n| raw(&vec![n as u8; (n * 31) as usize])));
     }
@@ -356,6 +397,37 @@ fn a_source_that_panics_on_a_thread_breaks_the_scan() {
     assert!(matches!(end.kind(), ErrorKind::Broken), "{end}");
 }
 
+#[test]
+fn a_source_that_panics_while_others_wait_for_their_turn_breaks_the_scan() {
+    struct PanicsAt(Vec<u8>, ThreadId);
+
+    impl ReadAt for PanicsAt {
+        fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+            assert_eq!(thread::current().id(), self.1, "a panic that the test asks for");
+            thread::sleep(Duration::from_millis(1));
+            self.0.read_at(buf, offset)
+        }
+
+        fn size(&self) -> io::Result<u64> {
+            Ok(self.0.len() as u64)
+        }
+    }
+
+    let blocks: Vec<_> = (0..400u32).map(|n| raw(&vec![n as u8; 50_000])).collect();
+    for threads in [2, 3, 8] {
+        let source = PanicsAt(car(&[], &blocks), thread::current().id());
+        let scan = ScanOptions::default().threads(threads);
+        let mut scan = CarScan::open_at(source, ReaderOptions::default(), scan).expect("header");
+        let end = loop {
+            match scan.next_block() {
+                Ok(block) => assert!(block.is_some(), "blocks are missing"),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(end.kind(), ErrorKind::Broken), "{end}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -367,6 +439,8 @@ proptest! {
         threads in 1..4usize,
         budget in 0..4_000_000usize,
         second in any::<bool>(),
+        fails_at in prop::option::weighted(0.3, any::<prop::sample::Index>()),
+        trusted in any::<bool>(),
     ) {
         let blocks: Vec<_> = sizes.iter().map(|&len| raw(&vec![len as u8; len])).collect();
         let mut bytes = if second { v2(&blocks) } else { car(&[], &blocks) };
@@ -376,7 +450,15 @@ proptest! {
         }
         let expected = by_reader(&bytes, ReaderOptions::default());
         let scan = ScanOptions::default().threads(threads).budget(budget);
-        let found = by_scan(Pieces(Cursor::new(bytes), steps, 0), ReaderOptions::default(), scan);
+        let most = steps[0];
+        let source = Pieces(Cursor::new(bytes.clone()), steps, 0);
+        let found = by_scan(source, ReaderOptions::default(), scan);
         prop_assert!(found == expected, "{:?} for {:?}", found.1, expected.1);
+        let fails_at = fails_at.map_or(u64::MAX, |at| at.index(bytes.len()) as u64);
+        let options = match trusted {
+            true => ReaderOptions::default().danger_skip_verification(),
+            false => ReaderOptions::default(),
+        };
+        check_places(Places { bytes, most, fails_at }, options, scan);
     }
 }
