@@ -55,6 +55,24 @@ pub fn cid_of(codec: u64, data: &[u8]) -> Cid {
     cid_of_sha2_256(codec, &sha2::Sha256::digest(data).into())
 }
 
+/// The CIDs of several blocks, as [`cid_of`] gives them, but sooner: a core hashes two side by side in less time than one after the other.
+///
+/// ```
+/// use carstone_car::{cid_of, cids_of, codec};
+/// let cids = cids_of(codec::RAW, [&b"hello"[..], b"car"]);
+/// assert_eq!(cids, [cid_of(codec::RAW, b"hello"), cid_of(codec::RAW, b"car")]);
+/// ```
+pub fn cids_of<'a>(codec: u64, blocks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Cid> {
+    let mut cids = Vec::new();
+    sha2_256_each(blocks, |number, digest| {
+        if cids.len() <= number {
+            cids.resize(number + 1, Cid::default());
+        }
+        cids[number] = cid_of_sha2_256(codec, &digest);
+    });
+    cids
+}
+
 /// The CIDv1 of data whose SHA-256 is known.
 pub fn cid_of_sha2_256(codec: u64, digest: &[u8; 32]) -> Cid {
     let hash = Multihash::wrap(hash_code::SHA2_256, digest);

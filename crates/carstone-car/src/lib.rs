@@ -165,7 +165,9 @@ pub use files::{Editable, extract_payload, wrap};
 pub use files::{
     attach_index, detach_index, generate_index, make_index, remove_index, unwrap_file, wrap_file,
 };
-pub use hash::{cid_of, cid_of_sha2_256, codec, digest_len, hash_code, multihash_of, verify};
+pub use hash::{
+    cid_of, cid_of_sha2_256, cids_of, codec, digest_len, hash_code, multihash_of, verify,
+};
 pub use header::{Header, header_len};
 #[cfg(feature = "fs")]
 pub use index::{Index, IndexEntries, IndexEntry, Offsets};

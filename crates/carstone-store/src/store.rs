@@ -255,10 +255,23 @@ impl Store {
         if cid.hash().code() == hash_code::IDENTITY {
             return Ok(Some(Bytes::copy_from_slice(cid.hash().digest())));
         }
-        let mut failed = None;
+        match self.block_from_any(cid).await {
+            // What somebody has collected meanwhile may be elsewhere.
+            Err(error) if error.is_not_found() => {
+                self.index.refresh().await?;
+                self.block_from_any(cid).await
+            }
+            found => found,
+        }
+    }
+
+    async fn block_from_any(&self, cid: &Cid) -> Result<Option<Bytes>> {
+        let mut failed: Option<Error> = None;
         for found in self.places(cid.hash()).await? {
             match self.read(cid, &found).await {
                 Ok(bytes) => return Ok(Some(bytes)),
+                // That a pack is gone says less than that one is damaged.
+                Err(error) if error.is_not_found() && failed.is_some() => {}
                 Err(error) => failed = Some(error.of(&found.location).at(found.offset)),
             }
         }

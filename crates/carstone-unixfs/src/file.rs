@@ -201,10 +201,25 @@ fn write(
     reader: impl Read,
     sink: &mut BlockSink<'_>,
 ) -> io::Result<FileRoot> {
-    let (mut chunker, mut chunk) = (profile.chunker().over(reader), Vec::new());
-    while chunker.next_chunk(&mut chunk)? {
-        // The allocation of the block serves the next chunk.
-        chunk = builder.take(profile.leaf(std::mem::take(&mut chunk)), sink)?;
+    let mut chunker = profile.chunker().over(reader);
+    // The allocation of a block serves a later chunk.
+    let mut spare = Vec::new();
+    loop {
+        // Two at a time are hashed sooner.
+        let mut chunks = Vec::with_capacity(2);
+        while chunks.len() < 2 {
+            let mut chunk = spare.pop().unwrap_or_default();
+            if !chunker.next_chunk(&mut chunk)? {
+                break;
+            }
+            chunks.push(chunk);
+        }
+        let is_last = chunks.len() < 2;
+        for leaf in profile.leaf_each(chunks) {
+            spare.push(builder.take(leaf, sink)?);
+        }
+        if is_last {
+            return builder.finish(sink);
+        }
     }
-    builder.finish(sink)
 }

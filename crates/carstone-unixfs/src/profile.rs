@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use carstone_car::{Cid, cid_of, hash_code};
+use carstone_car::{Cid, cid_of, cids_of, hash_code};
 
 use crate::decode::{DAG_PB, RAW, TYPE_FILE, TYPE_RAW};
 use crate::error::{Error, ErrorKind};
@@ -241,17 +241,37 @@ impl Profile {
 
     /// Makes the block of a leaf of its content. Content of codec raw is not copied.
     pub fn leaf(&self, content: Vec<u8>) -> Leaf {
-        let size = content.len() as u64;
-        if self.leaves == Leaves::Raw {
-            let cid = self.inline(RAW, &content).unwrap_or_else(|| cid_of(RAW, &content));
-            return Leaf { cid, block: content, size };
+        let (size, block) = (content.len() as u64, self.leaf_block(content));
+        let cid = self.inline(self.leaf_codec(), &block);
+        let cid = cid.unwrap_or_else(|| self.version_of(cid_of(self.leaf_codec(), &block)));
+        Leaf { cid, block, size }
+    }
+
+    /// The same of several leaves, which takes less time than one after the other.
+    pub fn leaf_each(&self, contents: Vec<Vec<u8>>) -> Vec<Leaf> {
+        let blocks = contents.into_iter().map(|content| {
+            let size = content.len() as u64;
+            (size, self.leaf_block(content))
+        });
+        let blocks: Vec<_> = blocks.collect();
+        let cids = cids_of(self.leaf_codec(), blocks.iter().map(|(_, block)| &block[..]));
+        let leaves = blocks.into_iter().zip(cids).map(|((size, block), cid)| {
+            let inline = self.inline(self.leaf_codec(), &block);
+            Leaf { cid: inline.unwrap_or_else(|| self.version_of(cid)), block, size }
+        });
+        leaves.collect()
+    }
+
+    fn leaf_codec(&self) -> u64 {
+        if self.leaves == Leaves::Raw { RAW } else { DAG_PB }
+    }
+
+    fn leaf_block(&self, content: Vec<u8>) -> Vec<u8> {
+        match (self.leaves, self.layout) {
+            (Leaves::Raw, _) => content,
+            (Leaves::DagPb, Layout::Balanced) => leaf::encode(TYPE_FILE, &content),
+            (Leaves::DagPb, Layout::Trickle) => leaf::encode(TYPE_RAW, &content),
         }
-        let kind = match self.layout {
-            Layout::Balanced => TYPE_FILE,
-            Layout::Trickle => TYPE_RAW,
-        };
-        let block = leaf::encode(kind, &content);
-        Leaf { cid: self.node_cid(&block), block, size }
     }
 
     /// The same of content that has been verified under `cid`, the CID of a raw block. It is hashed again only where this profile makes another
@@ -282,10 +302,15 @@ impl Profile {
         if let Some(cid) = self.inline(DAG_PB, block) {
             return cid;
         }
-        let cid = cid_of(DAG_PB, block);
+        self.version_of(cid_of(DAG_PB, block))
+    }
+
+    /// The CID of a block in the version of this profile, which raw blocks have one of.
+    fn version_of(&self, cid: Cid) -> Cid {
         match self.cid_version {
-            CidVersion::V0 => Cid::new_v0(*cid.hash()).unwrap_or(cid), // Every SHA-256 has a CID of version 0.
-            CidVersion::V1 => cid,
+            // Every SHA-256 has a CID of version 0.
+            CidVersion::V0 if cid.codec() == DAG_PB => Cid::new_v0(*cid.hash()).unwrap_or(cid),
+            _ => cid,
         }
     }
 

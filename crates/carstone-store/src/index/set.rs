@@ -10,7 +10,7 @@ use super::builder::SegmentBuilder;
 use super::format::EntryKind;
 use super::location::Location;
 use super::merge::merge;
-use super::segment::{Found, Segment};
+use super::segment::{Found, Memory, Segment};
 use crate::error::{Error, Result};
 use crate::hasher::HashFunction;
 use crate::name::{Hash, Key, Layout};
@@ -22,6 +22,7 @@ pub struct Index {
     objects: Arc<dyn Objects>,
     layout: Layout,
     segments: Arc<RwLock<Segments>>,
+    memory: Memory,
 }
 
 #[derive(Default)]
@@ -48,7 +49,7 @@ impl Index {
     /// They cannot be listed or read.
     pub async fn open(objects: Arc<dyn Objects>, prefix: &str) -> Result<Self> {
         let layout = Layout::flat(prefix, EXTENSION)?;
-        let index = Self { objects, layout, segments: Arc::default() };
+        let index = Self { objects, layout, segments: Arc::default(), memory: Memory::default() };
         index.refresh().await?;
         Ok(index)
     }
@@ -70,13 +71,15 @@ impl Index {
             async move {
                 match known {
                     Some(segment) => Ok(Ok(segment)),
-                    None => match Segment::open(objects, key, size).await {
-                        Ok(segment) => Ok(Ok(Arc::new(segment))),
-                        // It has been put together with others meanwhile.
-                        Err(error) if error.is_not_found() => Ok(Err(None)),
-                        Err(error) if error.is_malformed() => Ok(Err(Some(Arc::new(error)))),
-                        Err(error) => Err(error),
-                    },
+                    None => {
+                        match Segment::open_with(objects, key, size, Some(&self.memory)).await {
+                            Ok(segment) => Ok(Ok(Arc::new(segment))),
+                            // It has been put together with others meanwhile.
+                            Err(error) if error.is_not_found() => Ok(Err(None)),
+                            Err(error) if error.is_malformed() => Ok(Err(Some(Arc::new(error)))),
+                            Err(error) => Err(error),
+                        }
+                    }
                 }
             }
         });
@@ -110,7 +113,8 @@ impl Index {
         let (size, name) = (spool.len(), spool.hash().copied().unwrap_or_default());
         let key = self.layout.key(&name)?;
         self.objects.create(&key, Content::Spool(spool)).await?;
-        let segment = Segment::open(Arc::clone(&self.objects), key.clone(), size).await?;
+        let objects = Arc::clone(&self.objects);
+        let segment = Segment::open_with(objects, key.clone(), size, Some(&self.memory)).await?;
         let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
         if !segments.good.iter().any(|known| known.key() == segment.key()) {
             segments.good.push(Arc::new(segment));
@@ -192,7 +196,7 @@ impl Index {
     }
 
     /// Puts all segments together into one, without entries of locations that are not kept. The new one is durable before the old ones go; a reader that still
-    /// has them looks again.
+    /// has them [looks again](Self::refresh) where they lead to what is gone.
     ///
     /// # Errors
     /// One of them is damaged, or cannot be read; the new one cannot be kept. Then nothing has changed.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -31,6 +31,8 @@ struct Inner {
     root: PathBuf,
     /// Directories whose own names are known to be durable.
     durable: Mutex<HashSet<PathBuf>>,
+    /// Files that are kept open: a weak reference to each, as long as it may be.
+    open: Mutex<Vec<Weak<dyn DiskFile>>>,
 }
 
 impl LocalObjects {
@@ -41,7 +43,8 @@ impl LocalObjects {
 
     /// The same on another file system.
     pub fn on(disk: Arc<dyn Disk>, root: impl Into<PathBuf>) -> Self {
-        let inner = Inner { disk, root: root.into(), durable: Mutex::default() };
+        let inner =
+            Inner { disk, root: root.into(), durable: Mutex::default(), open: Mutex::default() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -136,6 +139,18 @@ impl Inner {
         Ok(self.disk.open(&self.path(key))?)
     }
 
+    /// A file that stays open, if not too many are.
+    fn open_to_stay(&self, key: &Key) -> Result<Option<Arc<dyn DiskFile>>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|file| file.strong_count() > 0);
+        if open.len() >= MOST_OPEN {
+            return Ok(None);
+        }
+        let file = Arc::<dyn DiskFile>::from(self.open(key)?);
+        open.push(Arc::downgrade(&file));
+        Ok(Some(file))
+    }
+
     fn list(&self, directory: &str) -> Result<Vec<(String, DiskEntry)>> {
         let path = if directory.is_empty() { self.root.clone() } else { self.root.join(directory) };
         let entries = match self.disk.list(&path) {
@@ -215,6 +230,12 @@ impl Objects for LocalObjects {
         Ok(pieces.map(move |piece| piece.map_err(|error: Error| error.of(&key))).boxed())
     }
 
+    async fn open_file(&self, key: &Key) -> Result<Option<Arc<dyn DiskFile>>> {
+        let owned = key.clone();
+        let opened = self.run(move |inner| inner.open_to_stay(&owned));
+        opened.await.map_err(|error| error.of(key))
+    }
+
     async fn size(&self, key: &Key) -> Result<Option<u64>> {
         let owned = key.clone();
         let size = self.run(move |inner| Ok(inner.disk.size(&inner.path(&owned))?));
@@ -274,7 +295,7 @@ impl fmt::Display for LocalObjects {
 }
 
 /// The bytes of a range, all of them.
-fn read_range(file: &dyn DiskFile, range: Range<u64>) -> Result<Bytes> {
+pub(crate) fn read_range(file: &dyn DiskFile, range: Range<u64>) -> Result<Bytes> {
     let expected = range.end.saturating_sub(range.start);
     let len = usize::try_from(expected).map_err(std::io::Error::other)?;
     let mut bytes = vec![0; len];
@@ -293,3 +314,5 @@ fn read_range(file: &dyn DiskFile, range: Range<u64>) -> Result<Bytes> {
 
 /// Bytes that are read at a time.
 const PIECE: usize = 1 << 20;
+/// Files that are kept open at the most: a process may often have no more than 1024.
+const MOST_OPEN: usize = 256;

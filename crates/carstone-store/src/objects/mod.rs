@@ -9,6 +9,7 @@ mod url;
 use std::fmt;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -18,7 +19,7 @@ use futures::stream::BoxStream;
 
 pub use disk::{Disk, DiskEntry, DiskFile, RealDisk};
 pub use local::LocalObjects;
-pub(crate) use local::blocking;
+pub(crate) use local::{blocking, read_range};
 pub use remote::RemoteObjects;
 pub use spool::Spool;
 pub use url::StoreUrl;
@@ -48,6 +49,11 @@ pub trait Objects: fmt::Debug + fmt::Display + Send + Sync {
         key: &Key,
         range: Option<Range<u64>>,
     ) -> Result<BoxStream<'static, Result<Bytes>>>;
+
+    /// An object as an open file, for one that is read often. `None` where objects are no files, or enough of them are open.
+    async fn open_file(&self, _key: &Key) -> Result<Option<Arc<dyn DiskFile>>> {
+        Ok(None)
+    }
 
     /// Bytes of an object; `None` if there is none.
     async fn size(&self, key: &Key) -> Result<Option<u64>>;

@@ -96,10 +96,15 @@ impl Spool {
 
     /// The same, with what all of it hashes to.
     pub(crate) fn hashed(mut self, function: HashFunction) -> Result<Self> {
+        self.hash = Some(self.hash_of(function)?);
+        Ok(self)
+    }
+
+    /// What all of it hashes to.
+    pub(crate) fn hash_of(&self, function: HashFunction) -> Result<Hash> {
         let mut hasher = Hasher::new(function);
         self.for_each(&mut |piece| hasher.update(piece))?;
-        self.hash = Some(hasher.finish());
-        Ok(self)
+        Ok(hasher.finish())
     }
 
     /// What all of it hashes to, if that is known.
@@ -120,6 +125,14 @@ impl Spool {
         }
         self.hash = None;
         self.file.write_at(bytes, offset)
+    }
+
+    /// Begins early with making the content durable, where it is to stay in this file.
+    pub(crate) fn sync_ahead(&self) -> io::Result<()> {
+        match self.place {
+            Some(_) => self.file.sync(),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use carstone_car::{Cid, Header};
 use carstone_unixfs::{Profile, write_file};
-use tokio::sync::mpsc;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use tokio::sync::{Semaphore, mpsc};
 
 use super::blob::Blob;
 use super::shard::{Placed, Shard, Sharder};
@@ -15,7 +16,7 @@ use super::store::PackStore;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hasher::HashFunction;
 use crate::name::Hash;
-use crate::objects::Content;
+use crate::objects::{Content, Spool};
 
 /// Makes packs of blobs, and puts them into a store, one after the other.
 ///
@@ -198,6 +199,7 @@ impl PackWriter {
     /// # Errors
     /// It cannot be read or kept.
     pub async fn put_blob(&self, blob: Blob) -> Result<(Hash, u64)> {
+        let _turn = FILLING.acquire().await;
         let (mut source, _) = blob.into_parts();
         let (store, function) = (Arc::clone(&self.store), self.options.pack_hasher);
         let spool = crate::objects::blocking(move || {
@@ -217,14 +219,18 @@ impl PackWriter {
         make: impl FnOnce(&mut Put<'_>) -> Result<Cid> + Send + 'static,
         mut kept: impl FnMut(&PackWritten) -> Result<()>,
     ) -> Result<Written> {
-        // While one pack is hashed and kept, the next one is filled.
+        let _turn = FILLING.acquire().await;
+        // While one pack is kept, the next one is hashed, and the one behind it is filled.
         let (send, mut shards) = mpsc::channel::<Shard>(1);
         let (store, options) = (Arc::clone(&self.store), self.options.clone());
         let filling =
             tokio::task::spawn_blocking(move || fill(&*store, &options, len, make, &send));
+        let shards = stream::poll_fn(move |context| shards.poll_recv(context));
+        let mut hashed = shards.map(|shard| self.hash(shard)).buffered(2);
         let mut packs = Vec::new();
-        while let Some(shard) = shards.recv().await {
-            let pack = self.keep(shard).await?;
+        while let Some((pack, spool)) = hashed.try_next().await? {
+            // Never before those in front of it, so that a pack with a root means that all of them are there.
+            self.store.put(&pack.name, Content::Spool(spool)).await?;
             kept(&pack)?;
             packs.push(pack);
         }
@@ -232,15 +238,25 @@ impl PackWriter {
         Ok(Written { root: filled?, packs })
     }
 
-    async fn keep(&self, shard: Shard) -> Result<PackWritten> {
+    async fn hash(&self, shard: Shard) -> Result<(PackWritten, Spool)> {
         let Shard { spool, blocks, roots } = shard;
         let function = self.options.pack_hasher;
-        let spool = crate::objects::blocking(move || spool.hashed(function)).await?;
-        let (name, size) = (spool.hash().copied().unwrap_or_default(), spool.len());
-        self.store.put(&name, Content::Spool(spool)).await?;
+        // It is on its way to the disk while it is hashed.
+        let spool = Arc::new(spool);
+        let writing = crate::objects::blocking({
+            let spool = Arc::clone(&spool);
+            move || Ok(spool.sync_ahead()?)
+        });
+        let hashing = crate::objects::blocking({
+            let spool = Arc::clone(&spool);
+            move || spool.hash_of(function)
+        });
+        let (hash, ()) = futures::try_join!(hashing, writing)?;
+        let spool = Arc::into_inner(spool).ok_or_else(|| io::Error::other("still in use"))?;
+        let (name, size, spool) = (hash, spool.len(), spool.verified_as(hash));
         let blobs =
             blocks.into_iter().map(|Placed { cid, offset, len }| BlobPlace { cid, offset, len });
-        Ok(PackWritten { name, size, blobs: blobs.collect(), roots })
+        Ok((PackWritten { name, size, blobs: blobs.collect(), roots }, spool))
     }
 }
 
@@ -285,5 +301,8 @@ impl fmt::Debug for PackWriter {
     }
 }
 
+/// Blobs that are packed at the same time; others wait. Each holds a thread that may wait, of which tokio has 512, and what it does needs more of them; and a
+/// file.
+static FILLING: Semaphore = Semaphore::const_new(64);
 /// Bytes of a header with one root of version 1 whose hash has 32 bytes.
 const SHA2_HEADER: u64 = 59;

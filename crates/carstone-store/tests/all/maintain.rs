@@ -231,3 +231,23 @@ fn damaged_packs_come_back_from_a_mirror() {
         assert!(store.block(&roots[1]).await.expect("sound").is_some());
     });
 }
+
+#[test]
+fn a_reader_that_was_there_before_finds_what_has_moved() {
+    let directory = tempfile::tempdir().expect("made");
+    run(async {
+        let (writer, [first, _]) = store(directory.path()).await;
+        let reader = Store::open_local(directory.path()).await.expect("opened");
+        assert!(reader.block(&first).await.expect("readable").is_some());
+        // The same blob in other packs; those that the reader knows are collected.
+        let other = options().shard_size(7000);
+        let again = writer.put(Blob::bytes(noise(25_000, 1)), other).await.expect("put");
+        assert_eq!(again.root, first);
+        remove_root(&writer, &first).await.expect("removed");
+        let again = writer.put(Blob::bytes(noise(25_000, 1)), options().shard_size(7000)).await;
+        assert_eq!(again.expect("put").root, first);
+        let collected = collect(&writer, Duration::ZERO, false).await.expect("collected");
+        assert_eq!(collected.packs.len(), 3);
+        assert!(reader.block(&first).await.expect("readable").is_some());
+    });
+}

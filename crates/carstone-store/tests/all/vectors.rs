@@ -8,7 +8,7 @@ use bytes::Bytes;
 use carstone_car::{Cid, codec, hash_code, multihash_of};
 use carstone_store::{
     Content, Created, EntryKind, Hash, Index, Key, Layout, Location, Object, Objects,
-    RemoteObjects, Result, SegmentBuilder, Spool,
+    RemoteObjects, Result, Segment, SegmentBuilder, Spool,
 };
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
@@ -214,6 +214,14 @@ async fn look_up(name: &str, case: &Value, segment: Bytes) {
             })
             .collect();
         assert_eq!(found, due, "{name}: {query}");
+        // One that is not in memory reads as much as that.
+        let size = index.segments()[0].size();
+        let stored = Segment::open(objects.clone(), key.clone(), size).await.expect("opened");
+        objects.taken();
+        assert_eq!(
+            stored.find(kind(query), &hash(query, "hash")).await.expect("sound").len(),
+            due.len()
+        );
         let reads: Vec<_> =
             rows(query, "reads").into_iter().map(|[start, end]| start..end).collect();
         assert_eq!(objects.taken(), reads, "{name}: {query}");
