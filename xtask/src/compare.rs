@@ -5,6 +5,7 @@
 mod cars;
 mod programs;
 mod report;
+mod stores;
 mod tree;
 
 use std::fs;
@@ -29,6 +30,9 @@ pub struct Arguments {
     /// Go over a CAR of 300 MB instead, beside libraries for CARs
     #[arg(long, conflicts_with_all = ["tree", "json", "without"])]
     car: bool,
+    /// Put a file of 2 GB into stores instead, beside what that cannot do without
+    #[arg(long, conflicts_with_all = ["car", "tree", "json", "without"])]
+    store: bool,
     /// The tree to pack, instead of one of 330 MB that is put together from what the machine has
     #[arg(long, value_name = "DIR")]
     tree: Option<PathBuf>,
@@ -53,6 +57,9 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     ensure!(runs > 0, "nothing can be measured in no run");
     if arguments.car {
         return cars::run(root, runs);
+    }
+    if arguments.store {
+        return stores::run(root, if arguments.quick { 300_000_000 } else { 2_000_000_000 }, runs);
     }
     let (folder, made_of) = match &arguments.tree {
         Some(folder) => (folder.canonicalize()?, "as it is".to_owned()),

@@ -19,6 +19,7 @@ mod shm;
 mod snapshot;
 mod sources;
 mod vectors;
+mod venv;
 
 use std::path::{Path, PathBuf};
 

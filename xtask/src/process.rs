@@ -77,3 +77,23 @@ impl Cargo {
         Ok(output.stdout)
     }
 }
+
+/// Runs a program that must succeed.
+pub fn checked(command: &mut Command) -> anyhow::Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    ensure!(status.success(), "{command:?} ended with {status}");
+    Ok(())
+}
+
+/// Runs a program that must succeed, and returns what it printed.
+pub fn output(command: &mut Command) -> anyhow::Result<String> {
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    ensure!(output.status.success(), "{command:?} ended with {}", output.status);
+    String::from_utf8(output.stdout)
+        .with_context(|| format!("{command:?} printed bytes that are not UTF-8"))
+}

@@ -20,11 +20,11 @@ pub(crate) use car::{
     codec_named, file_options,
 };
 pub(crate) use create::{CarVersion, CreateArgs, OrderArg, ReaderArgs};
-pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg};
+pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg, RestoreArgs};
 pub(crate) use store::{
     StoreArgs, StoreCatArgs, StoreCheckArgs, StoreCommand, StoreCopyArgs, StoreDumpArgs,
-    StoreFindArgs, StoreGcArgs, StoreGetArgs, StoreHealArgs, StoreIndexCommand, StoreLsArgs,
-    StorePutArgs, StoreRmArgs,
+    StoreExtractArgs, StoreFindArgs, StoreGcArgs, StoreGetArgs, StoreHealArgs, StoreIndexAddArgs,
+    StoreIndexCommand, StoreLsArgs, StorePutArgs, StoreRmArgs,
 };
 pub(crate) use texts::EXIT_STATUS;
 use texts::{

@@ -45,8 +45,8 @@ pub use index::{
     SegmentBuilder,
 };
 pub use maintain::{
-    CheckOptions, Checked, Collected, Copied, Finding, Healed, PackSource, Rebuilt, check, collect,
-    copy, heal, rebuild_index, remove_root,
+    Added, CheckOptions, Checked, Collected, Copied, Finding, Healed, PackSource, Rebuilt,
+    add_pack, check, collect, copy, heal, rebuild_index, remove_root,
 };
 pub use name::{Hash, Key, Layout, parse_text, text_of};
 pub use objects::{

@@ -6,9 +6,10 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use super::python::{Python, checked, output};
+use super::python::Python;
 use super::{remove_tree, tree};
 use crate::process::carstone;
+use crate::process::{checked, output};
 
 /// The layer combinations: each with and without encryption.
 const COMPRESS: [&str; 3] = ["none", "brotli:5", "zstd:3"];

@@ -52,6 +52,20 @@ pub(crate) struct ExtractArgs {
     /// Of a plain CAR, restore what begins at this block, and not at its roots.
     #[arg(long, value_name = "CID")]
     pub root: Option<Cid>,
+    /// Where it goes, and how.
+    #[command(flatten)]
+    pub restore: RestoreArgs,
+    /// What opens an encrypted pack.
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    /// What is accepted of a plain CAR.
+    #[arg(skip)]
+    pub reading: ReaderOptions,
+}
+
+/// Where files are restored, and how.
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
     /// Restore into this directory, which is made if it is missing. Nothing is ever written outside of it.
     #[arg(short = 'C', long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
     pub directory: PathBuf,
@@ -70,15 +84,9 @@ pub(crate) struct ExtractArgs {
     /// Restore owner and group, which usually takes root.
     #[arg(long)]
     pub same_owner: bool,
-    /// What opens an encrypted pack.
-    #[command(flatten)]
-    pub keys: KeyArgs,
     /// Threads that decode and write.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// What is accepted of a plain CAR.
-    #[arg(skip)]
-    pub reading: ReaderOptions,
 }
 
 /// What to do with files that exist.

@@ -1,5 +1,6 @@
 //! `carstone store`, as clap derives it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use carstone::car::Cid;
@@ -8,7 +9,7 @@ use clap::{Args, Subcommand, ValueHint};
 use super::ByteRange;
 use super::car::OutArgs;
 use super::texts::STORE_EXAMPLES;
-use super::{CarVersion, size};
+use super::{CarVersion, RestoreArgs, size};
 
 /// `carstone store`.
 #[derive(Debug, Args)]
@@ -42,6 +43,8 @@ pub(crate) enum StoreCommand {
     Put(StorePutArgs),
     /// Copy a file out of the store.
     Get(StoreGetArgs),
+    /// Restore files and directories out of the store.
+    Extract(StoreExtractArgs),
     /// Write a file, or a range of it, to standard output.
     Cat(StoreCatArgs),
     /// List the roots that were put, or what is in a directory.
@@ -70,6 +73,10 @@ pub(crate) enum StoreCommand {
 /// What can be done with the index of a store.
 #[derive(Debug, Subcommand)]
 pub(crate) enum StoreIndexCommand {
+    /// Keep CARs that somebody else has made as packs, byte for byte, and index their blocks, which are verified first.
+    Add(StoreIndexAddArgs),
+    /// Tell where the block of a CID lies: the same as `store find`.
+    Find(StoreFindArgs),
     /// Put its segments together into one, which makes look-ups faster.
     Compact,
     /// Make it again from the packs alone, which are all read and verified.
@@ -160,6 +167,20 @@ pub(crate) struct StoreGetArgs {
     pub out: OutArgs,
 }
 
+/// `carstone store extract`.
+#[derive(Debug, Args)]
+pub(crate) struct StoreExtractArgs {
+    /// A root, and the path below it.
+    #[arg(value_name = "CID[/PATH]")]
+    pub what: String,
+    /// Restore only what matches, and everything below it.
+    #[arg(value_name = "PATTERN")]
+    pub patterns: Vec<OsString>,
+    /// Where it goes, and how.
+    #[command(flatten)]
+    pub restore: RestoreArgs,
+}
+
 /// `carstone store cat`.
 #[derive(Debug, Args)]
 pub(crate) struct StoreCatArgs {
@@ -185,6 +206,14 @@ pub(crate) struct StoreFindArgs {
     /// What is looked for.
     #[arg(value_name = "CID")]
     pub cid: Cid,
+}
+
+/// `carstone store index add`.
+#[derive(Debug, Args)]
+pub(crate) struct StoreIndexAddArgs {
+    /// CARs of either version; `-` is standard input.
+    #[arg(value_name = "CAR", required = true, value_hint = ValueHint::FilePath)]
+    pub cars: Vec<PathBuf>,
 }
 
 /// `carstone store dump`.

@@ -1,20 +1,23 @@
 //! `carstone extract`: restores files from a pack.
 
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 
 use anyhow::{Context, anyhow};
+use carstone::car::Cid;
 use carstone::layer::default_threads;
 use carstone::pack::ErrorKind;
 use carstone::pack::fs::{
     ExtractOptions, ExtractReport, Overwrite, RestoreError, RestoreErrorKind, RestoreEvent,
     RestoreOptions, Selection, Skip, extract_dag, extract_damaged, extract_events,
 };
+use carstone::unixfs::BlockSource;
 use serde_json::{Map, Value, json};
 
 use super::list::{report_unmatched, selection};
-use crate::cli::{ExtractArgs, OverwriteArg};
+use crate::cli::{ExtractArgs, OverwriteArg, RestoreArgs};
 use crate::exit::Exit;
 use crate::front::{Front, Heard};
 use crate::input::{Input, chain, restart};
@@ -34,36 +37,18 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
     let name = source.name.clone();
     let again = source.again()?;
     let selection = selection(&args.patterns);
-    let restore = RestoreOptions::default()
-        .overwrite(match args.overwrite {
-            OverwriteArg::Never => Overwrite::Never,
-            OverwriteArg::Always => Overwrite::Always,
-            OverwriteArg::IfNewer => Overwrite::IfNewer,
-        })
-        .strip_components(args.strip_components)
-        .same_permissions(args.same_permissions)
-        .same_owner(args.same_owner);
-    let options = ExtractOptions::default()
-        .restore(restore)
-        .keep_partial(args.salvage)
-        .cancel(signals::flag())
-        .threads(args.threads.unwrap_or_else(default_threads));
-    let mut input = match args.salvage {
-        true => Input::salvage(source, &keys, args.threads)?,
-        false => Input::open(source, &keys, args.threads)?,
+    let options = options(&args.restore);
+    let mut input = match args.restore.salvage {
+        true => Input::salvage(source, &keys, args.restore.threads)?,
+        false => Input::open(source, &keys, args.restore.threads)?,
     };
     input.start_at(args.root).with_context(|| name.clone())?;
     let total = match &input {
         Input::Pack(pack) if selection.is_all() => Some(pack.reader.tail().size),
         _ => None,
     };
-    let teller = RefCell::new(Teller {
-        progress: Progress::new(output, "extracting", total),
-        output,
-        failed: None,
-        done: Totals::default(),
-    });
-    let target = &args.directory;
+    let teller = RefCell::new(Teller::new(total, output));
+    let target = &args.restore.directory;
     let place = || target.display().to_string();
     let mut told = |event| teller.borrow_mut().tell(&name, event);
     let mut damaged = false;
@@ -74,7 +59,7 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
             let mut rest = || {
                 let reading = match &mut front {
                     Some(front) => front,
-                    None => front.insert(restarted(again.as_ref(), &keys, args.threads)?),
+                    None => front.insert(restarted(again.as_ref(), &keys, args.restore.threads)?),
                 };
                 let event = reading.next(&mut |what| {
                     if times == 0 {
@@ -128,6 +113,42 @@ pub(crate) fn run(args: ExtractArgs, output: &mut Output) -> anyhow::Result<Exit
     teller.into_inner().finish(&name, &report, damaged, &selection)
 }
 
+/// Restores what is selected of the tree under a root, out of blocks that are verified. A root that is no directory gets this name.
+pub(crate) fn from_blocks(
+    source: &impl BlockSource,
+    (root, name): (Cid, &str),
+    patterns: &[OsString],
+    args: &RestoreArgs,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let selection = selection(patterns);
+    let teller = RefCell::new(Teller::new(None, output));
+    let mut told = |event| teller.borrow_mut().tell(name, event);
+    let (directory, options) = (&args.directory, options(args));
+    let name_of_file = Some(name.as_bytes());
+    let report =
+        extract_dag(source, &[root], name_of_file, directory, &selection, &options, &mut told);
+    let report = report.with_context(|| directory.display().to_string())?;
+    teller.into_inner().finish(name, &report, false, &selection)
+}
+
+fn options(args: &RestoreArgs) -> ExtractOptions {
+    let restore = RestoreOptions::default()
+        .overwrite(match args.overwrite {
+            OverwriteArg::Never => Overwrite::Never,
+            OverwriteArg::Always => Overwrite::Always,
+            OverwriteArg::IfNewer => Overwrite::IfNewer,
+        })
+        .strip_components(args.strip_components)
+        .same_permissions(args.same_permissions)
+        .same_owner(args.same_owner);
+    ExtractOptions::default()
+        .restore(restore)
+        .keep_partial(args.salvage)
+        .cancel(signals::flag())
+        .threads(args.threads.unwrap_or_else(default_threads))
+}
+
 /// The pack once more, front to back.
 fn restarted(
     file: Option<&File>,
@@ -157,7 +178,12 @@ struct Teller<'a> {
     done: Totals,
 }
 
-impl Teller<'_> {
+impl<'a> Teller<'a> {
+    fn new(total: Option<u64>, output: &'a mut Output) -> Self {
+        let progress = Progress::new(output, "extracting", total);
+        Self { progress, output, failed: None, done: Totals::default() }
+    }
+
     fn tell(&mut self, name: &str, event: RestoreEvent) {
         // After a signal everything fails, which says nothing about the entries.
         if signals::stopped() {

@@ -1,11 +1,13 @@
 //! Keeping a store in order: what is wrong with it, an index made again, what nobody needs any more.
 
+mod add;
 mod check;
 mod copy;
 mod gc;
 mod pack;
 mod rebuild;
 
+pub use add::{Added, add_pack};
 pub use check::{CheckOptions, Checked, Finding, check};
 pub use copy::{Copied, Healed, PackSource, copy, heal};
 pub use gc::{Collected, collect, remove_root};

@@ -1,6 +1,6 @@
 //! What is in a pack, read from it.
 
-use std::io;
+use std::io::{self, Read};
 
 use carstone_car::{CarReader, Cid, codec};
 use futures::TryStreamExt;
@@ -53,18 +53,25 @@ pub(super) async fn read_pack(
 }
 
 fn parse(source: Pieces, name: Hash, size: u64) -> Result<PackContent> {
-    let Ok(mut reader) = CarReader::open(source) else {
-        let cid = Cid::new_v1(codec::RAW, name);
-        return Ok(PackContent {
-            blobs: vec![BlobPlace { cid, offset: 0, len: size }],
-            roots: Vec::new(),
-        });
-    };
-    let (roots, start) = (reader.roots().to_vec(), reader.payload_start());
-    let (mut blobs, mut data) = (Vec::new(), Vec::new());
-    while let Some(section) = reader.read_block(&mut data)? {
-        let offset = start + section.data_offset;
-        blobs.push(BlobPlace { cid: section.cid, offset, len: section.data_len as u64 });
+    match CarReader::open(source) {
+        Ok(reader) => PackContent::of(reader),
+        Err(_) => {
+            let cid = Cid::new_v1(codec::RAW, name);
+            let blobs = vec![BlobPlace { cid, offset: 0, len: size }];
+            Ok(PackContent { blobs, roots: Vec::new() })
+        }
     }
-    Ok(PackContent { blobs, roots })
+}
+
+impl PackContent {
+    /// That of a CAR, each block of which is verified.
+    pub(super) fn of(mut reader: CarReader<impl Read>) -> Result<Self> {
+        let (roots, start) = (reader.roots().to_vec(), reader.payload_start());
+        let (mut blobs, mut data) = (Vec::new(), Vec::new());
+        while let Some(section) = reader.read_block(&mut data)? {
+            let offset = start + section.data_offset;
+            blobs.push(BlobPlace { cid: section.cid, offset, len: section.data_len as u64 });
+        }
+        Ok(Self { blobs, roots })
+    }
 }

@@ -53,7 +53,7 @@ impl Blob {
         self
     }
 
-    pub(super) fn into_parts(self) -> (Box<dyn Read + Send>, Option<u64>) {
+    pub(crate) fn into_parts(self) -> (Box<dyn Read + Send>, Option<u64>) {
         (self.source, self.len)
     }
 }

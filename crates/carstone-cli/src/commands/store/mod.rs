@@ -26,6 +26,7 @@ pub(crate) fn run(args: StoreArgs, output: &mut Output) -> anyhow::Result<Exit> 
         StoreCommand::Init => job.init(output),
         StoreCommand::Put(args) => put::run(&job, &args, output),
         StoreCommand::Get(args) => read::get(&job, &args, output),
+        StoreCommand::Extract(args) => read::extract(&job, &args, output),
         StoreCommand::Cat(args) => read::cat(&job, &args, output),
         StoreCommand::Dump(args) => read::dump(&job, &args, output),
         StoreCommand::Ls(args) => show::ls(&job, &args, output),
@@ -36,6 +37,8 @@ pub(crate) fn run(args: StoreArgs, output: &mut Output) -> anyhow::Result<Exit> 
         StoreCommand::Copy(args) => maintain::copy(&job, &args, output),
         StoreCommand::Rm(args) => maintain::rm(&job, &args, output),
         StoreCommand::Gc(args) => maintain::gc(&job, &args, output),
+        StoreCommand::Index(StoreIndexCommand::Add(args)) => put::add(&job, &args, output),
+        StoreCommand::Index(StoreIndexCommand::Find(args)) => show::find(&job, &args, output),
         StoreCommand::Index(StoreIndexCommand::Compact) => maintain::compact(&job, output),
         StoreCommand::Index(StoreIndexCommand::Rebuild) => maintain::rebuild(&job, output),
     }

@@ -9,11 +9,11 @@ use carstone::car::{CarReader, Cid, FileOptions, ReaderOptions};
 use carstone::pack::fs::{Order, TreeOptions, WalkEvent, add_tree};
 use carstone::pack::{PackOptions, PlainWriter};
 use carstone::unixfs::Profile;
-use carstone_store::{Blob, PackWriterOptions, PackWritten, Store, Written, text_of};
+use carstone_store::{Blob, PackWriterOptions, PackWritten, Store, Written, add_pack, text_of};
 use serde_json::{Map, Value, json};
 
 use super::Job;
-use crate::cli::StorePutArgs;
+use crate::cli::{StoreIndexAddArgs, StorePutArgs};
 use crate::commands::create::report;
 use crate::exit::Exit;
 use crate::keys::is_stdin;
@@ -40,6 +40,35 @@ pub(super) fn run(job: &Job, args: &StorePutArgs, output: &mut Output) -> anyhow
         tell(&name, &written, output)?;
     }
     Ok(Exit::found(output.problems() > 0))
+}
+
+/// Keeps CARs as packs, and prints their names.
+pub(super) fn add(
+    job: &Job,
+    args: &StoreIndexAddArgs,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let store = job.open()?;
+    for path in &args.cars {
+        let (blob, progress) = blob(path, output)?;
+        let added = job.wait(add_pack(&store, blob));
+        progress.finish();
+        let added = added.with_context(|| path.display().to_string())?;
+        let roots: Vec<_> = added.roots.iter().map(Cid::to_string).collect();
+        if output.is_json() {
+            let mut fields = Map::new();
+            fields.insert("path".to_owned(), path.display().to_string().into());
+            fields.insert("pack".to_owned(), text_of(&added.name).into());
+            fields.insert("size".to_owned(), added.size.into());
+            fields.insert("blobs".to_owned(), added.blobs.into());
+            fields.insert("roots".to_owned(), roots.into());
+            output.object("added", fields)?;
+        } else {
+            output.line(text_of(&added.name).as_bytes())?;
+            output.note(&format!("{}: {} blobs", path.display(), added.blobs));
+        }
+    }
+    Ok(Exit::Intact)
 }
 
 fn put_raw(

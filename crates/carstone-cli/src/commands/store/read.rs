@@ -10,9 +10,10 @@ use futures::TryStreamExt;
 
 use super::Job;
 use super::blocks::StoreBlocks;
-use crate::cli::{CarVersion, StoreCatArgs, StoreDumpArgs, StoreGetArgs};
+use crate::cli::{CarVersion, StoreCatArgs, StoreDumpArgs, StoreExtractArgs, StoreGetArgs};
 use crate::commands::car::write::Writing;
 use crate::commands::cat::bounds;
+use crate::commands::extract::from_blocks;
 use crate::exit::Exit;
 use crate::output::{Output, stdout_error};
 use crate::progress::Progress;
@@ -37,6 +38,19 @@ pub(super) fn get(job: &Job, args: &StoreGetArgs, output: &mut Output) -> anyhow
     copied.with_context(|| args.what.clone())?;
     target.finish()?;
     Ok(Exit::Intact)
+}
+
+/// Restores a tree.
+pub(super) fn extract(
+    job: &Job,
+    args: &StoreExtractArgs,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let blocks = job.blocks()?;
+    let entry = blocks.entry(&args.what)?;
+    let name = args.what.trim_end_matches('/');
+    let name = name.rsplit('/').next().unwrap_or(name);
+    from_blocks(&blocks, (entry.cid, name), &args.patterns, &args.restore, output)
 }
 
 /// Writes a file, or a range of it.
@@ -64,7 +78,9 @@ fn file(blocks: &StoreBlocks, what: &str) -> anyhow::Result<Entry> {
     let entry = blocks.entry(what)?;
     match entry.kind {
         EntryKind::File => Ok(entry),
-        EntryKind::Directory => bail!("{what}: is a directory, not a file"),
+        EntryKind::Directory => {
+            bail!("{what}: is a directory, not a file; `carstone store extract` restores it")
+        }
         _ => bail!("{what}: is no file"),
     }
 }

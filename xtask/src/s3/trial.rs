@@ -1,0 +1,133 @@
+//! What is tried by the command.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{bail, ensure};
+
+use super::server::Server;
+use crate::seeded::Random;
+
+/// Puts and gets, by the command.
+pub(super) struct Trial<'a> {
+    pub(super) server: &'a Server,
+    pub(super) carstone: PathBuf,
+    pub(super) folder: &'a Path,
+}
+
+impl Trial<'_> {
+    pub(super) fn run(&self) -> anyhow::Result<u64> {
+        self.ok(&["init"])?;
+        let mut passed = 0;
+        let mut check = |what: &str, holds: bool| {
+            ensure!(holds, "{what}: does not hold");
+            eprintln!("s3: {what}");
+            passed += 1;
+            anyhow::Ok(())
+        };
+        // Of the lengths of parts and packs, and of some around them.
+        let mut roots = Vec::new();
+        for (seed, len) in [0, 1, 1 << 20, 8_500_000, 30_000_000].into_iter().enumerate() {
+            let path = self.folder.join(format!("file-{len}"));
+            let content = Random::new(seed as u64).noise(len);
+            fs::write(&path, &content)?;
+            let told = self.ok(&["put", "--pack-size", "12M", &path.display().to_string()])?;
+            let root = String::from_utf8(told.stdout)?.trim().to_owned();
+            let got = self.folder.join("got");
+            self.ok(&["get", &root, "-o", &got.display().to_string(), "--force"])?;
+            check(&format!("{len} bytes come back"), fs::read(&got)? == content)?;
+            if len > 1 << 20 {
+                let part = self.ok(&["cat", "--range", "1048000-2200000", &root])?.stdout;
+                check("so does a range", part == content[1_048_000..=2_200_000])?;
+            }
+            roots.push(root);
+        }
+        let again = self.ok(&[
+            "put",
+            "--pack-size",
+            "12M",
+            &self.folder.join("file-30000000").display().to_string(),
+        ])?;
+        let same = String::from_utf8(again.stdout)?.trim() == roots[4];
+        check("the same file has the same root", same)?;
+        let stats = |trial: &Self| -> anyhow::Result<serde_json::Value> {
+            Ok(serde_json::from_slice(&trial.ok(&["--json", "stats"])?.stdout)?)
+        };
+        let before = stats(self)?;
+        check("what is put again is kept once", before["roots"] == 5)?;
+        self.ok(&["index", "compact"])?;
+        let after = stats(self)?;
+        check("segments are put together", after["segments"] == 1)?;
+        check("no entry is lost by that", after["entries"] == before["entries"])?;
+        for root in &roots {
+            let dump = self.folder.join("dump.car");
+            self.ok(&["dump", root, "-o", &dump.display().to_string(), "--force"])?;
+            let verified =
+                Command::new(&self.carstone).args(["car", "verify", "-q"]).arg(&dump).status()?;
+            check("a dump is whole", verified.success())?;
+        }
+        let missing =
+            self.call(&["cat", "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyka"])?;
+        check("what is not there is an error", missing.status.code() == Some(2))?;
+        Ok(passed)
+    }
+
+    /// Kills a put at a moment, again and again: what it has printed is there, whole.
+    pub(super) fn kill(&self, rounds: u64) -> anyhow::Result<u64> {
+        let content = Random::new(99).noise(20_000_000);
+        let files = [self.folder.join("first"), self.folder.join("second")];
+        fs::write(&files[0], &content)?;
+        fs::write(&files[1], &content[..9_000_000])?;
+        let mut known = Vec::new();
+        for round in 0..rounds {
+            let mut command = self.store();
+            command.args(["put", "-q", "--pack-size", "6M"]).args(&files);
+            let mut put = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+            std::thread::sleep(Duration::from_millis(100 + round * 7919 % 900));
+            put.kill()?;
+            let told = put.wait_with_output()?.stdout;
+            let told = String::from_utf8_lossy(&told);
+            let roots = told.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+            known.extend(roots.map(str::to_owned).zip([20_000_000, 9_000_000]));
+            let found = self.call(&["--json", "check", "--read-data"])?;
+            for line in found.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                let line: serde_json::Value = serde_json::from_slice(line)?;
+                let message = line["message"].as_str().unwrap_or("is not in the index");
+                ensure!(message.ends_with("is not in the index"), "after a kill: {message}");
+            }
+        }
+        known.sort();
+        known.dedup();
+        for (root, len) in &known {
+            ensure!(
+                self.ok(&["cat", root])?.stdout == content[..*len],
+                "{root} is not what was put"
+            );
+        }
+        self.ok(&["index", "rebuild"])?;
+        self.ok(&["check", "--read-data"])?;
+        eprintln!("s3: {rounds} kills lost nothing of {} roots", known.len());
+        Ok(1)
+    }
+
+    fn ok(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        let output = self.call(arguments)?;
+        if !output.status.success() {
+            bail!("store {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(output)
+    }
+
+    fn call(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        Ok(self.store().args(arguments).output()?)
+    }
+
+    fn store(&self) -> Command {
+        let mut command = Command::new(&self.carstone);
+        self.server.env(&mut command);
+        command.args(["store", "--store", "s3://carstone/store"]);
+        command
+    }
+}
