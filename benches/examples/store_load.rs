@@ -93,7 +93,7 @@ impl Load {
             let known = lock(&self.known);
             // One in four is a put.
             let place = (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20) as usize;
-            (step % 4 != 0 && !known.is_empty()).then(|| known[place % known.len()])
+            (!step.is_multiple_of(4) && !known.is_empty()).then(|| known[place % known.len()])
         };
         match known {
             Some((cid, seed)) => {

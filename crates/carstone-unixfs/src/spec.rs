@@ -123,7 +123,9 @@ impl FromStr for ChunkerSpec {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let unknown = || Error::new(ErrorKind::BadChunker(text.to_owned()));
-        let (name, size) = text.split_once(':').ok_or_else(unknown)?;
+        // Kubo's name for it, of which the size is in bytes.
+        let kubo = text.strip_prefix("size-").map(|size| ("fixed", size));
+        let (name, size) = kubo.or_else(|| text.split_once(':')).ok_or_else(unknown)?;
         let size = parse_size(size).ok_or_else(unknown)?;
         match name {
             "fixed" => Self::fixed(size),

@@ -27,8 +27,8 @@ pub struct Completeness {
 
 /// Goes through a DAG and says what is missing. `faults` is the most that are listed; all are counted.
 ///
-/// Of raw blocks only the length is asked for, so whether their data is intact is not known, unless the source looks at it. Errors are a
-/// failing source and a used up budget. No anchor has a counterpart: go-car skips what is missing, or stops at it.
+/// Where leaves are [left where they are](WalkOptions::leave_leaves), only their lengths are asked for, so whether their data is intact is
+/// not known. Errors are a failing source and a used up budget. No anchor has a counterpart: go-car skips what is missing, or stops at it.
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -60,7 +60,7 @@ pub fn check_complete<B: Blocks + ?Sized>(
         reached: Seen::new(options.limits.seen),
     };
     // A block that comes twice is counted once.
-    let options = options.clone().leave_leaves(true).duplicates(false);
+    let options = options.clone().duplicates(false);
     for visit in Walk::new(blocks, roots, options) {
         match visit {
             Ok(visit) if visit.is_inline() => {}

@@ -52,7 +52,7 @@ pub struct WalkLimits {
     pub blocks: u64,
     /// Bytes of the blocks visited. Default: `u64::MAX`.
     pub bytes: u64,
-    /// Blocks on the way from a root to any block, the root not counted. Default: 65,536.
+    /// Blocks on the way from a root to any block, the root not counted. Default: 1,048,576.
     pub depth: usize,
     /// Links of the blocks on the way that wait to be followed, of about 100 bytes each. Default: 1,048,576.
     pub waiting: usize,
@@ -111,7 +111,7 @@ impl Default for WalkLimits {
         WalkLimits {
             blocks: u64::MAX,
             bytes: u64::MAX,
-            depth: 1 << 16,
+            depth: 1 << 20,
             waiting: 1 << 20,
             seen: 1 << 24,
             node: NodeLimits::default(),

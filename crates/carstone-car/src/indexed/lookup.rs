@@ -113,4 +113,4 @@ impl ReadAt for Spool {
 }
 
 /// An index of so many bytes is kept in memory.
-const MEMORY: u64 = 16 << 20;
+const MEMORY: u64 = 64 << 20;

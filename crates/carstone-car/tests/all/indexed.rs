@@ -458,3 +458,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_reader_has_comes_in_the_order_of_the_file() {
+    let blocks = some_blocks();
+    let car = IndexedCar::open(v2(&blocks, FileOptions::v2())).expect("opened");
+    let reader = || car.reader().expect("readable");
+    let found: Vec<Block> = reader().into_iter().collect::<Result<_, _>>().expect("sound");
+    assert_eq!(found, blocks);
+    let cids: Vec<Cid> = reader().into_cids().collect::<Result<_, _>>().expect("sound");
+    assert_eq!(cids, blocks.iter().map(|block| block.cid).collect::<Vec<_>>());
+    assert_eq!((car.version(), car.roots()), (2, &[][..]));
+}

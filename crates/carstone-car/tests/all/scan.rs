@@ -91,7 +91,7 @@ impl ReadAt for Places {
             return Err(io::Error::other("the disk is gone"));
         }
         let end = buf.len().min((self.fails_at - offset) as usize);
-        let end = if offset % 3 == 0 { end.min(self.most) } else { end };
+        let end = if offset.is_multiple_of(3) { end.min(self.most) } else { end };
         self.bytes.read_at(&mut buf[..end], offset)
     }
 

@@ -88,7 +88,7 @@ pub(crate) enum CarCommand {
     DetachIndex(DetachIndexArgs),
     /// Put an index into a CARv2, in place of the one that it may have.
     AttachIndex(AttachIndexArgs),
-    /// Make a CARv2 of a CARv1, whose bytes stay as they are.
+    /// Make a CARv2 of a CARv1, whose bytes stay as they are. Blocks are not verified.
     Wrap(WrapArgs),
     /// Make a CARv1 of a CARv2: take its payload out.
     Unwrap(OneToOneArgs),
@@ -119,7 +119,7 @@ pub(crate) struct CarListArgs {
     #[command(flatten)]
     pub input: OneCar,
     /// Print offset in the file and length of the data, too.
-    #[arg(short, long)]
+    #[arg(short, long, alias = "verbose", short_alias = 'v')]
     pub long: bool,
 }
 
@@ -197,7 +197,7 @@ pub(crate) struct PutBlockArgs {
     #[arg(long, value_name = "CID", conflicts_with = "codec")]
     pub cid: Option<Cid>,
     /// Version of a CAR that is made.
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, alias = "version", value_name = "VERSION")]
     pub car_version: Option<CarVersion>,
     /// Make the block the root of a CAR that is made.
     #[arg(long)]
@@ -234,7 +234,7 @@ pub(crate) struct ConcatArgs {
     #[arg(value_name = "CAR", required = true, value_hint = ValueHint::FilePath)]
     pub cars: Vec<PathBuf>,
     /// Version of the CAR that is written; default is 1 for `concat`, and that of the first CAR for `merge`.
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, alias = "version", value_name = "VERSION")]
     pub car_version: Option<CarVersion>,
     /// Where it goes.
     #[command(flatten)]
@@ -269,7 +269,7 @@ pub(crate) struct IndexArgs {
     #[command(flatten)]
     pub format: FormatArgs,
     /// Version of the CAR that is written; one of version 1 has no index.
-    #[arg(long, value_name = "VERSION", default_value = "2")]
+    #[arg(long, alias = "version", value_name = "VERSION", default_value = "2")]
     pub car_version: CarVersion,
     /// Where it goes.
     #[command(flatten)]
@@ -323,7 +323,7 @@ pub(crate) struct CompileArgs {
     #[arg(value_name = "TEXT", value_hint = ValueHint::FilePath)]
     pub text: PathBuf,
     /// Version of the CAR that is written; default is what the text says.
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, alias = "version", value_name = "VERSION")]
     pub car_version: Option<CarVersion>,
     /// Where it goes.
     #[command(flatten)]

@@ -20,6 +20,8 @@ pub(crate) struct CreateArgs {
     #[arg(
         short,
         long,
+        alias = "file",
+        short_alias = 'f',
         value_name = "PACK",
         value_hint = ValueHint::FilePath,
         required_unless_present = "dry_run"
@@ -54,7 +56,7 @@ pub(crate) struct CreateArgs {
     #[arg(long, help_heading = "Stored form")]
     pub plain: bool,
     /// Version of a plain CAR: 2 has an index, 1 is all that some tools read [default: 2 in a file, 1 in a pipe].
-    #[arg(long, value_name = "VERSION", help_heading = "Stored form")]
+    #[arg(long, alias = "version", value_name = "VERSION", help_heading = "Stored form")]
     pub car_version: Option<CarVersion>,
     /// How directories and files become blocks, and so all CIDs.
     #[arg(

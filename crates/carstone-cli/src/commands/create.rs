@@ -46,7 +46,7 @@ pub(crate) fn run(args: CreateArgs, output: &mut Output) -> anyhow::Result<Exit>
     let packing = PackOptions::default()
         .threads(threads)
         .profile(settings.profile.clone())
-        .wrap(!args.shape.no_wrap)
+        .wrap(!args.shape.no_wrap || is_one_directory(&args))
         .leaf_root(is_one_leaf(&args, &settings.profile));
     let (told, summary, stored) = if settings.plain {
         output.note(PLAIN_LOSES);
@@ -85,12 +85,23 @@ pub(crate) fn run(args: CreateArgs, output: &mut Output) -> anyhow::Result<Exit>
 }
 
 /// Whether what is packed is one file that fits into a leaf, which then is the root where nothing is wrapped around it.
+/// Whether one directory is packed, which is the root then in any case.
+fn is_one_directory(args: &CreateArgs) -> bool {
+    one_path(args).is_some_and(|path| path.is_dir())
+}
+
 fn is_one_leaf(args: &CreateArgs, profile: &Profile) -> bool {
-    let [path] = &args.paths[..] else { return false };
-    let path = args.directory.as_deref().unwrap_or("".as_ref()).join(path);
     let fits = |len: u64| len <= profile.chunker().min() as u64;
     profile.layout() == Layout::Balanced
-        && path.metadata().is_ok_and(|metadata| metadata.is_file() && fits(metadata.len()))
+        && one_path(args)
+            .and_then(|path| path.metadata().ok())
+            .is_some_and(|metadata| metadata.is_file() && fits(metadata.len()))
+}
+
+/// The only path, if there are no others.
+fn one_path(args: &CreateArgs) -> Option<std::path::PathBuf> {
+    let [path] = &args.paths[..] else { return None };
+    Some(args.directory.as_deref().unwrap_or("".as_ref()).join(path))
 }
 
 /// Content goes in, and what happens is told.

@@ -76,6 +76,102 @@ fn roots_are_told_found_and_replaced() {
     let rootless = run!("car", "merge", &car, "-o", "-").exits(0).stdout;
     fs::write(&one, rootless).expect("written");
     run!("car", "set-roots", &one, v0).exits(2).says("cannot replace");
+    let old = place.path("old.car");
+    run!("car", "create", "-q", "-o", &old, "--profile", "unixfs-v0-2015", place.path("tree"))
+        .exits(0);
+    let root = roots(&fs::read(&old).expect("read"))[0];
+    assert_eq!(run!("car", "roots", &old).exits(0).text(), format!("{root}\n"));
+    let later = Cid::new_v1(root.codec(), *root.hash());
+    assert!(root != later);
+    assert_eq!(run!("car", "root", "--cid-v1", &old).exits(0).text(), format!("{later}\n"));
+}
+
+#[test]
+fn a_selector_says_what_is_copied() {
+    let (_place, car) = place();
+    let bytes = fs::read(&car).expect("read");
+    let selected = |selector: &str| {
+        let run = run!("car", "get-dag", &car, "--selector", selector, "--car-version", "1");
+        cids(&run.exits(0).stdout)
+    };
+    // The root alone, all below it, and what one of its links leads to.
+    let root = roots(&bytes)[0].to_string();
+    assert_eq!(selected(r#"{".":{}}"#), [root.clone()]);
+    let all = selected(r#"{"R":{"l":{"none":{}},":>":{"a":{">":{"@":{}}}}}}"#);
+    let (mut all, mut right) = (all, cids(&bytes));
+    all.sort();
+    right.sort();
+    right.dedup();
+    assert_eq!(all, right);
+    let links = r#"{"f":{"f>":{"Links":{"a":{">":{"f":{"f>":{"Hash":{".":{}}}}}}}}}}"#;
+    let some = selected(links);
+    assert!(some.len() > 1 && some.len() < right.len() && some[0] == root, "{some:?}");
+    run!("car", "get-dag", &car, "--selector", r#"{"no":1}"#).exits(2);
+}
+
+#[test]
+fn damage_in_a_leaf_makes_a_dag_incomplete() {
+    let (place, car) = place();
+    let mut bytes = fs::read(&car).expect("read");
+    let at = bytes.windows(6).position(|part| part == b"hello\n").expect("there");
+    bytes[at] ^= 1;
+    let bad = place.write("bad.car", &bytes);
+    let told = run!("car", "complete", &bad).exits(1).text();
+    assert_eq!(told, "not complete: 0 blocks missing, 1 damaged\n");
+    run!("car", "complete", "--quick", &bad).exits(0);
+}
+
+#[test]
+fn what_was_accepted_unverified_is_counted() {
+    let place = Place::new();
+    let unknown = Cid::new_v1(
+        codec::RAW,
+        carstone::car::multihash::Multihash::wrap(0xd5, &[7; 16]).expect("short"),
+    );
+    let mut writer = carstone::car::CarWriter::new(Vec::new(), &[unknown]).expect("a header");
+    writer.danger_write_unverified(&unknown, b"hello").expect("a block");
+    let car = place.write("x.car", &writer.finish().expect("finished"));
+    run!("car", "verify", &car).exits(1);
+    run!("car", "inspect", "--full", &car).exits(1).says("cannot be verified");
+    let told = run!("car", "verify", "--accept", "unknown-hash", &car).exits(0).text();
+    assert!(told.contains("1 blocks, 1 of them unverified"), "{told}");
+    let told = run!("car", "verify", "--accept", "unknown-hash", "--json", &car).exits(0).json();
+    assert_eq!(told[0]["unverified"], 1);
+    run!("car", "inspect", "--full", "--accept", "unknown-hash", &car).exits(0);
+}
+
+#[test]
+fn parts_of_what_cannot_be_split_do_not_stay() {
+    let (place, car) = place();
+    let mut bytes = fs::read(&car).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let (bad, parts) = (place.write("bad.car", &bytes), place.path("parts"));
+    run!("car", "split", &bad, "--size", "1200K", "-C", &parts).exits(2);
+    assert_eq!(fs::read_dir(&parts).expect("made").count(), 0);
+    run!("car", "split", &car, "--size", "1200K", "-C", &parts).exits(0);
+}
+
+#[test]
+fn names_of_options_are_those_of_other_tools_too() {
+    let (place, car) = place();
+    let (wrapped, alone) = (place.path("w.car"), place.path("a.car"));
+    let tree = place.path("tree");
+    run!("car", "create", "-q", "--version", "1", "-f", &wrapped, &tree).exits(0);
+    run!("car", "create", "-q", "--version", "1", "--file", &alone, "--no-wrap", &tree).exits(0);
+    // One directory is the root in any case.
+    assert!(fs::read(&wrapped).expect("read") == fs::read(&alone).expect("read"));
+    let long = run!("car", "list", "--long", &car).exits(0).text();
+    assert_eq!(run!("car", "list", "-v", &car).exits(0).text(), long);
+    let chunked = |name: &str| {
+        let out = place.path("c.car");
+        run!("car", "create", "-q", "--force", "--chunker", name, "-o", &out, &tree).exits(0);
+        roots(&fs::read(out).expect("read"))
+    };
+    assert_eq!(chunked("size-1000"), chunked("fixed:1000"));
+    let v1 = place.path("v1.car");
+    run!("car", "index", &car, "--car-version", "1", "-o", &v1).exits(0);
+    assert_eq!(cids(&fs::read(v1).expect("read")), cids(&fs::read(&car).expect("read")));
 }
 
 #[test]

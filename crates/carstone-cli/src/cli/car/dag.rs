@@ -76,6 +76,9 @@ pub(crate) struct CompleteArgs {
     /// The most missing blocks that are named; all are counted.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub most: usize,
+    /// Only see whether raw blocks are there, without reading and verifying them.
+    #[arg(long)]
+    pub quick: bool,
 }
 
 /// `carstone car split`.

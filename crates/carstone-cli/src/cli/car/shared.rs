@@ -58,7 +58,7 @@ pub(crate) struct OneToOneArgs {
 #[derive(Debug, Args)]
 pub(crate) struct VersionArgs {
     /// Version of the CAR that is written; default is that of the first input.
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, alias = "version", value_name = "VERSION")]
     pub car_version: Option<CarVersion>,
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow, bail};
 use carstone::car::{
     CarReader, CarStore, CarWriter, Cid, IndexedCar, ReaderOptions, StoreOptions, V2_PRAGMA,
-    cid_of, multihash_of,
+    cid_of, hash_code, multihash_of,
 };
 use serde_json::Map;
 
@@ -95,6 +95,9 @@ pub(super) fn put(
     match version {
         2 => put_v2(args, is_there, roots, &cid, &data).with_context(|| name)?,
         _ => put_v1(args, is_there, roots, &cid, &data, reading).with_context(|| name)?,
+    }
+    if cid.hash().code() == hash_code::IDENTITY {
+        output.note("The CID holds the block itself: nothing was stored");
     }
     if output.is_json() {
         let fields = Map::from_iter([("cid".to_owned(), cid.to_string().into())]);

@@ -97,7 +97,8 @@ pub(super) fn complete(
     if roots.is_empty() {
         bail!("{}: names no root: give a CID", input.name);
     }
-    let found = check_complete(&car, roots, &WalkOptions::default(), args.most);
+    let walk = WalkOptions::default().leave_leaves(args.quick);
+    let found = check_complete(&car, roots, &walk, args.most);
     let found = found.with_context(|| input.name.clone())?;
     for fault in &found.faults {
         tell(fault, &input.name, output)?;
@@ -181,6 +182,10 @@ pub(super) fn split(
             split_dag(&car, car.roots(), &mut files, &WalkOptions::default(), options)
         }
     };
+    if done.is_err() {
+        // What there is of them is of no use, and in the way of another try.
+        files.made.iter().for_each(|path| drop(std::fs::remove_file(path)));
+    }
     let Split { parts, blocks, repeated, .. } = done.with_context(|| input.name.clone())?;
     if !args.simple {
         tell_unreached(&input, reading, output)?;

@@ -4,8 +4,8 @@ use std::io::Read;
 
 use anyhow::Context;
 use carstone::car::{
-    CarStats, Cid, Index, IndexCodec, Lengths, ReadAt, ReaderOptions, V2Header, hash_code,
-    multihash,
+    CarStats, Cid, Index, IndexCodec, Lengths, ReadAt, ReaderOptions, V2Header, Verification,
+    hash_code, multihash,
 };
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -49,6 +49,16 @@ pub(super) fn run(
             stats.mismatched
         );
         output.problem(input.name.as_bytes(), &what)?;
+    }
+    if stats.unverifiable > 0 {
+        let what = format!(
+            "{} blocks cannot be verified: their hash functions are not known, or no evidence",
+            stats.unverifiable
+        );
+        match reading.verification() {
+            Verification::KnownHashes => output.note(&format!("{}: {what}", input.name)),
+            _ => output.problem(input.name.as_bytes(), &what)?,
+        }
     }
     Ok(Exit::found(output.problems() > 0))
 }

@@ -1,10 +1,10 @@
 //! Checks a plain CAR: its blocks, the files of its DAG, and the index of a CARv2.
 
 use std::fs::File;
-use std::io::{BufReader, Seek, SeekFrom};
+use std::io::{Seek, SeekFrom};
 
 use anyhow::Context;
-use carstone::car::{CarReader, ReaderOptions};
+use carstone::car::{CarScan, Cid, ReaderOptions, ScanOptions, digest_len, hash_code};
 
 use super::{Findings, Totals};
 use crate::dag::{self, Read};
@@ -62,13 +62,21 @@ pub(super) fn check(
             if foreign == 1 { "is" } else { "are" }
         ),
     };
-    let text = format!("intact: {entries} entries{other}, {} blocks of {what}", blocks.count);
+    let unverified = match blocks.unverified {
+        0 => String::new(),
+        count => format!(", {count} of them unverified"),
+    };
+    let text =
+        format!("intact: {entries} entries{other}, {} blocks{unverified} of {what}", blocks.count);
     let mut totals = Totals::new(&text, false);
     totals.fields.insert("entries".to_owned(), entries.into());
     if foreign > 0 {
         totals.fields.insert("foreign".to_owned(), foreign.into());
     }
     totals.fields.insert("blocks".to_owned(), blocks.count.into());
+    if blocks.unverified > 0 {
+        totals.fields.insert("unverified".to_owned(), blocks.unverified.into());
+    }
     if let Some(indexed) = indexed {
         totals.fields.insert("indexed".to_owned(), indexed.into());
     }
@@ -78,6 +86,8 @@ pub(super) fn check(
 /// What the payload holds.
 struct Blocks {
     count: u64,
+    /// Those of hash functions that are not known, which was accepted.
+    unverified: u64,
     /// Whether nothing is wrong with it.
     whole: bool,
 }
@@ -90,30 +100,38 @@ fn blocks(
 ) -> anyhow::Result<Blocks> {
     let total = file.metadata().ok().map(|metadata| metadata.len());
     let progress = Progress::new(findings.output, "checking blocks", total);
-    let file = BufReader::with_capacity(1 << 20, Watched(file));
-    let opened = CarReader::with_options(file, reading);
-    let Ok(mut reader) = opened else {
+    let opened = CarScan::open_at(Watched(file), reading, ScanOptions::default());
+    let Ok(mut scan) = opened else {
         progress.finish();
         return past_damage(car, &*car.search()?, findings);
     };
-    let (mut count, mut data) = (0, Vec::new());
+    let (mut count, mut unverified) = (0, 0);
     loop {
-        progress.at(reader.position());
-        match reader.read_block(&mut data) {
-            Ok(Some(_)) => count += 1,
-            Ok(None) => return Ok(Blocks { count, whole: true }),
+        match scan.next_block() {
+            Ok(Some((section, _))) => {
+                count += 1;
+                unverified += u64::from(is_unverifiable(&section.cid));
+                progress.at(section.end());
+            }
+            Ok(None) => return Ok(Blocks { count, unverified, whole: true }),
             Err(error) => {
                 signals::check()?;
                 progress.finish();
                 let searched = car.search()?;
                 if searched.gaps.is_empty() {
                     findings.add("car", None, error.file_offset(), &chain(&error))?;
-                    return Ok(Blocks { count, whole: false });
+                    return Ok(Blocks { count, unverified, whole: false });
                 }
                 return past_damage(car, &searched, findings);
             }
         }
     }
+}
+
+/// Whether nobody can say of a block with this CID that it is right.
+fn is_unverifiable(cid: &Cid) -> bool {
+    let (code, size) = (cid.hash().code(), usize::from(cid.hash().size()));
+    !matches!(code, hash_code::IDENTITY | hash_code::SHA1) && digest_len(code) != Some(size)
 }
 
 /// Tells all damage, and counts the good blocks.
@@ -125,7 +143,7 @@ fn past_damage(
     for gap in searched.told(car.payload_start()) {
         findings.add_with("car", None, gap.fields(), &gap.what)?;
     }
-    Ok(Blocks { count: searched.blocks, whole: false })
+    Ok(Blocks { count: searched.blocks, unverified: 0, whole: false })
 }
 
 /// What the DAG holds.
