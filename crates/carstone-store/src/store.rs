@@ -1,6 +1,5 @@
 //! A store: packs, the index of what is in them, and the roots that were put.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fmt, fs, io};
@@ -11,7 +10,9 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::{EntryKind, Found, Index, Location, SegmentBuilder};
+use crate::index::{
+    EntryKind, Found, Index, IndexReader, IndexWriter, Location, SegmentBuilder, index_written,
+};
 use crate::name::{Hash, Key, Layout, parse_text, text_of};
 use crate::objects::{Content, Disk, LocalObjects, Objects, RealDisk, RemoteObjects, StoreUrl};
 use crate::pack::{
@@ -194,18 +195,8 @@ impl Store {
 
     /// Indexes packs that are durable, and then notes their root.
     async fn announce(&self, written: &Written) -> Result<()> {
-        let mut builder = SegmentBuilder::new();
-        for pack in &written.packs {
-            let location = Location::Pack { name: pack.name, size: pack.size };
-            for blob in &pack.blobs {
-                builder.add_blob(&blob.cid, &location, blob.offset, blob.len)?;
-                if builder.memory() > MOST_MEMORY {
-                    drop(self.index.add(std::mem::take(&mut builder)).await?);
-                }
-            }
-            builder.add_containing(&written.root, &location)?;
-        }
-        self.index.add(builder).await?;
+        let mut writer = self.index.writer();
+        index_written(written, [&mut writer as &mut dyn IndexWriter]).await?;
         let packs = written.packs.iter().map(|pack| pack.name).collect();
         self.note_root(&RootRecord { root: written.root, packs }).await
     }
@@ -299,10 +290,7 @@ impl Store {
     /// # Errors
     /// A segment cannot be read.
     pub async fn containing(&self, root: &Hash) -> Result<Vec<Location>> {
-        let found = self.index.find(EntryKind::Containing, root).await?;
-        let mut seen = HashSet::new();
-        let locations = found.into_iter().map(|found| found.location);
-        Ok(locations.filter(|location| seen.insert(location.clone())).collect())
+        IndexReader::containing(&self.index, root).await
     }
 
     /// All objects of the store, whatever they are.
@@ -355,8 +343,6 @@ const PACKS: &str = "packs/";
 const PACK_EXTENSION: &str = ".car";
 const INDEX: &str = "index/";
 const ROOTS: &str = "roots/";
-/// Bytes of entries that are held before they are written.
-const MOST_MEMORY: usize = 64 << 20;
 const MOST_MARK: u64 = 4 << 10;
 const MOST_ROOT: u64 = 64 << 20;
 const MOST_BLOCK: u64 = 16 << 20;

@@ -22,6 +22,13 @@ pub struct Found {
     pub len: u64,
 }
 
+impl Found {
+    /// So many bytes of a location, from `offset` on, that a CID of this codec names.
+    pub fn new(location: Location, codec: u64, offset: u64, len: u64) -> Self {
+        Self { location, codec, offset, len }
+    }
+}
+
 /// An immutable index of some packs: its front and the list of its locations are in memory, its entries where they are stored.
 #[derive(Debug)]
 pub struct Segment {

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 
 use super::builder::SegmentBuilder;
 use super::format::EntryKind;
 use super::location::Location;
 use super::merge::merge;
+use super::scan::{IndexEntry, Scan};
 use super::segment::{Found, Segment};
 use crate::error::{Error, Result};
 use crate::hasher::HashFunction;
@@ -220,6 +221,71 @@ impl Index {
         Ok(Compacted { segments: old.len(), entries })
     }
 
+    /// All that the index says, each once, sorted by kind, hash function and digest. Segments are fetched into temporary files, compared with their names and put
+    /// together there, so that this takes the room of the index twice on the disk, and next to no memory.
+    ///
+    /// # Errors
+    /// A segment is damaged, or cannot be read; there is no room.
+    pub async fn entries(&self) -> Result<BoxStream<'static, Result<IndexEntry>>> {
+        let inputs = self.fetch_all(|_| true).await?;
+        if inputs.is_empty() {
+            return Ok(stream::empty().boxed());
+        }
+        let spool = Spool::unnamed()?;
+        let scan = blocking(move || match inputs.len() {
+            1 => inputs.into_iter().map(Scan::open).next().transpose(),
+            _ => merge(&inputs, spool, &|_| true).and_then(Scan::open).map(Some),
+        });
+        Ok(pieces(scan.await?).map_ok(|piece| stream::iter(piece).map(Ok)).try_flatten().boxed())
+    }
+
+    /// The blobs of a pack, in their order. All segments that have the pack are read whole, so that it costs as much as they have bytes.
+    ///
+    /// # Errors
+    /// A segment is damaged, or cannot be read.
+    pub async fn blobs_in(&self, pack: &Hash) -> Result<Vec<(Hash, Found)>> {
+        let mut blobs = Vec::new();
+        let has_it = |location: &Location| location.pack() == Some(pack);
+        let with_it = |segment: &Segment| segment.locations().iter().any(has_it);
+        for spool in self.fetch_all(with_it).await? {
+            let scan = blocking(move || Scan::open(spool)).await?;
+            let mut pieces = pieces(Some(scan)).boxed();
+            while let Some(piece) = pieces.try_next().await? {
+                let of_pack = piece
+                    .into_iter()
+                    .filter(|entry| entry.kind == EntryKind::Blob && has_it(&entry.found.location));
+                blobs.extend(of_pack.map(|entry| (entry.hash, entry.found)));
+            }
+        }
+        blobs.sort_by_key(|(hash, found)| (found.offset, found.len, *hash));
+        blobs.dedup();
+        Ok(blobs)
+    }
+
+    /// Some segments in files. Where others have put them together meanwhile, those that there are now.
+    async fn fetch_all(&self, wanted: impl Fn(&Segment) -> bool + Send) -> Result<Vec<Spool>> {
+        let mut is_fresh = false;
+        loop {
+            let segments = self.segments().into_iter().filter(|segment| wanted(segment));
+            let (mut spools, mut failed) = (Vec::new(), None);
+            for segment in segments.collect::<Vec<_>>() {
+                match self.fetch(&segment).await {
+                    Ok(spool) => spools.push(spool),
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                }
+            }
+            match failed {
+                None => return Ok(spools),
+                Some(error) if error.is_not_found() && !is_fresh => self.refresh().await?,
+                Some(error) => return Err(error),
+            }
+            is_fresh = true;
+        }
+    }
+
     /// A segment in a file, compared with its name.
     pub(crate) async fn fetch(&self, segment: &Segment) -> Result<Spool> {
         let pieces = self.objects.stream(segment.key(), None).await?;
@@ -231,6 +297,16 @@ impl Index {
             false => Err(Error::mismatch(&name.unwrap_or_default()).of(segment.key())),
         }
     }
+}
+
+/// The entries of a segment, piece by piece.
+fn pieces(scan: Option<Scan>) -> impl Stream<Item = Result<Vec<IndexEntry>>> {
+    stream::try_unfold(scan, |scan| async move {
+        let Some(mut scan) = scan else { return Ok(None) };
+        let next = move || Ok((scan.next()?, scan));
+        let (piece, scan) = blocking(next).await?;
+        Ok((!piece.is_empty()).then_some((piece, Some(scan))))
+    })
 }
 
 impl fmt::Debug for Index {

@@ -4,5 +4,6 @@ mod crashes;
 mod index;
 mod maintain;
 mod packs;
+mod records;
 mod sim;
 mod vectors;
