@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::{fmt, fs, io};
 
 use bytes::Bytes;
-use carstone_car::{Cid, codec, hash_code, multihash_of, verify};
+use carstone_car::{Cid, codec, hash_code, multihash_of};
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{
-    EntryKind, Found, Index, IndexReader, IndexWriter, Location, SegmentBuilder, index_written,
+    EntryKind, Found, Index, IndexReader, IndexWriter, Location, SegmentBuilder, Source,
+    SourceReader, index_written,
 };
 use crate::name::{Hash, Key, Layout, parse_text, text_of};
 use crate::objects::{Content, Disk, LocalObjects, Objects, RealDisk, RemoteObjects, StoreUrl};
@@ -38,6 +39,7 @@ pub struct Store {
     objects: Arc<dyn Objects>,
     packs: Arc<dyn PackStore>,
     index: Index,
+    sources: SourceReader,
 }
 
 /// A root that was put.
@@ -137,7 +139,15 @@ impl Store {
         };
         let index = Index::open(Arc::clone(&objects), INDEX).await?;
         let packs = Arc::new(ObjectPackStore::new(Arc::clone(&objects), layout));
-        Ok(Self { objects, packs, index })
+        let sources = SourceReader::new().packs(packs.clone());
+        Ok(Self { objects, packs, index, sources })
+    }
+
+    /// Sets how blobs are read that lie outside of the store, of which the index may know: `sources`, to which the packs of the store are added.
+    #[must_use]
+    pub fn with_sources(mut self, sources: SourceReader) -> Self {
+        self.sources = sources.packs(Arc::clone(&self.packs));
+        self
     }
 
     /// The packs.
@@ -246,28 +256,9 @@ impl Store {
         if cid.hash().code() == hash_code::IDENTITY {
             return Ok(Some(Bytes::copy_from_slice(cid.hash().digest())));
         }
-        let mut failed = None;
-        for found in self.places(cid.hash()).await? {
-            match self.read(cid, &found).await {
-                Ok(bytes) => return Ok(Some(bytes)),
-                Err(error) => failed = Some(error.of(&found.location).at(found.offset)),
-            }
-        }
-        failed.map_or(Ok(None), Err)
-    }
-
-    /// A block from one of its places, verified.
-    async fn read(&self, cid: &Cid, found: &Found) -> Result<Bytes> {
-        let Location::Pack { name, .. } = &found.location else {
-            return Err(Error::new(ErrorKind::Unsupported("a block outside of the store")));
-        };
-        let range = found.offset..found.offset.saturating_add(found.len);
-        if found.len > MOST_BLOCK {
-            return Err(Error::new(ErrorKind::Malformed("a block is larger than 16 MiB")));
-        }
-        let bytes = self.packs.read(name, range).await?;
-        verify(cid, &bytes)?;
-        Ok(bytes)
+        let places = self.places(cid.hash()).await?;
+        let sources: Vec<Source> = places.into_iter().map(Source::Place).collect();
+        self.sources.read_any(cid.hash(), &sources).await
     }
 
     /// Every place of a blob that the index knows. A pack that is no blob of another one lies in itself.
@@ -345,4 +336,3 @@ const INDEX: &str = "index/";
 const ROOTS: &str = "roots/";
 const MOST_MARK: u64 = 4 << 10;
 const MOST_ROOT: u64 = 64 << 20;
-const MOST_BLOCK: u64 = 16 << 20;

@@ -12,7 +12,9 @@ mod records;
 mod scan;
 mod segment;
 mod set;
+mod shape;
 mod sharded;
+mod source;
 mod traits;
 mod writer;
 
@@ -27,5 +29,7 @@ pub use records::{IndexRecord, RecordKind, RecordLocation};
 pub use scan::IndexEntry;
 pub use segment::{Found, Segment};
 pub use set::{Compacted, Index};
+pub use shape::SegmentShape;
 pub use sharded::ShardedDagIndex;
+pub use source::{Fetch, SourceReader};
 pub use traits::{IndexReader, IndexWriter, SegmentIndexWriter, Source, index_written};

@@ -116,6 +116,11 @@ impl Segment {
         &self.locations
     }
 
+    /// Bytes of the list of its locations.
+    pub(crate) fn locations_len(&self) -> u64 {
+        self.front.locations.end - self.front.locations.start
+    }
+
     /// The number of entries.
     pub fn entries(&self) -> u64 {
         self.front.groups.iter().map(|group| group.count).sum()

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 
 use super::builder::SegmentBuilder;
-use super::format::EntryKind;
+use super::format::{EntryKind, MAX_LOCATIONS};
 use super::location::Location;
 use super::merge::merge;
 use super::scan::{IndexEntry, Scan};
@@ -192,27 +192,27 @@ impl Index {
         self.segments.read().unwrap_or_else(PoisonError::into_inner).damaged.clone()
     }
 
-    /// Puts all segments together into one, without entries of locations that are not kept. The new one is durable before the old ones go; a reader that still
-    /// has them looks again.
+    /// Puts all segments together into one, without entries of locations that are not kept; into several where one could not have all locations, of which there may be
+    /// about 1.4 million. Each new one is durable before those go that it is made of; a reader that still has them looks again.
     ///
     /// # Errors
-    /// One of them is damaged, or cannot be read; the new one cannot be kept. Then nothing has changed.
+    /// One of them is damaged, or cannot be read; a new one cannot be kept. Then nothing is lost.
     pub async fn compact(
         &self,
-        keep: impl Fn(&Location) -> bool + Send + 'static,
+        keep: impl Fn(&Location) -> bool + Send + Sync + 'static,
     ) -> Result<Compacted> {
         self.refresh().await?;
-        let old = self.segments();
-        let mut inputs = Vec::new();
-        for segment in &old {
-            inputs.push(self.fetch(segment).await?);
-        }
-        if !inputs.is_empty() {
-            let spool = self.objects.spool()?;
-            let merged = blocking(move || merge(&inputs, spool, &keep)).await?;
+        let (old, keep) = (self.segments(), Arc::new(keep));
+        for part in parts(&old) {
+            let mut inputs = Vec::new();
+            for segment in part {
+                inputs.push(self.fetch(segment).await?);
+            }
+            let (spool, keep) = (self.objects.spool()?, Arc::clone(&keep));
+            let merged = blocking(move || merge(&inputs, spool, &*keep)).await?;
             let merged = blocking(move || merged.hashed(HashFunction::Blake3)).await?;
             let key = self.keep(merged).await?;
-            for segment in old.iter().filter(|segment| *segment.key() != key) {
+            for segment in part.iter().filter(|segment| *segment.key() != key) {
                 self.objects.delete(segment.key()).await?;
             }
         }
@@ -307,6 +307,22 @@ fn pieces(scan: Option<Scan>) -> impl Stream<Item = Result<Vec<IndexEntry>>> {
         let (piece, scan) = blocking(next).await?;
         Ok((!piece.is_empty()).then_some((piece, Some(scan))))
     })
+}
+
+/// Segments that can be put together: the lists of their locations make one that a segment may have.
+fn parts(segments: &[Arc<Segment>]) -> Vec<&[Arc<Segment>]> {
+    let (mut parts, mut rest) = (Vec::new(), segments);
+    while !rest.is_empty() {
+        let mut sum = 0;
+        let fits = rest.iter().take_while(|segment| {
+            sum += segment.locations_len();
+            sum <= MAX_LOCATIONS
+        });
+        let (part, more) = rest.split_at(fits.count().max(1));
+        parts.push(part);
+        rest = more;
+    }
+    parts
 }
 
 impl fmt::Debug for Index {

@@ -6,4 +6,5 @@ mod maintain;
 mod packs;
 mod records;
 mod sim;
+mod sources;
 mod vectors;
