@@ -41,8 +41,11 @@ mod streamer;
 pub use error::{Error, ErrorKind, Result};
 pub use hasher::HashFunction;
 pub use index::{
-    Compacted, EntryKind, Found, Index, IndexRecord, Location, RecordKind, RecordLocation, Segment,
-    SegmentBuilder,
+    Compacted, EntryKind, Fetch, Found, Imported, Index, IndexEntry, IndexReader, IndexRecord,
+    IndexWriter, Location, RecordId, RecordIndex, RecordKind, RecordLayout, RecordLevel,
+    RecordLocation, RecordOptions, Segment, SegmentBuilder, SegmentIndexWriter, SegmentShape,
+    ShardedDagIndex, Source, SourceReader, export_records, import_records, import_sharded_index,
+    index_written, sharded_index,
 };
 pub use maintain::{
     Added, CheckOptions, Checked, Collected, Copied, Finding, Healed, PackSource, Rebuilt,

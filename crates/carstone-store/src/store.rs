@@ -1,17 +1,19 @@
 //! A store: packs, the index of what is in them, and the roots that were put.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fmt, fs, io};
 
 use bytes::Bytes;
-use carstone_car::{Cid, codec, hash_code, multihash_of, verify};
+use carstone_car::{Cid, codec, hash_code, multihash_of};
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::{EntryKind, Found, Index, Location, SegmentBuilder};
+use crate::index::{
+    EntryKind, Found, Index, IndexReader, IndexWriter, Location, SegmentBuilder, Source,
+    SourceReader, index_written,
+};
 use crate::name::{Hash, Key, Layout, parse_text, text_of};
 use crate::objects::{Content, Disk, LocalObjects, Objects, RealDisk, RemoteObjects, StoreUrl};
 use crate::pack::{
@@ -37,6 +39,7 @@ pub struct Store {
     objects: Arc<dyn Objects>,
     packs: Arc<dyn PackStore>,
     index: Index,
+    sources: SourceReader,
 }
 
 /// A root that was put.
@@ -136,7 +139,15 @@ impl Store {
         };
         let index = Index::open(Arc::clone(&objects), INDEX).await?;
         let packs = Arc::new(ObjectPackStore::new(Arc::clone(&objects), layout));
-        Ok(Self { objects, packs, index })
+        let sources = SourceReader::new().packs(packs.clone());
+        Ok(Self { objects, packs, index, sources })
+    }
+
+    /// Sets how blobs are read that lie outside of the store, of which the index may know: `sources`, to which the packs of the store are added.
+    #[must_use]
+    pub fn with_sources(mut self, sources: SourceReader) -> Self {
+        self.sources = sources.packs(Arc::clone(&self.packs));
+        self
     }
 
     /// The packs.
@@ -194,18 +205,8 @@ impl Store {
 
     /// Indexes packs that are durable, and then notes their root.
     async fn announce(&self, written: &Written) -> Result<()> {
-        let mut builder = SegmentBuilder::new();
-        for pack in &written.packs {
-            let location = Location::Pack { name: pack.name, size: pack.size };
-            for blob in &pack.blobs {
-                builder.add_blob(&blob.cid, &location, blob.offset, blob.len)?;
-                if builder.memory() > MOST_MEMORY {
-                    drop(self.index.add(std::mem::take(&mut builder)).await?);
-                }
-            }
-            builder.add_containing(&written.root, &location)?;
-        }
-        self.index.add(builder).await?;
+        let mut writer = self.index.writer();
+        index_written(written, [&mut writer as &mut dyn IndexWriter]).await?;
         let packs = written.packs.iter().map(|pack| pack.name).collect();
         self.note_root(&RootRecord { root: written.root, packs }).await
     }
@@ -266,30 +267,9 @@ impl Store {
     }
 
     async fn block_from_any(&self, cid: &Cid) -> Result<Option<Bytes>> {
-        let mut failed: Option<Error> = None;
-        for found in self.places(cid.hash()).await? {
-            match self.read(cid, &found).await {
-                Ok(bytes) => return Ok(Some(bytes)),
-                // That a pack is gone says less than that one is damaged.
-                Err(error) if error.is_not_found() && failed.is_some() => {}
-                Err(error) => failed = Some(error.of(&found.location).at(found.offset)),
-            }
-        }
-        failed.map_or(Ok(None), Err)
-    }
-
-    /// A block from one of its places, verified.
-    async fn read(&self, cid: &Cid, found: &Found) -> Result<Bytes> {
-        let Location::Pack { name, .. } = &found.location else {
-            return Err(Error::new(ErrorKind::Unsupported("a block outside of the store")));
-        };
-        let range = found.offset..found.offset.saturating_add(found.len);
-        if found.len > MOST_BLOCK {
-            return Err(Error::new(ErrorKind::Malformed("a block is larger than 16 MiB")));
-        }
-        let bytes = self.packs.read(name, range).await?;
-        verify(cid, &bytes)?;
-        Ok(bytes)
+        let places = self.places(cid.hash()).await?;
+        let sources: Vec<Source> = places.into_iter().map(Source::Place).collect();
+        self.sources.read_any(cid.hash(), &sources).await
     }
 
     /// Every place of a blob that the index knows. A pack that is no blob of another one lies in itself.
@@ -312,10 +292,7 @@ impl Store {
     /// # Errors
     /// A segment cannot be read.
     pub async fn containing(&self, root: &Hash) -> Result<Vec<Location>> {
-        let found = self.index.find(EntryKind::Containing, root).await?;
-        let mut seen = HashSet::new();
-        let locations = found.into_iter().map(|found| found.location);
-        Ok(locations.filter(|location| seen.insert(location.clone())).collect())
+        IndexReader::containing(&self.index, root).await
     }
 
     /// All objects of the store, whatever they are.
@@ -368,8 +345,5 @@ const PACKS: &str = "packs/";
 const PACK_EXTENSION: &str = ".car";
 const INDEX: &str = "index/";
 const ROOTS: &str = "roots/";
-/// Bytes of entries that are held before they are written.
-const MOST_MEMORY: usize = 64 << 20;
 const MOST_MARK: u64 = 4 << 10;
 const MOST_ROOT: u64 = 64 << 20;
-const MOST_BLOCK: u64 = 16 << 20;

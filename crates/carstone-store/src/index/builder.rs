@@ -35,7 +35,7 @@ impl SegmentBuilder {
         self.groups.is_empty()
     }
 
-    /// Bytes that the entries take.
+    /// Bytes that the entries and their locations take, about.
     pub fn memory(&self) -> usize {
         self.bytes
     }
@@ -95,6 +95,7 @@ impl SegmentBuilder {
         }
         let number = u32::try_from(self.locations.len());
         let number = number.map_err(|_| malformed("an index segment has too many locations"))?;
+        self.bytes += location.memory();
         self.locations.push(location.clone());
         self.numbers.insert(location.clone(), number);
         Ok(number)

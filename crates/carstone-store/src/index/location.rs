@@ -44,6 +44,14 @@ impl Location {
         }
     }
 
+    /// Bytes that it takes in memory and in a segment, about.
+    pub(crate) fn memory(&self) -> usize {
+        match self {
+            Self::Pack { .. } => 64,
+            Self::Foreign { text, .. } => 64 + text.len(),
+        }
+    }
+
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let (kind, bytes) = match self {
             Self::Pack { name, .. } => (PACK, name.to_bytes()),

@@ -142,7 +142,7 @@ impl<'a> Entries<'a> {
     }
 }
 
-fn front_of(input: &Spool) -> Result<(Front, Vec<Location>)> {
+pub(super) fn front_of(input: &Spool) -> Result<(Front, Vec<Location>)> {
     let size = input.size()?;
     let mut bytes = vec![0; FRONT_LEN];
     if size < FRONT_LEN as u64 {
@@ -166,4 +166,5 @@ fn front_of(input: &Spool) -> Result<(Front, Vec<Location>)> {
     Ok((front, locations))
 }
 
-const BUFFER: usize = 64 << 10;
+/// Bytes that are read of a segment at a time.
+pub(super) const BUFFER: usize = 64 << 10;

@@ -57,13 +57,15 @@ pub enum RecordKind {
 }
 
 /// Where something is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "the format has these and no others")]
 pub enum RecordLocation {
     /// A pack, or the blob itself.
     Multihash(Hash),
     /// A path or URL.
     Path(String),
+    /// Here: the bytes of the blob, which are stored as a multihash with the identity function.
+    Inline(Vec<u8>),
 }
 
 impl IndexRecord {
@@ -93,6 +95,9 @@ impl IndexRecord {
         let location = match &self.location {
             RecordLocation::Multihash(hash) => bytes(hash),
             RecordLocation::Path(path) => Ipld::from(path.clone()),
+            RecordLocation::Inline(data) => {
+                Ipld::Bytes([identity_head(data.len()), data.clone()].concat())
+            }
         };
         let below = self.sub_records.iter().map(Self::value).collect();
         let fields = [
@@ -124,6 +129,9 @@ impl IndexRecord {
         };
         let location = match field("location") {
             Some(Ipld::String(path)) => RecordLocation::Path(path.clone()),
+            Some(Ipld::Bytes(bytes)) if bytes.first() == Some(&0) => {
+                RecordLocation::Inline(inline(bytes).ok_or_else(wrong)?.to_vec())
+            }
             other => RecordLocation::Multihash(hash(other)?),
         };
         let kind = match number("type")? {
@@ -146,7 +154,26 @@ impl IndexRecord {
     }
 }
 
-fn map<'a>(fields: impl IntoIterator<Item = (&'a str, Ipld)>) -> Ipld {
+/// What stands before the bytes in a multihash with the identity function, which may be longer than any other.
+fn identity_head(len: usize) -> Vec<u8> {
+    let (mut head, mut left) = (vec![0], len);
+    while left > 0x7F {
+        head.push(left as u8 | 0x80);
+        left >>= 7;
+    }
+    head.push(left as u8);
+    head
+}
+
+/// The bytes that such a multihash holds.
+fn inline(bytes: &[u8]) -> Option<&[u8]> {
+    (2..=6).find_map(|head| {
+        let (head, data) = bytes.split_at_checked(head)?;
+        (identity_head(data.len()) == head).then_some(data)
+    })
+}
+
+pub(super) fn map<'a>(fields: impl IntoIterator<Item = (&'a str, Ipld)>) -> Ipld {
     Ipld::Map(fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
@@ -154,6 +181,10 @@ fn wrong() -> Error {
     malformed("it is no record of an index")
 }
 
+/// The variant of records that stand alone: of one blob, or of a pack without what is in it.
+pub(crate) const BLOB_VARIANT: &str = "index/blob@0.1";
+/// The variant of records that hold others.
+pub(crate) const CONTAINING_VARIANT: &str = "index/containing@0.1";
 /// Sets hold packs, and packs hold blobs.
 const MOST_DEPTH: usize = 8;
 
@@ -195,10 +226,19 @@ mod tests {
         let (read, variant) = IndexRecord::decode(text.as_bytes()).expect("a record");
         assert_eq!((&read, &variant[..]), (&group, "index/containing@0.1"));
         assert_eq!(read.encode(&variant).expect("small"), text);
-        let path = IndexRecord { location: RecordLocation::Path("a/\"b\".bin".to_owned()), ..leaf };
+        let path = IndexRecord {
+            location: RecordLocation::Path("a/\"b\".bin".to_owned()),
+            ..leaf.clone()
+        };
         let text = path.encode("index/blob@0.1").expect("small");
         assert!(text.contains(r#""location":"a/\"b\".bin","#), "{text}");
         assert_eq!(IndexRecord::decode(text.as_bytes()).expect("a record").0, path);
+        for len in [0, 1, 127, 128, 20_000] {
+            let location = RecordLocation::Inline(vec![7; len]);
+            let record = IndexRecord { kind: RecordKind::InlineBlob, location, ..leaf.clone() };
+            let text = record.encode(BLOB_VARIANT).expect("small");
+            assert_eq!(IndexRecord::decode(text.as_bytes()).expect("a record").0, record);
+        }
         for bad in ["", "{}", "[]", r#"{"data":{},"type":"x"}"#, &text[..text.len() - 1]] {
             assert!(IndexRecord::decode(bad.as_bytes()).is_err(), "{bad}");
         }

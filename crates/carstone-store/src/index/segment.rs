@@ -28,6 +28,13 @@ pub struct Found {
     pub len: u64,
 }
 
+impl Found {
+    /// So many bytes of a location, from `offset` on, that a CID of this codec names.
+    pub fn new(location: Location, codec: u64, offset: u64, len: u64) -> Self {
+        Self { location, codec, offset, len }
+    }
+}
+
 /// An immutable index of some packs: its front and the list of its locations are in memory, its entries where they are stored.
 #[derive(Debug)]
 pub struct Segment {
@@ -171,6 +178,11 @@ impl Segment {
     /// The packs and other things that it has entries for.
     pub fn locations(&self) -> &[Location] {
         &self.body.locations
+    }
+
+    /// Bytes of the list of its locations.
+    pub(crate) fn locations_len(&self) -> u64 {
+        self.body.front.locations.end - self.body.front.locations.start
     }
 
     /// The number of entries.

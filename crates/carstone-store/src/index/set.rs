@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 
 use super::builder::SegmentBuilder;
-use super::format::EntryKind;
+use super::format::{EntryKind, MAX_LOCATIONS};
 use super::location::Location;
 use super::merge::merge;
+use super::scan::{IndexEntry, Scan};
 use super::segment::{Found, Memory, Segment};
 use crate::error::{Error, Result};
 use crate::hasher::HashFunction;
@@ -195,33 +196,99 @@ impl Index {
         self.segments.read().unwrap_or_else(PoisonError::into_inner).damaged.clone()
     }
 
-    /// Puts all segments together into one, without entries of locations that are not kept. The new one is durable before the old ones go; a reader that still
-    /// has them [looks again](Self::refresh) where they lead to what is gone.
+    /// Puts all segments together into one, without entries of locations that are not kept; into several where one could not have all locations, of which there may be
+    /// about 1.4 million. Each new one is durable before those go that it is made of; a reader that still has them
+    /// [looks again](Self::refresh) where they lead to what is gone.
     ///
     /// # Errors
-    /// One of them is damaged, or cannot be read; the new one cannot be kept. Then nothing has changed.
+    /// One of them is damaged, or cannot be read; a new one cannot be kept. Then nothing is lost.
     pub async fn compact(
         &self,
-        keep: impl Fn(&Location) -> bool + Send + 'static,
+        keep: impl Fn(&Location) -> bool + Send + Sync + 'static,
     ) -> Result<Compacted> {
         self.refresh().await?;
-        let old = self.segments();
-        let mut inputs = Vec::new();
-        for segment in &old {
-            inputs.push(self.fetch(segment).await?);
-        }
-        if !inputs.is_empty() {
-            let spool = self.objects.spool()?;
-            let merged = blocking(move || merge(&inputs, spool, &keep)).await?;
+        let (old, keep) = (self.segments(), Arc::new(keep));
+        for part in parts(&old) {
+            let mut inputs = Vec::new();
+            for segment in part {
+                inputs.push(self.fetch(segment).await?);
+            }
+            let (spool, keep) = (self.objects.spool()?, Arc::clone(&keep));
+            let merged = blocking(move || merge(&inputs, spool, &*keep)).await?;
             let merged = blocking(move || merged.hashed(HashFunction::Blake3)).await?;
             let key = self.keep(merged).await?;
-            for segment in old.iter().filter(|segment| *segment.key() != key) {
+            for segment in part.iter().filter(|segment| *segment.key() != key) {
                 self.objects.delete(segment.key()).await?;
             }
         }
         self.refresh().await?;
         let entries = self.segments().iter().map(|segment| segment.entries()).sum();
         Ok(Compacted { segments: old.len(), entries })
+    }
+
+    /// All that the index says, each once, sorted by kind, hash function and digest. Segments are fetched into temporary files, compared with their names and put
+    /// together there, so that this takes the room of the index twice on the disk, and next to no memory.
+    ///
+    /// # Errors
+    /// A segment is damaged, or cannot be read; there is no room.
+    pub async fn entries(&self) -> Result<BoxStream<'static, Result<IndexEntry>>> {
+        let inputs = self.fetch_all(|_| true).await?;
+        if inputs.is_empty() {
+            return Ok(stream::empty().boxed());
+        }
+        let spool = Spool::unnamed()?;
+        let scan = blocking(move || match inputs.len() {
+            1 => inputs.into_iter().map(Scan::open).next().transpose(),
+            _ => merge(&inputs, spool, &|_| true).and_then(Scan::open).map(Some),
+        });
+        Ok(pieces(scan.await?).map_ok(|piece| stream::iter(piece).map(Ok)).try_flatten().boxed())
+    }
+
+    /// The blobs of a pack, in their order. All segments that have the pack are read whole, so that it costs as much as they have bytes.
+    ///
+    /// # Errors
+    /// A segment is damaged, or cannot be read.
+    pub async fn blobs_in(&self, pack: &Hash) -> Result<Vec<(Hash, Found)>> {
+        let mut blobs = Vec::new();
+        let has_it = |location: &Location| location.pack() == Some(pack);
+        let with_it = |segment: &Segment| segment.locations().iter().any(has_it);
+        for spool in self.fetch_all(with_it).await? {
+            let scan = blocking(move || Scan::open(spool)).await?;
+            let mut pieces = pieces(Some(scan)).boxed();
+            while let Some(piece) = pieces.try_next().await? {
+                let of_pack = piece
+                    .into_iter()
+                    .filter(|entry| entry.kind == EntryKind::Blob && has_it(&entry.found.location));
+                blobs.extend(of_pack.map(|entry| (entry.hash, entry.found)));
+            }
+        }
+        blobs.sort_by_key(|(hash, found)| (found.offset, found.len, *hash));
+        blobs.dedup();
+        Ok(blobs)
+    }
+
+    /// Some segments in files. Where others have put them together meanwhile, those that there are now.
+    async fn fetch_all(&self, wanted: impl Fn(&Segment) -> bool + Send) -> Result<Vec<Spool>> {
+        let mut is_fresh = false;
+        loop {
+            let segments = self.segments().into_iter().filter(|segment| wanted(segment));
+            let (mut spools, mut failed) = (Vec::new(), None);
+            for segment in segments.collect::<Vec<_>>() {
+                match self.fetch(&segment).await {
+                    Ok(spool) => spools.push(spool),
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                }
+            }
+            match failed {
+                None => return Ok(spools),
+                Some(error) if error.is_not_found() && !is_fresh => self.refresh().await?,
+                Some(error) => return Err(error),
+            }
+            is_fresh = true;
+        }
     }
 
     /// A segment in a file, compared with its name.
@@ -235,6 +302,32 @@ impl Index {
             false => Err(Error::mismatch(&name.unwrap_or_default()).of(segment.key())),
         }
     }
+}
+
+/// The entries of a segment, piece by piece.
+fn pieces(scan: Option<Scan>) -> impl Stream<Item = Result<Vec<IndexEntry>>> {
+    stream::try_unfold(scan, |scan| async move {
+        let Some(mut scan) = scan else { return Ok(None) };
+        let next = move || Ok((scan.next()?, scan));
+        let (piece, scan) = blocking(next).await?;
+        Ok((!piece.is_empty()).then_some((piece, Some(scan))))
+    })
+}
+
+/// Segments that can be put together: the lists of their locations make one that a segment may have.
+fn parts(segments: &[Arc<Segment>]) -> Vec<&[Arc<Segment>]> {
+    let (mut parts, mut rest) = (Vec::new(), segments);
+    while !rest.is_empty() {
+        let mut sum = 0;
+        let fits = rest.iter().take_while(|segment| {
+            sum += segment.locations_len();
+            sum <= MAX_LOCATIONS
+        });
+        let (part, more) = rest.split_at(fits.count().max(1));
+        parts.push(part);
+        rest = more;
+    }
+    parts
 }
 
 impl fmt::Debug for Index {

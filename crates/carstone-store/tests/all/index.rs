@@ -160,3 +160,33 @@ fn damage_gives_no_wrong_place() {
         assert!(told > 100 && same > 1000, "{told} {same}");
     });
 }
+
+/// Where one segment cannot have all locations, several stay, and nothing is lost.
+#[tokio::test]
+async fn what_does_not_fit_into_one_segment_is_put_together_into_several() {
+    let objects = Arc::new(RemoteObjects::in_memory());
+    let index = Index::open(objects, "index/").await.expect("empty");
+    let location = |number: usize| {
+        let text = format!("{number:.<60000}");
+        Location::Foreign { text, size: 0 }
+    };
+    let blob = |number: usize| cid_of(codec::RAW, &number.to_le_bytes());
+    // 24 MB of locations each, of which one segment takes 67.
+    for part in 0..4 {
+        let mut builder = SegmentBuilder::new();
+        for number in part * 400..(part + 1) * 400 {
+            builder.add_blob(&blob(number), &location(number), 0, 1).expect("in bounds");
+        }
+        index.add(builder).await.expect("kept");
+    }
+    let gone = location(1);
+    let done = index.compact(move |location| *location != gone).await.expect("put together");
+    assert_eq!((done.segments, done.entries), (4, 1599));
+    assert_eq!(index.segments().len(), 2);
+    for number in [0, 1, 399, 400, 1199, 1200, 1599] {
+        let found = index.find(EntryKind::Blob, blob(number).hash()).await.expect("readable");
+        let found: Vec<_> = found.into_iter().map(|found| found.location).collect();
+        let due: Vec<_> = (number != 1).then(|| location(number)).into_iter().collect();
+        assert_eq!(found, due, "{number}");
+    }
+}

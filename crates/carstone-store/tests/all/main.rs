@@ -4,5 +4,7 @@ mod crashes;
 mod index;
 mod maintain;
 mod packs;
+mod records;
 mod sim;
+mod sources;
 mod vectors;

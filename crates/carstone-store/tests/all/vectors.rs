@@ -78,15 +78,15 @@ impl Objects for Watched {
     }
 }
 
-fn list<'a>(case: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+pub(crate) fn list<'a>(case: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     case.get(key).into_iter().flat_map(|list| list.as_array().expect("a list"))
 }
 
-fn text<'a>(case: &'a Value, key: &str) -> &'a str {
+pub(crate) fn text<'a>(case: &'a Value, key: &str) -> &'a str {
     case[key].as_str().expect("a text")
 }
 
-fn bytes(case: &Value, key: &str) -> Vec<u8> {
+pub(crate) fn bytes(case: &Value, key: &str) -> Vec<u8> {
     let hex: String = text(case, key).split_whitespace().collect();
     let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
     (0..hex.len()).step_by(2).map(byte).collect()
@@ -96,19 +96,19 @@ fn unsigned(value: &Value) -> u64 {
     value.as_integer().expect("a number").try_into().expect("a number from 0 on")
 }
 
-fn number(case: &Value, key: &str) -> u64 {
+pub(crate) fn number(case: &Value, key: &str) -> u64 {
     unsigned(&case[key])
 }
 
 /// Several lists of numbers.
-fn rows<const N: usize>(case: &Value, key: &str) -> Vec<[u64; N]> {
+pub(crate) fn rows<const N: usize>(case: &Value, key: &str) -> Vec<[u64; N]> {
     let row = |row: &Value| -> Vec<u64> {
         row.as_array().expect("a list").iter().map(unsigned).collect()
     };
     list(case, key).map(|value| row(value).try_into().expect("all numbers")).collect()
 }
 
-fn hash(case: &Value, key: &str) -> Hash {
+pub(crate) fn hash(case: &Value, key: &str) -> Hash {
     Hash::from_bytes(&bytes(case, key)).expect("a multihash")
 }
 
