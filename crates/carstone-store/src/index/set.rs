@@ -12,7 +12,7 @@ use super::location::Location;
 use super::merge::merge;
 use super::segment::{Found, Segment};
 use crate::error::{Error, Result};
-use crate::hasher::HashFunction;
+use crate::hasher::{HashFunction, Hasher};
 use crate::name::{Hash, Key, Layout};
 use crate::objects::{Content, Objects, Spool, blocking};
 
@@ -58,6 +58,19 @@ impl Index {
     /// # Errors
     /// They cannot be listed or read.
     pub async fn refresh(&self) -> Result<()> {
+        for _ in 0..MOST_LOOKS {
+            let (segments, is_all) = self.look().await?;
+            *self.segments.write().unwrap_or_else(PoisonError::into_inner) = segments;
+            if is_all {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The segments that are listed, and whether all of them were still there when they were opened. Where one was not, it has been put together with others
+    /// into one that the listing may not have.
+    async fn look(&self) -> Result<(Segments, bool)> {
         let known = self.segments();
         let listed = self.objects.list(self.layout.prefix());
         let listed = listed.try_filter_map(|object| {
@@ -72,7 +85,6 @@ impl Index {
                     Some(segment) => Ok(Ok(segment)),
                     None => match Segment::open(objects, key, size).await {
                         Ok(segment) => Ok(Ok(Arc::new(segment))),
-                        // It has been put together with others meanwhile.
                         Err(error) if error.is_not_found() => Ok(Err(None)),
                         Err(error) if error.is_malformed() => Ok(Err(Some(Arc::new(error)))),
                         Err(error) => Err(error),
@@ -80,16 +92,16 @@ impl Index {
                 }
             }
         });
-        let mut segments = Segments::default();
+        let (mut segments, mut is_all) = (Segments::default(), true);
         let mut opened = opened.try_buffer_unordered(AT_ONCE).boxed();
         while let Some(found) = opened.try_next().await? {
             match found {
                 Ok(segment) => segments.good.push(segment),
-                Err(error) => segments.damaged.extend(error),
+                Err(Some(error)) => segments.damaged.push(error),
+                Err(None) => is_all = false,
             }
         }
-        *self.segments.write().unwrap_or_else(PoisonError::into_inner) = segments;
-        Ok(())
+        Ok((segments, is_all))
     }
 
     /// Keeps a segment of these entries, and gives its key; `None` where there are none. It is durable when this returns.
@@ -110,7 +122,12 @@ impl Index {
         let (size, name) = (spool.len(), spool.hash().copied().unwrap_or_default());
         let key = self.layout.key(&name)?;
         self.objects.create(&key, Content::Spool(spool)).await?;
-        let segment = Segment::open(Arc::clone(&self.objects), key.clone(), size).await?;
+        let segment = match Segment::open(Arc::clone(&self.objects), key.clone(), size).await {
+            Ok(segment) => segment,
+            // Another program has put it together with others already.
+            Err(error) if error.is_not_found() => return self.refresh().await.map(|()| key),
+            Err(error) => return Err(error),
+        };
         let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
         if !segments.good.iter().any(|known| known.key() == segment.key()) {
             segments.good.push(Arc::new(segment));
@@ -118,14 +135,17 @@ impl Index {
         Ok(key)
     }
 
-    /// Removes all segments but these, those that are damaged too.
-    pub(crate) async fn keep_only(&self, keys: &HashSet<Key>) -> Result<()> {
+    /// The keys of all segments that there are, of those that are damaged too.
+    pub(crate) async fn keys(&self) -> Result<Vec<Key>> {
         let listed: Vec<_> = self.objects.list(self.layout.prefix()).try_collect().await?;
-        for object in listed {
-            let key = self.layout.name(&object.key).and_then(|_| Key::new(&object.key).ok());
-            if let Some(key) = key.filter(|key| !keys.contains(key)) {
-                self.objects.delete(&key).await?;
-            }
+        let named = listed.into_iter().filter(|object| self.layout.name(&object.key).is_some());
+        named.map(|object| Key::new(&object.key)).collect()
+    }
+
+    /// Removes these segments.
+    pub(crate) async fn remove(&self, keys: &[Key]) -> Result<()> {
+        for key in keys {
+            self.objects.delete(key).await?;
         }
         self.refresh().await
     }
@@ -135,7 +155,21 @@ impl Index {
     /// # Errors
     /// It is damaged, or cannot be read.
     pub async fn verify(&self, segment: &Segment) -> Result<()> {
-        self.fetch(segment).await.map(drop)
+        // Nothing is written: a store that may only be read can be checked.
+        let mut pieces = self.objects.stream(segment.key(), None).await?;
+        let mut hasher = Hasher::new(HashFunction::Blake3);
+        while let Some(piece) = pieces.try_next().await? {
+            hasher.update(&piece);
+        }
+        self.compare(segment, &hasher.finish())
+    }
+
+    fn compare(&self, segment: &Segment, hash: &Hash) -> Result<()> {
+        let name = self.layout.name(segment.key().as_str());
+        match name.as_ref() == Some(hash) {
+            true => Ok(()),
+            false => Err(Error::mismatch(&name.unwrap_or_default()).of(segment.key())),
+        }
     }
 
     /// All that is known of a hash, from all segments. One that cannot be read is an error only if the others have nothing.
@@ -204,7 +238,7 @@ impl Index {
         let old = self.segments();
         let mut inputs = Vec::new();
         for segment in &old {
-            inputs.push(self.fetch(segment).await?);
+            inputs.push(self.fetch(segment, self.objects.spool()?).await?);
         }
         if !inputs.is_empty() {
             let spool = self.objects.spool()?;
@@ -220,16 +254,13 @@ impl Index {
         Ok(Compacted { segments: old.len(), entries })
     }
 
-    /// A segment in a file, compared with its name.
-    pub(crate) async fn fetch(&self, segment: &Segment) -> Result<Spool> {
+    /// A segment in the file that is given, compared with its name.
+    pub(crate) async fn fetch(&self, segment: &Segment, spool: Spool) -> Result<Spool> {
         let pieces = self.objects.stream(segment.key(), None).await?;
-        let spool = self.objects.spool()?.filled(pieces).await?;
+        let spool = spool.filled(pieces).await?;
         let spool = blocking(move || spool.hashed(HashFunction::Blake3)).await?;
-        let name = self.layout.name(segment.key().as_str());
-        match spool.hash() == name.as_ref() {
-            true => Ok(spool),
-            false => Err(Error::mismatch(&name.unwrap_or_default()).of(segment.key())),
-        }
+        self.compare(segment, spool.hash().unwrap_or(&Hash::default()))?;
+        Ok(spool)
     }
 }
 
@@ -240,5 +271,7 @@ impl fmt::Debug for Index {
 }
 
 const EXTENSION: &str = ".seg";
+/// How often segments are listed, when others put them together meanwhile.
+const MOST_LOOKS: usize = 8;
 /// Segments that are read at the same time.
 const AT_ONCE: usize = 8;
