@@ -45,6 +45,8 @@ pub enum ErrorKind {
     },
     /// A range was asked for, and something else came.
     NotTheRange(String),
+    /// The object is there, and a listing that should have it does not.
+    NotListed,
     /// A block is larger than a pack may become.
     BlockTooLarge {
         /// The block.
@@ -186,6 +188,7 @@ impl fmt::Display for ErrorKind {
                 write!(f, "{found} bytes came, and {expected} were to come")
             }
             Self::NotTheRange(what) => write!(f, "a range was asked for, and {what} came"),
+            Self::NotListed => f.write_str("it is there, and the listing leaves it out"),
             Self::BlockTooLarge { cid, limit } => {
                 write!(f, "the block {cid} fits into no pack of {limit} bytes")
             }

@@ -215,8 +215,7 @@ impl Store {
     pub(crate) async fn note_root(&self, record: &RootRecord) -> Result<()> {
         let packs: Vec<_> = record.packs.iter().map(text_of).collect();
         let text = format!("{}\n", json!({ "packs": packs, "root": record.root.to_string() }));
-        let name = multihash_of(hash_code::BLAKE3, text.as_bytes()).unwrap_or_default();
-        let key = Key::new(&format!("{}{}.json", roots_of(&record.root), text_of(&name)))?;
+        let key = key_of_root(&record.root, text.as_bytes())?;
         self.objects.create(&key, Content::Bytes(text.into())).await.map(drop)
     }
 
@@ -235,23 +234,48 @@ impl Store {
     /// # Errors
     /// They cannot be listed or read, or one is damaged.
     pub async fn roots(&self) -> Result<Vec<RootRecord>> {
-        let keys: Vec<_> = self.objects.list(ROOTS).try_collect().await?;
-        let mut roots = Vec::new();
-        for object in keys {
+        let (roots, damaged) = self.root_records().await?;
+        damaged.into_iter().next().map_or(Ok(roots), Err)
+    }
+
+    /// The records of roots, and what is wrong with those that are damaged.
+    pub(crate) async fn root_records(&self) -> Result<(Vec<RootRecord>, Vec<Error>)> {
+        let listed: Vec<_> = self.objects.list(ROOTS).try_collect().await?;
+        let (mut roots, mut damaged) = (Vec::new(), Vec::new());
+        for object in listed {
             let key = Key::new(&object.key)?;
-            let bytes = self.objects.read(&key, 0..object.size.min(MOST_ROOT)).await?;
-            let malformed =
-                || Error::new(ErrorKind::Malformed("it is no record of a root")).of(&key);
-            roots.push(RootRecord::decode(&bytes).ok_or_else(malformed)?);
+            let bytes = match self.objects.read(&key, 0..object.size.min(MOST_ROOT)).await {
+                Ok(bytes) => bytes,
+                // It was removed meanwhile.
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error),
+            };
+            // The key follows from the bytes, so that no flipped bit names another pack.
+            let record = RootRecord::decode(&bytes)
+                .filter(|record| key_of_root(&record.root, &bytes).is_ok_and(|made| made == key));
+            let malformed = || Error::new(ErrorKind::Malformed("it is no record of a root"));
+            match record {
+                Some(record) => roots.push(record),
+                None => damaged.push(malformed().of(&key)),
+            }
         }
         roots.sort_by_key(|record| record.root);
-        Ok(roots)
+        Ok((roots, damaged))
+    }
+
+    /// Removes a record that is damaged and stands in for none of these roots any more.
+    pub(crate) async fn forget_damaged(&self, error: &Error, known: &[Cid]) -> Result<()> {
+        let Some(key) = error.object() else { return Ok(()) };
+        match known.iter().any(|root| key.starts_with(&roots_of(root))) {
+            true => self.objects.delete(&Key::new(key)?).await.map(drop),
+            false => Ok(()),
+        }
     }
 
     /// A block, verified; `None` if the index does not have it. One that is damaged in one place is taken from another.
     ///
     /// # Errors
-    /// The index has it, and no place that it names has it whole.
+    /// The index has it, and no place that it names has it whole; or part of the index is damaged, and nothing else knows it.
     pub async fn block(&self, cid: &Cid) -> Result<Option<Bytes>> {
         if cid.hash().code() == hash_code::IDENTITY {
             return Ok(Some(Bytes::copy_from_slice(cid.hash().digest())));
@@ -268,6 +292,13 @@ impl Store {
 
     async fn block_from_any(&self, cid: &Cid) -> Result<Option<Bytes>> {
         let places = self.places(cid.hash()).await?;
+        if places.is_empty()
+            && let Some(fault) = self.index.damaged().first()
+        {
+            let what = "it is damaged, and no other part of the index knows the block";
+            let error = Error::new(ErrorKind::Malformed(what));
+            return Err(error.of(fault.object().unwrap_or_default()));
+        }
         let sources: Vec<Source> = places.into_iter().map(Source::Place).collect();
         self.sources.read_any(cid.hash(), &sources).await
     }
@@ -331,6 +362,12 @@ impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store").field("objects", &self.objects).finish_non_exhaustive()
     }
+}
+
+/// Where a record of a root with these bytes is.
+fn key_of_root(root: &Cid, text: &[u8]) -> Result<Key> {
+    let name = multihash_of(hash_code::BLAKE3, text).unwrap_or_default();
+    Key::new(&format!("{}{}.json", roots_of(root), text_of(&name)))
 }
 
 /// Where the records of a root are.

@@ -117,9 +117,10 @@ impl Walk {
     async fn node(&mut self, cid: Cid) -> Result<Block> {
         let block = self.store.block(&cid).await?.ok_or_else(|| missing(&cid))?;
         let below = links(&cid, &block, &NodeLimits::default());
-        let below = below.map_err(|error| Error::new(ErrorKind::Dag(Box::new(error))))?;
+        let below = below.map_err(|error| Error::new(ErrorKind::Dag(Box::new(error))).of(cid))?;
         if self.left.len() + below.len() > MOST_WAITING {
-            return Err(Error::new(ErrorKind::Malformed("a DAG has too many links that wait")));
+            let kind = ErrorKind::Malformed("a DAG has too many links that wait");
+            return Err(Error::new(kind).of(cid));
         }
         self.left.extend(below.into_iter().rev());
         Ok((cid, block))

@@ -13,7 +13,7 @@ use super::merge::merge;
 use super::scan::{IndexEntry, Scan};
 use super::segment::{Found, Memory, Segment};
 use crate::error::{Error, Result};
-use crate::hasher::HashFunction;
+use crate::hasher::{HashFunction, Hasher};
 use crate::name::{Hash, Key, Layout};
 use crate::objects::{Content, Objects, Spool, blocking};
 
@@ -60,6 +60,19 @@ impl Index {
     /// # Errors
     /// They cannot be listed or read.
     pub async fn refresh(&self) -> Result<()> {
+        for _ in 0..MOST_LOOKS {
+            let (segments, is_all) = self.look().await?;
+            *self.segments.write().unwrap_or_else(PoisonError::into_inner) = segments;
+            if is_all {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The segments that are listed, and whether all of them were still there when they were opened. Where one was not, it has been put together with others
+    /// into one that the listing may not have.
+    async fn look(&self) -> Result<(Segments, bool)> {
         let known = self.segments();
         let listed = self.objects.list(self.layout.prefix());
         let listed = listed.try_filter_map(|object| {
@@ -75,7 +88,6 @@ impl Index {
                     None => {
                         match Segment::open_with(objects, key, size, Some(&self.memory)).await {
                             Ok(segment) => Ok(Ok(Arc::new(segment))),
-                            // It has been put together with others meanwhile.
                             Err(error) if error.is_not_found() => Ok(Err(None)),
                             Err(error) if error.is_malformed() => Ok(Err(Some(Arc::new(error)))),
                             Err(error) => Err(error),
@@ -84,16 +96,16 @@ impl Index {
                 }
             }
         });
-        let mut segments = Segments::default();
+        let (mut segments, mut is_all) = (Segments::default(), true);
         let mut opened = opened.try_buffer_unordered(AT_ONCE).boxed();
         while let Some(found) = opened.try_next().await? {
             match found {
                 Ok(segment) => segments.good.push(segment),
-                Err(error) => segments.damaged.extend(error),
+                Err(Some(error)) => segments.damaged.push(error),
+                Err(None) => is_all = false,
             }
         }
-        *self.segments.write().unwrap_or_else(PoisonError::into_inner) = segments;
-        Ok(())
+        Ok((segments, is_all))
     }
 
     /// Keeps a segment of these entries, and gives its key; `None` where there are none. It is durable when this returns.
@@ -115,7 +127,13 @@ impl Index {
         let key = self.layout.key(&name)?;
         self.objects.create(&key, Content::Spool(spool)).await?;
         let objects = Arc::clone(&self.objects);
-        let segment = Segment::open_with(objects, key.clone(), size, Some(&self.memory)).await?;
+        let opened = Segment::open_with(objects, key.clone(), size, Some(&self.memory)).await;
+        let segment = match opened {
+            Ok(segment) => segment,
+            // Another program has put it together with others already.
+            Err(error) if error.is_not_found() => return self.refresh().await.map(|()| key),
+            Err(error) => return Err(error),
+        };
         let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
         if !segments.good.iter().any(|known| known.key() == segment.key()) {
             segments.good.push(Arc::new(segment));
@@ -123,14 +141,17 @@ impl Index {
         Ok(key)
     }
 
-    /// Removes all segments but these, those that are damaged too.
-    pub(crate) async fn keep_only(&self, keys: &HashSet<Key>) -> Result<()> {
+    /// The keys of all segments that there are, of those that are damaged too.
+    pub(crate) async fn keys(&self) -> Result<Vec<Key>> {
         let listed: Vec<_> = self.objects.list(self.layout.prefix()).try_collect().await?;
-        for object in listed {
-            let key = self.layout.name(&object.key).and_then(|_| Key::new(&object.key).ok());
-            if let Some(key) = key.filter(|key| !keys.contains(key)) {
-                self.objects.delete(&key).await?;
-            }
+        let named = listed.into_iter().filter(|object| self.layout.name(&object.key).is_some());
+        named.map(|object| Key::new(&object.key)).collect()
+    }
+
+    /// Removes these segments.
+    pub(crate) async fn remove(&self, keys: &[Key]) -> Result<()> {
+        for key in keys {
+            self.objects.delete(key).await?;
         }
         self.refresh().await
     }
@@ -140,7 +161,21 @@ impl Index {
     /// # Errors
     /// It is damaged, or cannot be read.
     pub async fn verify(&self, segment: &Segment) -> Result<()> {
-        self.fetch(segment).await.map(drop)
+        // Nothing is written: a store that may only be read can be checked.
+        let mut pieces = self.objects.stream(segment.key(), None).await?;
+        let mut hasher = Hasher::new(HashFunction::Blake3);
+        while let Some(piece) = pieces.try_next().await? {
+            hasher.update(&piece);
+        }
+        self.compare(segment, &hasher.finish())
+    }
+
+    fn compare(&self, segment: &Segment, hash: &Hash) -> Result<()> {
+        let name = self.layout.name(segment.key().as_str());
+        match name.as_ref() == Some(hash) {
+            true => Ok(()),
+            false => Err(Error::mismatch(&name.unwrap_or_default()).of(segment.key())),
+        }
     }
 
     /// All that is known of a hash, from all segments. One that cannot be read is an error only if the others have nothing.
@@ -211,7 +246,7 @@ impl Index {
         for part in parts(&old) {
             let mut inputs = Vec::new();
             for segment in part {
-                inputs.push(self.fetch(segment).await?);
+                inputs.push(self.fetch(segment, self.objects.spool()?).await?);
             }
             let (spool, keep) = (self.objects.spool()?, Arc::clone(&keep));
             let merged = blocking(move || merge(&inputs, spool, &*keep)).await?;
@@ -274,7 +309,7 @@ impl Index {
             let segments = self.segments().into_iter().filter(|segment| wanted(segment));
             let (mut spools, mut failed) = (Vec::new(), None);
             for segment in segments.collect::<Vec<_>>() {
-                match self.fetch(&segment).await {
+                match self.fetch(&segment, Spool::unnamed()?).await {
                     Ok(spool) => spools.push(spool),
                     Err(error) => {
                         failed = Some(error);
@@ -291,16 +326,13 @@ impl Index {
         }
     }
 
-    /// A segment in a file, compared with its name.
-    pub(crate) async fn fetch(&self, segment: &Segment) -> Result<Spool> {
+    /// A segment in the file that is given, compared with its name.
+    pub(crate) async fn fetch(&self, segment: &Segment, spool: Spool) -> Result<Spool> {
         let pieces = self.objects.stream(segment.key(), None).await?;
-        let spool = self.objects.spool()?.filled(pieces).await?;
+        let spool = spool.filled(pieces).await?;
         let spool = blocking(move || spool.hashed(HashFunction::Blake3)).await?;
-        let name = self.layout.name(segment.key().as_str());
-        match spool.hash() == name.as_ref() {
-            true => Ok(spool),
-            false => Err(Error::mismatch(&name.unwrap_or_default()).of(segment.key())),
-        }
+        self.compare(segment, spool.hash().unwrap_or(&Hash::default()))?;
+        Ok(spool)
     }
 }
 
@@ -337,5 +369,7 @@ impl fmt::Debug for Index {
 }
 
 const EXTENSION: &str = ".seg";
+/// How often segments are listed, when others put them together meanwhile.
+const MOST_LOOKS: usize = 8;
 /// Segments that are read at the same time.
 const AT_ONCE: usize = 8;

@@ -1,8 +1,8 @@
 //! What is wrong with a store.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::TryStreamExt;
 
@@ -45,6 +45,8 @@ impl CheckOptions {
 pub enum Finding {
     /// A pack of the index, or of a root, is not there.
     MissingPack(Hash),
+    /// A pack of the index is there, and the listing leaves it out: what else it leaves out, nobody knows.
+    NotListed(Hash),
     /// A pack has another length than the index says.
     WrongSize {
         /// The pack.
@@ -76,6 +78,8 @@ pub enum Finding {
     DamagedSegment(String),
     /// The root block of a root is not in the index.
     MissingRoot(Hash),
+    /// The record of a root is damaged. Where a pack names the root, `index rebuild` makes another one.
+    DamagedRoot(Error),
 }
 
 /// What a check has looked at.
@@ -102,14 +106,17 @@ pub async fn check(
     mut tell: impl FnMut(Finding) -> Result<()>,
 ) -> Result<Checked> {
     let mut checked = Checked::default();
-    let has_lost = Cell::new(false);
+    let has_lost = AtomicBool::new(false);
     let mut find = |finding: Finding| {
         checked.findings += 1;
-        if let Finding::MissingPack(_) | Finding::WrongSize { .. } | Finding::DamagedPack { .. } =
-            finding
-        {
-            has_lost.set(true);
-        }
+        let is_lost = matches!(
+            finding,
+            Finding::MissingPack(_)
+                | Finding::NotListed(_)
+                | Finding::WrongSize { .. }
+                | Finding::DamagedPack { .. }
+        );
+        has_lost.fetch_or(is_lost, Ordering::Relaxed);
         tell(finding)
     };
     store.index().refresh().await?;
@@ -132,7 +139,10 @@ pub async fn check(
                 continue;
             }
             match sizes.get(name) {
-                None => find(Finding::MissingPack(*name))?,
+                None => match store.packs().size(name).await? {
+                    None => find(Finding::MissingPack(*name))?,
+                    Some(_) => find(Finding::NotListed(*name))?,
+                },
                 Some(size) if *size != location.size() => find(Finding::WrongSize {
                     pack: *name,
                     indexed: location.size(),
@@ -145,7 +155,10 @@ pub async fn check(
     for pack in packs.iter().filter(|pack| !indexed.contains(&pack.name)) {
         find(Finding::Unindexed(pack.name))?;
     }
-    let records = store.roots().await?;
+    let (records, damaged) = store.root_records().await?;
+    for error in damaged {
+        find(Finding::DamagedRoot(error))?;
+    }
     let mut missing = BTreeSet::new();
     for record in &records {
         for name in &record.packs {
@@ -190,12 +203,14 @@ pub async fn check(
                     error: error.of(text_of(&pack.name)),
                 })?;
             }
+            // It went after it was listed.
+            Err(error) if error.is_not_found() => find(Finding::MissingPack(pack.name))?,
             Err(error) => return Err(error),
         }
     }
     // Where all packs were read, entries that lead nowhere are more than there are blobs.
     let segments = store.index().segments();
-    let is_all = options.read_data && options.part.is_none() && !has_lost.get();
+    let is_all = options.read_data && options.part.is_none() && !has_lost.load(Ordering::Relaxed);
     if is_all && segments.len() == 1 {
         let entries: u64 = segments.iter().map(|segment| segment.blobs()).sum();
         if entries > blobs {
@@ -216,6 +231,9 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MissingPack(name) => write!(f, "pack {} is missing", text_of(name)),
+            Self::NotListed(name) => {
+                write!(f, "pack {} is there, and the listing leaves it out", text_of(name))
+            }
             Self::WrongSize { pack, indexed, found } => {
                 let name = text_of(pack);
                 write!(f, "pack {name} has {found} bytes, and the index says {indexed}")
@@ -236,6 +254,7 @@ impl fmt::Display for Finding {
             Self::MissingRoot(root) => {
                 write!(f, "root {} is not in the index", text_of(root))
             }
+            Self::DamagedRoot(error) => write!(f, "damaged root: {error}"),
         }
     }
 }

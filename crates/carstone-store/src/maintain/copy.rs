@@ -1,5 +1,6 @@
 //! Packs from one store into another.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -8,7 +9,7 @@ use futures::TryStreamExt;
 use super::check::{CheckOptions, Finding, check};
 use crate::error::Result;
 use crate::hasher::HashFunction;
-use crate::name::Hash;
+use crate::name::{Hash, text_of};
 use crate::objects::{Content, Spool, blocking};
 use crate::pack::{PackStore, StoredPack};
 use crate::store::Store;
@@ -43,7 +44,7 @@ pub async fn copy(from: &Store, to: &Store, mut copied: impl FnMut(u64)) -> Resu
         copied(pack.size);
     }
     for segment in from.index().segments() {
-        let spool = from.index().fetch(&segment).await?;
+        let spool = from.index().fetch(&segment, to.packs().spool()?).await?;
         to.index().keep(spool).await?;
     }
     for record in from.roots().await? {
@@ -101,10 +102,18 @@ pub async fn heal(store: &Store, sources: &[&dyn PackSource]) -> Result<Healed> 
     .await?;
     let mut healed = Healed::default();
     let mut wanted = Vec::new();
+    let damaged: HashSet<Hash> = findings
+        .iter()
+        .filter_map(|finding| match finding {
+            Finding::DamagedPack { name, .. } => Some(*name),
+            _ => None,
+        })
+        .collect();
     for finding in findings {
         match finding {
-            Finding::MissingPack(name) | Finding::WrongSize { pack: name, .. } => wanted.push(name),
-            Finding::DamagedPack { name, .. } => wanted.push(name),
+            Finding::MissingPack(name) | Finding::DamagedPack { name, .. } => wanted.push(name),
+            // Where the pack hashes to its name, it is the index that has it wrong.
+            Finding::WrongSize { pack, .. } if damaged.contains(&pack) => {}
             other => healed.index.push(other),
         }
     }
@@ -127,20 +136,28 @@ async fn from_any(
     sources: &[&dyn PackSource],
     name: &Hash,
 ) -> Result<Option<Spool>> {
-    let function = HashFunction::of(name)?;
+    let function = HashFunction::of(name).map_err(|error| error.of(text_of(name)))?;
+    let mut failed = None;
     for source in sources {
-        if let Some(spool) = source.pack(name, store.packs().spool()?).await? {
-            // Those of this crate have been hashed.
-            let spool = match spool.hash() {
-                Some(_) => spool,
-                None => blocking(move || spool.hashed(function)).await?,
-            };
-            if spool.hash() == Some(name) {
-                return Ok(Some(spool));
+        let spool = match source.pack(name, store.packs().spool()?).await {
+            Ok(Some(spool)) => spool,
+            Ok(None) => continue,
+            // The next one may have it.
+            Err(error) => {
+                failed = failed.or(Some(error));
+                continue;
             }
+        };
+        // Those of this crate have been hashed.
+        let spool = match spool.hash() {
+            Some(_) => spool,
+            None => blocking(move || spool.hashed(function)).await?,
+        };
+        if spool.hash() == Some(name) {
+            return Ok(Some(spool));
         }
     }
-    Ok(None)
+    failed.map_or(Ok(None), Err)
 }
 
 /// A pack in a file, verified on its way.

@@ -1,15 +1,16 @@
 //! The index, made again from the packs.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use carstone_car::dag::{NodeLimits, links};
 use carstone_car::{Cid, hash_code};
 use futures::TryStreamExt;
 
 use super::pack::read_pack;
-use crate::error::{Error, Result};
-use crate::index::{Location, SegmentBuilder};
-use crate::name::Hash;
+use crate::error::{Error, ErrorKind, Result};
+use crate::index::{Location, Segment, SegmentBuilder};
+use crate::name::{Hash, Key, text_of};
 use crate::pack::StoredPack;
 use crate::store::{RootRecord, Store};
 
@@ -33,19 +34,24 @@ pub struct Rebuilt {
 /// `read` hears of the bytes of each pack.
 ///
 /// # Errors
-/// Packs cannot be listed, or the new index cannot be kept. Then the old one is there still.
+/// Packs cannot be listed, the listing leaves out packs of the index that are there, or the new index cannot be kept. Then the old one is there still.
 pub async fn rebuild_index(store: &Store, mut read: impl FnMut(u64)) -> Result<Rebuilt> {
     let mut done = Rebuilt::default();
     let mut segments = Vec::new();
     let mut builder = SegmentBuilder::new();
     let mut named: BTreeSet<Cid> = BTreeSet::new();
     let mut sizes: BTreeMap<Hash, u64> = BTreeMap::new();
+    // Whatever these segments speak of was durable before them, and so is listed now. Those that come later stay.
+    let old = store.index().keys().await?;
+    store.index().refresh().await?;
+    let indexed = store.index().segments();
     let packs: Vec<StoredPack> = store.packs().list().try_collect().await?;
+    is_whole(store, &packs, &indexed).await?;
     for pack in packs {
         let content = match read_pack(&**store.packs(), &pack.name, pack.size).await {
             Ok(content) => content,
             Err(error) if error.is_malformed() => {
-                done.damaged.push(error.of(crate::text_of(&pack.name)));
+                done.damaged.push(error.of(text_of(&pack.name)));
                 continue;
             }
             Err(error) => return Err(error),
@@ -66,7 +72,7 @@ pub async fn rebuild_index(store: &Store, mut read: impl FnMut(u64)) -> Result<R
     segments.push(store.index().add(builder).await?);
     // Which packs have blobs of a DAG, the index of blobs tells.
     let mut builder = SegmentBuilder::new();
-    let records = store.roots().await?;
+    let (records, damaged) = store.root_records().await?;
     let known: HashSet<Cid> = records.iter().map(|record| record.root).collect();
     for record in &records {
         for name in &record.packs {
@@ -88,11 +94,30 @@ pub async fn rebuild_index(store: &Store, mut read: impl FnMut(u64)) -> Result<R
     }
     segments.push(store.index().add(builder).await?);
     let keep: HashSet<_> = segments.into_iter().flatten().collect();
-    store.index().keep_only(&keep).await?;
+    let old: Vec<Key> = old.into_iter().filter(|key| !keep.contains(key)).collect();
+    store.index().remove(&old).await?;
+    // A record that is damaged may stand where the new one has to.
+    let sound: Vec<Cid> = records.iter().chain(&found).map(|record| record.root).collect();
+    for error in &damaged {
+        store.forget_damaged(error, &sound).await?;
+    }
     for record in found {
         store.note_root(&record).await?;
     }
     Ok(done)
+}
+
+/// Compares a listing with the index: an index without packs that are there is worse than the old one.
+async fn is_whole(store: &Store, listed: &[StoredPack], indexed: &[Arc<Segment>]) -> Result<()> {
+    let listed: HashSet<Hash> = listed.iter().map(|pack| pack.name).collect();
+    for segment in indexed {
+        for name in segment.locations().iter().filter_map(Location::pack) {
+            if !listed.contains(name) && store.packs().size(name).await?.is_some() {
+                return Err(Error::new(ErrorKind::NotListed).of(text_of(name)));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The packs in which blocks of a DAG lie, as far as its blocks are there.

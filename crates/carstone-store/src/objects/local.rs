@@ -2,7 +2,6 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
-use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -101,14 +100,14 @@ impl Inner {
                 loop {
                     match other.read_at(&mut buffer, at)? {
                         0 => break spool,
-                        n => spool.write_all(&buffer[..n])?,
+                        n => spool.append(&buffer[..n])?,
                     }
                     at = spool.len();
                 }
             }
             Content::Bytes(bytes) => {
                 let mut spool = Spool::named(&self.disk, &self.root)?;
-                spool.write_all(&bytes)?;
+                spool.append(&bytes)?;
                 spool
             }
         };
@@ -155,7 +154,8 @@ impl Inner {
         let path = if directory.is_empty() { self.root.clone() } else { self.root.join(directory) };
         let entries = match self.disk.list(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            entries => entries?,
+            Err(error) => return Err(Error::from(error).of(path.display())),
+            Ok(entries) => entries,
         };
         let named = entries.into_iter().filter(|entry| !entry.name.starts_with(PREFIX));
         Ok(named.map(|entry| (format!("{directory}{}", entry.name), entry)).collect())
@@ -164,7 +164,8 @@ impl Inner {
     fn clean(&self, age: Duration) -> Result<u64> {
         let Some(before) = SystemTime::now().checked_sub(age) else { return Ok(0) };
         let mut count = 0;
-        for entry in self.disk.list(&self.root)? {
+        let entries = self.disk.list(&self.root);
+        for entry in entries.map_err(|error| Error::from(error).of(self.root.display()))? {
             let is_old = entry.modified.is_none_or(|modified| modified <= before);
             if entry.name.starts_with(PREFIX) && is_old {
                 match self.disk.remove(&self.root.join(&entry.name)) {
@@ -284,7 +285,7 @@ impl Objects for LocalObjects {
     }
 
     fn spool(&self) -> Result<Spool> {
-        Ok(Spool::named(&self.inner.disk, &self.inner.root)?)
+        Spool::named(&self.inner.disk, &self.inner.root)
     }
 }
 

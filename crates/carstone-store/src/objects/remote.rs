@@ -199,7 +199,8 @@ impl Objects for RemoteObjects {
         let wanted = format!("{}{prefix}", self.prefix);
         // The service lists below a step, and not by any prefix.
         let above = wanted.rsplit_once('/').map(|(above, _)| Path::from(above));
-        let (own, name) = (self.prefix.len(), Arc::clone(&self.name));
+        let own = self.prefix.len();
+        let name = format!("{}/{prefix}", self.name.trim_end_matches('/'));
         let listed = self.store.list(above.as_ref()).map_err(move |error| told(error).of(&name));
         let objects = listed.try_filter_map(move |meta| {
             let key = meta.location.as_ref();
@@ -228,7 +229,7 @@ impl Objects for RemoteObjects {
     }
 
     fn spool(&self) -> Result<Spool> {
-        Ok(Spool::unnamed()?)
+        Spool::unnamed()
     }
 }
 

@@ -12,7 +12,7 @@ use futures::stream::BoxStream;
 
 use super::disk::{Disk, DiskFile};
 use super::local::blocking;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hasher::{HashFunction, Hasher};
 use crate::name::Hash;
 
@@ -36,16 +36,17 @@ struct Place {
 
 impl Spool {
     /// One in the directory for temporary files of the system, without a name.
-    pub(crate) fn unnamed() -> io::Result<Self> {
-        Ok(Self { file: Box::new(tempfile::tempfile()?), place: None, len: 0, hash: None })
+    pub(crate) fn unnamed() -> Result<Self> {
+        let file = tempfile::tempfile().map_err(|error| Error::from(error).of(UNNAMED))?;
+        Ok(Self { file: Box::new(file), place: None, len: 0, hash: None })
     }
 
     /// One in this directory.
-    pub(super) fn named(disk: &Arc<dyn Disk>, directory: &Path) -> io::Result<Self> {
+    pub(super) fn named(disk: &Arc<dyn Disk>, directory: &Path) -> Result<Self> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
         let path = directory.join(format!("{PREFIX}{:032x}", u128::from_le_bytes(random)));
-        let file = disk.create(&path)?;
+        let file = disk.create(&path).map_err(|error| Error::from(error).of(path.display()))?;
         Ok(Self {
             file,
             place: Some(Place { disk: Arc::clone(disk), path, is_kept: false }),
@@ -103,7 +104,7 @@ impl Spool {
     /// What all of it hashes to.
     pub(crate) fn hash_of(&self, function: HashFunction) -> Result<Hash> {
         let mut hasher = Hasher::new(function);
-        self.for_each(&mut |piece| hasher.update(piece))?;
+        self.for_each(&mut |piece| hasher.update(piece)).map_err(|error| self.told(error))?;
         Ok(hasher.finish())
     }
 
@@ -124,13 +125,29 @@ impl Spool {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
         }
         self.hash = None;
-        self.file.write_at(bytes, offset)
+        self.file.write_at(bytes, offset).map_err(|error| self.told(error).into())
+    }
+
+    /// Writes behind what has been written. Whoever calls this knows what to call the object.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.append(bytes)?;
+        self.hash = None;
+        self.len = self.len.saturating_add(bytes.len() as u64);
+        Ok(())
+    }
+
+    /// An error of the file, which has no key yet: it is told by where the file stands.
+    pub(crate) fn told(&self, error: io::Error) -> Error {
+        match &self.place {
+            Some(place) => Error::from(error).of(place.path.display()),
+            None => Error::from(error).of(UNNAMED),
+        }
     }
 
     /// Begins early with making the content durable, where it is to stay in this file.
-    pub(crate) fn sync_ahead(&self) -> io::Result<()> {
+    pub(crate) fn sync_ahead(&self) -> Result<()> {
         match self.place {
-            Some(_) => self.file.sync(),
+            Some(_) => self.file.sync().map_err(|error| self.told(error)),
             None => Ok(()),
         }
     }
@@ -157,9 +174,7 @@ impl Spool {
 
 impl Write for Spool {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.file.append(buf)?;
-        self.hash = None;
-        self.len = self.len.saturating_add(buf.len() as u64);
+        self.append(buf).map_err(|error| self.told(error))?;
         Ok(buf.len())
     }
 
@@ -195,5 +210,7 @@ impl fmt::Debug for Place {
 
 /// What the names of spools begin with, so that leftovers can be told from objects.
 pub(super) const PREFIX: &str = ".spool-";
+/// What a file without a name is called.
+const UNNAMED: &str = "a temporary file";
 /// Bytes that are read at a time: few enough to stay near the processor.
 const PIECE: usize = 256 << 10;

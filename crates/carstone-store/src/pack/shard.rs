@@ -168,7 +168,8 @@ impl Filling {
         let mut data = Vec::new();
         for block in self.blocks.get(blocks).unwrap_or_default() {
             data.resize(usize::try_from(block.len).map_err(io::Error::other)?, 0);
-            read_exact_at(self.spool.get_ref(), &mut data, block.offset)?;
+            let spool = self.spool.get_ref();
+            read_exact_at(spool, &mut data, block.offset).map_err(|error| spool.told(error))?;
             copy.put(&block.cid, &data)?;
         }
         Ok(copy)
@@ -197,7 +198,7 @@ mod tests {
     type Packs = Vec<(Vec<Cid>, Vec<Cid>, usize)>;
 
     fn pack(blocks: &[Vec<u8>], root: Option<Cid>, limit: u64, last: Option<u64>) -> Result<Packs> {
-        let mut sharder = Sharder::new(limit, || Ok(Spool::unnamed()?));
+        let mut sharder = Sharder::new(limit, Spool::unnamed);
         let mut shards = Vec::new();
         for data in blocks {
             shards.extend(sharder.put(&cid_of(codec::RAW, data), data, last)?);

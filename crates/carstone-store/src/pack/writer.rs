@@ -245,7 +245,7 @@ impl PackWriter {
         let spool = Arc::new(spool);
         let writing = crate::objects::blocking({
             let spool = Arc::clone(&spool);
-            move || Ok(spool.sync_ahead()?)
+            move || spool.sync_ahead()
         });
         let hashing = crate::objects::blocking({
             let spool = Arc::clone(&spool);

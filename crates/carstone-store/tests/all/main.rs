@@ -1,10 +1,14 @@
 //! Stores as their users see them.
 
 mod crashes;
+mod faults;
+mod faulty;
 mod index;
 mod maintain;
 mod packs;
 mod records;
+mod remote;
+mod service;
 mod sim;
 mod sources;
 mod vectors;
