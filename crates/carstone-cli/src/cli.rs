@@ -22,7 +22,7 @@ pub(crate) use car::{
 pub(crate) use create::{CarVersion, CreateArgs, OrderArg, ReaderArgs};
 pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg, RestoreArgs};
 pub(crate) use store::{
-    StoreArgs, StoreCatArgs, StoreCheckArgs, StoreCommand, StoreCopyArgs, StoreDumpArgs,
+    DedupeArg, StoreArgs, StoreCatArgs, StoreCheckArgs, StoreCommand, StoreCopyArgs, StoreDumpArgs,
     StoreExtractArgs, StoreFindArgs, StoreGcArgs, StoreGetArgs, StoreHealArgs, StoreIndexAddArgs,
     StoreIndexCommand, StoreLsArgs, StorePutArgs, StoreRmArgs,
 };

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{
     EntryKind, Found, Index, IndexReader, IndexWriter, Location, SegmentBuilder, Source,
-    SourceReader, index_written,
+    SourceReader,
 };
 use crate::name::{Hash, Key, Layout, parse_text, text_of};
 use crate::objects::{Content, Disk, LocalObjects, Objects, RealDisk, RemoteObjects, StoreUrl};
@@ -165,10 +165,16 @@ impl Store {
     /// # Errors
     /// As [`PackWriter::write`]; the index or the root cannot be kept.
     pub async fn put(&self, blob: Blob, options: PackWriterOptions) -> Result<Written> {
-        let writer = PackWriter::with_options(Arc::clone(&self.packs), options);
-        let written = writer.write(blob).await?;
-        self.announce(&written).await?;
+        let index = options.index_containing;
+        let written = self.writer(options).write(blob).await?;
+        self.announce(&written, index).await?;
         Ok(written)
+    }
+
+    /// One that puts packs here, and asks the index which blocks are there already. What it puts is in no index, and has no root yet.
+    pub fn writer(&self, options: PackWriterOptions) -> PackWriter {
+        let index = Arc::new(self.index.clone());
+        PackWriter::with_options(Arc::clone(&self.packs), options).leave_out(index)
     }
 
     /// Puts blocks that somebody else makes, as [`PackWriter::write_blocks`].
@@ -181,9 +187,9 @@ impl Store {
         options: PackWriterOptions,
         kept: impl FnMut(&PackWritten) -> Result<()>,
     ) -> Result<Written> {
-        let writer = PackWriter::with_options(Arc::clone(&self.packs), options);
-        let written = writer.write_blocks(make, kept).await?;
-        self.announce(&written).await?;
+        let index = options.index_containing;
+        let written = self.writer(options).write_blocks(make, kept).await?;
+        self.announce(&written, index).await?;
         Ok(written)
     }
 
@@ -192,8 +198,7 @@ impl Store {
     /// # Errors
     /// It cannot be read or kept.
     pub async fn put_blob(&self, blob: Blob, options: PackWriterOptions) -> Result<Cid> {
-        let writer = PackWriter::with_options(Arc::clone(&self.packs), options);
-        let (name, size) = writer.put_blob(blob).await?;
+        let (name, size) = self.writer(options).put_blob(blob).await?;
         let (root, location) = (Cid::new_v1(codec::RAW, name), Location::Pack { name, size });
         let mut builder = SegmentBuilder::new();
         builder.add_blob(&root, &location, 0, size)?;
@@ -204,10 +209,19 @@ impl Store {
     }
 
     /// Indexes packs that are durable, and then notes their root.
-    async fn announce(&self, written: &Written) -> Result<()> {
+    async fn announce(&self, written: &Written, index_containing: bool) -> Result<()> {
         let mut writer = self.index.writer();
-        index_written(written, [&mut writer as &mut dyn IndexWriter]).await?;
-        let packs = written.packs.iter().map(|pack| pack.name).collect();
+        for pack in &written.packs {
+            writer.pack(pack).await?;
+        }
+        writer.finish(Some(&written.root).filter(|_| index_containing)).await?;
+        let mut builder = SegmentBuilder::new();
+        for &(name, size) in written.known.iter().filter(|_| index_containing) {
+            builder.add_containing(&written.root, &Location::Pack { name, size })?;
+        }
+        self.index.add(builder).await?;
+        let packs = written.packs.iter().map(|pack| pack.name);
+        let packs = packs.chain(written.known.iter().map(|(name, _)| *name)).collect();
         self.note_root(&RootRecord { root: written.root, packs }).await
     }
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use carstone::car::Cid;
-use clap::{Args, Subcommand, ValueHint};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use super::ByteRange;
 use super::car::OutArgs;
@@ -151,9 +151,18 @@ pub(crate) struct StorePutArgs {
     /// Keep each file as it is, in one piece, under its own hash: one that is packed already, compressed or encrypted.
     #[arg(long, conflicts_with_all = ["pack_size", "dedupe"])]
     pub raw: bool,
-    /// Store a block that a file repeats once. In a directory that is always so.
-    #[arg(long)]
-    pub dedupe: bool,
+    /// Store a block once that a file repeats, which is always so in a directory; or also leave out what packs of the store have already.
+    #[arg(long, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "blob")]
+    pub dedupe: Option<DedupeArg>,
+}
+
+/// Which blocks are not stored again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DedupeArg {
+    /// Those that the same file has had before
+    Blob,
+    /// Those that any pack of the store has, too
+    Store,
 }
 
 /// `carstone store get`.

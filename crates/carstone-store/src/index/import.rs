@@ -17,7 +17,7 @@ use super::sharded::ShardedDagIndex;
 use crate::error::{Error, Result};
 use crate::name::{Hash, Key};
 use crate::objects::{Object, Objects};
-use crate::pack::PackWriterOptions;
+use crate::pack::{Dedupe, PackWriterOptions};
 use crate::store::{RootRecord, Store};
 
 /// What an import came to.
@@ -236,7 +236,7 @@ impl<'a> Import<'a> {
             blobs.iter().try_for_each(|(cid, data)| put(cid, data))?;
             Ok(root)
         };
-        let options = PackWriterOptions::default().dedupe(true);
+        let options = PackWriterOptions::default().dedupe(Dedupe::Blob);
         self.store.put_blocks(make, options, |_| Ok(())).await?;
         self.done.roots += 1;
         Ok(())

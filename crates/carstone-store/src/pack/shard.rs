@@ -82,6 +82,11 @@ impl<M: FnMut() -> Result<Spool>> Sharder<M> {
         Ok(complete)
     }
 
+    /// Whether nothing is in the pack that is filled now.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.filling.is_none()
+    }
+
     /// Ends the last pack under this root. There are two where its header does not fit.
     pub(crate) fn finish(mut self, root: Option<&Cid>) -> Result<Vec<Shard>> {
         let header = root.map_or_else(rootless, |root| Header { roots: vec![*root] }.encode());

@@ -7,14 +7,17 @@ use std::sync::Arc;
 
 use carstone_car::{Cid, Header};
 use carstone_unixfs::{Profile, write_file};
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::blob::Blob;
+use super::known::Known;
 use super::shard::{Placed, Shard, Sharder};
 use super::store::PackStore;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hasher::HashFunction;
+use crate::index::IndexReader;
 use crate::name::Hash;
 use crate::objects::{Content, Spool};
 
@@ -35,6 +38,22 @@ use crate::objects::{Content, Spool};
 pub struct PackWriter {
     store: Arc<dyn PackStore>,
     options: PackWriterOptions,
+    /// What says which blocks are in the store already.
+    known: Option<Arc<dyn IndexReader>>,
+}
+
+/// Which blocks are not stored again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Dedupe {
+    /// None: a block is stored as often as a file has it.
+    #[default]
+    Off,
+    /// Those that the same blob has had before.
+    Blob,
+    /// Those that any pack of the store has, too. Only an index knows that: that of a [`Store`](crate::Store), or one that is
+    /// [given](PackWriter::leave_out).
+    Store,
 }
 
 /// How packs are made.
@@ -49,8 +68,10 @@ pub struct PackWriterOptions {
     pub profile: Profile,
     /// The root that stands in the last pack, in place of that of the file.
     pub root: Option<Cid>,
-    /// Whether a block that a file repeats is stored once. Default: no, as in hash-stream.
-    pub dedupe: bool,
+    /// Which blocks are not stored again. Default: none, as in hash-stream.
+    pub dedupe: Dedupe,
+    /// Whether the index tells which packs the DAG under the root is in. Default: yes. (The opposite of hash-stream's `notIndexContaining`.)
+    pub index_containing: bool,
 }
 
 impl Default for PackWriterOptions {
@@ -60,7 +81,8 @@ impl Default for PackWriterOptions {
             pack_hasher: HashFunction::Sha2_256,
             profile: Profile::unixfs_v1_2025(),
             root: None,
-            dedupe: false,
+            dedupe: Dedupe::Off,
+            index_containing: true,
         }
     }
 }
@@ -94,10 +116,17 @@ impl PackWriterOptions {
         self
     }
 
-    /// Sets whether a block that is repeated is stored once.
+    /// Sets which blocks are not stored again.
     #[must_use]
-    pub fn dedupe(mut self, yes: bool) -> Self {
-        self.dedupe = yes;
+    pub fn dedupe(mut self, dedupe: Dedupe) -> Self {
+        self.dedupe = dedupe;
+        self
+    }
+
+    /// Sets whether the index tells which packs the DAG under the root is in.
+    #[must_use]
+    pub fn index_containing(mut self, yes: bool) -> Self {
+        self.index_containing = yes;
         self
     }
 }
@@ -110,6 +139,8 @@ pub struct Written {
     pub root: Cid,
     /// The packs, in their order. All of them are in the store.
     pub packs: Vec<PackWritten>,
+    /// Packs that were there before, and have blocks which were [not written again](PackWriter::leave_out), with their bytes.
+    pub known: Vec<(Hash, u64)>,
 }
 
 impl Written {
@@ -153,7 +184,23 @@ impl PackWriter {
 
     /// The same with other options.
     pub fn with_options(store: Arc<dyn PackStore>, options: PackWriterOptions) -> Self {
-        Self { store, options }
+        Self { store, options, known: None }
+    }
+
+    /// What says which blocks packs of the store have already. With [`Dedupe::Store`] they are left out.
+    #[must_use]
+    pub fn leave_out(mut self, known: Arc<dyn IndexReader>) -> Self {
+        self.known = Some(known);
+        self
+    }
+
+    /// Packs many blobs, some of them at the same time, each into packs of its own. What was written comes in the order of the blobs.
+    pub fn write_all<'a>(
+        &'a self,
+        blobs: impl Stream<Item = Blob> + Send + 'a,
+        at_once: usize,
+    ) -> impl Stream<Item = Result<Written>> + Send + 'a {
+        blobs.map(|blob| self.write(blob)).buffered(at_once.max(1))
     }
 
     /// Packs a blob as a UnixFS file: children first, the root last.
@@ -223,8 +270,11 @@ impl PackWriter {
         // While one pack is kept, the next one is hashed, and the one behind it is filled.
         let (send, mut shards) = mpsc::channel::<Shard>(1);
         let (store, options) = (Arc::clone(&self.store), self.options.clone());
+        let runtime = Handle::current();
+        let known = self.known.clone().filter(|_| options.dedupe == Dedupe::Store);
+        let known = known.map(|index| Known::new(index, Arc::clone(&store), runtime));
         let filling =
-            tokio::task::spawn_blocking(move || fill(&*store, &options, len, make, &send));
+            tokio::task::spawn_blocking(move || fill(&*store, &options, known, len, make, &send));
         let shards = stream::poll_fn(move |context| shards.poll_recv(context));
         let mut hashed = shards.map(|shard| self.hash(shard)).buffered(2);
         let mut packs = Vec::new();
@@ -235,7 +285,8 @@ impl PackWriter {
             packs.push(pack);
         }
         let filled = filling.await.map_err(|error| Error::from(io::Error::other(error)))?;
-        Ok(Written { root: filled?, packs })
+        let (root, known) = filled?;
+        Ok(Written { root, packs, known })
     }
 
     async fn hash(&self, shard: Shard) -> Result<(PackWritten, Spool)> {
@@ -263,21 +314,28 @@ impl PackWriter {
 /// Takes a block.
 pub type Put<'a> = dyn FnMut(&Cid, &[u8]) -> Result<()> + 'a;
 
-/// Fills packs, and sends each that is full.
+/// Fills packs, and sends each that is full. Gives the root, and the packs that have what was left out.
 fn fill(
     store: &dyn PackStore,
     options: &PackWriterOptions,
+    mut known: Option<Known>,
     len: Option<u64>,
     make: impl FnOnce(&mut Put<'_>) -> Result<Cid>,
     send: &mpsc::Sender<Shard>,
-) -> Result<Cid> {
+) -> Result<(Cid, Vec<(Hash, u64)>)> {
     let given_up = || Error::new(ErrorKind::Io(io::ErrorKind::BrokenPipe.into()));
     let root_header =
         options.root.map_or(SHA2_HEADER, |root| Header { roots: vec![root] }.encoded_len() as u64);
     let mut sharder = Sharder::new(options.shard_size, || store.spool());
     let (mut seen, mut left) = (HashSet::new(), len);
     let root = make(&mut |cid, data| {
-        if options.dedupe && !seen.insert(*cid) {
+        if options.dedupe != Dedupe::Off && !seen.insert(*cid) {
+            return Ok(());
+        }
+        if let Some(known) = &mut known
+            && known.has(cid)?
+        {
+            left = left.map(|left| left.saturating_sub(data.len() as u64));
             return Ok(());
         }
         // What is left will fit into this pack, so that it is the last, whose header has the root.
@@ -289,10 +347,14 @@ fn fill(
             None => Ok(()),
         }
     })?;
-    for shard in sharder.finish(Some(&options.root.unwrap_or(root)))? {
-        send.blocking_send(shard).map_err(|_| given_up())?;
+    let known = known.map(Known::used).unwrap_or_default();
+    // Where all blocks were there, no pack is needed.
+    if known.is_empty() || !sharder.is_empty() {
+        for shard in sharder.finish(Some(&options.root.unwrap_or(root)))? {
+            send.blocking_send(shard).map_err(|_| given_up())?;
+        }
     }
-    Ok(root)
+    Ok((root, known))
 }
 
 impl fmt::Debug for PackWriter {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use carstone_car::{CarSlice, Cid, cid_of, codec};
 use carstone_store::{
-    Blob, Content, ErrorKind, HashFunction, Layout, LocalObjects, ObjectPackStore, PackStore,
-    PackWriter, PackWriterOptions, RemoteObjects, Store, StreamOptions, parse_text,
+    Blob, Content, Dedupe, ErrorKind, HashFunction, Layout, LocalObjects, ObjectPackStore,
+    PackStore, PackWriter, PackWriterOptions, RemoteObjects, Store, StreamOptions, parse_text,
 };
 use carstone_unixfs::{BlockSource, FileReader, Profile};
 use futures::{StreamExt, TryStreamExt};
@@ -188,7 +188,8 @@ fn packs_are_those_of_hash_stream() {
         let twice = [&content[..1 << 20], &content[..1 << 20]].concat();
         let written = write(twice.clone(), 133_169_152).await.expect("written");
         assert_eq!(written.packs[0].blobs.len(), 3);
-        let options = PackWriterOptions::default().dedupe(true).pack_hasher(HashFunction::Blake3);
+        let options =
+            PackWriterOptions::default().dedupe(Dedupe::Blob).pack_hasher(HashFunction::Blake3);
         let writer = PackWriter::with_options(Arc::clone(&packs), options);
         let once = writer.write(Blob::bytes(twice)).await.expect("written");
         assert_eq!((once.packs[0].blobs.len(), once.root), (2, written.root));
@@ -257,5 +258,84 @@ fn a_lone_blob_is_found_by_its_own_hash() {
             let root = cid_of(codec::RAW, blob);
             assert_eq!(store.block(&root).await.expect("sound").as_deref(), Some(blob));
         }
+    });
+}
+
+/// What a stream of a file gives.
+async fn content(store: &Store, root: carstone_car::Cid) -> Vec<u8> {
+    let mut content = Vec::new();
+    let mut blocks = store.stream(root, StreamOptions::default().unique(false));
+    while let Some((cid, block)) = blocks.try_next().await.expect("sound") {
+        if cid.codec() == codec::RAW {
+            content.extend_from_slice(&block);
+        }
+    }
+    content
+}
+
+#[test]
+fn what_the_store_has_already_is_not_stored_again() {
+    run(async {
+        let store = Store::in_memory().await.expect("made");
+        let profile = Profile::default().with_chunk_size(1000).expect("fine");
+        let options = PackWriterOptions::default().shard_size(5000).profile(profile);
+        let first = noise(20_000, 1);
+        let put = store.put(Blob::bytes(first.clone()), options.clone()).await.expect("put");
+        assert!(put.packs.len() > 4 && put.known.is_empty());
+
+        let options = options.dedupe(Dedupe::Store);
+        let longer = [&first[..], &noise(1000, 2)[..]].concat();
+        let written = store.put(Blob::bytes(longer.clone()), options.clone()).await.expect("put");
+        let blobs: usize = written.packs.iter().map(|pack| pack.blobs.len()).sum();
+        assert_eq!(blobs, 2, "a chunk and the root");
+        assert!(!written.known.is_empty());
+        assert_eq!(content(&store, written.root).await, longer);
+        let containing = store.containing(written.root.hash()).await.expect("known");
+        assert_eq!(containing.len(), written.packs.len() + written.known.len());
+
+        // The same once more needs no pack at all.
+        let again = store.put(Blob::bytes(first.clone()), options.clone()).await.expect("put");
+        assert_eq!((again.root, again.packs.len()), (put.root, 0));
+
+        // Blocks that another root has brought stay as long as this one.
+        carstone_store::remove_root(&store, &put.root).await.expect("removed");
+        let zero = std::time::Duration::ZERO;
+        carstone_store::collect(&store, zero, false).await.expect("collected");
+        assert_eq!(content(&store, written.root).await, longer);
+
+        // A pack that is gone has nothing.
+        let lost = written.known[0].0;
+        store.packs().delete(&lost).await.expect("removed");
+        let new = store.put(Blob::bytes(first.clone()), options).await.expect("put");
+        assert!(!new.packs.is_empty());
+        assert_eq!(content(&store, new.root).await, first);
+    });
+}
+
+#[test]
+fn many_blobs_are_packed_at_the_same_time() {
+    run(async {
+        let objects = Arc::new(RemoteObjects::in_memory());
+        let packs = ObjectPackStore::new(objects, Layout::flat("", ".car").expect("a layout"));
+        let writer = PackWriter::new(Arc::new(packs.clone()));
+        let blobs: Vec<_> = (0..100).map(|seed| noise(seed as usize * 100, seed)).collect();
+        let given = futures::stream::iter(blobs.clone()).map(Blob::bytes);
+        let written: Vec<_> = writer.write_all(given, 200).try_collect().await.expect("written");
+        assert_eq!(written.len(), 100);
+        for (blob, written) in blobs.iter().zip(&written) {
+            assert_eq!(written.root, cid_of(codec::RAW, blob));
+            assert!(packs.get(&written.packs[0].name).await.expect("sound").is_some());
+        }
+    });
+}
+
+#[test]
+fn where_a_dag_is_need_not_be_indexed() {
+    run(async {
+        let store = Store::in_memory().await.expect("made");
+        let options = PackWriterOptions::default().index_containing(false);
+        let written = store.put(Blob::bytes(noise(5000, 3)), options).await.expect("put");
+        assert!(store.containing(written.root.hash()).await.expect("known").is_empty());
+        assert!(store.block(&written.root).await.expect("sound").is_some());
     });
 }

@@ -9,11 +9,13 @@ use carstone::car::{CarReader, Cid, FileOptions, ReaderOptions};
 use carstone::pack::fs::{Order, TreeOptions, WalkEvent, add_tree};
 use carstone::pack::{PackOptions, PlainWriter};
 use carstone::unixfs::Profile;
-use carstone_store::{Blob, PackWriterOptions, PackWritten, Store, Written, add_pack, text_of};
+use carstone_store::{
+    Blob, Dedupe, PackWriterOptions, PackWritten, Store, Written, add_pack, text_of,
+};
 use serde_json::{Map, Value, json};
 
 use super::Job;
-use crate::cli::{StoreIndexAddArgs, StorePutArgs};
+use crate::cli::{DedupeArg, StoreIndexAddArgs, StorePutArgs};
 use crate::commands::create::report;
 use crate::exit::Exit;
 use crate::keys::is_stdin;
@@ -26,7 +28,12 @@ use crate::source::Watched;
 /// Puts each path under a root of its own.
 pub(super) fn run(job: &Job, args: &StorePutArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let store = job.open()?;
-    let options = PackWriterOptions::default().shard_size(args.pack_size).dedupe(args.dedupe);
+    let dedupe = match args.dedupe {
+        None => Dedupe::Off,
+        Some(DedupeArg::Blob) => Dedupe::Blob,
+        Some(DedupeArg::Store) => Dedupe::Store,
+    };
+    let options = PackWriterOptions::default().shard_size(args.pack_size).dedupe(dedupe);
     for path in &args.paths {
         let name =
             if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() };
@@ -205,6 +212,9 @@ fn tell(name: &str, written: &Written, output: &mut Output) -> anyhow::Result<()
     tell_root(name, &written.root, packs.collect(), output)?;
     for pack in &written.packs {
         output.note(&format!("pack {} {}", text_of(&pack.name), human(pack.size)));
+    }
+    if !written.known.is_empty() {
+        output.note(&format!("{name}: blocks of {} packs were there", written.known.len()));
     }
     output.note(&format!("{name}: {} packs, {}", written.packs.len(), human(size)));
     Ok(())
