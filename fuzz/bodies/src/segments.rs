@@ -56,7 +56,7 @@ pub fn segment(data: &[u8]) {
         damage::accidents(&mut bytes, &mut input);
         let is_same = bytes == whole;
         let index = opened(&key, bytes).await;
-        for number in 0..=255 {
+        for number in 0..HASHES {
             let found = index.find(EntryKind::Blob, &hash(number)).await.unwrap_or_default();
             for found in found {
                 let entry = told_of(EntryKind::Blob, hash(number), &found);
@@ -100,7 +100,7 @@ fn hash(number: u8) -> Hash {
 
 fn entry(input: &mut Input<'_>, builder: &mut SegmentBuilder) -> Told {
     let codec = input.pick(&[codec::RAW, codec::DAG_PB, codec::DAG_CBOR]);
-    let cid = Cid::new_v1(codec, hash(input.byte()));
+    let cid = Cid::new_v1(codec, hash(input.byte() % HASHES));
     let size = u64::from(input.byte());
     let location = match input.byte() % 4 {
         0 => Location::Foreign { text: format!("https://host/{size}"), size },
@@ -183,6 +183,8 @@ fn seal(bytes: &mut [u8]) {
     bytes[FRONT - 16..FRONT].copy_from_slice(&sum);
 }
 
+/// How many hashes there are to choose from.
+const HASHES: u8 = 48;
 const FOLDER: &str = "index/";
 /// Bytes of the front.
 const FRONT: usize = 4096;
