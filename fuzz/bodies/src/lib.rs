@@ -18,6 +18,7 @@ mod input;
 mod keys;
 mod laws;
 mod layer;
+mod listings;
 mod multi;
 mod pack;
 mod plain;
@@ -26,6 +27,7 @@ mod raw;
 mod records;
 mod salvage;
 mod scans;
+mod segments;
 mod sources;
 mod stack;
 mod tree;
@@ -120,4 +122,7 @@ pub const TARGETS: &[Target] = &[
     target("stack_salvage", stack::salvage, input::choices),
     target("stack_heal", stack::heal, input::choices),
     target("stack_carve", carve::images, input::choices),
+    target("store_index_segment", segments::segment, input::choices),
+    target("store_index_record", listings::record, listings::record_seeds),
+    target("store_listing", listings::listing, listings::listing_seeds),
 ];
