@@ -4,6 +4,7 @@ mod compare;
 mod consumers;
 mod damage;
 mod demo;
+mod faults;
 mod fuzz;
 mod interop;
 mod made;
@@ -45,6 +46,8 @@ enum Task {
     Damage(damage::Arguments),
     /// Pack a real tree, list it, read from its middle, restore and compare it
     Demo(demo::Arguments),
+    /// Let system calls of stores fail, or kill them there, and see what is left
+    Faults(faults::Arguments),
     /// Build the fuzz targets and run each for a while
     Fuzz(fuzz::Arguments),
     /// Try carstone with programs of others, both ways
@@ -71,6 +74,7 @@ fn main() -> anyhow::Result<()> {
         Task::Consumers => consumers::run(&root),
         Task::Damage(arguments) => damage::run(&root, &arguments),
         Task::Demo(arguments) => demo::run(&root, &arguments),
+        Task::Faults(arguments) => faults::run(&root, &arguments),
         Task::Fuzz(arguments) => fuzz::run(&root, &arguments),
         Task::Interop(arguments) => interop::run(&root, &arguments),
         Task::Man(arguments) => man::run(&root, &arguments),

@@ -266,15 +266,16 @@ fn an_upload_that_ends_early_leaves_nothing() {
     run(async {
         let service = Service::start();
         let store = create(&service, 1).await.expect("made");
-        let content = vec![7; 20 << 20];
+        // More parts than are on their way at once.
+        let content = vec![7; 44 << 20];
         let put = || store.put_blob(Blob::bytes(content.clone()), PackWriterOptions::default());
-        let is_second = |request: &Request| {
-            request.is_part() && request.query.get("partNumber").is_some_and(|part| part == "2")
+        let is_later = |request: &Request| {
+            request.is_part() && request.query.get("partNumber").is_some_and(|part| part != "1")
         };
         for fault in [Fault::Lost, Fault::Status(503, "SlowDown"), Fault::LostAnswer] {
             for is_end in [false, true] {
                 service.plan(move |request| {
-                    let is_it = if is_end { request.is_complete() } else { is_second(request) };
+                    let is_it = if is_end { request.is_complete() } else { is_later(request) };
                     is_it.then_some(fault)
                 });
                 let error = put().await.expect_err("lost");
@@ -298,8 +299,8 @@ fn an_upload_that_ends_early_leaves_nothing() {
         // Once is cured.
         let mut lost = 0;
         service.plan(move |request| {
-            lost += u32::from(is_second(request));
-            (is_second(request) && lost == 1).then_some(Fault::Lost)
+            lost += u32::from(is_later(request));
+            (is_later(request) && lost == 1).then_some(Fault::Lost)
         });
         put().await.expect("put");
         assert_eq!(service.open_uploads(), 0);

@@ -85,14 +85,14 @@ impl SimDisk {
         let number = state.number(Path::new(path)).expect("a file");
         let file = state.files.get_mut(&number).expect("it was made");
         file.now[at] ^= 1;
-        file.durable[at] ^= 1;
+        file.durable.get_mut(at).into_iter().for_each(|byte| *byte ^= 1);
     }
 
     /// Takes a file away, behind everybody's back.
     pub fn lose(&self, path: &str) {
         let mut state = self.state();
         state.now.remove(Path::new(path)).expect("a file");
-        state.durable.remove(Path::new(path)).expect("durable");
+        state.durable.remove(Path::new(path));
     }
 
     /// All names, with the contents of files.
