@@ -110,7 +110,7 @@ fn entry(input: &mut Input<'_>, builder: &mut SegmentBuilder) -> Told {
         builder.add_containing(&cid, &location).expect("few");
         return (EntryKind::Containing, *cid.hash(), location, codec, 0, 0);
     }
-    let (offset, len) = (input.number() & (1 << 48) - 1, input.number() & (1 << 40) - 1);
+    let (offset, len) = (input.number() & ((1 << 48) - 1), input.number() & ((1 << 40) - 1));
     builder.add_blob(&cid, &location, offset, len).expect("in bounds");
     (EntryKind::Blob, *cid.hash(), location, codec, offset, len)
 }

@@ -8,8 +8,8 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::format::EntryKind;
 use super::location::Location;
-use super::record_index::{RecordLevel, RecordPlace, group};
-use super::record_layout::RecordLayout;
+use super::record_index::{RecordIds, RecordLevel, RecordPlace, group};
+use super::record_layout::{RecordId, RecordLayout};
 use super::records::{IndexRecord, RecordKind, RecordLocation};
 use super::scan::IndexEntry;
 use super::segment::Found;
@@ -96,11 +96,10 @@ struct Out<'a> {
 }
 
 impl Out<'_> {
-    /// Writes a record. `earlier` records of the same hash there are already.
-    async fn put(&mut self, record: &IndexRecord, earlier: u64) -> Result<()> {
-        let RecordOptions { level, layout, milliseconds } = self.options;
-        let milliseconds = milliseconds.saturating_add(earlier);
-        self.waiting.push(level.stored(record, layout, milliseconds)?);
+    /// Writes a record.
+    async fn put(&mut self, record: &IndexRecord, id: &RecordId) -> Result<()> {
+        let RecordOptions { level, layout, .. } = self.options;
+        self.waiting.push(level.stored(record, layout, id)?);
         self.count += 1;
         let bytes: usize = self.waiting.iter().map(|(_, text)| text.len()).sum();
         match self.waiting.len() >= AT_ONCE || bytes >= MOST_WAITING {
@@ -121,6 +120,9 @@ impl Out<'_> {
 
 /// One record for each place, and one for each pack.
 async fn single(store: &Store, out: &mut Out<'_>) -> Result<()> {
+    let milliseconds = out.options.milliseconds;
+    // One after the other for records of the same hash.
+    let time = |earlier| RecordId::Milliseconds(milliseconds.saturating_add(earlier));
     let mut entries = store.index().entries().await?;
     let (mut last, mut earlier): (Option<RecordPlace>, u64) = (None, 0);
     let mut packs = HashSet::new();
@@ -135,7 +137,7 @@ async fn single(store: &Store, out: &mut Out<'_>) -> Result<()> {
         for record in out.options.level.records(std::slice::from_ref(&place), None) {
             match record.kind {
                 RecordKind::Pack => drop(packs.insert(record.multihash)),
-                _ => out.put(&record, earlier).await?,
+                _ => out.put(&record, &time(earlier)).await?,
             }
         }
         last = Some(place);
@@ -147,7 +149,7 @@ async fn single(store: &Store, out: &mut Out<'_>) -> Result<()> {
         let places = store.index().find(EntryKind::Blob, &pack).await?;
         let earlier = places.iter().map(|found| (&found.location, found.offset, found.len));
         let earlier = earlier.collect::<HashSet<_>>().len() as u64;
-        out.put(&group(RecordKind::Pack, &pack, Vec::new()), earlier).await?;
+        out.put(&group(RecordKind::Pack, &pack, Vec::new()), &time(earlier)).await?;
     }
     Ok(())
 }
@@ -167,14 +169,14 @@ async fn multiple(store: &Store, out: &mut Out<'_>) -> Result<()> {
     let weight = |set: &Set| -> u64 {
         set.locations.iter().filter_map(|location| counts.get(location)).sum()
     };
-    let mut earlier: HashMap<Hash, u64> = HashMap::new();
+    let mut ids = RecordIds::new(out.options.milliseconds);
     let mut start = 0;
     while start < sets.len() {
         let (mut end, mut sum) = (start + 1, weight(&sets[start]));
         while let Some(more) = sets.get(end).map(weight).filter(|more| sum + more <= MOST_BLOBS) {
             (end, sum) = (end + 1, sum + more);
         }
-        batch(store, &sets[start..end], &mut earlier, out).await?;
+        batch(store, &sets[start..end], &mut ids, out).await?;
         start = end;
     }
     Ok(())
@@ -231,12 +233,7 @@ async fn sets_of(
 }
 
 /// The records of some sets, for which the index is read once.
-async fn batch(
-    store: &Store,
-    sets: &[Set],
-    earlier: &mut HashMap<Hash, u64>,
-    out: &mut Out<'_>,
-) -> Result<()> {
+async fn batch(store: &Store, sets: &[Set], ids: &mut RecordIds, out: &mut Out<'_>) -> Result<()> {
     let locations = sets.iter().flat_map(|set| &set.locations);
     let mut wanted: HashMap<&Location, Vec<RecordPlace>> =
         locations.map(|location| (location, Vec::new())).collect();
@@ -256,9 +253,7 @@ async fn batch(
         let places = locations.iter().filter_map(|location| wanted.get(location));
         let places: Vec<RecordPlace> = places.flatten().cloned().collect();
         for record in out.options.level.records(&places, root.as_ref()) {
-            let count = earlier.entry(record.multihash).or_default();
-            out.put(&record, *count).await?;
-            *count += 1;
+            out.put(&record, &ids.next(&record)).await?;
         }
     }
     Ok(())

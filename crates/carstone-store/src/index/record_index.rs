@@ -44,16 +44,41 @@ impl RecordLevel {
         }
     }
 
-    /// Key and bytes of a record. `milliseconds` is for its key, if that says when it was made.
+    /// Key and bytes of a record.
     pub(crate) fn stored(
         self,
         record: &IndexRecord,
         layout: &RecordLayout,
-        milliseconds: u64,
+        id: &RecordId,
     ) -> Result<(Key, String)> {
-        let first = record.sub_records.first().map(|record| RecordId::First(record.multihash));
-        let id = first.unwrap_or(RecordId::Milliseconds(milliseconds));
-        Ok((layout.key(&record.multihash, &id)?, record.encode(self.variant())?))
+        Ok((layout.key(&record.multihash, id)?, record.encode(self.variant())?))
+    }
+}
+
+/// Gives records their ids, each of those of one hash another.
+#[derive(Debug)]
+pub(crate) struct RecordIds {
+    milliseconds: u64,
+    earlier: HashMap<Hash, u64>,
+    first: HashSet<(Hash, Hash)>,
+}
+
+impl RecordIds {
+    pub(crate) fn new(milliseconds: u64) -> Self {
+        Self { milliseconds, earlier: HashMap::new(), first: HashSet::new() }
+    }
+
+    pub(crate) fn next(&mut self, record: &IndexRecord) -> RecordId {
+        let count = self.earlier.entry(record.multihash).or_default();
+        let time = RecordId::Milliseconds(self.milliseconds.saturating_add(*count));
+        *count += 1;
+        match record.sub_records.first() {
+            // A set that was packed again may have the same first pack.
+            Some(first) if self.first.insert((record.multihash, first.multihash)) => {
+                RecordId::First(first.multihash)
+            }
+            _ => time,
+        }
     }
 }
 
@@ -314,13 +339,9 @@ impl RecordIndex {
     /// # Errors
     /// A key would be too long, or a number is larger than DAG-JSON has.
     pub fn stored(&self, layout: &RecordLayout, milliseconds: u64) -> Result<Vec<(Key, String)>> {
-        let mut earlier: HashMap<Hash, u64> = HashMap::new();
-        let stored = self.records.iter().map(|record| {
-            let count = earlier.entry(record.multihash).or_default();
-            let stored = self.level.stored(record, layout, milliseconds.saturating_add(*count));
-            *count += 1;
-            stored
-        });
+        let mut ids = RecordIds::new(milliseconds);
+        let stored = self.records.iter();
+        let stored = stored.map(|record| self.level.stored(record, layout, &ids.next(record)));
         stored.collect()
     }
 }

@@ -341,4 +341,4 @@ fn nothing_that_was_acknowledged_is_lost_by_a_crash() {
 }
 
 /// Ways in which what was not made durable is there in part, for each moment.
-const SEEDS: u64 = 4;
+const SEEDS: u64 = 3;

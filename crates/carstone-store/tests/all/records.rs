@@ -336,6 +336,38 @@ async fn a_store_gives_the_sharded_index_of_what_was_put() {
     assert_eq!(other.roots().await.expect("listed")[0].root, written.root);
 }
 
+/// hash-stream would write the second over the first.
+#[tokio::test]
+async fn a_file_that_is_packed_again_with_the_same_first_pack_has_two_records() {
+    let store = Store::in_memory().await.expect("made");
+    // The root in a pack of its own; then with the last chunk.
+    let content: Vec<u8> = (0..3 << 20_u32).map(|at: u32| (at >> 20) as u8).collect();
+    let mut index = RecordIndex::new(RecordLevel::Containing);
+    for size in [1_048_576 + 57, 1_048_576 + 57 + 400] {
+        let options = PackWriterOptions::default().shard_size(size);
+        let written = store.put(Blob::bytes(content.clone()), options).await.expect("put");
+        for pack in &written.packs {
+            index.pack(pack).await.expect("noted");
+        }
+        index.finish(Some(&written.root)).await.expect("noted");
+    }
+    let roots = store.roots().await.expect("listed");
+    assert!(roots.len() == 2 && roots[0].packs[0] == roots[1].packs[0]);
+    assert_ne!(roots[0].packs, roots[1].packs);
+    let layout = RecordLayout::flat("").expect("a layout");
+    let mut keys: Vec<_> = index.stored(&layout, MILLISECONDS).expect("small");
+    keys.dedup_by_key(|(key, _)| key.clone());
+    assert_eq!(keys.len(), 2);
+    let to = RemoteObjects::in_memory();
+    let options = RecordOptions::new(RecordLevel::Containing, layout.clone());
+    assert_eq!(export_records(&store, &to, &options).await.expect("written"), 2);
+    let listed: Vec<_> = to.list("").try_collect().await.expect("listed");
+    assert_eq!(listed.len(), 2);
+    let other = Store::in_memory().await.expect("made");
+    import_records(&other, &to, &layout).await.expect("taken");
+    assert_eq!(other.roots().await.expect("listed"), roots);
+}
+
 const MILLISECONDS: u64 = 1_753_000_000_000;
 /// The text of the hash of nothing.
 const NOTHING: &str = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
