@@ -57,8 +57,8 @@ pub use objects::{
     RemoteObjects, Spool, StoreUrl,
 };
 pub use pack::{
-    Blob, BlobPlace, Dedupe, ObjectPackStore, PackStore, PackWriter, PackWriterOptions,
-    PackWritten, Put, StoredPack, Written,
+    Blob, BlobPlace, Dedupe, ObjectPackStore, PackCar, PackLayers, PackStore, PackWriter,
+    PackWriterOptions, PackWritten, Put, StoredPack, Written,
 };
 pub use store::{RootRecord, Store};
 pub use streamer::{Block, StreamOptions};

@@ -17,7 +17,8 @@ use crate::index::{
 use crate::name::{Hash, Key, Layout, parse_text, text_of};
 use crate::objects::{Content, Disk, LocalObjects, Objects, RealDisk, RemoteObjects, StoreUrl};
 use crate::pack::{
-    Blob, ObjectPackStore, PackStore, PackWriter, PackWriterOptions, PackWritten, Put, Written,
+    Blob, LayeredPacks, ObjectPackStore, PackLayers, PackStore, PackWriter, PackWriterOptions,
+    PackWritten, Put, Written,
 };
 
 /// Packs, their index, and the roots that were put into it.
@@ -40,6 +41,7 @@ pub struct Store {
     packs: Arc<dyn PackStore>,
     index: Index,
     sources: SourceReader,
+    layers: Option<Arc<dyn PackLayers>>,
 }
 
 /// A root that was put.
@@ -140,7 +142,7 @@ impl Store {
         let index = Index::open(Arc::clone(&objects), INDEX).await?;
         let packs = Arc::new(ObjectPackStore::new(Arc::clone(&objects), layout));
         let sources = SourceReader::new().packs(packs.clone());
-        Ok(Self { objects, packs, index, sources })
+        Ok(Self { objects, packs, index, sources, layers: None })
     }
 
     /// Sets how blobs are read that lie outside of the store, of which the index may know: `sources`, to which the packs of the store are added.
@@ -166,15 +168,33 @@ impl Store {
     /// As [`PackWriter::write`]; the index or the root cannot be kept.
     pub async fn put(&self, blob: Blob, options: PackWriterOptions) -> Result<Written> {
         let index = options.index_containing;
-        let written = self.writer(options).write(blob).await?;
+        let written = self.writer(options)?.write(blob).await?;
         self.announce(&written, index).await?;
         Ok(written)
     }
 
     /// One that puts packs here, and asks the index which blocks are there already. What it puts is in no index, and has no root yet.
-    pub fn writer(&self, options: PackWriterOptions) -> PackWriter {
-        let index = Arc::new(self.index.clone());
-        PackWriter::with_options(Arc::clone(&self.packs), options).leave_out(index)
+    ///
+    /// # Errors
+    /// Packs are to be wrapped, and there are no layers for that.
+    pub fn writer(&self, options: PackWriterOptions) -> Result<PackWriter> {
+        let (index, layered) = (Arc::new(self.index.clone()), options.layered);
+        let writer = PackWriter::with_options(Arc::clone(&self.packs), options).leave_out(index);
+        match (&self.layers, layered) {
+            (Some(layers), true) => Ok(writer.layers(Arc::clone(layers))),
+            (None, true) => Err(Error::new(ErrorKind::Unsupported("wrapped packs without layers"))),
+            (_, false) => Ok(writer),
+        }
+    }
+
+    /// The same store, which takes packs out of these layers, and wraps those into them that [are to be](PackWriterOptions::layered).
+    #[must_use]
+    pub fn with_layers(mut self, layers: Arc<dyn PackLayers>) -> Self {
+        let packs = LayeredPacks::new(Arc::clone(&self.packs), Arc::clone(&layers));
+        self.packs = Arc::new(packs);
+        self.sources = self.sources.packs(Arc::clone(&self.packs));
+        self.layers = Some(layers);
+        self
     }
 
     /// Puts blocks that somebody else makes, as [`PackWriter::write_blocks`].
@@ -188,7 +208,7 @@ impl Store {
         kept: impl FnMut(&PackWritten) -> Result<()>,
     ) -> Result<Written> {
         let index = options.index_containing;
-        let written = self.writer(options).write_blocks(make, kept).await?;
+        let written = self.writer(options)?.write_blocks(make, kept).await?;
         self.announce(&written, index).await?;
         Ok(written)
     }
@@ -198,7 +218,7 @@ impl Store {
     /// # Errors
     /// It cannot be read or kept.
     pub async fn put_blob(&self, blob: Blob, options: PackWriterOptions) -> Result<Cid> {
-        let (name, size) = self.writer(options).put_blob(blob).await?;
+        let (name, size) = self.writer(options)?.put_blob(blob).await?;
         let (root, location) = (Cid::new_v1(codec::RAW, name), Location::Pack { name, size });
         let mut builder = SegmentBuilder::new();
         builder.add_blob(&root, &location, 0, size)?;

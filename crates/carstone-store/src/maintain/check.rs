@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::TryStreamExt;
 
-use super::pack::read_pack;
+use super::pack::{opaque, read_pack};
 use crate::error::{Error, Result};
 use crate::index::EntryKind;
 use crate::name::{Hash, text_of};
@@ -181,6 +181,10 @@ pub async fn check(
             continue;
         }
         match read_pack(&**store.packs(), &pack.name, pack.size).await {
+            Ok(content) if !opaque(store, &pack.name, &content).await?.is_empty() => {
+                // That its bytes are right is all that can be said.
+                has_lost.store(true, Ordering::Relaxed);
+            }
             Ok(content) => {
                 let mut places = BTreeSet::new();
                 for blob in &content.blobs {

@@ -2,21 +2,25 @@
 
 use std::io::{self, Read};
 
-use carstone_car::{CarReader, Cid, codec};
+use carstone_car::{AtReader, CarReader, Cid, codec};
 use futures::TryStreamExt;
 use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
+use crate::index::Found;
 use crate::name::Hash;
 use crate::objects::blocking;
 use crate::pack::{BlobPlace, PackStore};
 use crate::pieces::Pieces;
+use crate::store::Store;
 
-/// The blobs of a pack, and the roots that it names. A pack that is no CAR is a blob by itself.
+/// The blobs of a pack, and the roots that it names. A pack that is no CAR, and in which none is found, is a blob by itself.
 #[derive(Debug, Default)]
 pub(super) struct PackContent {
     pub(super) blobs: Vec<BlobPlace>,
     pub(super) roots: Vec<Cid>,
+    /// No CAR was found. It may be wrapped, and nothing here opens it.
+    pub(super) is_lone: bool,
 }
 
 /// Reads a pack, and verifies it as a whole and block by block.
@@ -46,9 +50,18 @@ pub(super) async fn read_pack(
     }
     drop(send);
     let parsed = parsing.await.map_err(|error| Error::from(io::Error::other(error)))?;
-    match failed {
-        Some(error) => Err(error),
-        None => parsed,
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    match parsed? {
+        content if content.is_lone => match packs.content(&name).await? {
+            None => Ok(content),
+            Some(car) => {
+                let read = move || PackContent::of(CarReader::open(AtReader::new(car))?);
+                blocking(read).await
+            }
+        },
+        content => Ok(content),
     }
 }
 
@@ -58,7 +71,7 @@ fn parse(source: Pieces, name: Hash, size: u64) -> Result<PackContent> {
         Err(_) => {
             let cid = Cid::new_v1(codec::RAW, name);
             let blobs = vec![BlobPlace { cid, offset: 0, len: size }];
-            Ok(PackContent { blobs, roots: Vec::new() })
+            Ok(PackContent { blobs, roots: Vec::new(), is_lone: true })
         }
     }
 }
@@ -72,6 +85,20 @@ impl PackContent {
             let offset = start + section.data_offset;
             blobs.push(BlobPlace { cid: section.cid, offset, len: section.data_len as u64 });
         }
-        Ok(Self { blobs, roots })
+        Ok(Self { blobs, roots, is_lone: false })
     }
+}
+
+/// What the index has of a pack that nothing here opens; empty if it is a blob by itself.
+pub(super) async fn opaque(
+    store: &Store,
+    name: &Hash,
+    content: &PackContent,
+) -> Result<Vec<(Hash, Found)>> {
+    if !content.is_lone {
+        return Ok(Vec::new());
+    }
+    let mut entries = store.index().blobs_in(name).await?;
+    entries.retain(|(hash, _)| hash != name);
+    Ok(entries)
 }

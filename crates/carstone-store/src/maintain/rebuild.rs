@@ -7,7 +7,7 @@ use carstone_car::dag::{NodeLimits, links};
 use carstone_car::{Cid, hash_code};
 use futures::TryStreamExt;
 
-use super::pack::read_pack;
+use super::pack::{opaque, read_pack};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Location, Segment, SegmentBuilder};
 use crate::name::{Hash, Key, text_of};
@@ -60,7 +60,14 @@ pub async fn rebuild_index(store: &Store, mut read: impl FnMut(u64)) -> Result<R
         done.packs += 1;
         sizes.insert(pack.name, pack.size);
         let location = Location::Pack { name: pack.name, size: pack.size };
-        for blob in &content.blobs {
+        // Of packs that are not opened, what the index says stays.
+        let opaque = opaque(store, &pack.name, &content).await?;
+        for (hash, found) in &opaque {
+            let cid = Cid::new_v1(found.codec, *hash);
+            builder.add_blob(&cid, &location, found.offset, found.len)?;
+            done.blobs += 1;
+        }
+        for blob in content.blobs.iter().filter(|_| opaque.is_empty()) {
             builder.add_blob(&blob.cid, &location, blob.offset, blob.len)?;
             done.blobs += 1;
             if builder.memory() > MOST_MEMORY {

@@ -40,6 +40,14 @@ pub trait PackStore: fmt::Debug + Send + Sync {
     /// There is no such pack, it is shorter, or it cannot be read.
     async fn read(&self, name: &Hash, range: Range<u64>) -> Result<Bytes>;
 
+    /// The CAR in a pack that is [wrapped](crate::PackLayers); `None` if it is not, or if nothing here opens it.
+    ///
+    /// # Errors
+    /// It cannot be read, or is damaged.
+    async fn content(&self, _name: &Hash) -> Result<Option<crate::PackCar>> {
+        Ok(None)
+    }
+
     /// The bytes of a pack as they come. Behind the last of them stands an error, if they do not hash to the name.
     ///
     /// # Errors

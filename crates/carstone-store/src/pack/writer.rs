@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::blob::Blob;
 use super::known::Known;
+use super::layers::{PackLayers, wrapped};
 use super::shard::{Placed, Shard, Sharder};
 use super::store::PackStore;
 use crate::error::{Error, ErrorKind, Result};
@@ -40,6 +41,7 @@ pub struct PackWriter {
     options: PackWriterOptions,
     /// What says which blocks are in the store already.
     known: Option<Arc<dyn IndexReader>>,
+    layers: Option<Arc<dyn PackLayers>>,
 }
 
 /// Which blocks are not stored again.
@@ -72,6 +74,8 @@ pub struct PackWriterOptions {
     pub dedupe: Dedupe,
     /// Whether the index tells which packs the DAG under the root is in. Default: yes. (The opposite of hash-stream's `notIndexContaining`.)
     pub index_containing: bool,
+    /// Whether packs are wrapped into the [layers](crate::Store::with_layers) of the store. Default: no, they are CARs.
+    pub layered: bool,
 }
 
 impl Default for PackWriterOptions {
@@ -83,6 +87,7 @@ impl Default for PackWriterOptions {
             root: None,
             dedupe: Dedupe::Off,
             index_containing: true,
+            layered: false,
         }
     }
 }
@@ -127,6 +132,13 @@ impl PackWriterOptions {
     #[must_use]
     pub fn index_containing(mut self, yes: bool) -> Self {
         self.index_containing = yes;
+        self
+    }
+
+    /// Sets whether packs are wrapped into the layers of the store.
+    #[must_use]
+    pub fn layered(mut self, yes: bool) -> Self {
+        self.layered = yes;
         self
     }
 }
@@ -184,13 +196,20 @@ impl PackWriter {
 
     /// The same with other options.
     pub fn with_options(store: Arc<dyn PackStore>, options: PackWriterOptions) -> Self {
-        Self { store, options, known: None }
+        Self { store, options, known: None, layers: None }
     }
 
     /// What says which blocks packs of the store have already. With [`Dedupe::Store`] they are left out.
     #[must_use]
     pub fn leave_out(mut self, known: Arc<dyn IndexReader>) -> Self {
         self.known = Some(known);
+        self
+    }
+
+    /// Wraps packs into these layers. Their size is that of the CARs in them, before that.
+    #[must_use]
+    pub fn layers(mut self, layers: Arc<dyn PackLayers>) -> Self {
+        self.layers = Some(layers);
         self
     }
 
@@ -292,6 +311,13 @@ impl PackWriter {
     async fn hash(&self, shard: Shard) -> Result<(PackWritten, Spool)> {
         let Shard { spool, blocks, roots } = shard;
         let function = self.options.pack_hasher;
+        let spool = match &self.layers {
+            None => spool,
+            Some(layers) => {
+                let (layers, sink) = (Arc::clone(layers), self.store.spool()?);
+                crate::objects::blocking(move || wrapped(&*layers, &spool, sink)).await?
+            }
+        };
         // It is on its way to the disk while it is hashed.
         let spool = Arc::new(spool);
         let writing = crate::objects::blocking({

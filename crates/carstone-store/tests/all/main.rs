@@ -4,6 +4,7 @@ mod crashes;
 mod faults;
 mod faulty;
 mod index;
+mod layers;
 mod maintain;
 mod packs;
 mod records;

@@ -1,0 +1,176 @@
+//! Packs that are wrapped: read with what opens them, kept in order without.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use carstone_car::{ReadAt, codec};
+use carstone_store::{
+    Blob, CheckOptions, Dedupe, ErrorKind, Finding, PackCar, PackLayers, PackWriterOptions, Store,
+    StreamOptions, add_pack, check, collect, copy, heal, rebuild_index, remove_root,
+};
+use carstone_unixfs::Profile;
+use futures::TryStreamExt;
+
+use crate::packs::noise;
+
+/// A mark, a number that tells packs apart, and the bytes with a key over them.
+#[derive(Debug)]
+struct Masked {
+    key: Option<u8>,
+}
+
+const MARK: &[u8] = b"MASKED1\n";
+
+impl PackLayers for Masked {
+    fn wrap(&self, car: &mut (dyn Read + Send), mut sink: Box<dyn Write + Send>) -> io::Result<()> {
+        let key = self.key.ok_or(io::ErrorKind::PermissionDenied)?;
+        let mut bytes = Vec::new();
+        car.read_to_end(&mut bytes)?;
+        bytes.iter_mut().for_each(|byte| *byte ^= key);
+        sink.write_all(MARK)?;
+        sink.write_all(&bytes)?;
+        sink.flush()
+    }
+
+    fn is_wrapped(&self, front: &[u8]) -> bool {
+        front.starts_with(MARK)
+    }
+
+    fn open(&self, pack: PackCar) -> io::Result<Option<PackCar>> {
+        Ok(self.key.map(|key| Arc::new(Unmasked(pack, key)) as PackCar))
+    }
+}
+
+struct Unmasked(PackCar, u8);
+
+impl ReadAt for Unmasked {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let read = self.0.read_at(buf, offset + MARK.len() as u64)?;
+        buf[..read].iter_mut().for_each(|byte| *byte ^= self.1);
+        Ok(read)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.size()?.saturating_sub(MARK.len() as u64))
+    }
+}
+
+fn options() -> PackWriterOptions {
+    let profile = Profile::default().with_chunk_size(1000).expect("fine");
+    PackWriterOptions::default().shard_size(10_000).profile(profile).layered(true)
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build();
+    runtime.expect("a runtime").block_on(work)
+}
+
+async fn open(directory: &std::path::Path, key: Option<u8>) -> Store {
+    let store = Store::open_local(directory).await.expect("opened");
+    store.with_layers(Arc::new(Masked { key }))
+}
+
+async fn content(store: &Store, root: carstone_car::Cid) -> carstone_store::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let mut blocks = store.stream(root, StreamOptions::default().unique(false));
+    while let Some((cid, block)) = blocks.try_next().await? {
+        if cid.codec() == codec::RAW {
+            content.extend_from_slice(&block);
+        }
+    }
+    Ok(content)
+}
+
+async fn findings(store: &Store) -> Vec<String> {
+    let mut findings = Vec::new();
+    let options = CheckOptions::default().read_data(true);
+    let checked = check(store, options, |finding: Finding| {
+        findings.push(finding.to_string());
+        Ok(())
+    });
+    checked.await.expect("checked");
+    findings
+}
+
+#[test]
+fn wrapped_packs_are_read_with_the_key_and_kept_in_order_without() {
+    let (directory, mirror) =
+        (tempfile::tempdir().expect("made"), tempfile::tempdir().expect("made"));
+    run(async {
+        let plain = Store::create_local(directory.path()).await.expect("made");
+        let error = plain.put(Blob::bytes(noise(10, 1)), options()).await.expect_err("no layers");
+        assert!(matches!(error.kind(), ErrorKind::Unsupported(_)), "{error}");
+        let keyless = open(directory.path(), None).await;
+        keyless.put(Blob::bytes(noise(10, 1)), options()).await.expect_err("no key");
+
+        let store = open(directory.path(), Some(7)).await;
+        let bytes = noise(35_000, 1);
+        let written = store.put(Blob::bytes(bytes.clone()), options()).await.expect("put");
+        assert!(written.packs.len() > 2);
+        let whole = options().layered(false);
+        let unwrapped = store.put(Blob::bytes(noise(5000, 2)), whole.clone()).await.expect("put");
+        for pack in fs::read_dir(directory.path().join("packs")).expect("listed") {
+            let stored = fs::read(pack.expect("there").path()).expect("read");
+            assert!(!bytes.chunks(16).any(|piece| stored.windows(16).any(|part| part == piece)));
+        }
+        assert_eq!(content(&store, written.root).await.expect("sound"), bytes);
+        assert_eq!(content(&store, unwrapped.root).await.expect("sound"), noise(5000, 2));
+        assert!(findings(&store).await.is_empty());
+        // What is known is not wrapped once more.
+        let again = options().dedupe(Dedupe::Store);
+        let again = store.put(Blob::bytes(bytes.clone()), again).await.expect("put");
+        assert_eq!((again.root, again.packs.len()), (written.root, 0));
+
+        // Without a key nothing is given that is not sound, all is checked, and the index stays.
+        let keyless = open(directory.path(), None).await;
+        let error = keyless.block(&written.root).await.expect_err("no key");
+        assert!(matches!(error.kind(), ErrorKind::Unsupported(_)), "{error}");
+        assert_eq!(content(&keyless, unwrapped.root).await.expect("sound"), noise(5000, 2));
+        assert!(findings(&keyless).await.is_empty());
+        assert!(findings(&plain).await.is_empty());
+        plain.block(&written.root).await.expect_err("masked");
+        let to = Store::create_local(mirror.path()).await.expect("made");
+        copy(&plain, &to, |_| ()).await.expect("copied");
+        rebuild_index(&keyless, |_| ()).await.expect("made again");
+        let store = open(directory.path(), Some(7)).await;
+        assert_eq!(content(&store, written.root).await.expect("sound"), bytes);
+        // With it the index is made again from the packs alone.
+        fs::remove_dir_all(directory.path().join("index")).expect("removed");
+        let store = open(directory.path(), Some(7)).await;
+        rebuild_index(&store, |_| ()).await.expect("made again");
+        assert_eq!(content(&store, written.root).await.expect("sound"), bytes);
+        assert!(findings(&store).await.is_empty());
+
+        // A flipped bit is found and cured without the key.
+        let name = carstone_store::text_of(&written.packs[1].name);
+        let damaged = directory.path().join(format!("packs/{name}.car"));
+        let mut stored = fs::read(&damaged).expect("read");
+        stored[5000] ^= 1;
+        fs::write(&damaged, stored).expect("written");
+        assert_eq!(findings(&open(directory.path(), None).await).await.len(), 1);
+        let healed = heal(&plain, &[&to]).await.expect("healed");
+        assert_eq!(healed.packs, [written.packs[1].name]);
+        let store = open(directory.path(), Some(7)).await;
+        assert_eq!(content(&store, written.root).await.expect("sound"), bytes);
+
+        // Another key is no key.
+        let other = open(directory.path(), Some(8)).await;
+        other.block(&written.root).await.expect_err("another key");
+
+        remove_root(&plain, &written.root).await.expect("removed");
+        let collected = collect(&plain, Duration::ZERO, false).await.expect("collected");
+        assert_eq!(collected.packs.len(), written.packs.len());
+    });
+}
+
+#[test]
+fn a_wrapped_pack_is_no_car_that_is_added() {
+    run(async {
+        let store = Store::in_memory().await.expect("made");
+        let error = add_pack(&store, Blob::bytes([MARK, &[7; 100]].concat())).await;
+        error.expect_err("no CAR");
+        assert!(store.packs().list().try_collect::<Vec<_>>().await.expect("listed").is_empty());
+    });
+}
