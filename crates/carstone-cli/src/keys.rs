@@ -14,6 +14,15 @@ use crate::cli::{KeyArgs, PassphraseArgs, ReaderArgs};
 
 /// How a new pack is encrypted; `None` when nothing asks for it. A dry run asks for no passphrase.
 pub(crate) fn protection(args: &ReaderArgs, dry_run: bool) -> anyhow::Result<Option<Protection>> {
+    let recipients = recipients(args, dry_run)?;
+    match recipients.is_empty() {
+        true => Ok(None),
+        false => Ok(Some(Protection::seal(&recipients)?)),
+    }
+}
+
+/// Those who are to read what is encrypted; none if it is not.
+pub(crate) fn recipients(args: &ReaderArgs, dry_run: bool) -> anyhow::Result<Recipients> {
     let mut recipients = Recipients::new();
     for text in &args.recipient {
         let recipient = Recipient::parse(text).with_context(|| format!("recipient {text:?}"))?;
@@ -33,10 +42,7 @@ pub(crate) fn protection(args: &ReaderArgs, dry_run: bool) -> anyhow::Result<Opt
             false => new_passphrase()?,
         });
     }
-    match recipients.is_empty() {
-        true => Ok(None),
-        false => Ok(Some(Protection::seal(&recipients)?)),
-    }
+    Ok(recipients)
 }
 
 /// What may open a pack.

@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use carstone::car::Cid;
+use carstone::compress::Codec;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use super::ByteRange;
 use super::car::OutArgs;
 use super::texts::STORE_EXAMPLES;
-use super::{CarVersion, RestoreArgs, size};
+use super::{CarVersion, KeyArgs, ReaderArgs, RestoreArgs, size};
 
 /// `carstone store`.
 #[derive(Debug, Args)]
@@ -80,7 +81,15 @@ pub(crate) enum StoreIndexCommand {
     /// Put its segments together into one, which makes look-ups faster.
     Compact,
     /// Make it again from the packs alone, which are all read and verified.
-    Rebuild,
+    Rebuild(StoreRebuildArgs),
+}
+
+/// `carstone store index rebuild`.
+#[derive(Debug, Args)]
+pub(crate) struct StoreRebuildArgs {
+    /// What opens encrypted packs. Of those that it does not open, the old index is believed.
+    #[command(flatten)]
+    pub keys: KeyArgs,
 }
 
 /// `carstone store check`.
@@ -92,6 +101,9 @@ pub(crate) struct StoreCheckArgs {
     /// Only part I of N of the packs, counted from 1, so that several machines can share the work.
     #[arg(long, value_name = "I/N", value_parser = part)]
     pub shard: Option<(u64, u64)>,
+    /// What opens encrypted packs.
+    #[command(flatten)]
+    pub keys: KeyArgs,
 }
 
 /// `carstone store heal`.
@@ -149,8 +161,14 @@ pub(crate) struct StorePutArgs {
     #[arg(long, value_name = "BYTES", default_value = "133169152", value_parser = size)]
     pub pack_size: u64,
     /// Keep each file as it is, in one piece, under its own hash: one that is packed already, compressed or encrypted.
-    #[arg(long, conflicts_with_all = ["pack_size", "dedupe"])]
+    #[arg(long, conflicts_with_all = ["pack_size", "dedupe", "compress", "recipient", "recipients_file"])]
     pub raw: bool,
+    /// Compress packs: none, brotli[:0-11] or zstd[:1-22]. Else they are CARs, unless they are encrypted.
+    #[arg(long, value_name = "CODEC")]
+    pub compress: Option<Codec>,
+    /// Who is to read packs, which are encrypted then, each with a key of its own.
+    #[command(flatten)]
+    pub readers: ReaderArgs,
     /// Store a block once that a file repeats, which is always so in a directory; or also leave out what packs of the store have already.
     #[arg(long, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "blob")]
     pub dedupe: Option<DedupeArg>,
@@ -174,6 +192,9 @@ pub(crate) struct StoreGetArgs {
     /// Where it goes.
     #[command(flatten)]
     pub out: OutArgs,
+    /// What opens encrypted packs.
+    #[command(flatten)]
+    pub keys: KeyArgs,
 }
 
 /// `carstone store extract`.
@@ -188,6 +209,9 @@ pub(crate) struct StoreExtractArgs {
     /// Where it goes, and how.
     #[command(flatten)]
     pub restore: RestoreArgs,
+    /// What opens encrypted packs.
+    #[command(flatten)]
+    pub keys: KeyArgs,
 }
 
 /// `carstone store cat`.
@@ -199,6 +223,9 @@ pub(crate) struct StoreCatArgs {
     /// Only these bytes: FIRST-LAST (both included, from 0), FIRST-, or -COUNT for the last COUNT.
     #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
     pub range: Option<ByteRange>,
+    /// What opens encrypted packs.
+    #[command(flatten)]
+    pub keys: KeyArgs,
 }
 
 /// `carstone store ls`.
@@ -207,6 +234,9 @@ pub(crate) struct StoreLsArgs {
     /// A directory; without it the roots are listed.
     #[arg(value_name = "CID[/PATH]")]
     pub what: Option<String>,
+    /// What opens encrypted packs.
+    #[command(flatten)]
+    pub keys: KeyArgs,
 }
 
 /// `carstone store find`.
@@ -237,4 +267,7 @@ pub(crate) struct StoreDumpArgs {
     /// Where it goes.
     #[command(flatten)]
     pub out: OutArgs,
+    /// What opens encrypted packs.
+    #[command(flatten)]
+    pub keys: KeyArgs,
 }

@@ -160,6 +160,82 @@ fn packs_that_nobody_can_read_here_are_healed() {
     run!("verify", "-i", place.path("key.txt"), &out).exits(0);
 }
 
+/// Packs that are made compressed and encrypted: each is read with a key, and kept in order without one.
+#[test]
+fn encrypted_packs_are_made_read_and_kept() {
+    let (place, store) = place();
+    small_tree(&place.path("tree"));
+    let (recipient, key) = (place.key("key.txt"), place.path("key.txt"));
+    let put = run!("store", "--store", &store, "put", "-q", "-r", &recipient, place.path("tree"));
+    let root = put.exits(0).lines().remove(0);
+    let tree = root_of(&place);
+    assert_eq!(root, tree, "the root does not depend on how packs are stored");
+    for pack in fs::read_dir(place.path("store/packs")).expect("there") {
+        let stored = fs::read(pack.expect("there").path()).expect("read");
+        assert!(stored.starts_with(b"\x89CSTN"));
+        assert!(!stored.windows(6).any(|part| part == b"hello\n"));
+    }
+    let hello = format!("{root}/hello.txt");
+    run!("store", "--store", &store, "cat", &hello).exits(2).says("without its key");
+    assert_eq!(
+        run!("store", "--store", &store, "cat", "-i", &key, &hello).exits(0).text(),
+        "hello\n"
+    );
+    let out = place.path("out");
+    run!("store", "--store", &store, "extract", "-i", &key, &root, "-C", &out).exits(0);
+    run!("car", "verify", "--against", &out, place.path("tree.car")).exits(0);
+    run!("store", "--store", &store, "check", "--read-data").exits(0);
+    run!("store", "--store", &store, "check", "--read-data", "-i", &key).exits(0);
+    run!("store", "--store", &store, "index", "rebuild").exits(0);
+    assert_eq!(
+        run!("store", "--store", &store, "cat", "-i", &key, &hello).exits(0).text(),
+        "hello\n"
+    );
+    run!("store", "--store", &store, "index", "rebuild", "-i", &key).exits(0);
+    let dump = place.path("dump.car");
+    run!("store", "--store", &store, "dump", "-i", &key, &root, "-o", &dump).exits(0);
+    run!("car", "verify", &dump).exits(0);
+}
+
+/// The root that a plain CAR of the tree has.
+fn root_of(place: &Place) -> String {
+    let car = place.path("tree.car");
+    run!("car", "create", "-q", "-o", &car, place.path("tree")).exits(0);
+    run!("car", "roots", &car).exits(0).lines().remove(0)
+}
+
+#[test]
+fn cars_of_others_become_packs() {
+    let (place, store) = place();
+    small_tree(&place.path("tree"));
+    let root = root_of(&place);
+    let car = place.path("tree.car");
+    let name = run!("store", "--store", &store, "index", "add", &car).exits(0).lines().remove(0);
+    let kept = fs::read(place.path(&format!("store/packs/{name}.car"))).expect("there");
+    assert!(kept == fs::read(&car).expect("read"), "byte for byte");
+    let hello = format!("{root}/hello.txt");
+    assert_eq!(run!("store", "--store", &store, "cat", &hello).exits(0).text(), "hello\n");
+    assert!(
+        run!("store", "--store", &store, "index", "find", &root).exits(0).text().contains(&name)
+    );
+    run!("store", "--store", &store, "check", "--read-data").exits(0);
+    // What it has is left out of what comes.
+    let put =
+        run!("store", "--store", &store, "put", "--dedupe=store", "--json", place.path("tree"));
+    let told = put.exits(0).json();
+    assert_eq!(
+        (&told[0]["root"], &told[0]["packs"]),
+        (&root.as_str().into(), &serde_json::json!([]))
+    );
+    // A CAR with a block that is not what it says is refused whole.
+    let mut bad = kept;
+    let middle = bad.len() / 2;
+    bad[middle] ^= 1;
+    let bad = place.write("bad.car", &bad);
+    run!("store", "--store", &store, "index", "add", &bad).exits(2);
+    assert_eq!(fs::read_dir(place.path("store/packs")).expect("there").count(), 1);
+}
+
 #[test]
 fn what_cannot_be_done_is_told() {
     let (place, store) = place();

@@ -180,7 +180,9 @@ pub async fn check(
         if !options.read_data {
             continue;
         }
-        match read_pack(&**store.packs(), &pack.name, pack.size).await {
+        let itself = store.index().find(EntryKind::Blob, &pack.name).await?;
+        let is_blob = itself.iter().any(|found| found.location.pack() == Some(&pack.name));
+        match read_pack(&**store.packs(), &pack.name, pack.size, is_blob).await {
             Ok(content) if !opaque(store, &pack.name, &content).await?.is_empty() => {
                 // That its bytes are right is all that can be said.
                 has_lost.store(true, Ordering::Relaxed);

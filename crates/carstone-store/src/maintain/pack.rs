@@ -23,7 +23,7 @@ pub(super) struct PackContent {
     pub(super) is_lone: bool,
 }
 
-/// Reads a pack, and verifies it as a whole and block by block.
+/// Reads a pack, and verifies it as a whole and block by block. One that is known to be a blob by itself is not unwrapped.
 ///
 /// # Errors
 /// It cannot be read, does not hash to its name, or holds a block that does not hash to its CID.
@@ -31,6 +31,7 @@ pub(super) async fn read_pack(
     packs: &dyn PackStore,
     name: &Hash,
     size: u64,
+    is_blob: bool,
 ) -> Result<PackContent> {
     let mut pieces = packs.stream(name).await?;
     let (send, received) = mpsc::channel(2);
@@ -54,7 +55,7 @@ pub(super) async fn read_pack(
         return Err(error);
     }
     match parsed? {
-        content if content.is_lone => match packs.content(&name).await? {
+        content if content.is_lone && !is_blob => match packs.content(&name).await? {
             None => Ok(content),
             Some(car) => {
                 let read = move || PackContent::of(CarReader::open(AtReader::new(car))?);

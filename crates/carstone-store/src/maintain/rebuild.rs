@@ -47,8 +47,11 @@ pub async fn rebuild_index(store: &Store, mut read: impl FnMut(u64)) -> Result<R
     let indexed = store.index().segments();
     let packs: Vec<StoredPack> = store.packs().list().try_collect().await?;
     is_whole(store, &packs, &indexed).await?;
+    let (records, damaged) = store.root_records().await?;
+    let known: HashSet<Hash> = records.iter().map(|record| *record.root.hash()).collect();
     for pack in packs {
-        let content = match read_pack(&**store.packs(), &pack.name, pack.size).await {
+        let is_blob = known.contains(&pack.name);
+        let content = match read_pack(&**store.packs(), &pack.name, pack.size, is_blob).await {
             Ok(content) => content,
             Err(error) if error.is_malformed() => {
                 done.damaged.push(error.of(text_of(&pack.name)));
@@ -79,7 +82,6 @@ pub async fn rebuild_index(store: &Store, mut read: impl FnMut(u64)) -> Result<R
     segments.push(store.index().add(builder).await?);
     // Which packs have blobs of a DAG, the index of blobs tells.
     let mut builder = SegmentBuilder::new();
-    let (records, damaged) = store.root_records().await?;
     let known: HashSet<Cid> = records.iter().map(|record| record.root).collect();
     for record in &records {
         for name in &record.packs {

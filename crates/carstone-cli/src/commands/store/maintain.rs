@@ -11,7 +11,9 @@ use serde_json::json;
 
 use super::Job;
 use super::show::object;
-use crate::cli::{StoreCheckArgs, StoreCopyArgs, StoreGcArgs, StoreHealArgs, StoreRmArgs};
+use crate::cli::{
+    StoreCheckArgs, StoreCopyArgs, StoreGcArgs, StoreHealArgs, StoreRebuildArgs, StoreRmArgs,
+};
 use crate::exit::Exit;
 use crate::input::chain;
 use crate::names::human;
@@ -20,7 +22,7 @@ use crate::progress::Progress;
 
 /// Looks for what is wrong.
 pub(super) fn check(job: &Job, args: &StoreCheckArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let store = job.open()?;
+    let store = job.open_with(&args.keys)?;
     let options = CheckOptions::default().read_data(args.read_data).part(args.shard);
     let tell = |finding: Finding| {
         let what = match &finding {
@@ -131,8 +133,12 @@ pub(super) fn compact(job: &Job, output: &mut Output) -> anyhow::Result<Exit> {
 }
 
 /// Makes the index again.
-pub(super) fn rebuild(job: &Job, output: &mut Output) -> anyhow::Result<Exit> {
-    let store = job.open()?;
+pub(super) fn rebuild(
+    job: &Job,
+    args: &StoreRebuildArgs,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let store = job.open_with(&args.keys)?;
     let progress = Progress::new(output, "reading packs", None);
     let done = job.wait(rebuild_index(&store, |bytes| progress.add(bytes)));
     progress.finish();

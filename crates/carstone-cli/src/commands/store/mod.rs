@@ -1,17 +1,20 @@
 //! `carstone store`: packs under their hashes.
 
 mod blocks;
+mod layers;
 mod maintain;
 mod put;
 mod read;
 mod show;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use carstone_store::{ErrorKind, Store, StoreUrl};
 
-use crate::cli::{StoreArgs, StoreCommand, StoreIndexCommand};
+use self::layers::StackLayers;
+use crate::cli::{KeyArgs, StoreArgs, StoreCommand, StoreIndexCommand};
 use crate::exit::Exit;
 use crate::output::Output;
 
@@ -40,7 +43,9 @@ pub(crate) fn run(args: StoreArgs, output: &mut Output) -> anyhow::Result<Exit> 
         StoreCommand::Index(StoreIndexCommand::Add(args)) => put::add(&job, &args, output),
         StoreCommand::Index(StoreIndexCommand::Find(args)) => show::find(&job, &args, output),
         StoreCommand::Index(StoreIndexCommand::Compact) => maintain::compact(&job, output),
-        StoreCommand::Index(StoreIndexCommand::Rebuild) => maintain::rebuild(&job, output),
+        StoreCommand::Index(StoreIndexCommand::Rebuild(args)) => {
+            maintain::rebuild(&job, &args, output)
+        }
     }
 }
 
@@ -58,6 +63,12 @@ impl Job {
 
     fn open(&self) -> anyhow::Result<Store> {
         self.open_other(&self.url)
+    }
+
+    /// The store, of which these keys open encrypted packs.
+    fn open_with(&self, keys: &KeyArgs) -> anyhow::Result<Store> {
+        let layers = StackLayers::opening(keys)?;
+        Ok(self.open()?.with_layers(Arc::new(layers)))
     }
 
     fn open_other(&self, url: &StoreUrl) -> anyhow::Result<Store> {

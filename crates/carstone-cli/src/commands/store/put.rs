@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 use carstone::car::{CarReader, Cid, FileOptions, ReaderOptions};
@@ -15,6 +16,7 @@ use carstone_store::{
 use serde_json::{Map, Value, json};
 
 use super::Job;
+use super::layers::StackLayers;
 use crate::cli::{DedupeArg, StoreIndexAddArgs, StorePutArgs};
 use crate::commands::create::report;
 use crate::exit::Exit;
@@ -27,13 +29,18 @@ use crate::source::Watched;
 
 /// Puts each path under a root of its own.
 pub(super) fn run(job: &Job, args: &StorePutArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let store = job.open()?;
+    let layers = StackLayers::wrapping(args)?;
+    let (mut store, layered) = (job.open()?, layers.is_some());
+    if let Some(layers) = layers {
+        store = store.with_layers(Arc::new(layers));
+    }
     let dedupe = match args.dedupe {
         None => Dedupe::Off,
         Some(DedupeArg::Blob) => Dedupe::Blob,
         Some(DedupeArg::Store) => Dedupe::Store,
     };
-    let options = PackWriterOptions::default().shard_size(args.pack_size).dedupe(dedupe);
+    let options =
+        PackWriterOptions::default().shard_size(args.pack_size).dedupe(dedupe).layered(layered);
     for path in &args.paths {
         let name =
             if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() };

@@ -10,7 +10,9 @@ use futures::TryStreamExt;
 
 use super::Job;
 use super::blocks::StoreBlocks;
-use crate::cli::{CarVersion, StoreCatArgs, StoreDumpArgs, StoreExtractArgs, StoreGetArgs};
+use crate::cli::{
+    CarVersion, KeyArgs, StoreCatArgs, StoreDumpArgs, StoreExtractArgs, StoreGetArgs,
+};
 use crate::commands::car::write::Writing;
 use crate::commands::cat::bounds;
 use crate::commands::extract::from_blocks;
@@ -21,15 +23,15 @@ use crate::signals;
 use crate::target::Target;
 
 impl Job {
-    pub(super) fn blocks(&self) -> anyhow::Result<StoreBlocks> {
-        let store = self.open()?;
+    pub(super) fn blocks(&self, keys: &KeyArgs) -> anyhow::Result<StoreBlocks> {
+        let store = self.open_with(keys)?;
         Ok(StoreBlocks { store, handle: self.runtime.handle().clone() })
     }
 }
 
 /// Copies a file.
 pub(super) fn get(job: &Job, args: &StoreGetArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let blocks = job.blocks()?;
+    let blocks = job.blocks(&args.keys)?;
     let entry = file(&blocks, &args.what)?;
     let target = Target::create(&args.out.output, args.out.force, output)?;
     let progress = Progress::new(output, "getting", entry.size);
@@ -46,7 +48,7 @@ pub(super) fn extract(
     args: &StoreExtractArgs,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
-    let blocks = job.blocks()?;
+    let blocks = job.blocks(&args.keys)?;
     let entry = blocks.entry(&args.what)?;
     let name = args.what.trim_end_matches('/');
     let name = name.rsplit('/').next().unwrap_or(name);
@@ -55,7 +57,7 @@ pub(super) fn extract(
 
 /// Writes a file, or a range of it.
 pub(super) fn cat(job: &Job, args: &StoreCatArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let blocks = job.blocks()?;
+    let blocks = job.blocks(&args.keys)?;
     let entry = file(&blocks, &args.what)?;
     let mut sink = output.content(true)?;
     let copied = match args.range {
@@ -125,7 +127,7 @@ fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
 
 /// Writes a DAG as a CAR, parents before children.
 pub(super) fn dump(job: &Job, args: &StoreDumpArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let blocks = job.blocks()?;
+    let blocks = job.blocks(&args.keys)?;
     let options = match args.car_version {
         CarVersion::V1 => FileOptions::v1(),
         CarVersion::V2 => FileOptions::v2(),

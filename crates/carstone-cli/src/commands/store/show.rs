@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
 
 use super::Job;
-use crate::cli::{StoreFindArgs, StoreLsArgs};
+use crate::cli::{KeyArgs, StoreFindArgs, StoreLsArgs};
 use crate::exit::Exit;
 use crate::names::{self, human};
 use crate::output::Output;
@@ -15,7 +15,7 @@ use crate::signals;
 /// Lists the roots, or what is in a directory.
 pub(super) fn ls(job: &Job, args: &StoreLsArgs, output: &mut Output) -> anyhow::Result<Exit> {
     if let Some(what) = &args.what {
-        return directory(job, what, output);
+        return directory(job, what, &args.keys, output);
     }
     let store = job.open()?;
     for record in job.wait(store.roots())? {
@@ -30,8 +30,8 @@ pub(super) fn ls(job: &Job, args: &StoreLsArgs, output: &mut Output) -> anyhow::
     Ok(Exit::Intact)
 }
 
-fn directory(job: &Job, what: &str, output: &mut Output) -> anyhow::Result<Exit> {
-    let blocks = job.blocks()?;
+fn directory(job: &Job, what: &str, keys: &KeyArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let blocks = job.blocks(keys)?;
     let root = blocks.entry(what)?.cid;
     let mut failed = None;
     let mut visit = |entry: carstone::unixfs::Entry| {

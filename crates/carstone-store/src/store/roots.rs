@@ -1,0 +1,107 @@
+//! Records of the roots that were put.
+
+use carstone_car::{Cid, hash_code, multihash_of};
+use futures::TryStreamExt;
+use serde_json::{Value, json};
+
+use super::Store;
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::{Hash, Key, parse_text, text_of};
+use crate::objects::Content;
+
+/// A root that was put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RootRecord {
+    /// The root.
+    pub root: Cid,
+    /// The packs that its DAG was put into, in their order.
+    pub packs: Vec<Hash>,
+}
+
+impl Store {
+    /// Keeps a record of a root.
+    pub(crate) async fn note_root(&self, record: &RootRecord) -> Result<()> {
+        let packs: Vec<_> = record.packs.iter().map(text_of).collect();
+        let text = format!("{}\n", json!({ "packs": packs, "root": record.root.to_string() }));
+        let key = key_of_root(&record.root, text.as_bytes())?;
+        self.objects.create(&key, Content::Bytes(text.into())).await.map(drop)
+    }
+
+    /// Removes all records of a root.
+    pub(crate) async fn forget_root(&self, root: &Cid) -> Result<u64> {
+        let listed: Vec<_> = self.objects.list(&roots_of(root)).try_collect().await?;
+        let mut count = 0;
+        for object in listed {
+            count += u64::from(self.objects.delete(&Key::new(&object.key)?).await?);
+        }
+        Ok(count)
+    }
+
+    /// The roots that were put, each as often as it was put in other packs.
+    ///
+    /// # Errors
+    /// They cannot be listed or read, or one is damaged.
+    pub async fn roots(&self) -> Result<Vec<RootRecord>> {
+        let (roots, damaged) = self.root_records().await?;
+        damaged.into_iter().next().map_or(Ok(roots), Err)
+    }
+
+    /// The records of roots, and what is wrong with those that are damaged.
+    pub(crate) async fn root_records(&self) -> Result<(Vec<RootRecord>, Vec<Error>)> {
+        let listed: Vec<_> = self.objects.list(ROOTS).try_collect().await?;
+        let (mut roots, mut damaged) = (Vec::new(), Vec::new());
+        for object in listed {
+            let key = Key::new(&object.key)?;
+            let bytes = match self.objects.read(&key, 0..object.size.min(MOST_ROOT)).await {
+                Ok(bytes) => bytes,
+                // It was removed meanwhile.
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error),
+            };
+            // The key follows from the bytes, so that no flipped bit names another pack.
+            let record = RootRecord::decode(&bytes)
+                .filter(|record| key_of_root(&record.root, &bytes).is_ok_and(|made| made == key));
+            let malformed = || Error::new(ErrorKind::Malformed("it is no record of a root"));
+            match record {
+                Some(record) => roots.push(record),
+                None => damaged.push(malformed().of(&key)),
+            }
+        }
+        roots.sort_by_key(|record| record.root);
+        Ok((roots, damaged))
+    }
+
+    /// Removes a record that is damaged and stands in for none of these roots any more.
+    pub(crate) async fn forget_damaged(&self, error: &Error, known: &[Cid]) -> Result<()> {
+        let Some(key) = error.object() else { return Ok(()) };
+        match known.iter().any(|root| key.starts_with(&roots_of(root))) {
+            true => self.objects.delete(&Key::new(key)?).await.map(drop),
+            false => Ok(()),
+        }
+    }
+}
+
+impl RootRecord {
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let record: Value = serde_json::from_slice(bytes).ok()?;
+        let root = Cid::try_from(record["root"].as_str()?).ok()?;
+        let packs = record["packs"].as_array()?.iter();
+        let packs: Option<_> = packs.map(|name| parse_text(name.as_str()?)).collect();
+        Some(Self { root, packs: packs? })
+    }
+}
+
+/// Where a record of a root with these bytes is.
+fn key_of_root(root: &Cid, text: &[u8]) -> Result<Key> {
+    let name = multihash_of(hash_code::BLAKE3, text).unwrap_or_default();
+    Key::new(&format!("{}{}.json", roots_of(root), text_of(&name)))
+}
+
+/// Where the records of a root are.
+fn roots_of(root: &Cid) -> String {
+    format!("{ROOTS}{}/", text_of(root.hash()))
+}
+
+const ROOTS: &str = "roots/";
+const MOST_ROOT: u64 = 64 << 20;
