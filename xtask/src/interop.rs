@@ -18,8 +18,7 @@ mod tree;
 use std::path::{Path, PathBuf};
 
 use self::checks::Checks;
-use self::tools::Tools;
-pub use self::tools::install_node_packages;
+pub use self::tools::{Tools, install_node_packages, run as run_program, text};
 
 /// The flags of the task.
 #[derive(clap::Args)]

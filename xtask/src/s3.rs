@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "the count is the result")]
 
+mod large;
 mod server;
 mod trial;
 
@@ -27,6 +28,9 @@ pub struct Arguments {
     /// Have a thousand tasks put and get at the same time for so long, instead
     #[arg(long, value_name = "SECONDS")]
     load: Option<u64>,
+    /// Put a tree of 300 MB and a file of 2 GB into a directory, into memory and into the server instead, and get them out again
+    #[arg(long)]
+    large: bool,
     /// Only start the server, and run this with AWS_ variables and S3_STORE set
     #[arg(last = true, value_name = "PROGRAM")]
     run: Vec<String>,
@@ -42,6 +46,13 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     }
     if let Some(seconds) = arguments.load {
         return load(root, &server, seconds);
+    }
+    if arguments.large {
+        let folder = tempfile::Builder::new().prefix("large-").tempdir_in(target(root))?;
+        let command = arguments.command.as_deref();
+        let passed = large::try_all(root, &server, command, folder.path())?;
+        println!("{passed} passed, 0 failed");
+        return Ok(());
     }
     let carstone = carstone(root, arguments.command.as_deref())?;
     let folder = tempfile::Builder::new().prefix("s3-").tempdir_in(target(root))?;

@@ -1,6 +1,7 @@
 //! `carstone store`, as clap derives it.
 
 use std::ffi::OsString;
+use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 
 use carstone::car::Cid;
@@ -101,6 +102,9 @@ pub(crate) struct StoreCheckArgs {
     /// Only part I of N of the packs, counted from 1, so that several machines can share the work.
     #[arg(long, value_name = "I/N", value_parser = part)]
     pub shard: Option<(u64, u64)>,
+    /// Read only a part of the packs: I/N, or P% of them, others each time.
+    #[arg(long, value_name = "I/N|P%", value_parser = some, conflicts_with = "read_data")]
+    pub read_data_subset: Option<(u64, u64)>,
     /// What opens encrypted packs.
     #[command(flatten)]
     pub keys: KeyArgs,
@@ -112,6 +116,9 @@ pub(crate) struct StoreHealArgs {
     /// A store that has the same packs; can be given again.
     #[arg(long, value_name = "STORE", required = true)]
     pub from: Vec<String>,
+    /// Only part I of N of the packs, counted from 1, so that several machines can share the work.
+    #[arg(long, value_name = "I/N", value_parser = part)]
+    pub shard: Option<(u64, u64)>,
 }
 
 /// `carstone store copy`.
@@ -120,6 +127,10 @@ pub(crate) struct StoreCopyArgs {
     /// The other store.
     #[arg(value_name = "STORE")]
     pub to: String,
+    /// Only part I of N of the packs, counted from 1, and neither the index nor roots: so several machines can share the work, and one
+    /// copies without this at the end.
+    #[arg(long, value_name = "I/N", value_parser = part)]
+    pub shard: Option<(u64, u64)>,
 }
 
 /// `carstone store rm`.
@@ -139,6 +150,19 @@ pub(crate) struct StoreGcArgs {
     /// Remove nothing, and print what would go.
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+}
+
+/// I of N, or so many of a hundred: one of as many parts, whichever.
+fn some(text: &str) -> Result<(u64, u64), String> {
+    let Some(percent) = text.strip_suffix('%') else { return Ok(part(text)?) };
+    let percent: f64 = percent.parse().map_err(|_| "a share is P%, from 0 to 100".to_owned())?;
+    if !(percent > 0.0 && percent <= 100.0) {
+        return Err("a share is P%, above 0 and up to 100".to_owned());
+    }
+    let of = (100.0 / percent).round().clamp(1.0, 1e9) as u64;
+    // Its keys are random.
+    let random = RandomState::new().hash_one(of);
+    Ok((random % of, of))
 }
 
 /// I of N, counted from 1.

@@ -160,6 +160,47 @@ fn packs_that_nobody_can_read_here_are_healed() {
     run!("verify", "-i", place.path("key.txt"), &out).exits(0);
 }
 
+/// Parts of the work come to all of it.
+#[test]
+fn machines_share_what_takes_long() {
+    let (place, store) = place();
+    let file = place.write("file", &noise(9_000_000, 7));
+    let put = run!("store", "--store", &store, "put", "-q", "--pack-size", "1100K", &file);
+    let root = put.exits(0).lines().remove(0);
+    let mirror = place.path("mirror").to_str().expect("text").to_owned();
+    for shard in ["1/2", "2/2"] {
+        run!("store", "--store", &store, "copy", "--shard", shard, &mirror).exits(0);
+    }
+    run!("store", "--store", &mirror, "cat", &root).exits(2);
+    run!("store", "--store", &store, "copy", &mirror).exits(0).says("0 packs copied");
+    run!("store", "--store", &mirror, "cat", &root).exits(0);
+    let packs: Vec<_> = fs::read_dir(place.path("store/packs")).expect("there").collect();
+    for pack in &packs {
+        let path = pack.as_ref().expect("there").path();
+        let mut bytes = fs::read(&path).expect("read");
+        bytes[1000] ^= 1;
+        fs::write(path, bytes).expect("written");
+    }
+    let found = |arguments: &[&str]| {
+        let mut all = vec!["store", "--store", &store, "check"];
+        all.extend(arguments);
+        let all: Vec<std::ffi::OsString> = all.into_iter().map(Into::into).collect();
+        let run = crate::support::run_args(&all, None);
+        run.stderr.matches("damaged pack").count()
+    };
+    assert_eq!(found(&[]), 0);
+    assert_eq!(found(&["--read-data-subset", "100%"]), packs.len());
+    assert_eq!(
+        found(&["--read-data-subset", "1/2"]) + found(&["--read-data-subset", "2/2"]),
+        packs.len()
+    );
+    run!("store", "--store", &store, "check", "--read-data-subset", "0%").exits(2);
+    for shard in ["1/2", "2/2"] {
+        run!("store", "--store", &store, "heal", "--from", &mirror, "--shard", shard);
+    }
+    run!("store", "--store", &store, "check", "--read-data").exits(0);
+}
+
 /// Packs that are made compressed and encrypted: each is read with a key, and kept in order without one.
 #[test]
 fn encrypted_packs_are_made_read_and_kept() {

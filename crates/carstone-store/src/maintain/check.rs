@@ -21,6 +21,8 @@ pub struct CheckOptions {
     pub read_data: bool,
     /// Only one part of the packs, I of N, counted from 0 on, so that several machines can share the work.
     pub part: Option<(u64, u64)>,
+    /// Of these, read only one part, so that all are read in several checks.
+    pub read_part: Option<(u64, u64)>,
 }
 
 impl CheckOptions {
@@ -35,6 +37,13 @@ impl CheckOptions {
     #[must_use]
     pub fn part(mut self, part: Option<(u64, u64)>) -> Self {
         self.part = part;
+        self
+    }
+
+    /// Sets which part of the packs is read, of those that are looked at.
+    #[must_use]
+    pub fn read_part(mut self, part: Option<(u64, u64)>) -> Self {
+        self.read_part = part;
         self
     }
 }
@@ -173,11 +182,11 @@ pub async fn check(
     }
     let (mut read, mut bytes, mut blobs) = (0, 0, 0_u64);
     for pack in packs {
-        if options.part.is_some_and(|(part, of)| part_of(&pack.name, of) != part) {
+        if !is_in(&pack.name, options.part) {
             continue;
         }
         (read, bytes) = (read + 1, bytes + pack.size);
-        if !options.read_data {
+        if !options.read_data || !is_in(&pack.name, options.read_part) {
             continue;
         }
         let itself = store.index().find(EntryKind::Blob, &pack.name).await?;
@@ -216,7 +225,8 @@ pub async fn check(
     }
     // Where all packs were read, entries that lead nowhere are more than there are blobs.
     let segments = store.index().segments();
-    let is_all = options.read_data && options.part.is_none() && !has_lost.load(Ordering::Relaxed);
+    let is_part = options.part.or(options.read_part).is_some();
+    let is_all = options.read_data && !is_part && !has_lost.load(Ordering::Relaxed);
     if is_all && segments.len() == 1 {
         let entries: u64 = segments.iter().map(|segment| segment.blobs()).sum();
         if entries > blobs {
@@ -225,6 +235,11 @@ pub async fn check(
     }
     (checked.packs, checked.bytes, checked.roots) = (read, bytes, records.len() as u64);
     Ok(checked)
+}
+
+/// Whether a pack is in a part.
+pub(super) fn is_in(name: &Hash, part: Option<(u64, u64)>) -> bool {
+    part.is_none_or(|(part, of)| part_of(name, of) == part)
 }
 
 /// Which of so many parts a pack is in.

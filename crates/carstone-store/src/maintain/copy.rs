@@ -6,7 +6,7 @@ use std::fmt;
 use async_trait::async_trait;
 use futures::TryStreamExt;
 
-use super::check::{CheckOptions, Finding, check};
+use super::check::{CheckOptions, Finding, check, is_in};
 use crate::error::Result;
 use crate::hasher::HashFunction;
 use crate::name::{Hash, text_of};
@@ -30,10 +30,32 @@ pub struct Copied {
 ///
 /// # Errors
 /// A pack is damaged, or something cannot be read or kept.
-pub async fn copy(from: &Store, to: &Store, mut copied: impl FnMut(u64)) -> Result<Copied> {
+pub async fn copy(from: &Store, to: &Store, copied: impl FnMut(u64)) -> Result<Copied> {
+    let done = copy_packs(from, to, None, copied).await?;
+    for segment in from.index().segments() {
+        let spool = from.index().fetch(&segment, to.packs().spool()?).await?;
+        to.index().keep(spool).await?;
+    }
+    for record in from.roots().await? {
+        to.note_root(&record).await?;
+    }
+    Ok(done)
+}
+
+/// Copies packs alone, all or one part of them, I of N, counted from 0 on, so that several machines can share the work. When all parts are there, [`copy`]
+/// finds them, and brings the index and the roots.
+///
+/// # Errors
+/// As [`copy`].
+pub async fn copy_packs(
+    from: &Store,
+    to: &Store,
+    part: Option<(u64, u64)>,
+    mut copied: impl FnMut(u64),
+) -> Result<Copied> {
     let mut done = Copied::default();
     let packs: Vec<StoredPack> = from.packs().list().try_collect().await?;
-    for pack in packs {
+    for pack in packs.into_iter().filter(|pack| is_in(&pack.name, part)) {
         if to.packs().size(&pack.name).await? == Some(pack.size) {
             done.known += 1;
             continue;
@@ -42,13 +64,6 @@ pub async fn copy(from: &Store, to: &Store, mut copied: impl FnMut(u64)) -> Resu
         to.packs().put(&pack.name, Content::Spool(spool)).await?;
         (done.packs, done.bytes) = (done.packs + 1, done.bytes + pack.size);
         copied(pack.size);
-    }
-    for segment in from.index().segments() {
-        let spool = from.index().fetch(&segment, to.packs().spool()?).await?;
-        to.index().keep(spool).await?;
-    }
-    for record in from.roots().await? {
-        to.note_root(&record).await?;
     }
     Ok(done)
 }
@@ -93,8 +108,20 @@ pub struct Healed {
 /// # Errors
 /// Something cannot be read or kept.
 pub async fn heal(store: &Store, sources: &[&dyn PackSource]) -> Result<Healed> {
+    heal_part(store, sources, None).await
+}
+
+/// The same for one part of the packs, I of N, counted from 0 on, so that several machines can share the work.
+///
+/// # Errors
+/// As [`heal`].
+pub async fn heal_part(
+    store: &Store,
+    sources: &[&dyn PackSource],
+    part: Option<(u64, u64)>,
+) -> Result<Healed> {
     let mut findings = Vec::new();
-    let options = CheckOptions::default().read_data(true);
+    let options = CheckOptions::default().read_data(true).part(part);
     check(store, options, |finding| {
         findings.push(finding);
         Ok(())
@@ -117,6 +144,7 @@ pub async fn heal(store: &Store, sources: &[&dyn PackSource]) -> Result<Healed> 
             other => healed.index.push(other),
         }
     }
+    wanted.retain(|name| is_in(name, part));
     wanted.sort();
     wanted.dedup();
     for name in wanted {

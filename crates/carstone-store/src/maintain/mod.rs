@@ -9,6 +9,6 @@ mod rebuild;
 
 pub use add::{Added, add_pack};
 pub use check::{CheckOptions, Checked, Finding, check};
-pub use copy::{Copied, Healed, PackSource, copy, heal};
+pub use copy::{Copied, Healed, PackSource, copy, copy_packs, heal, heal_part};
 pub use gc::{Collected, collect, remove_root};
 pub use rebuild::{Rebuilt, rebuild_index};

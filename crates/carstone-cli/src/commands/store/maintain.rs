@@ -23,7 +23,11 @@ use crate::progress::Progress;
 /// Looks for what is wrong.
 pub(super) fn check(job: &Job, args: &StoreCheckArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let store = job.open_with(&args.keys)?;
-    let options = CheckOptions::default().read_data(args.read_data).part(args.shard);
+    let read_data = args.read_data || args.read_data_subset.is_some();
+    let options = CheckOptions::default()
+        .read_data(read_data)
+        .part(args.shard)
+        .read_part(args.read_data_subset);
     let tell = |finding: Finding| {
         let what = match &finding {
             Finding::DamagedPack { error, .. } => format!("damaged pack: {}", chain(error)),
@@ -37,11 +41,11 @@ pub(super) fn check(job: &Job, args: &StoreCheckArgs, output: &mut Output) -> an
     if output.is_json() {
         let fields = json!({
             "packs": checked.packs, "bytes": checked.bytes, "roots": checked.roots,
-            "findings": checked.findings, "read_data": args.read_data,
+            "findings": checked.findings, "read_data": read_data,
         });
         output.object("summary", object(fields))?;
     } else if checked.findings == 0 {
-        let how = if args.read_data { "sound" } else { "there" };
+        let how = if read_data { "sound" } else { "there" };
         let (packs, bytes) = (checked.packs, human(checked.bytes));
         output
             .line(format!("{how}: {packs} packs, {bytes}, {} roots", checked.roots).as_bytes())?;
@@ -56,7 +60,7 @@ pub(super) fn heal(job: &Job, args: &StoreHealArgs, output: &mut Output) -> anyh
     let others = others.collect::<anyhow::Result<Vec<_>>>()?;
     let sources: Vec<&dyn PackSource> =
         others.iter().map(|store| store as &dyn PackSource).collect();
-    let healed = job.wait(carstone_store::heal(&store, &sources))?;
+    let healed = job.wait(carstone_store::heal_part(&store, &sources, args.shard))?;
     for name in &healed.packs {
         match output.is_json() {
             true => output.object("healed", object(json!({ "pack": text_of(name) })))?,
@@ -81,7 +85,11 @@ pub(super) fn copy(job: &Job, args: &StoreCopyArgs, output: &mut Output) -> anyh
     let store = job.open()?;
     let to = job.wait(Store::create_at(&job.other(&args.to)))?;
     let progress = Progress::new(output, "copying", None);
-    let done = job.wait(carstone_store::copy(&store, &to, |bytes| progress.add(bytes)));
+    let copied = |bytes| progress.add(bytes);
+    let done = match args.shard {
+        None => job.wait(carstone_store::copy(&store, &to, copied)),
+        part => job.wait(carstone_store::copy_packs(&store, &to, part, copied)),
+    };
     progress.finish();
     let done = done?;
     if output.is_json() {
