@@ -137,19 +137,19 @@ impl Damage {
     }
 }
 
-/// Whether the damaged bytes are, by all lengths in them, a whole CAR, in which a block lies inside of another one. Nobody can tell that from a block that holds
+/// Whether the damaged bytes are, by all lengths in them, a whole CAR, in which a block begins inside of another one. Nobody can tell that from a block that holds
 /// a CAR and has a flipped bit.
 fn swallows(sound: &[u8], damaged: &[u8], touched: &Range<usize>, lost: &Range<usize>) -> bool {
     let shifted = |at: usize| match at >= touched.end {
         true => at + damaged.len() - sound.len(),
         false => at,
     };
-    let (start, end) = (shifted(lost.start) as u64, shifted(lost.end) as u64);
+    let start = shifted(lost.start) as u64;
     let options = ReaderOptions::default().danger_skip_verification();
     let Ok(reader) = CarReader::with_options(damaged, options) else { return false };
     let sections: Result<Vec<_>, _> = reader.into_sections().collect();
     sections.is_ok_and(|sections| {
-        sections.iter().any(|section| section.offset < start && end <= section.end())
+        sections.iter().any(|section| section.offset < start && start < section.end())
     })
 }
 
