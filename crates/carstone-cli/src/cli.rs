@@ -24,7 +24,8 @@ pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg, R
 pub(crate) use store::{
     DedupeArg, StoreArgs, StoreCatArgs, StoreCheckArgs, StoreCommand, StoreCopyArgs, StoreDumpArgs,
     StoreExtractArgs, StoreFindArgs, StoreGcArgs, StoreGetArgs, StoreHealArgs, StoreIndexAddArgs,
-    StoreIndexCommand, StoreLsArgs, StorePutArgs, StoreRebuildArgs, StoreRmArgs,
+    StoreIndexCommand, StoreIndexPlaceArgs, StoreLsArgs, StorePutArgs, StoreRebuildArgs,
+    StoreRmArgs,
 };
 pub(crate) use texts::EXIT_STATUS;
 use texts::{

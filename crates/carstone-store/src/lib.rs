@@ -35,6 +35,7 @@ mod name;
 mod objects;
 mod pack;
 mod pieces;
+mod place;
 mod store;
 mod streamer;
 
@@ -60,5 +61,6 @@ pub use pack::{
     Blob, BlobPlace, Dedupe, ObjectPackStore, PackCar, PackLayers, PackStore, PackWriter,
     PackWriterOptions, PackWritten, Put, StoredPack, Written,
 };
+pub use place::{MemoryScheduler, Placed, Scheduler, index_in_place, index_scheduled};
 pub use store::{RootRecord, Store};
 pub use streamer::{Block, StreamOptions};

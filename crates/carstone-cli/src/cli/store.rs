@@ -31,6 +31,9 @@ pub(crate) struct StoreArgs {
     /// The URL of a service that is compatible with S3.
     #[arg(long, global = true, value_name = "URL", env = "AWS_ENDPOINT_URL", display_order = 801)]
     pub endpoint: Option<String>,
+    /// The directory of files that were indexed where they lie.
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath, display_order = 802)]
+    pub files: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
     pub command: StoreCommand,
@@ -77,12 +80,22 @@ pub(crate) enum StoreCommand {
 pub(crate) enum StoreIndexCommand {
     /// Keep CARs that somebody else has made as packs, byte for byte, and index their blocks, which are verified first.
     Add(StoreIndexAddArgs),
+    /// Index the files of a directory where they lie, without copying them. What reads them takes `--files DIR`.
+    Place(StoreIndexPlaceArgs),
     /// Tell where the block of a CID lies: the same as `store find`.
     Find(StoreFindArgs),
     /// Put its segments together into one, which makes look-ups faster.
     Compact,
     /// Make it again from the packs alone, which are all read and verified.
     Rebuild(StoreRebuildArgs),
+}
+
+/// `carstone store index place`.
+#[derive(Debug, Args)]
+pub(crate) struct StoreIndexPlaceArgs {
+    /// The directory. Every file below it gets a root of its own.
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub directory: PathBuf,
 }
 
 /// `carstone store index rebuild`.

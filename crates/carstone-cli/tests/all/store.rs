@@ -245,6 +245,34 @@ fn root_of(place: &Place) -> String {
     run!("car", "roots", &car).exits(0).lines().remove(0)
 }
 
+/// Files are indexed where they lie: nothing of them is copied.
+#[test]
+fn files_stay_where_they_lie() {
+    let (place, store) = place();
+    fs::create_dir_all(place.path("files/below")).expect("made");
+    let big = noise(3_000_000, 9);
+    fs::write(place.path("files/below/big"), &big).expect("written");
+    fs::write(place.path("files/small"), b"hello\n").expect("written");
+    let files = place.path("files");
+    let told = run!("store", "--store", &store, "index", "place", &files).exits(0).lines();
+    let root_of = |name: &str| {
+        let line = told.iter().find(|line| line.ends_with(name)).expect("told");
+        line.split(' ').next().expect("a root").to_owned()
+    };
+    let root = root_of("below/big");
+    let packs = fs::read_dir(place.path("store/packs")).expect("there");
+    let bytes: u64 = packs.map(|pack| pack.expect("there").metadata().expect("there").len()).sum();
+    assert!(bytes < 2000, "{bytes} bytes were copied");
+    let get = run!("store", "--store", &store, "--files", &files, "cat", &root).exits(0);
+    assert!(get.stdout == big);
+    let small = run!("store", "--store", &store, "--files", &files, "cat", root_of("small"));
+    assert_eq!(small.exits(0).text(), "hello\n");
+    run!("store", "--store", &store, "cat", &root).exits(2);
+    run!("store", "--store", &store, "check", "--read-data").exits(0);
+    fs::write(place.path("files/below/big"), noise(3_000_000, 10)).expect("changed");
+    run!("store", "--store", &store, "--files", &files, "cat", &root).exits(2);
+}
+
 #[test]
 fn cars_of_others_become_packs() {
     let (place, store) = place();

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use carstone_car::{Cid, cid_of, codec};
 use carstone_store::{
-    ErrorKind, Fetch, Found, LocalObjects, Location, SegmentBuilder, Source, SourceReader, Store,
+    Blob, ErrorKind, Fetch, Found, Key, LocalObjects, Location, MemoryScheduler, SegmentBuilder,
+    Source, SourceReader, Store, index_scheduled,
 };
+use futures::TryStreamExt;
 
 /// Gives parts of a text, or something else.
 #[derive(Debug)]
@@ -119,4 +121,70 @@ async fn a_store_gives_what_lies_outside_of_it() {
     let store = store.with_sources(sources);
     let block = store.block(&keystone()).await.expect("there");
     assert_eq!(block.as_deref(), Some(&b"keystone"[..]));
+}
+
+/// Files are indexed where they lie: whole DAGs come out, with the roots that they have when they are put, and nothing of a file that was changed.
+#[test]
+fn files_are_indexed_where_they_lie() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build();
+    runtime.expect("a runtime").block_on(async {
+        let directory = tempfile::tempdir().expect("made");
+        let sizes = [0_usize, 1, 1000, 1001, 9_000, 25_000];
+        for size in sizes {
+            let path = directory.path().join(format!("file-{size}"));
+            std::fs::write(path, crate::packs::noise(size, 1 + size as u64)).expect("written");
+        }
+        let files = Arc::new(LocalObjects::new(directory.path()));
+        let sources = SourceReader::new().paths(files.clone());
+        let store = Store::in_memory().await.expect("made").with_sources(sources);
+        let profile = carstone_unixfs::Profile::default().with_chunk_size(1000).expect("fine");
+        let profile = profile.with_width(4).expect("fine");
+        let keys = sizes.map(|size| Key::new(&format!("file-{size}")).expect("a key"));
+        let missing = Key::new("missing").expect("a key");
+        let scheduler = MemoryScheduler::new(keys.into_iter().chain([missing]));
+        let placed: Vec<_> = index_scheduled(&store, files, &scheduler, &profile, 3)
+            .try_collect()
+            .await
+            .expect("all had their turn");
+        assert_eq!(placed.len(), sizes.len() + 1);
+        let copied = Store::in_memory().await.expect("made");
+        for placed in placed {
+            let path = directory.path().join(placed.file.as_str());
+            let Ok(content) = std::fs::read(&path) else {
+                assert!(placed.root.expect_err("missing").is_not_found());
+                continue;
+            };
+            let root = placed.root.expect("indexed");
+            let options = carstone_store::PackWriterOptions::default().profile(profile.clone());
+            let put = copied.put(Blob::bytes(content.clone()), options).await.expect("put");
+            assert_eq!(root, put.root);
+            let mut given = Vec::new();
+            let options = carstone_store::StreamOptions::default().unique(false);
+            let mut blocks = store.stream(root, options);
+            while let Some((cid, block)) = blocks.try_next().await.expect("sound") {
+                if cid.codec() == carstone_car::codec::RAW {
+                    given.extend_from_slice(&block);
+                }
+            }
+            assert_eq!(given, content);
+            // Nodes alone were copied.
+            let packs: u64 = store
+                .containing(root.hash())
+                .await
+                .expect("known")
+                .iter()
+                .filter(|location| location.pack().is_some())
+                .map(carstone_store::Location::size)
+                .sum();
+            assert!(packs < 4000, "{packs}");
+            if content.len() > 1000 {
+                std::fs::write(&path, vec![7; content.len()]).expect("changed");
+                let changed: carstone_store::Result<Vec<_>> = store
+                    .stream(root, carstone_store::StreamOptions::default())
+                    .try_collect()
+                    .await;
+                assert!(changed.is_err_and(|error| error.is_malformed()), "the file was changed");
+            }
+        }
+    });
 }

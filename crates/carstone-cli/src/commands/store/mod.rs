@@ -8,10 +8,11 @@ mod read;
 mod show;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use carstone_store::{ErrorKind, Store, StoreUrl};
+use carstone_store::{ErrorKind, LocalObjects, SourceReader, Store, StoreUrl};
 
 use self::layers::StackLayers;
 use crate::cli::{KeyArgs, StoreArgs, StoreCommand, StoreIndexCommand};
@@ -24,7 +25,8 @@ pub(crate) fn run(args: StoreArgs, output: &mut Output) -> anyhow::Result<Exit> 
         .enable_all()
         .build()
         .context("cannot start threads")?;
-    let job = Job { runtime, url: StoreUrl::new(args.store).endpoint(args.endpoint) };
+    let job =
+        Job { runtime, url: StoreUrl::new(args.store).endpoint(args.endpoint), files: args.files };
     match args.command {
         StoreCommand::Init => job.init(output),
         StoreCommand::Put(args) => put::run(&job, &args, output),
@@ -41,6 +43,7 @@ pub(crate) fn run(args: StoreArgs, output: &mut Output) -> anyhow::Result<Exit> 
         StoreCommand::Rm(args) => maintain::rm(&job, &args, output),
         StoreCommand::Gc(args) => maintain::gc(&job, &args, output),
         StoreCommand::Index(StoreIndexCommand::Add(args)) => put::add(&job, &args, output),
+        StoreCommand::Index(StoreIndexCommand::Place(args)) => put::place(&job, &args, output),
         StoreCommand::Index(StoreIndexCommand::Find(args)) => show::find(&job, &args, output),
         StoreCommand::Index(StoreIndexCommand::Compact) => maintain::compact(&job, output),
         StoreCommand::Index(StoreIndexCommand::Rebuild(args)) => {
@@ -53,6 +56,8 @@ pub(crate) fn run(args: StoreArgs, output: &mut Output) -> anyhow::Result<Exit> 
 struct Job {
     runtime: tokio::runtime::Runtime,
     url: StoreUrl,
+    /// Where files lie that are in no pack.
+    files: Option<PathBuf>,
 }
 
 impl Job {
@@ -68,7 +73,14 @@ impl Job {
     /// The store, of which these keys open encrypted packs.
     fn open_with(&self, keys: &KeyArgs) -> anyhow::Result<Store> {
         let layers = StackLayers::opening(keys)?;
-        Ok(self.open()?.with_layers(Arc::new(layers)))
+        let store = self.open()?.with_layers(Arc::new(layers));
+        Ok(match &self.files {
+            None => store,
+            Some(files) => {
+                let files = Arc::new(LocalObjects::new(files));
+                store.with_sources(SourceReader::new().paths(files))
+            }
+        })
     }
 
     fn open_other(&self, url: &StoreUrl) -> anyhow::Result<Store> {

@@ -1,5 +1,6 @@
 //! `carstone store put`.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -11,15 +12,18 @@ use carstone::pack::fs::{Order, TreeOptions, WalkEvent, add_tree};
 use carstone::pack::{PackOptions, PlainWriter};
 use carstone::unixfs::Profile;
 use carstone_store::{
-    Blob, Dedupe, PackWriterOptions, PackWritten, Store, Written, add_pack, text_of,
+    Blob, Dedupe, Key, LocalObjects, MemoryScheduler, Objects as _, PackWriterOptions, PackWritten,
+    Store, Written, add_pack, index_scheduled, text_of,
 };
+use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
 
 use super::Job;
 use super::layers::StackLayers;
-use crate::cli::{DedupeArg, StoreIndexAddArgs, StorePutArgs};
+use crate::cli::{DedupeArg, StoreIndexAddArgs, StoreIndexPlaceArgs, StorePutArgs};
 use crate::commands::create::report;
 use crate::exit::Exit;
+use crate::input::chain;
 use crate::keys::is_stdin;
 use crate::names::human;
 use crate::output::Output;
@@ -83,6 +87,63 @@ pub(super) fn add(
         }
     }
     Ok(Exit::Intact)
+}
+
+/// Indexes files where they lie, and prints their roots.
+pub(super) fn place(
+    job: &Job,
+    args: &StoreIndexPlaceArgs,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let store = job.open()?;
+    let files = Arc::new(LocalObjects::new(&args.directory));
+    let progress = Progress::new(output, "indexing files", None);
+    let work = async {
+        let mut keys = Vec::new();
+        let mut listed = files.list("");
+        while let Some(file) = listed.try_next().await? {
+            keys.push((file.key, file.size));
+        }
+        keys.sort();
+        anyhow::Ok(keys)
+    };
+    let keys = job.runtime.block_on(work)?;
+    let sizes: HashMap<String, u64> = keys.iter().cloned().collect();
+    let mut queue = Vec::new();
+    for (text, _) in keys {
+        match Key::new(&text) {
+            Ok(key) => queue.push(key),
+            Err(error) => output.problem(text.as_bytes(), &chain(&error))?,
+        }
+    }
+    let (scheduler, profile) = (MemoryScheduler::new(queue), Profile::default());
+    let work = async {
+        let placed = index_scheduled(&store, files, &scheduler, &profile, FILES_AT_ONCE);
+        let mut placed = std::pin::pin!(placed);
+        while let Some(placed) = placed.try_next().await? {
+            signals::check()?;
+            let file = placed.file.as_str();
+            progress.add(sizes.get(file).copied().unwrap_or_default());
+            match placed.root {
+                Err(error) => {
+                    progress.suspend(|| output.problem(file.as_bytes(), &chain(&error)))?
+                }
+                Ok(root) if output.is_json() => {
+                    let mut fields = Map::new();
+                    fields.insert("path".to_owned(), file.into());
+                    fields.insert("root".to_owned(), root.to_string().into());
+                    output.object("placed", fields)?;
+                }
+                Ok(root) => {
+                    progress.suspend(|| output.line(format!("{root} {file}").as_bytes()))?
+                }
+            }
+        }
+        anyhow::Ok(())
+    };
+    let done = job.runtime.block_on(work);
+    progress.finish();
+    done.map(|()| Exit::found(output.problems() > 0))
 }
 
 fn put_raw(
@@ -226,3 +287,6 @@ fn tell(name: &str, written: &Written, output: &mut Output) -> anyhow::Result<()
     output.note(&format!("{name}: {} packs, {}", written.packs.len(), human(size)));
     Ok(())
 }
+
+/// Files that are read at the same time.
+const FILES_AT_ONCE: usize = 4;
