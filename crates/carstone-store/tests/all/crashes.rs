@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use carstone_car::{Cid, verify};
 use carstone_store::{
-    Blob, CheckOptions, Finding, Layout, LocalObjects, Location, PackWriterOptions, Result, Store,
-    check, collect, copy, heal, rebuild_index, remove_root, text_of,
+    Blob, Finding, Layout, LocalObjects, Location, PackWriterOptions, Result, Store, collect, copy,
+    heal, rebuild_index, remove_root, text_of,
 };
 use carstone_unixfs::Profile;
 use futures::TryStreamExt;
@@ -14,6 +14,7 @@ use futures::future::{BoxFuture, try_join};
 
 use crate::packs::noise;
 use crate::sim::{Lost, SimDisk};
+use crate::support::findings;
 
 const ROOT: &str = "/store";
 
@@ -241,17 +242,6 @@ async fn keeps_its_word(store: &Store, when: &str) {
         }
         has_all(store, &[record.root], when).await;
     }
-}
-
-async fn findings(store: &Store) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let options = CheckOptions::default().read_data(true);
-    let checked = check(store, options, |finding| {
-        findings.push(finding);
-        Ok(())
-    });
-    checked.await.expect("checked");
-    findings
 }
 
 /// Looks at a disk after a crash.

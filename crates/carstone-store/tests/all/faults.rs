@@ -10,14 +10,15 @@ use std::time::Duration;
 use carstone_car::{Cid, cid_of, codec};
 use carstone_store::{
     Blob, CheckOptions, Error, ErrorKind, Finding, Hash, Layout, LocalObjects, Location,
-    PackSource, PackWriterOptions, Result, SegmentBuilder, Spool, Store, StreamOptions, check,
-    collect, copy, heal, rebuild_index, remove_root, text_of,
+    PackSource, PackWriterOptions, Result, SegmentBuilder, Spool, Store, check, collect, copy,
+    heal, rebuild_index, remove_root, text_of,
 };
 use carstone_unixfs::Profile;
 use futures::TryStreamExt;
 
 use crate::faulty::{FaultyDisk, Operation};
 use crate::packs::noise;
+use crate::support::{findings, read};
 
 fn options() -> PackWriterOptions {
     let profile = Profile::default().with_chunk_size(1000).expect("fine");
@@ -40,22 +41,6 @@ async fn stored() -> (tempfile::TempDir, Store, Cid) {
 /// The same store, on a disk with faults.
 async fn faulty(directory: &Path, disk: &FaultyDisk) -> Result<Store> {
     Store::open(Arc::new(LocalObjects::on(Arc::new(disk.clone()), directory))).await
-}
-
-async fn read(store: &Store, root: Cid) -> Result<usize> {
-    let blocks: Vec<_> = store.stream(root, StreamOptions::default()).try_collect().await?;
-    Ok(blocks.len())
-}
-
-async fn findings(store: &Store) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let options = CheckOptions::default().read_data(true);
-    let checked = check(store, options, |finding| {
-        findings.push(finding);
-        Ok(())
-    });
-    checked.await.expect("checked");
-    findings
 }
 
 /// Whether all of the file of [`stored`] is there, and nothing is wrong with the store but for packs that nobody needs.

@@ -5,15 +5,16 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use carstone_car::{ReadAt, codec};
+use carstone_car::ReadAt;
 use carstone_store::{
-    Blob, CheckOptions, Dedupe, ErrorKind, Finding, PackCar, PackLayers, PackWriterOptions, Store,
-    StreamOptions, add_pack, check, collect, copy, heal, rebuild_index, remove_root,
+    Blob, Dedupe, ErrorKind, PackCar, PackLayers, PackWriterOptions, Store, add_pack, collect,
+    copy, heal, rebuild_index, remove_root,
 };
 use carstone_unixfs::Profile;
 use futures::TryStreamExt;
 
 use crate::packs::noise;
+use crate::support::{content, findings};
 
 /// A mark, a number that tells packs apart, and the bytes with a key over them.
 #[derive(Debug)]
@@ -70,28 +71,6 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 async fn open(directory: &std::path::Path, key: Option<u8>) -> Store {
     let store = Store::open_local(directory).await.expect("opened");
     store.with_layers(Arc::new(Masked { key }))
-}
-
-async fn content(store: &Store, root: carstone_car::Cid) -> carstone_store::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    let mut blocks = store.stream(root, StreamOptions::default().unique(false));
-    while let Some((cid, block)) = blocks.try_next().await? {
-        if cid.codec() == codec::RAW {
-            content.extend_from_slice(&block);
-        }
-    }
-    Ok(content)
-}
-
-async fn findings(store: &Store) -> Vec<String> {
-    let mut findings = Vec::new();
-    let options = CheckOptions::default().read_data(true);
-    let checked = check(store, options, |finding: Finding| {
-        findings.push(finding.to_string());
-        Ok(())
-    });
-    checked.await.expect("checked");
-    findings
 }
 
 #[test]

@@ -12,4 +12,5 @@ mod remote;
 mod service;
 mod sim;
 mod sources;
+mod support;
 mod vectors;

@@ -10,6 +10,8 @@ use carstone_store::{
 use carstone_unixfs::{BlockSource, FileReader, Profile};
 use futures::{StreamExt, TryStreamExt};
 
+use crate::support::content;
+
 /// No two chunks of it, or of another seed's, are alike.
 pub fn noise(len: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -261,18 +263,6 @@ fn a_lone_blob_is_found_by_its_own_hash() {
     });
 }
 
-/// What a stream of a file gives.
-async fn content(store: &Store, root: carstone_car::Cid) -> Vec<u8> {
-    let mut content = Vec::new();
-    let mut blocks = store.stream(root, StreamOptions::default().unique(false));
-    while let Some((cid, block)) = blocks.try_next().await.expect("sound") {
-        if cid.codec() == codec::RAW {
-            content.extend_from_slice(&block);
-        }
-    }
-    content
-}
-
 #[test]
 fn what_the_store_has_already_is_not_stored_again() {
     run(async {
@@ -289,7 +279,7 @@ fn what_the_store_has_already_is_not_stored_again() {
         let blobs: usize = written.packs.iter().map(|pack| pack.blobs.len()).sum();
         assert_eq!(blobs, 2, "a chunk and the root");
         assert!(!written.known.is_empty());
-        assert_eq!(content(&store, written.root).await, longer);
+        assert_eq!(content(&store, written.root).await.expect("sound"), longer);
         let containing = store.containing(written.root.hash()).await.expect("known");
         assert_eq!(containing.len(), written.packs.len() + written.known.len());
 
@@ -301,14 +291,14 @@ fn what_the_store_has_already_is_not_stored_again() {
         carstone_store::remove_root(&store, &put.root).await.expect("removed");
         let zero = std::time::Duration::ZERO;
         carstone_store::collect(&store, zero, false).await.expect("collected");
-        assert_eq!(content(&store, written.root).await, longer);
+        assert_eq!(content(&store, written.root).await.expect("sound"), longer);
 
         // A pack that is gone has nothing.
         let lost = written.known[0].0;
         store.packs().delete(&lost).await.expect("removed");
         let new = store.put(Blob::bytes(first.clone()), options).await.expect("put");
         assert!(!new.packs.is_empty());
-        assert_eq!(content(&store, new.root).await, first);
+        assert_eq!(content(&store, new.root).await.expect("sound"), first);
     });
 }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use carstone_car::Cid;
 use carstone_store::{
     Blob, CheckOptions, Content, Error, ErrorKind, Finding, Key, Layout, Objects,
-    PackWriterOptions, Result, Store, StreamOptions, check, collect, rebuild_index, text_of,
+    PackWriterOptions, Result, Store, check, collect, rebuild_index, text_of,
 };
 use carstone_unixfs::Profile;
 use futures::TryStreamExt;
 
 use crate::packs::noise;
 use crate::service::{Fault, Request, Service};
+use crate::support::{findings, read};
 
 fn options() -> PackWriterOptions {
     let profile = Profile::default().with_chunk_size(1000).expect("fine");
@@ -38,22 +39,6 @@ async fn create(service: &Service, retries: usize) -> Result<Store> {
 
 async fn open(service: &Service, retries: usize) -> Result<Store> {
     Store::open(service.objects(retries)).await
-}
-
-async fn read(store: &Store, root: Cid) -> Result<usize> {
-    let blocks: Vec<_> = store.stream(root, StreamOptions::default()).try_collect().await?;
-    Ok(blocks.len())
-}
-
-async fn findings(store: &Store) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let options = CheckOptions::default().read_data(true);
-    let checked = check(store, options, |finding| {
-        findings.push(finding);
-        Ok(())
-    });
-    checked.await.expect("checked");
-    findings
 }
 
 /// Whether the error tells of an object with this in its key.

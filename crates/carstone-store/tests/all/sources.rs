@@ -158,14 +158,7 @@ fn files_are_indexed_where_they_lie() {
             let options = carstone_store::PackWriterOptions::default().profile(profile.clone());
             let put = copied.put(Blob::bytes(content.clone()), options).await.expect("put");
             assert_eq!(root, put.root);
-            let mut given = Vec::new();
-            let options = carstone_store::StreamOptions::default().unique(false);
-            let mut blocks = store.stream(root, options);
-            while let Some((cid, block)) = blocks.try_next().await.expect("sound") {
-                if cid.codec() == carstone_car::codec::RAW {
-                    given.extend_from_slice(&block);
-                }
-            }
+            let given = crate::support::content(&store, root).await.expect("sound");
             assert_eq!(given, content);
             // Nodes alone were copied.
             let packs: u64 = store
