@@ -26,6 +26,13 @@ pub fn build_carstone(root: &Path) -> anyhow::Result<PathBuf> {
     Ok(program)
 }
 
+/// Builds an example of the benches with all optimisations and returns its path.
+pub fn build_example(root: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let build = ["build", "--quiet", "--release", "--package", "carstone-benches", "--example"];
+    cargo(root).args(build).args([name]).run()?;
+    Ok(target(root).join("release/examples").join(name))
+}
+
 /// Where this workspace's builds are put.
 pub fn target(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR")

@@ -14,7 +14,7 @@ use clap::Args;
 
 pub use self::server::Server;
 use self::trial::Trial;
-use crate::process::{cargo, carstone, output, target};
+use crate::process::{build_example, carstone, output, target};
 
 /// What is tried.
 #[derive(Args)]
@@ -64,9 +64,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Many puts and gets at the same time. None may fail, and what was put is there.
 fn load(root: &Path, server: &Server, seconds: u64) -> anyhow::Result<()> {
-    let build = ["build", "--quiet", "--release", "--package", "carstone-benches", "--example"];
-    cargo(root).args(build).args(["store_load"]).run()?;
-    let mut program = Command::new(target(root).join("release/examples/store_load"));
+    let mut program = Command::new(build_example(root, "store_load")?);
     program.args(["s3://carstone/load", "1000", &seconds.to_string()]);
     let told = output(server.env(&mut program))?;
     let counts: serde_json::Value = serde_json::from_str(&told)?;

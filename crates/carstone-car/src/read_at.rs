@@ -19,6 +19,16 @@ pub(crate) fn read_full<R: ReadAt + ?Sized>(
     buf: &mut [u8],
     offset: u64,
 ) -> io::Result<usize> {
+    let (filled, read) = read_as_much(source, buf, offset);
+    read.map(|()| filled)
+}
+
+/// The same, which also says how much there was before an error.
+pub(crate) fn read_as_much<R: ReadAt + ?Sized>(
+    source: &R,
+    buf: &mut [u8],
+    offset: u64,
+) -> (usize, io::Result<()>) {
     let mut filled = 0;
     while filled < buf.len() {
         let Some(at) = offset.checked_add(filled as u64) else { break };
@@ -26,10 +36,10 @@ pub(crate) fn read_full<R: ReadAt + ?Sized>(
             Ok(0) => break,
             Ok(read) => filled = filled.saturating_add(read).min(buf.len()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => return (filled, Err(error)),
         }
     }
-    Ok(filled)
+    (filled, Ok(()))
 }
 
 /// Makes a [`ReadAt`] of any `Read + Seek`; readers take turns.

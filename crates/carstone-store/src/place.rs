@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt};
 
 pub use self::schedule::{MemoryScheduler, Placed, Scheduler, index_scheduled};
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::{Location, SegmentBuilder};
+use crate::index::{IndexWriter, Location};
 use crate::name::Key;
 use crate::objects::Objects;
 use crate::pack::{Blob, PackWriterOptions};
@@ -80,19 +80,16 @@ pub async fn index_in_place(
     let written = store.writer(options)?.write_blocks(make, |_| Ok(())).await;
     let written = written.map_err(|error| error.of(key))?;
     let place = Location::Foreign { text: key.to_string(), size };
-    let mut builder = SegmentBuilder::new();
-    for leaf in leaves.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        builder.add_blob(&leaf.cid, &place, leaf.offset, leaf.len)?;
+    let leaves = std::mem::take(&mut *leaves.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut writer = store.index().writer();
+    for leaf in leaves {
+        writer.blob(&leaf.cid, &place, leaf.offset, leaf.len).await?;
     }
     for pack in &written.packs {
-        let location = Location::Pack { name: pack.name, size: pack.size };
-        for blob in &pack.blobs {
-            builder.add_blob(&blob.cid, &location, blob.offset, blob.len)?;
-        }
-        builder.add_containing(&written.root, &location)?;
+        writer.pack(pack).await?;
     }
-    builder.add_containing(&written.root, &place)?;
-    store.index().add(builder).await?;
+    writer.containing(&written.root, &place)?;
+    writer.finish(Some(&written.root)).await?;
     let packs = written.packs.iter().map(|pack| pack.name).collect();
     store.note_root(&RootRecord { root: written.root, packs }).await?;
     Ok(written.root)

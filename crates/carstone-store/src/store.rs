@@ -227,12 +227,10 @@ impl Store {
         for pack in &written.packs {
             writer.pack(pack).await?;
         }
-        writer.finish(Some(&written.root).filter(|_| index_containing)).await?;
-        let mut builder = SegmentBuilder::new();
         for &(name, size) in written.known.iter().filter(|_| index_containing) {
-            builder.add_containing(&written.root, &Location::Pack { name, size })?;
+            writer.containing(&written.root, &Location::Pack { name, size })?;
         }
-        self.index.add(builder).await?;
+        writer.finish(Some(&written.root).filter(|_| index_containing)).await?;
         let packs = written.packs.iter().map(|pack| pack.name);
         let packs = packs.chain(written.known.iter().map(|(name, _)| *name)).collect();
         self.note_root(&RootRecord { root: written.root, packs }).await

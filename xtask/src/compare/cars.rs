@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 
 use crate::interop::install_node_packages;
-use crate::process::{cargo, target};
+use crate::process::{build_example, target};
 
 /// Seconds by what is done.
 type Times = BTreeMap<String, f64>;
@@ -24,9 +24,7 @@ const TARGETS: [(&str, &str, f64); 6] = [
 
 /// Measures all in turns, and tells the best times. What they are is told, never judged.
 pub fn run(root: &Path, runs: usize) -> anyhow::Result<()> {
-    let build = ["build", "--quiet", "--release", "--package", "carstone-benches", "--example"];
-    cargo(root).args(build).args(["car_peers"]).run()?;
-    let ours = target(root).join("release/examples/car_peers");
+    let ours = build_example(root, "car_peers")?;
     let node = install_node_packages(root)?;
     // In a file that the system has in memory, as those of users are.
     let folder = tempfile::Builder::new().prefix("cars-").tempdir_in(target(root))?;

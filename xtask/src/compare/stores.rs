@@ -8,19 +8,18 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use crate::process::{cargo, output, target};
+use crate::process::{build_example, output, target};
 use crate::s3::Server;
 use crate::seeded::Random;
 
 /// Measures all in turns, and tells the best times. What they are is told, never judged.
 pub fn run(root: &Path, len: u64, runs: usize) -> anyhow::Result<()> {
-    let build = ["build", "--quiet", "--release", "--package", "carstone-benches", "--example"];
-    cargo(root).args(build).args(["store_speed"]).run()?;
+    let program = build_example(root, "store_speed")?;
     let server = Server::start(root)?;
     let folder = tempfile::Builder::new().prefix("stores-").tempdir_in(target(root))?;
     let file = folder.path().join("file");
     make(&file, len)?;
-    let mut program = Command::new(target(root).join("release/examples/store_speed"));
+    let mut program = Command::new(program);
     program.arg(&file).arg(folder.path()).arg(runs.to_string());
     let times: BTreeMap<String, f64> =
         serde_json::from_str(&output(server.env(&mut program))?).context("no times were told")?;

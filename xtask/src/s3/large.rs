@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use super::server::Server;
 use crate::interop::{Tools, run_program as run, text};
 use crate::made;
-use crate::process::{cargo, output, target};
+use crate::process::{build_example, output};
 use crate::snapshot::{Compare, compare, snapshot};
 
 const TREE: u64 = 300_000_000;
@@ -97,9 +97,7 @@ pub(super) fn try_all(
         }
     }
     remove(Path::new(&directory))?;
-    let build = ["build", "--quiet", "--release", "--package", "carstone-benches", "--example"];
-    cargo(root).args(build).args(["store_round"]).run()?;
-    let round = target(root).join("release/examples/store_round");
+    let round = build_example(root, "store_round")?;
     let told = output(Command::new(round).arg("memory:").arg(&file))?;
     held("memory: the file comes back, and its root is that of ipfs-car", told.trim() == due[1])?;
     Ok(passed)

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex};
 
 use super::batch::{BATCH_LEN, Batch, Cutter, Feed};
 use super::workers::{Numbered, Source, lock};
-use crate::read_at::ReadAt;
+use crate::read_at::{ReadAt, read_as_much};
 
 /// A stream. Whoever reads from it holds it.
 pub(super) struct Stream<R>(Mutex<Turn<Feed<R>>>);
@@ -66,17 +66,8 @@ impl<R: ReadAt> Pieces<R> {
         let from = self.start.saturating_add(number.saturating_mul(BATCH_LEN as u64));
         let rest = self.end.saturating_sub(from);
         let len = BATCH_LEN.min(usize::try_from(rest).unwrap_or(BATCH_LEN));
-        let out = &mut batch.room()[..len];
-        let mut filled = 0;
-        while filled < out.len() {
-            match self.source.read_at(&mut out[filled..], from.saturating_add(filled as u64)) {
-                Ok(0) => break,
-                Ok(read) => filled = filled.saturating_add(read).min(out.len()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return (filled, Some(Err(error))),
-            }
-        }
-        (filled, (filled < BATCH_LEN).then_some(Ok(())))
+        let (filled, read) = read_as_much(&self.source, &mut batch.room()[..len], from);
+        (filled, (filled < BATCH_LEN).then_some(read))
     }
 }
 

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use carstone_car::{Cid, codec, verify};
 use futures::TryStreamExt;
 
-use super::builder::SegmentBuilder;
 use super::format::{MAX_PLACE_LEN, MAX_PLACE_OFFSET, malformed};
 use super::location::{Location, MAX_TEXT};
 use super::record_index::{RecordPlace, Told};
 use super::record_layout::RecordLayout;
 use super::records::{BLOB_VARIANT, CONTAINING_VARIANT, IndexRecord, RecordLocation};
 use super::sharded::ShardedDagIndex;
+use super::traits::SegmentIndexWriter;
 use crate::error::{Error, Result};
 use crate::name::{Hash, Key};
 use crate::objects::{Object, Objects};
@@ -82,7 +82,7 @@ pub async fn import_sharded_index(store: &Store, index: &ShardedDagIndex) -> Res
             let codec = if blob == root.hash() { root.codec() } else { codec::RAW };
             import.add(blob, codec, &location, offset, len).await?;
         }
-        import.builder.add_containing(&root, &location)?;
+        import.writer.containing(&root, &location)?;
     }
     import.roots.push(RootRecord { root, packs });
     import.done.records = 1;
@@ -91,7 +91,7 @@ pub async fn import_sharded_index(store: &Store, index: &ShardedDagIndex) -> Res
 
 struct Import<'a> {
     store: &'a Store,
-    builder: SegmentBuilder,
+    writer: SegmentIndexWriter,
     sizes: HashMap<Hash, u64>,
     roots: Vec<RootRecord>,
     /// Packs that are told, and those that a DAG has.
@@ -106,9 +106,9 @@ struct Import<'a> {
 impl<'a> Import<'a> {
     fn new(store: &'a Store) -> Self {
         let (told, named, inline) = Default::default();
-        let (builder, sizes, roots) = Default::default();
+        let (writer, (sizes, roots)) = (store.index().writer(), Default::default());
         let done = Imported::default();
-        Self { store, builder, sizes, roots, told, named, inline, waiting: 0, done }
+        Self { store, writer, sizes, roots, told, named, inline, waiting: 0, done }
     }
 
     async fn object(&mut self, from: &dyn Objects, object: &Object, subject: &Hash) -> Result<()> {
@@ -172,7 +172,7 @@ impl<'a> Import<'a> {
             for location in locations {
                 let location = self.location(&location).await?;
                 packs.extend(location.pack().copied());
-                self.builder.add_containing(&root, &location)?;
+                self.writer.containing(&root, &location)?;
             }
             self.named.extend(&packs);
             self.roots.push(RootRecord { root, packs });
@@ -222,12 +222,8 @@ impl<'a> Import<'a> {
         offset: u64,
         len: u64,
     ) -> Result<()> {
-        self.builder.add_blob(&Cid::new_v1(codec, *hash), location, offset, len)?;
         self.done.blobs += 1;
-        if self.builder.memory() > MOST_MEMORY {
-            self.store.index().add(take(&mut self.builder)).await?;
-        }
-        Ok(())
+        self.writer.blob(&Cid::new_v1(codec, *hash), location, offset, len).await
     }
 
     /// Puts blobs that records held into a pack under this root.
@@ -258,10 +254,10 @@ impl<'a> Import<'a> {
         self.keep_inline().await?;
         for name in take(&mut self.told).difference(&take(&mut self.named)) {
             let (root, location) = (Cid::new_v1(codec::RAW, *name), self.pack(name).await?);
-            self.builder.add_containing(&root, &location)?;
+            self.writer.containing(&root, &location)?;
             self.roots.push(RootRecord { root, packs: vec![*name] });
         }
-        self.store.index().add(self.builder).await?;
+        self.writer.flush().await?;
         for record in self.roots.iter().filter(|record| !record.packs.is_empty()) {
             self.store.note_root(record).await?;
             self.done.roots += 1;
@@ -272,7 +268,5 @@ impl<'a> Import<'a> {
 
 /// Bytes of a record, which the way from its text to its parts takes several times.
 const MOST_RECORD: u64 = 256 << 20;
-/// Bytes of entries that are held before they are written.
-const MOST_MEMORY: usize = 32 << 20;
 /// Bytes of blobs that are held before they are packed.
 const MOST_INLINE: usize = 16 << 20;

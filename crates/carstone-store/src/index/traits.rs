@@ -12,7 +12,7 @@ use super::location::Location;
 use super::segment::Found;
 use super::set::Index;
 use crate::error::Result;
-use crate::name::Hash;
+use crate::name::{Hash, Key};
 use crate::pack::{PackWritten, Written};
 
 /// Where the bytes of a blob are to be had. They are not verified yet.
@@ -126,13 +126,47 @@ pub struct SegmentIndexWriter {
     index: Index,
     builder: SegmentBuilder,
     packs: Vec<Location>,
+    keys: Vec<Key>,
 }
 
 impl Index {
     /// Takes note of packs. Of those of one call of [`finish`](IndexWriter::finish) it makes one segment, or several where there are very many blobs.
     pub fn writer(&self) -> SegmentIndexWriter {
         let (builder, packs) = (SegmentBuilder::new(), Vec::new());
-        SegmentIndexWriter { index: self.clone(), builder, packs }
+        SegmentIndexWriter { index: self.clone(), builder, packs, keys: Vec::new() }
+    }
+}
+
+impl SegmentIndexWriter {
+    /// Takes note of where a blob lies. Where there are very many, a segment of those so far is kept.
+    pub(crate) async fn blob(
+        &mut self,
+        cid: &Cid,
+        location: &Location,
+        offset: u64,
+        len: u64,
+    ) -> Result<()> {
+        self.builder.add_blob(cid, location, offset, len)?;
+        match self.builder.memory() > MOST_MEMORY {
+            true => self.flush().await,
+            false => Ok(()),
+        }
+    }
+
+    /// Takes note that a location has blobs of the DAG under a root.
+    pub(crate) fn containing(&mut self, root: &Cid, location: &Location) -> Result<()> {
+        self.builder.add_containing(root, location)
+    }
+
+    /// Keeps a segment of what was noted.
+    pub(crate) async fn flush(&mut self) -> Result<()> {
+        self.keys.extend(self.index.add(std::mem::take(&mut self.builder)).await?);
+        Ok(())
+    }
+
+    /// The segments that have been kept.
+    pub(crate) fn keys(&self) -> &[Key] {
+        &self.keys
     }
 }
 
@@ -141,10 +175,7 @@ impl IndexWriter for SegmentIndexWriter {
     async fn pack(&mut self, pack: &PackWritten) -> Result<()> {
         let location = Location::Pack { name: pack.name, size: pack.size };
         for blob in &pack.blobs {
-            self.builder.add_blob(&blob.cid, &location, blob.offset, blob.len)?;
-            if self.builder.memory() > MOST_MEMORY {
-                self.index.add(std::mem::take(&mut self.builder)).await?;
-            }
+            self.blob(&blob.cid, &location, blob.offset, blob.len).await?;
         }
         self.packs.push(location);
         Ok(())
@@ -156,7 +187,7 @@ impl IndexWriter for SegmentIndexWriter {
                 self.builder.add_containing(root, &location)?;
             }
         }
-        self.index.add(std::mem::take(&mut self.builder)).await.map(drop)
+        self.flush().await
     }
 }
 

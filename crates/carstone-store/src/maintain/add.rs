@@ -7,7 +7,7 @@ use carstone_car::{AtReader, CarReader, Cid, codec};
 use super::pack::PackContent;
 use crate::error::Result;
 use crate::hasher::HashFunction;
-use crate::index::{Location, SegmentBuilder};
+use crate::index::Location;
 use crate::name::Hash;
 use crate::objects::{Content, blocking};
 use crate::pack::Blob;
@@ -62,14 +62,14 @@ pub async fn add_pack(store: &Store, car: Blob) -> Result<Added> {
         roots.push(Cid::new_v1(codec::RAW, name));
     }
     let location = Location::Pack { name, size };
-    let mut builder = SegmentBuilder::new();
+    let mut writer = store.index().writer();
     for blob in &content.blobs {
-        builder.add_blob(&blob.cid, &location, blob.offset, blob.len)?;
+        writer.blob(&blob.cid, &location, blob.offset, blob.len).await?;
     }
     for root in &roots {
-        builder.add_containing(root, &location)?;
+        writer.containing(root, &location)?;
     }
-    store.index().add(builder).await?;
+    writer.flush().await?;
     for root in &roots {
         store.note_root(&RootRecord { root: *root, packs: vec![name] }).await?;
     }

@@ -62,7 +62,8 @@ pub(super) async fn read_pack(
                 blocking(read).await
             }
         },
-        content => Ok(content),
+        // Nobody needs to ask what else it may be.
+        content => Ok(PackContent { is_lone: false, ..content }),
     }
 }
 

@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 
 use super::pack::{opaque, read_pack};
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::{Location, Segment, SegmentBuilder};
+use crate::index::{Location, Segment};
 use crate::name::{Hash, Key, text_of};
 use crate::pack::StoredPack;
 use crate::store::{RootRecord, Store};
@@ -37,8 +37,7 @@ pub struct Rebuilt {
 /// Packs cannot be listed, the listing leaves out packs of the index that are there, or the new index cannot be kept. Then the old one is there still.
 pub async fn rebuild_index(store: &Store, mut read: impl FnMut(u64)) -> Result<Rebuilt> {
     let mut done = Rebuilt::default();
-    let mut segments = Vec::new();
-    let mut builder = SegmentBuilder::new();
+    let mut writer = store.index().writer();
     let mut named: BTreeSet<Cid> = BTreeSet::new();
     let mut sizes: BTreeMap<Hash, u64> = BTreeMap::new();
     // Whatever these segments speak of was durable before them, and so is listed now. Those that come later stay.
@@ -67,27 +66,22 @@ pub async fn rebuild_index(store: &Store, mut read: impl FnMut(u64)) -> Result<R
         let opaque = opaque(store, &pack.name, &content).await?;
         for (hash, found) in &opaque {
             let cid = Cid::new_v1(found.codec, *hash);
-            builder.add_blob(&cid, &location, found.offset, found.len)?;
+            writer.blob(&cid, &location, found.offset, found.len).await?;
             done.blobs += 1;
         }
         for blob in content.blobs.iter().filter(|_| opaque.is_empty()) {
-            builder.add_blob(&blob.cid, &location, blob.offset, blob.len)?;
+            writer.blob(&blob.cid, &location, blob.offset, blob.len).await?;
             done.blobs += 1;
-            if builder.memory() > MOST_MEMORY {
-                segments.push(store.index().add(std::mem::take(&mut builder)).await?);
-            }
         }
         named.extend(content.roots);
     }
-    segments.push(store.index().add(builder).await?);
     // Which packs have blobs of a DAG, the index of blobs tells.
-    let mut builder = SegmentBuilder::new();
+    writer.flush().await?;
     let known: HashSet<Cid> = records.iter().map(|record| record.root).collect();
     for record in &records {
         for name in &record.packs {
             if let Some(size) = sizes.get(name) {
-                builder
-                    .add_containing(&record.root, &Location::Pack { name: *name, size: *size })?;
+                writer.containing(&record.root, &Location::Pack { name: *name, size: *size })?;
             }
         }
     }
@@ -95,14 +89,14 @@ pub async fn rebuild_index(store: &Store, mut read: impl FnMut(u64)) -> Result<R
     for root in named.iter().filter(|root| !known.contains(root)) {
         let packs = packs_of(store, root).await?;
         for location in &packs {
-            builder.add_containing(root, location)?;
+            writer.containing(root, location)?;
         }
         let packs = packs.iter().filter_map(Location::pack).copied().collect();
         found.push(RootRecord { root: *root, packs });
         done.roots += 1;
     }
-    segments.push(store.index().add(builder).await?);
-    let keep: HashSet<_> = segments.into_iter().flatten().collect();
+    writer.flush().await?;
+    let keep: HashSet<_> = writer.keys().iter().cloned().collect();
     let old: Vec<Key> = old.into_iter().filter(|key| !keep.contains(key)).collect();
     store.index().remove(&old).await?;
     // A record that is damaged may stand where the new one has to.
@@ -148,5 +142,3 @@ async fn packs_of(store: &Store, root: &Cid) -> Result<Vec<Location>> {
     }
     Ok(packs.into_iter().collect())
 }
-
-const MOST_MEMORY: usize = 64 << 20;

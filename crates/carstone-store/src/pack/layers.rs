@@ -28,7 +28,7 @@ pub trait PackLayers: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// Whatever the source or the sink gives; there is no key.
-    fn wrap(&self, car: &mut (dyn Read + Send), sink: Box<dyn Write + Send>) -> io::Result<()>;
+    fn wrap(&self, car: &mut (dyn Read + Send), sink: &mut (dyn Write + Send)) -> io::Result<()>;
 
     /// Whether a pack that begins with these bytes, 64 at the most, is wrapped.
     fn is_wrapped(&self, front: &[u8]) -> bool;
@@ -200,28 +200,9 @@ impl ReadAt for Stored {
 
 /// Wraps a CAR that is complete.
 pub(super) fn wrapped(layers: &dyn PackLayers, car: &Spool, sink: Spool) -> Result<Spool> {
-    let shared = Arc::new(Mutex::new(sink));
-    let mut source = carstone_car::AtReader::new(car);
-    layers.wrap(
-        &mut source,
-        Box::new(io::BufWriter::with_capacity(BUFFER, Shared(shared.clone()))),
-    )?;
-    let sink =
-        Arc::into_inner(shared).ok_or_else(|| io::Error::other("the sink is still in use"))?;
-    Ok(sink.into_inner().unwrap_or_else(PoisonError::into_inner))
-}
-
-/// A spool that comes back when the layers are done with it.
-struct Shared(Arc<Mutex<Spool>>);
-
-impl Write for Shared {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(buf)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    let mut sink = io::BufWriter::with_capacity(BUFFER, sink);
+    layers.wrap(&mut carstone_car::AtReader::new(car), &mut sink)?;
+    Ok(sink.into_inner().map_err(io::IntoInnerError::into_error)?)
 }
 
 /// Bytes by which wrapped packs are told.

@@ -25,7 +25,7 @@ struct Masked {
 const MARK: &[u8] = b"MASKED1\n";
 
 impl PackLayers for Masked {
-    fn wrap(&self, car: &mut (dyn Read + Send), mut sink: Box<dyn Write + Send>) -> io::Result<()> {
+    fn wrap(&self, car: &mut (dyn Read + Send), sink: &mut (dyn Write + Send)) -> io::Result<()> {
         let key = self.key.ok_or(io::ErrorKind::PermissionDenied)?;
         let mut bytes = Vec::new();
         car.read_to_end(&mut bytes)?;

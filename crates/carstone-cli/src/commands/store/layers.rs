@@ -42,7 +42,7 @@ impl StackLayers {
 }
 
 impl PackLayers for StackLayers {
-    fn wrap(&self, car: &mut (dyn Read + Send), sink: Box<dyn Write + Send>) -> io::Result<()> {
+    fn wrap(&self, car: &mut (dyn Read + Send), sink: &mut (dyn Write + Send)) -> io::Result<()> {
         let mut options = match self.codec {
             Some(codec) => WriteOptions::default().codec(codec),
             None => WriteOptions::default().without_compression(),
