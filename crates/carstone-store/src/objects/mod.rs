@@ -4,13 +4,15 @@ mod disk;
 mod local;
 mod remote;
 mod spool;
+mod turn;
+mod upload;
 mod url;
 
 use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -22,6 +24,7 @@ pub use local::LocalObjects;
 pub(crate) use local::{blocking, read_range};
 pub use remote::RemoteObjects;
 pub use spool::Spool;
+pub use turn::{Done, Turn};
 pub use url::StoreUrl;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -36,6 +39,12 @@ pub trait Objects: fmt::Debug + fmt::Display + Send + Sync {
     /// An object that is there with the same length is left, and counts as kept: keys are made of hashes, so that the same key means the same bytes. One of
     /// another length is damaged, and replaced.
     async fn create(&self, key: &Key, content: Content) -> Result<Created>;
+
+    /// The same, but not before its turn has come. What takes long may be done before that.
+    async fn create_in_turn(&self, key: &Key, content: Content, turn: Turn) -> Result<Created> {
+        turn.come().await?;
+        self.create(key, content).await
+    }
 
     /// Keeps an object in place of one that may be there and is damaged. Else as [`create`](Self::create).
     async fn replace(&self, key: &Key, content: Content) -> Result<()>;
@@ -66,6 +75,11 @@ pub trait Objects: fmt::Debug + fmt::Display + Send + Sync {
 
     /// A place for an object that is yet to get its name.
     fn spool(&self) -> Result<Spool>;
+
+    /// Removes what writers left that ended `age` ago or earlier before they could finish, and says how much that was.
+    async fn clean(&self, _age: Duration) -> Result<u64> {
+        Ok(0)
+    }
 }
 
 /// The bytes of an object that is to be kept.

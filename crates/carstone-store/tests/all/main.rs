@@ -13,4 +13,5 @@ mod service;
 mod sim;
 mod sources;
 mod support;
+mod uploads;
 mod vectors;
