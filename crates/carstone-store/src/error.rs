@@ -47,6 +47,8 @@ pub enum ErrorKind {
     NotTheRange(String),
     /// The object is there, and a listing that should have it does not.
     NotListed,
+    /// A pack is about to be removed, since no root needed it, so that no new root may rely on it.
+    Condemned,
     /// A block is larger than a pack may become.
     BlockTooLarge {
         /// The block.
@@ -188,6 +190,9 @@ impl fmt::Display for ErrorKind {
                 write!(f, "{found} bytes came, and {expected} were to come")
             }
             Self::NotTheRange(what) => write!(f, "a range was asked for, and {what} came"),
+            Self::Condemned => f.write_str(
+                "packs that are needed, and were there already, are about to be removed: put it again when the collection is over",
+            ),
             Self::NotListed => f.write_str("it is there, and the listing leaves it out"),
             Self::BlockTooLarge { cid, limit } => {
                 write!(f, "the block {cid} fits into no pack of {limit} bytes")

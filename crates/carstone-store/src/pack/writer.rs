@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use carstone_car::{Cid, Header};
+use carstone_car::{Cid, Header, codec};
 use carstone_unixfs::{Profile, write_file};
 use futures::stream::{self, Stream, StreamExt};
 use tokio::runtime::Handle;
@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hasher::HashFunction;
 use crate::index::IndexReader;
 use crate::name::Hash;
-use crate::objects::{Content, Spool};
+use crate::objects::{Content, Created, Spool};
 
 /// Makes packs of blobs, and puts them into a store, one after the other.
 ///
@@ -175,6 +175,8 @@ pub struct PackWritten {
     pub blobs: Vec<BlobPlace>,
     /// The roots in its header.
     pub roots: Vec<Cid>,
+    /// Whether it was there before.
+    pub created: Created,
 }
 
 /// Where a blob lies in a pack.
@@ -261,11 +263,11 @@ impl PackWriter {
         self.pack(None, make, kept).await
     }
 
-    /// Keeps a blob as it is, as a pack of itself: it is found by its own hash.
+    /// Keeps a blob as it is, as a pack of itself: it is found by its own hash, and its one blob is all of it.
     ///
     /// # Errors
     /// It cannot be read or kept.
-    pub async fn put_blob(&self, blob: Blob) -> Result<(Hash, u64)> {
+    pub async fn put_blob(&self, blob: Blob) -> Result<PackWritten> {
         let _turn = FILLING.acquire().await;
         let (mut source, _) = blob.into_parts();
         let (store, function) = (Arc::clone(&self.store), self.options.pack_hasher);
@@ -275,9 +277,10 @@ impl PackWriter {
             spool.hashed(function)
         });
         let spool = spool.await?;
-        let (name, len) = (spool.hash().copied().unwrap_or_default(), spool.len());
-        self.store.put(&name, Content::Spool(spool)).await?;
-        Ok((name, len))
+        let (name, size) = (spool.hash().copied().unwrap_or_default(), spool.len());
+        let created = self.store.put(&name, Content::Spool(spool)).await?;
+        let blobs = vec![BlobPlace { cid: Cid::new_v1(codec::RAW, name), offset: 0, len: size }];
+        Ok(PackWritten { name, size, blobs, roots: Vec::new(), created })
     }
 
     async fn pack(
@@ -328,7 +331,8 @@ impl PackWriter {
         let (name, size, spool) = (hash, spool.len(), spool.verified_as(hash));
         let blobs =
             blocks.into_iter().map(|Placed { cid, offset, len }| BlobPlace { cid, offset, len });
-        Ok((PackWritten { name, size, blobs: blobs.collect(), roots }, spool))
+        let (blobs, created) = (blobs.collect(), Created::New);
+        Ok((PackWritten { name, size, blobs, roots, created }, spool))
     }
 }
 

@@ -129,6 +129,9 @@ pub(super) fn gc(job: &Job, args: &StoreGcArgs, output: &mut Output) -> anyhow::
     let (count, bytes) = (collected.packs.len(), human(collected.bytes));
     let done = if args.dry_run { "would go" } else { "removed" };
     output.note(&format!("{count} packs {done}, {bytes}; {} are too young", collected.young));
+    if collected.leftovers > 0 {
+        output.note(&format!("{} leftovers of writers that ended early", collected.leftovers));
+    }
     Ok(Exit::Intact)
 }
 
