@@ -7,6 +7,7 @@ mod faulty;
 mod index;
 mod layers;
 mod maintain;
+mod manifests;
 mod packs;
 mod records;
 mod remote;
