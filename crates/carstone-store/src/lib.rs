@@ -49,7 +49,7 @@ pub use index::{
     index_written, sharded_index,
 };
 pub use maintain::{
-    Added, CheckOptions, Checked, Collected, Copied, Finding, Healed, PackSource, Rebuilt,
+    Added, CheckOptions, Checked, Collected, Copied, Finding, Healed, Lost, PackSource, Rebuilt,
     add_pack, check, collect, copy, copy_packs, heal, heal_part, rebuild_index, remove_root,
 };
 pub use name::{Hash, Key, Layout, parse_text, text_of};

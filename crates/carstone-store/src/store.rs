@@ -12,6 +12,7 @@ use futures::stream::{BoxStream, StreamExt};
 use serde_json::{Value, json};
 
 pub use self::roots::RootRecord;
+pub(crate) use self::roots::RootRecords;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{
     EntryKind, Found, Index, IndexReader, IndexWriter, Location, SegmentBuilder, Source,
@@ -143,6 +144,15 @@ impl Store {
     pub fn with_sources(mut self, sources: SourceReader) -> Self {
         self.sources = sources.packs(Arc::clone(&self.packs));
         self
+    }
+
+    /// Looks whether it is still there.
+    ///
+    /// # Errors
+    /// It is not, or it cannot be reached.
+    pub(crate) async fn answers(&self) -> Result<()> {
+        let no_store = || Error::new(ErrorKind::NoStore).of(&self.objects);
+        self.objects.size(&Key::new(MARK)?).await?.map(drop).ok_or_else(no_store)
     }
 
     /// The packs.

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Location, Segment};
 use crate::name::{Hash, Key, text_of};
 use crate::pack::StoredPack;
-use crate::store::{RootRecord, Store};
+use crate::store::{RootRecord, RootRecords, Store};
 
 /// What making an index again came to.
 #[derive(Debug, Default)]
@@ -46,7 +46,9 @@ pub async fn rebuild_index(store: &Store, mut read: impl FnMut(u64)) -> Result<R
     let indexed = store.index().segments();
     let packs: Vec<StoredPack> = store.packs().list().try_collect().await?;
     is_whole(store, &packs, &indexed).await?;
-    let (records, damaged) = store.root_records().await?;
+    let RootRecords { sound: records, damaged, .. } = store.root_records().await?;
+    let (damaged, unread): (Vec<_>, Vec<_>) = damaged.into_iter().partition(Error::is_malformed);
+    unread.into_iter().next().map_or(Ok(()), Err)?;
     let known: HashSet<Hash> = records.iter().map(|record| *record.root.hash()).collect();
     for pack in packs {
         let is_blob = known.contains(&pack.name);

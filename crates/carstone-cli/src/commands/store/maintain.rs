@@ -29,12 +29,8 @@ pub(super) fn check(job: &Job, args: &StoreCheckArgs, output: &mut Output) -> an
         .part(args.shard)
         .read_part(args.read_data_subset);
     let tell = |finding: Finding| {
-        let what = match &finding {
-            Finding::DamagedPack { error, .. } => format!("damaged pack: {}", chain(error)),
-            finding => finding.to_string(),
-        };
         output
-            .problem(job.url.url.as_bytes(), &what)
+            .problem(job.url.url.as_bytes(), &told(&finding))
             .map_err(|error| io::Error::other(error).into())
     };
     let checked = job.wait(carstone_store::check(&store, options, tell))?;
@@ -53,6 +49,17 @@ pub(super) fn check(job: &Job, args: &StoreCheckArgs, output: &mut Output) -> an
     Ok(Exit::found(checked.findings > 0))
 }
 
+/// A finding, with all that led to it.
+fn told(finding: &Finding) -> String {
+    match finding {
+        Finding::DamagedPack { error, .. } => format!("damaged pack: {}", chain(error)),
+        Finding::UnreadablePack { error, .. } => {
+            format!("a pack cannot be read: {}", chain(error))
+        }
+        finding => finding.to_string(),
+    }
+}
+
 /// Puts packs right from other stores.
 pub(super) fn heal(job: &Job, args: &StoreHealArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let store = job.open()?;
@@ -67,14 +74,16 @@ pub(super) fn heal(job: &Job, args: &StoreHealArgs, output: &mut Output) -> anyh
             false => output.line(text_of(name).as_bytes())?,
         }
     }
-    for name in &healed.lost {
-        output.problem(
-            job.url.url.as_bytes(),
-            &format!("pack {} is lost: no store has it", text_of(name)),
-        )?;
+    for lost in &healed.lost {
+        let name = text_of(&lost.pack);
+        let what = match &lost.failed {
+            None => format!("pack {name} is lost: no store has it"),
+            Some(error) => format!("pack {name} is not put right: {}", chain(error)),
+        };
+        output.problem(job.url.url.as_bytes(), &what)?;
     }
-    for finding in &healed.index {
-        output.problem(job.url.url.as_bytes(), finding)?;
+    for finding in healed.unread.iter().chain(&healed.index) {
+        output.problem(job.url.url.as_bytes(), &told(finding))?;
     }
     output.note(&format!("{} packs put right", healed.packs.len()));
     Ok(Exit::found(output.problems() > 0))
