@@ -50,7 +50,8 @@ pub use index::{
 };
 pub use maintain::{
     Added, CheckOptions, Checked, Collected, Copied, Finding, Healed, Lost, PackSource, Rebuilt,
-    add_pack, check, collect, copy, copy_packs, heal, heal_part, rebuild_index, remove_root,
+    Unmended, add_pack, check, collect, copy, copy_packs, finish_rebuild, heal, heal_part,
+    rebuild_index, rebuild_part, remove_root,
 };
 pub use name::{Hash, Key, Layout, parse_text, text_of};
 pub use objects::{

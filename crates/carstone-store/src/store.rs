@@ -1,5 +1,6 @@
 //! A store: packs, the index of what is in them, and the roots that were put.
 
+mod parts;
 mod roots;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use carstone_car::{Cid, codec, hash_code};
 use futures::stream::{BoxStream, StreamExt};
 use serde_json::{Value, json};
 
+pub(crate) use self::parts::IndexPart;
 pub use self::roots::RootRecord;
 pub(crate) use self::roots::RootRecords;
 use crate::error::{Error, ErrorKind, Result};
@@ -265,16 +267,22 @@ impl Store {
     }
 
     async fn block_from_any(&self, cid: &Cid) -> Result<Option<Bytes>> {
-        let places = self.places(cid.hash()).await?;
-        if places.is_empty()
+        let found = self.blob_from_any(cid.hash()).await?;
+        if found.is_none()
             && let Some(fault) = self.index.damaged().first()
         {
             let what = "it is damaged, and no other part of the index knows the block";
             let error = Error::new(ErrorKind::Malformed(what));
             return Err(error.of(fault.object().unwrap_or_default()));
         }
+        Ok(found)
+    }
+
+    /// A blob from any of its places, verified; `None` if the index knows none.
+    pub(crate) async fn blob_from_any(&self, hash: &Hash) -> Result<Option<Bytes>> {
+        let places = self.places(hash).await?;
         let sources: Vec<Source> = places.into_iter().map(Source::Place).collect();
-        self.sources.read_any(cid.hash(), &sources).await
+        self.sources.read_any(hash, &sources).await
     }
 
     /// Every place of a blob that the index knows. A pack that is no blob of another one lies in itself.

@@ -195,7 +195,8 @@ pub async fn check(
                 find(Finding::MissingPack(*name))?;
             }
         }
-        if store.index().find(EntryKind::Blob, record.root.hash()).await?.is_empty() {
+        // A pack that names no root is one itself.
+        if store.places(record.root.hash()).await?.is_empty() {
             find(Finding::MissingRoot(*record.root.hash()))?;
         }
     }

@@ -6,6 +6,7 @@ mod faulty;
 mod index;
 mod layers;
 mod maintain;
+mod mend;
 mod packs;
 mod records;
 mod remote;

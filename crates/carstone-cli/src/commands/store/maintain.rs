@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::bail;
 use carstone_store::{
-    CheckOptions, Finding, PackSource, Store, collect, rebuild_index, remove_root, text_of,
+    CheckOptions, Finding, PackSource, Store, Unmended, collect, finish_rebuild, rebuild_index,
+    rebuild_part, remove_root, text_of,
 };
 use serde_json::json;
 
@@ -60,9 +61,9 @@ fn told(finding: &Finding) -> String {
     }
 }
 
-/// Puts packs right from other stores.
+/// Puts packs right from other places and other stores.
 pub(super) fn heal(job: &Job, args: &StoreHealArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let store = job.open()?;
+    let store = job.open_with(&args.keys)?;
     let others = args.from.iter().map(|url| job.open_other(&job.other(url)));
     let others = others.collect::<anyhow::Result<Vec<_>>>()?;
     let sources: Vec<&dyn PackSource> =
@@ -75,12 +76,17 @@ pub(super) fn heal(job: &Job, args: &StoreHealArgs, output: &mut Output) -> anyh
         }
     }
     for lost in &healed.lost {
-        let name = text_of(&lost.pack);
+        let (name, why) = (text_of(&lost.pack), &lost.why);
         let what = match &lost.failed {
-            None => format!("pack {name} is lost: no store has it"),
-            Some(error) => format!("pack {name} is not put right: {}", chain(error)),
+            None => format!("pack {name} is lost: {why}"),
+            Some(error) => format!("pack {name} is not put right: {why}; {}", chain(error)),
         };
-        output.problem(job.url.url.as_bytes(), &what)?;
+        let blobs: Vec<String> = match why {
+            Unmended::Blobs(cids) => cids.iter().map(ToString::to_string).collect(),
+            _ => Vec::new(),
+        };
+        let fields = object(json!({ "pack": name, "blobs": blobs }));
+        output.problem_with(job.url.url.as_bytes(), &what, fields)?;
     }
     for finding in healed.unread.iter().chain(&healed.index) {
         output.problem(job.url.url.as_bytes(), &told(finding))?;
@@ -157,7 +163,12 @@ pub(super) fn rebuild(
 ) -> anyhow::Result<Exit> {
     let store = job.open_with(&args.keys)?;
     let progress = Progress::new(output, "reading packs", None);
-    let done = job.wait(rebuild_index(&store, |bytes| progress.add(bytes)));
+    let read = |bytes| progress.add(bytes);
+    let done = match args.shard {
+        Some(part) => job.wait(rebuild_part(&store, part, read)),
+        None if args.finish => job.wait(finish_rebuild(&store, read)),
+        None => job.wait(rebuild_index(&store, read)),
+    };
     progress.finish();
     let done = done?;
     for error in &done.damaged {
@@ -165,11 +176,19 @@ pub(super) fn rebuild(
     }
     if output.is_json() {
         let fields = json!({
-            "packs": done.packs, "blobs": done.blobs, "roots": done.roots, "damaged": done.damaged.len(),
+            "packs": done.packs, "known": done.known, "blobs": done.blobs, "roots": done.roots,
+            "damaged": done.damaged.len(),
         });
         output.object("summary", object(fields))?;
     }
     let (packs, blobs, roots) = (done.packs, done.blobs, done.roots);
-    output.note(&format!("{blobs} blobs of {packs} packs; {roots} roots had no record"));
+    match args.shard {
+        Some(_) => output.note(&format!(
+            "{blobs} blobs of {packs} packs; when all shards are done, `carstone store index rebuild --finish` ends it"
+        )),
+        None => {
+            output.note(&format!("{blobs} blobs of {packs} packs; {roots} roots had no record"));
+        }
+    }
     Ok(Exit::found(output.problems() > 0))
 }
