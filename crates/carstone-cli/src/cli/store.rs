@@ -63,7 +63,7 @@ pub(crate) enum StoreCommand {
     Index(StoreIndexCommand),
     /// Look for what is wrong: packs, index and roots.
     Check(StoreCheckArgs),
-    /// Put damaged and missing packs right from another store.
+    /// Put damaged and missing packs right, from other places that their blobs have in the store, and from other stores.
     Heal(StoreHealArgs),
     /// Copy everything into another store, which is made if there is none.
     Copy(StoreCopyArgs),
@@ -86,7 +86,7 @@ pub(crate) enum StoreIndexCommand {
     Find(StoreFindArgs),
     /// Put its segments together into one, which makes look-ups faster.
     Compact,
-    /// Make it again from the packs alone, which are all read and verified.
+    /// Make it again from the packs alone, which are all read and verified; with `--shard` on several machines.
     Rebuild(StoreRebuildArgs),
 }
 
@@ -101,6 +101,12 @@ pub(crate) struct StoreIndexPlaceArgs {
 /// `carstone store index rebuild`.
 #[derive(Debug, Args)]
 pub(crate) struct StoreRebuildArgs {
+    /// Read only part I of N of the packs, counted from 1, so that several machines can share the work. The old index stays until `--finish`.
+    #[arg(long, value_name = "I/N", value_parser = part)]
+    pub shard: Option<(u64, u64)>,
+    /// Put what all shards have made in place of the old index. Packs that no shard has read are read now.
+    #[arg(long, conflicts_with = "shard")]
+    pub finish: bool,
     /// What opens encrypted packs. Of those that it does not open, the old index is believed.
     #[command(flatten)]
     pub keys: KeyArgs,
@@ -126,12 +132,15 @@ pub(crate) struct StoreCheckArgs {
 /// `carstone store heal`.
 #[derive(Debug, Args)]
 pub(crate) struct StoreHealArgs {
-    /// A store that has the same packs; can be given again.
-    #[arg(long, value_name = "STORE", required = true)]
+    /// A store that has the same packs or blobs, for what the store itself does not have elsewhere; can be given again.
+    #[arg(long, value_name = "STORE")]
     pub from: Vec<String>,
     /// Only part I of N of the packs, counted from 1, so that several machines can share the work.
     #[arg(long, value_name = "I/N", value_parser = part)]
     pub shard: Option<(u64, u64)>,
+    /// What opens encrypted packs, of which blobs are taken then. Packs that can be had whole need none.
+    #[command(flatten)]
+    pub keys: KeyArgs,
 }
 
 /// `carstone store copy`.

@@ -8,6 +8,7 @@ mod index;
 mod layers;
 mod maintain;
 mod manifests;
+mod mend;
 mod packs;
 mod records;
 mod remote;
