@@ -45,6 +45,12 @@ pub enum ErrorKind {
     },
     /// A range was asked for, and something else came.
     NotTheRange(String),
+    /// Nothing can be written there.
+    ReadOnly,
+    /// A store cannot be listed, and has no catalogue. The error is that of the listing.
+    NoCatalog(Box<Error>),
+    /// The catalogue names an object that is gone.
+    StaleCatalog,
     /// The object is there, and a listing that should have it does not.
     NotListed,
     /// A block is larger than a pack may become.
@@ -188,6 +194,13 @@ impl fmt::Display for ErrorKind {
                 write!(f, "{found} bytes came, and {expected} were to come")
             }
             Self::NotTheRange(what) => write!(f, "a range was asked for, and {what} came"),
+            Self::ReadOnly => f.write_str("nothing can be written there"),
+            Self::NoCatalog(_) => f.write_str(
+                "it cannot be listed, and has no catalogue, which `carstone store publish` writes",
+            ),
+            Self::StaleCatalog => f.write_str(
+                "it is gone, and the catalogue is out of date, which `carstone store publish` renews",
+            ),
             Self::NotListed => f.write_str("it is there, and the listing leaves it out"),
             Self::BlockTooLarge { cid, limit } => {
                 write!(f, "the block {cid} fits into no pack of {limit} bytes")
@@ -210,6 +223,7 @@ impl error::Error for Error {
             ErrorKind::Car(error) => Some(error),
             ErrorKind::UnixFs(error) => Some(error),
             ErrorKind::Dag(error) => Some(error),
+            ErrorKind::NoCatalog(error) => Some(error),
             _ => None,
         }
     }

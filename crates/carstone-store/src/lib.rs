@@ -54,13 +54,13 @@ pub use maintain::{
 };
 pub use name::{Hash, Key, Layout, parse_text, text_of};
 pub use objects::{
-    Content, Created, Disk, DiskEntry, DiskFile, LocalObjects, Object, Objects, RealDisk,
-    RemoteObjects, Spool, StoreUrl,
+    Content, Created, Disk, DiskEntry, DiskFile, LocalObjects, Object, Objects, PublishedObjects,
+    RealDisk, RemoteObjects, Spool, StoreUrl,
 };
 pub use pack::{
     Blob, BlobPlace, Dedupe, ObjectPackStore, PackCar, PackLayers, PackStore, PackWriter,
     PackWriterOptions, PackWritten, Put, StoredPack, Written,
 };
 pub use place::{MemoryScheduler, Placed, Scheduler, index_in_place, index_scheduled};
-pub use store::{RootRecord, Store};
+pub use store::{Published, RootRecord, Store};
 pub use streamer::{Block, StreamOptions};

@@ -17,7 +17,8 @@ use super::{CarVersion, KeyArgs, ReaderArgs, RestoreArgs, size};
 #[derive(Debug, Args)]
 #[command(after_long_help = STORE_EXAMPLES)]
 pub(crate) struct StoreArgs {
-    /// The store: a directory, `s3://BUCKET/PREFIX` with the usual AWS_ variables, or `memory:` for a trial.
+    /// The store: a directory, `s3://BUCKET/PREFIX` with the usual AWS_ variables, `https://HOST/PATH` of one that is only read, or
+    /// `memory:` for a trial.
     #[arg(
         long,
         global = true,
@@ -71,6 +72,8 @@ pub(crate) enum StoreCommand {
     Rm(StoreRmArgs),
     /// Remove packs that no root needs.
     Gc(StoreGcArgs),
+    /// Write a catalogue, by which others read the store over HTTP: from any server of files, or out of a bucket that lists nothing.
+    Publish,
     /// Tell how much there is of what.
     Stats,
 }

@@ -7,6 +7,7 @@ mod index;
 mod layers;
 mod maintain;
 mod packs;
+mod published;
 mod records;
 mod remote;
 mod service;

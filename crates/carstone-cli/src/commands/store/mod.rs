@@ -11,7 +11,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use carstone_store::{ErrorKind, LocalObjects, SourceReader, Store, StoreUrl};
 
 use self::layers::StackLayers;
@@ -36,6 +36,7 @@ pub(crate) fn run(args: StoreArgs, output: &mut Output) -> anyhow::Result<Exit> 
         StoreCommand::Dump(args) => read::dump(&job, &args, output),
         StoreCommand::Ls(args) => show::ls(&job, &args, output),
         StoreCommand::Find(args) => show::find(&job, &args, output),
+        StoreCommand::Publish => maintain::publish(&job, output),
         StoreCommand::Stats => show::stats(&job, output),
         StoreCommand::Check(args) => maintain::check(&job, &args, output),
         StoreCommand::Heal(args) => maintain::heal(&job, &args, output),
@@ -70,10 +71,23 @@ impl Job {
         self.open_other(&self.url)
     }
 
+    /// The store, into which something is to be written.
+    fn open_to_write(&self) -> anyhow::Result<Store> {
+        let store = self.open()?;
+        match store.is_read_only() {
+            true => bail!("{}: is read over HTTP, and nothing can be written there", self.url.url),
+            false => Ok(store),
+        }
+    }
+
     /// The store, of which these keys open encrypted packs.
     fn open_with(&self, keys: &KeyArgs) -> anyhow::Result<Store> {
+        self.with_keys(self.open()?, keys)
+    }
+
+    fn with_keys(&self, store: Store, keys: &KeyArgs) -> anyhow::Result<Store> {
         let layers = StackLayers::opening(keys)?;
-        let store = self.open()?.with_layers(Arc::new(layers));
+        let store = store.with_layers(Arc::new(layers));
         Ok(match &self.files {
             None => store,
             Some(files) => {
