@@ -54,8 +54,8 @@ pub use maintain::{
 };
 pub use name::{Hash, Key, Layout, parse_text, text_of};
 pub use objects::{
-    Content, Created, Disk, DiskEntry, DiskFile, LocalObjects, Object, Objects, PublishedObjects,
-    RealDisk, RemoteObjects, Spool, StoreUrl,
+    Content, Created, Disk, DiskEntry, DiskFile, Done, LocalObjects, Object, Objects,
+    PublishedObjects, RealDisk, RemoteObjects, Spool, StoreUrl, Turn,
 };
 pub use pack::{
     Blob, BlobPlace, Dedupe, ObjectPackStore, PackCar, PackLayers, PackStore, PackWriter,

@@ -47,12 +47,6 @@ impl LocalObjects {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Removes what writers left that ended `age` ago or earlier before they could finish, and says how many files that were. A writer that
-    /// still works has touched its file since.
-    pub async fn clean(&self, age: Duration) -> Result<u64> {
-        self.run(move |inner| inner.clean(age)).await
-    }
-
     /// Does what may wait for the disk.
     async fn run<T: Send + 'static>(
         &self,
@@ -286,6 +280,11 @@ impl Objects for LocalObjects {
 
     fn spool(&self) -> Result<Spool> {
         Spool::named(&self.inner.disk, &self.inner.root)
+    }
+
+    /// A writer that still works has touched its file since.
+    async fn clean(&self, age: Duration) -> Result<u64> {
+        self.run(move |inner| inner.clean(age)).await
     }
 }
 

@@ -8,13 +8,15 @@ mod local;
 mod published;
 mod remote;
 mod spool;
+mod turn;
+mod upload;
 mod url;
 
 use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -28,6 +30,7 @@ pub(crate) use local::{blocking, read_range};
 pub use published::PublishedObjects;
 pub use remote::RemoteObjects;
 pub use spool::Spool;
+pub use turn::{Done, Turn};
 pub use url::StoreUrl;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -42,6 +45,12 @@ pub trait Objects: fmt::Debug + fmt::Display + Send + Sync {
     /// An object that is there with the same length is left, and counts as kept: keys are made of hashes, so that the same key means the same bytes. One of
     /// another length is damaged, and replaced.
     async fn create(&self, key: &Key, content: Content) -> Result<Created>;
+
+    /// The same, but not before its turn has come. What takes long may be done before that.
+    async fn create_in_turn(&self, key: &Key, content: Content, turn: Turn) -> Result<Created> {
+        turn.come().await?;
+        self.create(key, content).await
+    }
 
     /// Keeps an object in place of one that may be there and is damaged. Else as [`create`](Self::create).
     async fn replace(&self, key: &Key, content: Content) -> Result<()>;
@@ -76,6 +85,11 @@ pub trait Objects: fmt::Debug + fmt::Display + Send + Sync {
     /// Whether nothing can be written, so that it need not be tried.
     fn is_read_only(&self) -> bool {
         false
+    }
+
+    /// Removes what writers left that ended `age` ago or earlier before they could finish, and says how much that was.
+    async fn clean(&self, _age: Duration) -> Result<u64> {
+        Ok(0)
     }
 }
 

@@ -4,16 +4,17 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use object_store::multipart::MultipartStore;
 use object_store::path::Path;
-use object_store::{GetOptions, ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
+use object_store::{GetOptions, ObjectStore, ObjectStoreExt, PutPayload};
 
-use super::local::blocking;
 use super::spool::Spool;
-use super::{Content, Created, Object, Objects, end_of, read_exact_at};
+use super::{Content, Created, Object, Objects, Turn, end_of, upload};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::Key;
 
@@ -24,6 +25,8 @@ pub struct RemoteObjects {
     /// What all keys begin with; empty, or it ends with a slash.
     prefix: String,
     name: Arc<str>,
+    /// The same store, where it can go on with an upload.
+    parts: Option<upload::Parts>,
 }
 
 impl RemoteObjects {
@@ -36,54 +39,52 @@ impl RemoteObjects {
             "" => String::new(),
             prefix => format!("{}/", Key::new(prefix)?),
         };
-        Ok(Self { store, prefix, name: name.into() })
+        Ok(Self { store, prefix, name: name.into(), parts: None })
     }
 
     /// An empty store in memory, which is gone with this value.
     pub fn in_memory() -> Self {
         let store = Arc::new(object_store::memory::InMemory::new());
-        Self { store, prefix: String::new(), name: "memory:".into() }
+        Self { store, prefix: String::new(), name: "memory:".into(), parts: None }
     }
 
     fn path(&self, key: &Key) -> Path {
         Path::from(format!("{}{key}", self.prefix))
     }
 
-    async fn put(&self, key: &Key, content: Content) -> Result<()> {
+    /// The same, which notes after each so many bytes of an upload that they have arrived, in an object below `uploads/`, so that another run goes on
+    /// there. Shorter objects are sent again from their beginning.
+    #[must_use]
+    pub fn resumable(mut self, store: Arc<dyn MultipartStore>, each: u64) -> Self {
+        self.parts = Some(upload::Parts { store, each });
+        self
+    }
+
+    async fn put(&self, key: &Key, content: Content, turn: Turn) -> Result<()> {
         let path = self.path(key);
-        let spool = match content {
-            Content::Bytes(bytes) => {
-                self.store.put(&path, PutPayload::from_bytes(bytes)).await.map_err(told)?;
-                return Ok(());
+        let bytes = match content {
+            Content::Bytes(bytes) => bytes,
+            Content::Spool(spool) if spool.len() <= upload::PART => {
+                let all = 0..spool.len();
+                upload::part(&Arc::new(spool), all).await?
             }
-            Content::Spool(spool) => Arc::new(spool),
+            Content::Spool(spool) => {
+                let spool = Arc::new(spool);
+                return match &self.parts {
+                    Some(upload::Parts { store: parts, each }) if spool.len() >= *each => {
+                        let note = self.path(&note_of(key)?);
+                        let each =
+                            usize::try_from(each / upload::PART).unwrap_or(usize::MAX).max(1);
+                        let (store, parts, path) = (&*self.store, &**parts, &path);
+                        let resumable = upload::Resumable { store, parts, path, note, each };
+                        resumable.send(&spool, turn).await
+                    }
+                    _ => upload::send(&*self.store, &path, &spool, turn).await,
+                };
+            }
         };
-        if spool.len() <= PART as u64 {
-            let bytes = part(&spool, 0..spool.len()).await?;
-            self.store.put(&path, PutPayload::from_bytes(bytes)).await.map_err(told)?;
-            return Ok(());
-        }
-        let upload = self.store.put_multipart(&path).await.map_err(told)?;
-        let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
-        let sent = async {
-            let mut at = 0;
-            while at < spool.len() {
-                let end = spool.len().min(at + PART as u64);
-                let bytes = part(&spool, at..end).await?;
-                upload.wait_for_capacity(PARTS_AT_ONCE).await.map_err(told)?;
-                upload.put(bytes);
-                at = end;
-            }
-            Ok(())
-        };
-        match sent.await {
-            Ok(()) => upload.finish().await.map(drop).map_err(told),
-            Err(error) => {
-                // The parts that were sent cost nothing but money; the error that ended it is the one to tell.
-                let _ = upload.abort().await;
-                Err(error)
-            }
-        }
+        turn.come().await?;
+        self.store.put(&path, PutPayload::from_bytes(bytes)).await.map(drop).map_err(told)
     }
 
     async fn head(&self, key: &Key) -> Result<Option<u64>> {
@@ -123,15 +124,28 @@ impl RemoteObjects {
 #[async_trait]
 impl Objects for RemoteObjects {
     async fn create(&self, key: &Key, content: Content) -> Result<Created> {
+        self.create_in_turn(key, content, Turn::now()).await
+    }
+
+    async fn create_in_turn(&self, key: &Key, content: Content, turn: Turn) -> Result<Created> {
         let len = content.len();
         let create = async {
             let created = match self.head(key).await? {
-                Some(size) if size == len => return Ok(Created::Existed),
+                Some(size) if size == len => {
+                    turn.come().await?;
+                    return Ok(Created::Existed);
+                }
                 Some(_) => Created::Replaced,
                 None => Created::New,
             };
-            self.put(key, content).await?;
+            let put = self.put(key, content, turn).await;
+            // Somebody else may have ended the upload that this one went on with.
+            let is_over = put.as_ref().is_err_and(Error::is_not_found);
+            if !is_over {
+                put?;
+            }
             match self.head(key).await? {
+                Some(found) if found == len && is_over => Ok(Created::Existed),
                 Some(found) if found == len => Ok(created),
                 found => {
                     let found = found.unwrap_or_default();
@@ -143,7 +157,7 @@ impl Objects for RemoteObjects {
     }
 
     async fn replace(&self, key: &Key, content: Content) -> Result<()> {
-        self.put(key, content).await.map_err(|error| error.of(key))
+        self.put(key, content, Turn::now()).await.map_err(|error| error.of(key))
     }
 
     async fn read(&self, key: &Key, range: Range<u64>) -> Result<Bytes> {
@@ -231,6 +245,24 @@ impl Objects for RemoteObjects {
     fn spool(&self) -> Result<Spool> {
         Spool::unnamed()
     }
+
+    async fn clean(&self, age: Duration) -> Result<u64> {
+        let Some(parts) = &self.parts else { return Ok(0) };
+        let before = SystemTime::now().checked_sub(age);
+        let notes: Vec<_> = self.list(UPLOADS).try_collect().await?;
+        let is_old = |note: &Object| note.modified.zip(before).is_some_and(|(at, by)| at <= by);
+        let mut count = 0;
+        for note in notes.iter().filter(|note| is_old(note)) {
+            let of = note.key.strip_prefix(UPLOADS).and_then(|key| key.strip_suffix(NOTE));
+            let Some(key) = of.and_then(|key| Key::new(key).ok()) else { continue };
+            let at = self.path(&note_of(&key)?);
+            let given_up =
+                upload::give_up(&*self.store, &*parts.store, &self.path(&key), &at).await;
+            given_up.map_err(|error| error.of(&note.key))?;
+            count += 1;
+        }
+        Ok(count)
+    }
 }
 
 impl fmt::Display for RemoteObjects {
@@ -239,20 +271,8 @@ impl fmt::Display for RemoteObjects {
     }
 }
 
-/// A part of a spool, in memory.
-async fn part(spool: &Arc<Spool>, range: Range<u64>) -> Result<Bytes> {
-    let spool = Arc::clone(spool);
-    blocking(move || {
-        let len = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
-        let mut bytes = vec![0; len];
-        read_exact_at(&*spool, &mut bytes, range.start)?;
-        Ok(bytes.into())
-    })
-    .await
-}
-
 /// What an error of the service means here.
-fn told(error: object_store::Error) -> Error {
+pub(super) fn told(error: object_store::Error) -> Error {
     use object_store::Error as Remote;
     Error::new(match error {
         Remote::NotFound { .. } => ErrorKind::NotFound,
@@ -266,7 +286,10 @@ fn told(error: object_store::Error) -> Error {
     })
 }
 
-/// Bytes of a part of an upload: at least 5 MiB, and in 10,000 of them, the most that S3 takes, 78 GiB.
-const PART: usize = 8 << 20;
-/// Parts that are on their way at the same time.
-const PARTS_AT_ONCE: usize = 4;
+/// Where it is noted how much of an object has been sent.
+fn note_of(key: &Key) -> Result<Key> {
+    Key::new(&format!("{UPLOADS}{key}{NOTE}"))
+}
+
+const UPLOADS: &str = "uploads/";
+const NOTE: &str = ".json";

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use object_store::ObjectStore;
+use object_store::multipart::MultipartStore;
+
 use super::{LocalObjects, Objects, RemoteObjects};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -61,16 +64,33 @@ impl StoreUrl {
         if bucket.is_empty() {
             return Err(of(Error::new(ErrorKind::Unsupported("a URL without a bucket"))));
         }
-        let store = service(scheme, bucket, self.endpoint.as_deref()).map_err(of)?;
-        Ok(Arc::new(RemoteObjects::new(store, prefix, &self.url).map_err(of)?))
+        service(scheme, bucket, self.endpoint.as_deref())
+            .and_then(|service| service.objects(prefix, &self.url))
+            .map_err(of)
     }
 }
 
-fn service(
-    scheme: &str,
-    bucket: &str,
-    endpoint: Option<&str>,
-) -> Result<Arc<dyn object_store::ObjectStore>> {
+/// What is compiled in of a service.
+struct Service {
+    store: Arc<dyn ObjectStore>,
+    parts: Arc<dyn MultipartStore>,
+}
+
+impl Service {
+    #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+    fn new(store: impl ObjectStore + MultipartStore) -> Self {
+        let store = Arc::new(store);
+        Self { store: store.clone(), parts: store }
+    }
+
+    fn objects(self, prefix: &str, name: &str) -> Result<Arc<dyn Objects>> {
+        Ok(Arc::new(
+            RemoteObjects::new(self.store, prefix, name)?.resumable(self.parts, NOTED_EACH),
+        ))
+    }
+}
+
+fn service(scheme: &str, bucket: &str, endpoint: Option<&str>) -> Result<Service> {
     #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
     let told = |error| Error::new(ErrorKind::Io(std::io::Error::other(error)));
     match scheme {
@@ -87,17 +107,17 @@ fn service(
                     .with_allow_http(endpoint.starts_with("http://"))
                     .with_virtual_hosted_style_request(false);
             }
-            Ok(Arc::new(builder.build().map_err(told)?))
+            Ok(Service::new(builder.build().map_err(told)?))
         }
         #[cfg(feature = "gcs")]
         "gs" => {
             let builder = object_store::gcp::GoogleCloudStorageBuilder::from_env();
-            Ok(Arc::new(builder.with_bucket_name(bucket).build().map_err(told)?))
+            Ok(Service::new(builder.with_bucket_name(bucket).build().map_err(told)?))
         }
         #[cfg(feature = "azure")]
         "az" => {
             let builder = object_store::azure::MicrosoftAzureBuilder::from_env();
-            Ok(Arc::new(builder.with_container_name(bucket).build().map_err(told)?))
+            Ok(Service::new(builder.with_container_name(bucket).build().map_err(told)?))
         }
         _ => {
             let _ = (bucket, endpoint);
@@ -106,4 +126,6 @@ fn service(
     }
 }
 
+/// Bytes of an upload after which it is noted what has arrived: twice those of a pack.
+const NOTED_EACH: u64 = 256 << 20;
 const MEMORY: &str = "memory:";

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use super::store::{PackStore, StoredPack};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Hash, text_of};
-use crate::objects::{Content, Created, Spool, blocking, read_exact_at};
+use crate::objects::{Content, Created, Spool, Turn, blocking, read_exact_at};
 
 /// A CAR that is read at any offset.
 pub type PackCar = Arc<dyn ReadAt + Send + Sync>;
@@ -133,6 +133,10 @@ impl PackStore for LayeredPacks {
 
     async fn put(&self, name: &Hash, content: Content) -> Result<Created> {
         self.inner.put(name, content).await
+    }
+
+    async fn put_in_turn(&self, name: &Hash, content: Content, turn: Turn) -> Result<Created> {
+        self.inner.put_in_turn(name, content, turn).await
     }
 
     async fn replace(&self, name: &Hash, content: Content) -> Result<()> {

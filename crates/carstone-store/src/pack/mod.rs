@@ -1,6 +1,7 @@
 //! Packs: made of blobs, kept, and read again.
 
 mod blob;
+mod keep;
 mod known;
 mod layers;
 mod shard;

@@ -11,7 +11,7 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use crate::error::{Error, Result};
 use crate::hasher::{HashFunction, Hasher};
 use crate::name::{Hash, Layout};
-use crate::objects::{Content, Created, Objects, Spool};
+use crate::objects::{Content, Created, Objects, Spool, Turn};
 
 /// Packs, each under the hash of its bytes.
 #[async_trait]
@@ -21,6 +21,15 @@ pub trait PackStore: fmt::Debug + Send + Sync {
     /// # Errors
     /// The bytes do not hash to the name; they cannot be kept.
     async fn put(&self, name: &Hash, content: Content) -> Result<Created>;
+
+    /// The same, but not before its turn has come. What takes long may be done before that.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put); its turn does not come.
+    async fn put_in_turn(&self, name: &Hash, content: Content, turn: Turn) -> Result<Created> {
+        turn.come().await?;
+        self.put(name, content).await
+    }
 
     /// Keeps a pack in place of one that may be there and is damaged.
     ///
@@ -105,9 +114,13 @@ impl ObjectPackStore {
 #[async_trait]
 impl PackStore for ObjectPackStore {
     async fn put(&self, name: &Hash, content: Content) -> Result<Created> {
+        self.put_in_turn(name, content, Turn::now()).await
+    }
+
+    async fn put_in_turn(&self, name: &Hash, content: Content, turn: Turn) -> Result<Created> {
         let key = self.layout.key(name)?;
         let content = check(name, content).await.map_err(|error| error.of(&key))?;
-        self.objects.create(&key, content).await
+        self.objects.create_in_turn(&key, content, turn).await
     }
 
     async fn replace(&self, name: &Hash, content: Content) -> Result<()> {

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use carstone_car::{Cid, Header};
 use carstone_unixfs::{Profile, write_file};
-use futures::stream::{self, Stream, StreamExt, TryStreamExt};
+use futures::stream::{self, Stream, StreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::blob::Blob;
+use super::keep::keep;
 use super::known::Known;
 use super::layers::{PackLayers, wrapped};
 use super::shard::{Placed, Shard, Sharder};
@@ -283,10 +284,10 @@ impl PackWriter {
         &self,
         len: Option<u64>,
         make: impl FnOnce(&mut Put<'_>) -> Result<Cid> + Send + 'static,
-        mut kept: impl FnMut(&PackWritten) -> Result<()>,
+        kept: impl FnMut(&PackWritten) -> Result<()>,
     ) -> Result<Written> {
         let _turn = FILLING.acquire().await;
-        // While one pack is kept, the next one is hashed, and the one behind it is filled.
+        // While two packs are kept, the next one is hashed, and the one behind it is filled.
         let (send, mut shards) = mpsc::channel::<Shard>(1);
         let (store, options) = (Arc::clone(&self.store), self.options.clone());
         let runtime = Handle::current();
@@ -295,14 +296,8 @@ impl PackWriter {
         let filling =
             tokio::task::spawn_blocking(move || fill(&*store, &options, known, len, make, &send));
         let shards = stream::poll_fn(move |context| shards.poll_recv(context));
-        let mut hashed = shards.map(|shard| self.hash(shard)).buffered(2);
-        let mut packs = Vec::new();
-        while let Some((pack, spool)) = hashed.try_next().await? {
-            // Never before those in front of it, so that a pack with a root means that all of them are there.
-            self.store.put(&pack.name, Content::Spool(spool)).await?;
-            kept(&pack)?;
-            packs.push(pack);
-        }
+        let hashed = shards.map(|shard| self.hash(shard)).buffered(2);
+        let packs = keep(&self.store, hashed, kept).await?;
         let filled = filling.await.map_err(|error| Error::from(io::Error::other(error)))?;
         let (root, known) = filled?;
         Ok(Written { root, packs, known })

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use carstone_car::{Cid, verify};
 use carstone_store::{
-    Blob, Finding, Layout, LocalObjects, Location, PackWriterOptions, Result, Store, collect, copy,
-    heal, rebuild_index, remove_root, text_of,
+    Blob, Finding, Layout, LocalObjects, Location, Objects as _, PackWriterOptions, Result, Store,
+    collect, copy, heal, rebuild_index, remove_root, text_of,
 };
 use carstone_unixfs::Profile;
 use futures::TryStreamExt;

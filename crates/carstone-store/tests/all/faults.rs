@@ -10,8 +10,8 @@ use std::time::Duration;
 use carstone_car::{Cid, cid_of, codec};
 use carstone_store::{
     Blob, CheckOptions, Error, ErrorKind, Finding, Hash, Layout, LocalObjects, Location,
-    PackSource, PackWriterOptions, Result, SegmentBuilder, Spool, Store, check, collect, copy,
-    heal, rebuild_index, remove_root, text_of,
+    Objects as _, PackSource, PackWriterOptions, Result, SegmentBuilder, Spool, Store, check,
+    collect, copy, heal, rebuild_index, remove_root, text_of,
 };
 use carstone_unixfs::Profile;
 use futures::TryStreamExt;

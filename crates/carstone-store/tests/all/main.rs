@@ -14,4 +14,5 @@ mod service;
 mod sim;
 mod sources;
 mod support;
+mod uploads;
 mod vectors;

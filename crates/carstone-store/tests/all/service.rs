@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use carstone_store::RemoteObjects;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::{BackoffConfig, RetryConfig};
 
 /// The service. It ends with this value.
@@ -131,6 +131,16 @@ impl Service {
 
     /// Its objects, as a program sees them that tries each request so many times more.
     pub fn objects(&self, retries: usize) -> Arc<RemoteObjects> {
+        Arc::new(of(self.client(retries)))
+    }
+
+    /// The same, which goes on with uploads of 16 MiB and more.
+    pub fn resumable(&self) -> Arc<RemoteObjects> {
+        let service = self.client(0);
+        Arc::new(of(Arc::clone(&service)).resumable(service, 16 << 20))
+    }
+
+    fn client(&self, retries: usize) -> Arc<AmazonS3> {
         let backoff = BackoffConfig {
             init_backoff: Duration::from_millis(1),
             max_backoff: Duration::from_millis(4),
@@ -146,8 +156,7 @@ impl Service {
             .with_secret_access_key("secret")
             .with_retry(retry)
             .build();
-        let service = Arc::new(service.expect("all is said"));
-        Arc::new(RemoteObjects::new(service, "store", "s3://bucket/store").expect("a key"))
+        Arc::new(service.expect("all is said"))
     }
 
     /// Where its objects are for whoever reads them without keys.
@@ -183,6 +192,11 @@ impl Service {
     /// Uploads that are neither done nor given up.
     pub fn open_uploads(&self) -> usize {
         self.state.kept().uploads.len()
+    }
+
+    /// Ends all uploads, as a service does by a rule.
+    pub fn end_uploads(&self) {
+        self.state.kept().uploads.clear();
     }
 
     /// Requests so far.
@@ -281,7 +295,9 @@ impl Kept {
             ("PUT", Some(upload)) => match (self.uploads.get_mut(&upload), part) {
                 (Some((_, parts)), Some(part)) => {
                     parts.insert(part, body.clone());
-                    empty(200)
+                    let mut answer = empty(200);
+                    answer.headers = format!("etag: \"{}\"\r\n", tag_of(body));
+                    answer
                 }
                 _ => empty(404),
             },
@@ -304,6 +320,10 @@ impl Kept {
                 xml(&format!("<DeleteResult>{done}</DeleteResult>"))
             }
             ("POST", Some(upload)) => match self.uploads.remove(&upload) {
+                Some((key, parts)) if !names_parts(body, &parts) => {
+                    self.uploads.insert(upload, (key, parts));
+                    empty(400)
+                }
                 Some((key, parts)) => {
                     self.objects.insert(key, parts.into_values().flatten().collect());
                     xml(
@@ -390,6 +410,26 @@ impl Kept {
         text.push_str("</ListBucketResult>");
         xml(&text)
     }
+}
+
+fn of(service: Arc<AmazonS3>) -> RemoteObjects {
+    RemoteObjects::new(service, "store", "s3://bucket/store").expect("a key")
+}
+
+/// What a part is told by, which is another for other bytes.
+fn tag_of(body: &[u8]) -> String {
+    let sum = body.iter().fold(0_u64, |sum, byte| sum.rotate_left(5) ^ u64::from(*byte));
+    format!("{sum:x}-{}", body.len())
+}
+
+/// Whether what ends an upload names all of its parts, in their order.
+fn names_parts(body: &[u8], parts: &BTreeMap<u64, Vec<u8>>) -> bool {
+    let asked = String::from_utf8_lossy(body).into_owned();
+    let named = asked.split("<ETag>").skip(1);
+    let named: Vec<_> = named.filter_map(|text| text.split("</ETag>").next()).collect();
+    let tags: Vec<_> = parts.values().map(|part| tag_of(part)).collect();
+    let is_named = |(named, tag): (&&str, &String)| named.contains(&tag[..]);
+    named.len() == tags.len() && named.iter().zip(&tags).all(is_named)
 }
 
 fn empty(status: u16) -> Answer {
