@@ -80,13 +80,14 @@ pub enum ErrorKind {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind) -> Self {
+    /// One of this kind, which names no object yet. An [`io::Error`] [becomes one](Self::from) too, of the kind that is its own.
+    pub fn new(kind: ErrorKind) -> Self {
         Self { kind, object: None, at: None }
     }
 
     /// The same, told of this object unless one is named already.
     #[must_use]
-    pub(crate) fn of(mut self, object: impl fmt::Display) -> Self {
+    pub fn of(mut self, object: impl fmt::Display) -> Self {
         self.object.get_or_insert_with(|| object.to_string());
         self
     }

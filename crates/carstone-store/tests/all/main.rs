@@ -3,6 +3,7 @@
 mod crashes;
 mod faults;
 mod faulty;
+mod foreign;
 mod index;
 mod layers;
 mod maintain;
