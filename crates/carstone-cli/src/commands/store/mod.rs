@@ -5,6 +5,7 @@ mod layers;
 mod maintain;
 mod put;
 mod read;
+mod records;
 mod show;
 
 use std::future::Future;
@@ -46,6 +47,12 @@ pub(crate) fn run(args: StoreArgs, output: &mut Output) -> anyhow::Result<Exit> 
         StoreCommand::Index(StoreIndexCommand::Add(args)) => put::add(&job, &args, output),
         StoreCommand::Index(StoreIndexCommand::Place(args)) => put::place(&job, &args, output),
         StoreCommand::Index(StoreIndexCommand::Find(args)) => show::find(&job, &args, output),
+        StoreCommand::Index(StoreIndexCommand::Export(args)) => {
+            records::export(&job, &args, output)
+        }
+        StoreCommand::Index(StoreIndexCommand::Import(args)) => {
+            records::import(&job, &args, output)
+        }
         StoreCommand::Index(StoreIndexCommand::Compact) => maintain::compact(&job, output),
         StoreCommand::Index(StoreIndexCommand::Rebuild(args)) => {
             maintain::rebuild(&job, &args, output)
