@@ -4,7 +4,7 @@
 import argparse
 from pathlib import Path
 
-from carstone_vectors import blocks, index_records, layers, multi, packs, segments, streams
+from carstone_vectors import blocks, index_records, layers, manifests, multi, packs, segments, streams
 
 FILES = {
     "checks.toml": layers.checks,
@@ -19,6 +19,7 @@ FILES = {
     "multi_index.toml": multi.indexes,
     "store_index.toml": segments.segments,
     "index_records.toml": index_records.records,
+    "pack_manifest.toml": manifests.manifests,
     "sharded_index.toml": index_records.sharded_indexes,
 }
 

@@ -53,6 +53,8 @@ pub enum ErrorKind {
     StaleCatalog,
     /// The object is there, and a listing that should have it does not.
     NotListed,
+    /// A pack is about to be removed, since no root needed it, so that no new root may rely on it.
+    Condemned,
     /// A block is larger than a pack may become.
     BlockTooLarge {
         /// The block.
@@ -201,6 +203,9 @@ impl fmt::Display for ErrorKind {
             ),
             Self::StaleCatalog => f.write_str(
                 "it is gone, and the catalogue is out of date, which `carstone store publish` renews",
+            ),
+            Self::Condemned => f.write_str(
+                "packs that are needed, and were there already, are about to be removed: put it again when the collection is over",
             ),
             Self::NotListed => f.write_str("it is there, and the listing leaves it out"),
             Self::BlockTooLarge { cid, limit } => {

@@ -58,8 +58,8 @@ pub use objects::{
     PublishedObjects, RealDisk, RemoteObjects, Spool, StoreUrl, Turn,
 };
 pub use pack::{
-    Blob, BlobPlace, Dedupe, ObjectPackStore, PackCar, PackLayers, PackStore, PackWriter,
-    PackWriterOptions, PackWritten, Put, StoredPack, Written,
+    Blob, BlobPlace, Dedupe, ObjectPackStore, PackCar, PackLayers, PackManifest, PackStore,
+    PackWriter, PackWriterOptions, PackWritten, Put, StoredPack, Written,
 };
 pub use place::{MemoryScheduler, Placed, Scheduler, index_in_place, index_scheduled};
 pub use store::{Published, RootRecord, Store};

@@ -15,7 +15,7 @@ use crate::index::{IndexWriter, Location};
 use crate::name::Key;
 use crate::objects::Objects;
 use crate::pack::{Blob, PackWriterOptions};
-use crate::store::{RootRecord, Store};
+use crate::store::{RootRecord, Store, old};
 
 /// Where a leaf of a file lies in it.
 struct Leaf {
@@ -81,16 +81,19 @@ pub async fn index_in_place(
     let written = written.map_err(|error| error.of(key))?;
     let place = Location::Foreign { text: key.to_string(), size };
     let leaves = std::mem::take(&mut *leaves.lock().unwrap_or_else(PoisonError::into_inner));
-    let mut writer = store.index().writer();
-    for leaf in leaves {
-        writer.blob(&leaf.cid, &place, leaf.offset, leaf.len).await?;
-    }
-    for pack in &written.packs {
-        writer.pack(pack).await?;
-    }
-    writer.containing(&written.root, &place)?;
-    writer.finish(Some(&written.root)).await?;
+    let index = async {
+        let mut writer = store.index().writer();
+        for leaf in leaves {
+            writer.blob(&leaf.cid, &place, leaf.offset, leaf.len).await?;
+        }
+        for pack in &written.packs {
+            writer.pack(pack).await?;
+        }
+        writer.containing(&written.root, &place)?;
+        writer.finish(Some(&written.root)).await
+    };
     let packs = written.packs.iter().map(|pack| pack.name).collect();
-    store.note_root(&RootRecord { root: written.root, packs }).await?;
+    let record = RootRecord { root: written.root, packs };
+    store.note_roots(&[record], &old(&written.packs), index).await?;
     Ok(written.root)
 }

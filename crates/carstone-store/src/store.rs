@@ -1,10 +1,13 @@
 //! A store: packs, the index of what is in them, and the roots that were put.
 
+mod marks;
 mod publish;
 mod roots;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 use std::{fmt, fs, io};
 
 use bytes::Bytes;
@@ -20,7 +23,9 @@ use crate::index::{
     SourceReader,
 };
 use crate::name::{Hash, Key, Layout};
-use crate::objects::{Content, Disk, LocalObjects, Objects, RealDisk, RemoteObjects, StoreUrl};
+use crate::objects::{
+    Content, Created, Disk, LocalObjects, Objects, RealDisk, RemoteObjects, StoreUrl,
+};
 use crate::pack::{
     Blob, LayeredPacks, ObjectPackStore, PackLayers, PackStore, PackWriter, PackWriterOptions,
     PackWritten, Put, Written,
@@ -216,29 +221,35 @@ impl Store {
     /// # Errors
     /// It cannot be read or kept.
     pub async fn put_blob(&self, blob: Blob, options: PackWriterOptions) -> Result<Cid> {
-        let (name, size) = self.writer(options)?.put_blob(blob).await?;
+        let pack = self.writer(options)?.put_blob(blob).await?;
+        let (name, size) = (pack.name, pack.size);
         let (root, location) = (Cid::new_v1(codec::RAW, name), Location::Pack { name, size });
         let mut builder = SegmentBuilder::new();
         builder.add_blob(&root, &location, 0, size)?;
         builder.add_containing(&root, &location)?;
-        self.index.add(builder).await?;
-        self.note_root(&RootRecord { root, packs: vec![name] }).await?;
+        let record = RootRecord { root, packs: vec![name] };
+        let index = async { self.index.add(builder).await.map(drop) };
+        self.note_roots(&[record], &old(&[pack]), index).await?;
         Ok(root)
     }
 
     /// Indexes packs that are durable, and then notes their root.
     async fn announce(&self, written: &Written, index_containing: bool) -> Result<()> {
-        let mut writer = self.index.writer();
-        for pack in &written.packs {
-            writer.pack(pack).await?;
-        }
-        for &(name, size) in written.known.iter().filter(|_| index_containing) {
-            writer.containing(&written.root, &Location::Pack { name, size })?;
-        }
-        writer.finish(Some(&written.root).filter(|_| index_containing)).await?;
-        let packs = written.packs.iter().map(|pack| pack.name);
-        let packs = packs.chain(written.known.iter().map(|(name, _)| *name)).collect();
-        self.note_root(&RootRecord { root: written.root, packs }).await
+        let index = async {
+            let mut writer = self.index.writer();
+            for pack in &written.packs {
+                writer.pack(pack).await?;
+            }
+            for &(name, size) in written.known.iter().filter(|_| index_containing) {
+                writer.containing(&written.root, &Location::Pack { name, size })?;
+            }
+            writer.finish(Some(&written.root).filter(|_| index_containing)).await
+        };
+        let known = written.known.iter().map(|(name, _)| *name);
+        let packs = written.packs.iter().map(|pack| pack.name).chain(known.clone()).collect();
+        let record = RootRecord { root: written.root, packs };
+        let old = old(&written.packs).into_iter().chain(known).collect();
+        self.note_roots(&[record], &old, index).await
     }
 
     /// A block, verified; `None` if the index does not have it. One that is damaged in one place is taken from another.
@@ -295,10 +306,25 @@ impl Store {
         IndexReader::containing(&self.index, root).await
     }
 
+    /// Removes what was left behind by writers that ended `age` ago or earlier before they could finish, and says how much that was.
+    ///
+    /// # Errors
+    /// It cannot be listed or removed.
+    pub async fn clean(&self, age: Duration) -> Result<u64> {
+        let marks = self.lift_old(SystemTime::now().checked_sub(age)).await?;
+        Ok(marks + self.objects.clean(age).await?)
+    }
+
     /// All objects of the store, whatever they are.
     pub fn objects(&self) -> BoxStream<'static, Result<crate::Object>> {
         self.objects.list("").boxed()
     }
+}
+
+/// Those of packs that were there before.
+pub(crate) fn old(packs: &[PackWritten]) -> HashSet<Hash> {
+    let old = packs.iter().filter(|pack| pack.created == Created::Existed);
+    old.map(|pack| pack.name).collect()
 }
 
 /// Makes a directory and those above it, and their names durable.

@@ -86,8 +86,10 @@ class Group:
         """The record of each bucket, and the last one."""
         out, firsts = b"", [self.first(bucket) for bucket in range((1 << self.bits) + 1)]
         for first, end in zip(firsts, firsts[1:]):
-            out += struct.pack(">QI", first, crc32c(b"".join(self.records[first:end])))
-        return out + struct.pack(">QI", len(self.records), 0)
+            number = struct.pack(">Q", first)
+            out += number + struct.pack(">I", crc32c(number + b"".join(self.records[first:end])))
+        number = struct.pack(">Q", len(self.records))
+        return out + number + struct.pack(">I", crc32c(number))
 
     def reads(self, digest: bytes) -> list[tuple[int, int]]:
         """What a look-up reads, each from a byte to behind another: records of the table, a bucket with entries."""

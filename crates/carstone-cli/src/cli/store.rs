@@ -255,6 +255,9 @@ pub(crate) struct StorePutArgs {
     /// Compress packs: none, brotli[:0-11] or zstd[:1-22]. Else they are CARs, unless they are encrypted.
     #[arg(long, value_name = "CODEC")]
     pub compress: Option<Codec>,
+    /// Give each pack a manifest among its roots, so that it is a whole DAG by itself: of the blocks that it has, and of which pack is before it.
+    #[arg(long, conflicts_with = "raw")]
+    pub manifests: bool,
     /// Who is to read packs, which are encrypted then, each with a key of its own.
     #[command(flatten)]
     pub readers: ReaderArgs,

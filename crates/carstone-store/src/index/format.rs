@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crc_fast::{CrcAlgorithm, Digest};
+
 use super::location::Location;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::Hash;
@@ -49,6 +51,8 @@ pub(crate) struct Group {
 /// What a look-up has to read next, and how to check it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bucket {
+    /// The number of its first entry.
+    first: u64,
     /// Bytes of the segment.
     pub(crate) range: Range<u64>,
     checksum: u32,
@@ -112,12 +116,14 @@ impl Group {
             return Err(malformed("the table of an index segment is not in order"));
         }
         let at = |number: u64| self.entries + number * self.width();
-        Ok(Bucket { range: at(first)..at(end), checksum })
+        Ok(Bucket { range: at(first)..at(end), first, checksum })
     }
 
     /// The places of a digest in its bucket.
     pub(crate) fn find(&self, bucket: &Bucket, bytes: &[u8], digest: &[u8]) -> Result<Vec<Place>> {
-        if checksum(bytes) != bucket.checksum {
+        let mut check = digest_of_bucket(bucket.first);
+        check.update(bytes);
+        if check.finalize() as u32 != bucket.checksum {
             return Err(malformed("a bucket of an index segment does not match its checksum"));
         }
         let width = usize::from(self.len) + PLACE_LEN;
@@ -274,8 +280,11 @@ pub(crate) fn bits_for(count: u64) -> u8 {
     (buckets.next_power_of_two().ilog2() as u8).min(MAX_BITS)
 }
 
-pub(crate) fn checksum(bytes: &[u8]) -> u32 {
-    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, bytes) as u32
+/// The checksum of a bucket, to begin with: of the number of its first entry, so that a record of zeros is not that of an empty bucket.
+pub(crate) fn digest_of_bucket(first: u64) -> Digest {
+    let mut digest = Digest::new(CrcAlgorithm::Crc32Iscsi);
+    digest.update(&first.to_be_bytes());
+    digest
 }
 
 /// The number of a codec, which is a new one if it has none yet.
@@ -295,7 +304,7 @@ pub(crate) fn malformed(rule: &'static str) -> Error {
 pub(crate) const FRONT_LEN: usize = 4096;
 /// Bytes of an entry behind its digest.
 pub(crate) const PLACE_LEN: usize = 16;
-/// Bytes of an entry of the table: number of the first entry of the bucket, checksum of its bytes.
+/// Bytes of an entry of the table: number of the first entry of the bucket, checksum of that and of the entries.
 pub(crate) const TABLE_ENTRY: u64 = 12;
 /// The most bytes of the records of locations: about a million packs.
 pub(crate) const MAX_LOCATIONS: u64 = 64 << 20;

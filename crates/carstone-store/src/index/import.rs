@@ -257,11 +257,13 @@ impl<'a> Import<'a> {
             self.writer.containing(&root, &location)?;
             self.roots.push(RootRecord { root, packs: vec![*name] });
         }
-        self.writer.flush().await?;
-        for record in self.roots.iter().filter(|record| !record.packs.is_empty()) {
-            self.store.note_root(record).await?;
-            self.done.roots += 1;
-        }
+        self.roots.retain(|record| !record.packs.is_empty());
+        // Packs may come later than their records.
+        let there = self.sizes.iter().filter(|(_, size)| **size > 0);
+        let there = there.map(|(name, _)| *name).collect();
+        let index = self.writer.flush();
+        self.store.note_roots(&self.roots, &there, index).await?;
+        self.done.roots += self.roots.len() as u64;
         Ok(self.done)
     }
 }

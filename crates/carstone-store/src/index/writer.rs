@@ -2,11 +2,11 @@
 
 use std::io::{BufWriter, IntoInnerError, Write};
 
-use crc_fast::{CrcAlgorithm, Digest};
+use crc_fast::Digest;
 
 use super::format::{
     EntryKind, FRONT_LEN, Front, Group, MAX_BUCKET, MAX_CODECS, MAX_GROUPS, MAX_LOCATIONS, Place,
-    bits_for, malformed,
+    bits_for, digest_of_bucket, malformed,
 };
 use super::location::Location;
 use crate::error::{Error, Result};
@@ -64,7 +64,7 @@ impl SegmentWriter {
         }
         let (bits, entries) = (bits_for(about), self.at);
         let group = Group { kind, code, len, bits, count: 0, table: 0, entries };
-        let digest = Digest::new(CrcAlgorithm::Crc32Iscsi);
+        let digest = digest_of_bucket(0);
         let (table, last) = (Vec::new(), Vec::new());
         self.filling = Some(Filling { group, table, bucket: 0, first: 0, digest, last });
         Ok(())
@@ -95,7 +95,8 @@ impl SegmentWriter {
         let Some(mut filling) = self.filling.take() else { return Ok(()) };
         filling.reach(1 << filling.group.bits);
         filling.table.extend(filling.group.count.to_be_bytes());
-        filling.table.extend([0; 4]);
+        let end = digest_of_bucket(filling.group.count).finalize() as u32;
+        filling.table.extend(end.to_be_bytes());
         self.out.write_all(&filling.table)?;
         filling.group.table = self.at;
         self.at += filling.table.len() as u64;
@@ -117,7 +118,8 @@ impl Filling {
     /// Ends the buckets before this one.
     fn reach(&mut self, bucket: u64) {
         while self.bucket < bucket {
-            let digest = std::mem::replace(&mut self.digest, Digest::new(CrcAlgorithm::Crc32Iscsi));
+            let next = digest_of_bucket(self.group.count);
+            let digest = std::mem::replace(&mut self.digest, next);
             self.table.extend(self.first.to_be_bytes());
             self.table.extend((digest.finalize() as u32).to_be_bytes());
             (self.bucket, self.first) = (self.bucket + 1, self.group.count);

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::hasher::HashFunction;
 use crate::index::Location;
 use crate::name::Hash;
-use crate::objects::{Content, blocking};
+use crate::objects::{Content, Created, blocking};
 use crate::pack::Blob;
 use crate::store::{RootRecord, Store};
 
@@ -56,22 +56,25 @@ pub async fn add_pack(store: &Store, car: Blob) -> Result<Added> {
     })
     .await?;
     let (name, size) = (spool.hash().copied().unwrap_or_default(), spool.len());
-    store.packs().put(&name, Content::Spool(spool)).await?;
+    let created = store.packs().put(&name, Content::Spool(spool)).await?;
     let mut roots = content.roots;
     if roots.is_empty() {
         roots.push(Cid::new_v1(codec::RAW, name));
     }
     let location = Location::Pack { name, size };
-    let mut writer = store.index().writer();
-    for blob in &content.blobs {
-        writer.blob(&blob.cid, &location, blob.offset, blob.len).await?;
-    }
-    for root in &roots {
-        writer.containing(root, &location)?;
-    }
-    writer.flush().await?;
-    for root in &roots {
-        store.note_root(&RootRecord { root: *root, packs: vec![name] }).await?;
-    }
+    let index = async {
+        let mut writer = store.index().writer();
+        for blob in &content.blobs {
+            writer.blob(&blob.cid, &location, blob.offset, blob.len).await?;
+        }
+        for root in &roots {
+            writer.containing(root, &location)?;
+        }
+        writer.flush().await
+    };
+    let records: Vec<_> =
+        roots.iter().map(|root| RootRecord { root: *root, packs: vec![name] }).collect();
+    let old = (created == Created::Existed).then_some(name).into_iter().collect();
+    store.note_roots(&records, &old, index).await?;
     Ok(Added { name, size, blobs: content.blobs.len() as u64, roots })
 }

@@ -176,8 +176,11 @@ pub async fn check(
                 find(Finding::MissingPack(*name))?;
             }
         }
-        if store.index().find(EntryKind::Blob, record.root.hash()).await?.is_empty() {
-            find(Finding::MissingRoot(*record.root.hash()))?;
+        // A pack is found by its name, whether or not the index has it as a blob.
+        let root = record.root.hash();
+        let is_pack = sizes.contains_key(root);
+        if !is_pack && store.index().find(EntryKind::Blob, root).await?.is_empty() {
+            find(Finding::MissingRoot(*root))?;
         }
     }
     let (mut read, mut bytes, mut blobs) = (0, 0, 0_u64);

@@ -1,6 +1,6 @@
 //! Packs from one store into another.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use async_trait::async_trait;
@@ -10,7 +10,7 @@ use super::check::{CheckOptions, Finding, check, is_in};
 use crate::error::Result;
 use crate::hasher::HashFunction;
 use crate::name::{Hash, text_of};
-use crate::objects::{Content, Spool, blocking};
+use crate::objects::{Content, Created, Spool, blocking};
 use crate::pack::{PackStore, StoredPack};
 use crate::store::Store;
 
@@ -31,14 +31,15 @@ pub struct Copied {
 /// # Errors
 /// A pack is damaged, or something cannot be read or kept.
 pub async fn copy(from: &Store, to: &Store, copied: impl FnMut(u64)) -> Result<Copied> {
-    let done = copy_packs(from, to, None, copied).await?;
-    for segment in from.index().segments() {
-        let spool = from.index().fetch(&segment, to.packs().spool()?).await?;
-        to.index().keep(spool).await?;
-    }
-    for record in from.roots().await? {
-        to.note_root(&record).await?;
-    }
+    let (done, old) = copy_part(from, to, None, copied).await?;
+    let index = async {
+        for segment in from.index().segments() {
+            let spool = from.index().fetch(&segment, to.packs().spool()?).await?;
+            to.index().keep(spool).await?;
+        }
+        Ok(())
+    };
+    to.note_roots(&from.roots().await?, &old, index).await?;
     Ok(done)
 }
 
@@ -51,21 +52,36 @@ pub async fn copy_packs(
     from: &Store,
     to: &Store,
     part: Option<(u64, u64)>,
-    mut copied: impl FnMut(u64),
+    copied: impl FnMut(u64),
 ) -> Result<Copied> {
-    let mut done = Copied::default();
+    Ok(copy_part(from, to, part, copied).await?.0)
+}
+
+/// The same, with the packs that were there before.
+async fn copy_part(
+    from: &Store,
+    to: &Store,
+    part: Option<(u64, u64)>,
+    mut copied: impl FnMut(u64),
+) -> Result<(Copied, HashSet<Hash>)> {
+    let (mut done, mut old) = (Copied::default(), HashSet::new());
+    let there = to.packs().list().map_ok(|pack| (pack.name, pack.size));
+    let there: HashMap<Hash, u64> = there.try_collect().await?;
     let packs: Vec<StoredPack> = from.packs().list().try_collect().await?;
     for pack in packs.into_iter().filter(|pack| is_in(&pack.name, part)) {
-        if to.packs().size(&pack.name).await? == Some(pack.size) {
+        if there.get(&pack.name) == Some(&pack.size) {
             done.known += 1;
+            old.insert(pack.name);
             continue;
         }
         let spool = fetch(&**from.packs(), &pack.name, to.packs().spool()?).await?;
-        to.packs().put(&pack.name, Content::Spool(spool)).await?;
+        if to.packs().put(&pack.name, Content::Spool(spool)).await? == Created::Existed {
+            old.insert(pack.name);
+        }
         (done.packs, done.bytes) = (done.packs + 1, done.bytes + pack.size);
         copied(pack.size);
     }
-    Ok(done)
+    Ok((done, old))
 }
 
 /// Something that packs can be had from when those of a store are damaged.

@@ -1,10 +1,11 @@
 //! What no root needs any more.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use carstone_car::Cid;
-use futures::TryStreamExt;
+use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::error::Result;
 use crate::name::Hash;
@@ -21,6 +22,8 @@ pub struct Collected {
     pub bytes: u64,
     /// Packs that nobody needs, and that are too young to go.
     pub young: u64,
+    /// What writers left behind that ended before they could finish.
+    pub leftovers: u64,
 }
 
 /// Removes the records of a root, and says how many there were. What it led to stays until it is [collected](collect).
@@ -31,35 +34,65 @@ pub async fn remove_root(store: &Store, root: &Cid) -> Result<u64> {
     store.forget_root(root).await
 }
 
-/// Removes packs that no root names, and that were made `grace` ago or earlier: a writer that still works has put its packs and not yet its root. First their entries
-/// leave the index, then they go, so that the index never leads to what is not there. With `dry_run` nothing is changed.
+/// Removes packs that no root names, and that were made `grace` ago or earlier: a writer that still works has put its packs and not yet its root. First their
+/// entries leave the index, then they go, so that the index never leads to what is not there. Then what writers left behind goes that ended before that time.
+/// With `dry_run` nothing is changed.
+///
+/// A writer that finds an old pack at the same time, and so does not put it again, either keeps it from being removed, or fails.
 ///
 /// # Errors
-/// Something cannot be listed or removed.
+/// Something cannot be listed or removed, or the record of a root is damaged.
 pub async fn collect(store: &Store, grace: Duration, dry_run: bool) -> Result<Collected> {
-    let needed: HashSet<Hash> =
-        store.roots().await?.into_iter().flat_map(|record| record.packs).collect();
-    let packs: Vec<StoredPack> = store.packs().list().try_collect().await?;
     let before = SystemTime::now().checked_sub(grace);
-    let mut collected = Collected::default();
+    let needed = by_roots(store).await?;
+    let packs: Vec<StoredPack> = store.packs().list().try_collect().await?;
+    let (mut young, mut old) = (0, BTreeMap::new());
     for pack in packs.into_iter().filter(|pack| !needed.contains(&pack.name)) {
-        let is_old = pack.modified.zip(before).is_some_and(|(made, before)| made <= before);
-        if is_old {
-            collected.bytes += pack.size;
-            collected.packs.push(pack.name);
-        } else {
-            collected.young += 1;
+        match pack.modified.zip(before).is_some_and(|(made, before)| made <= before) {
+            true => drop(old.insert(pack.name, pack.size)),
+            false => young += 1,
         }
     }
-    if dry_run || collected.packs.is_empty() {
-        return Ok(collected);
+    if !dry_run && !old.is_empty() {
+        let names: Vec<Hash> = old.keys().copied().collect();
+        let marks = store.condemn(&names).await?;
+        let removed = remove(store, &mut old, before).await;
+        // What has not gone by now stays.
+        marks.lift(store).await;
+        removed?;
     }
-    let gone: HashSet<Hash> = collected.packs.iter().copied().collect();
+    let leftovers = if dry_run { 0 } else { store.clean(grace).await? };
+    let (packs, bytes) = (old.keys().copied().collect(), old.values().sum());
+    Ok(Collected { packs, bytes, young, leftovers })
+}
+
+/// Removes packs that are condemned, but for those that somebody has begun to rely on meanwhile, which are taken out.
+async fn remove(
+    store: &Store,
+    packs: &mut BTreeMap<Hash, u64>,
+    before: Option<SystemTime>,
+) -> Result<()> {
+    // In this order: a writer notes its root before it takes back that it needs the packs.
+    let needed = store.needed(before).await?;
+    let by_roots = by_roots(store).await?;
+    packs.retain(|name, _| !needed.contains(name) && !by_roots.contains(name));
+    let gone: HashSet<Hash> = packs.keys().copied().collect();
     let keep =
         move |location: &crate::Location| location.pack().is_none_or(|name| !gone.contains(name));
     store.index().compact(keep).await?;
-    for name in &collected.packs {
-        store.packs().delete(name).await?;
-    }
-    Ok(collected)
+    let names: Vec<Hash> = packs.keys().copied().collect();
+    let deleted = names.into_iter().map(|name| {
+        let packs = Arc::clone(store.packs());
+        async move { packs.delete(&name).await }
+    });
+    let mut deleted = stream::iter(deleted).buffer_unordered(AT_ONCE);
+    while deleted.try_next().await?.is_some() {}
+    Ok(())
 }
+
+async fn by_roots(store: &Store) -> Result<HashSet<Hash>> {
+    Ok(store.roots().await?.into_iter().flat_map(|record| record.packs).collect())
+}
+
+/// Packs that are removed at the same time.
+const AT_ONCE: usize = 16;

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::index::Found;
 use crate::name::Hash;
 use crate::objects::blocking;
-use crate::pack::{BlobPlace, PackStore};
+use crate::pack::{BlobPlace, PackManifest, PackStore};
 use crate::pieces::Pieces;
 use crate::store::Store;
 
@@ -81,9 +81,13 @@ fn parse(source: Pieces, name: Hash, size: u64) -> Result<PackContent> {
 impl PackContent {
     /// That of a CAR, each block of which is verified.
     pub(super) fn of(mut reader: CarReader<impl Read>) -> Result<Self> {
-        let (roots, start) = (reader.roots().to_vec(), reader.payload_start());
+        let (mut roots, start) = (reader.roots().to_vec(), reader.payload_start());
         let (mut blobs, mut data) = (Vec::new(), Vec::new());
         while let Some(section) = reader.read_block(&mut data)? {
+            if roots.contains(&section.cid) && PackManifest::decode(&data).is_ok() {
+                // It tells of the pack, and nobody has put it.
+                roots.retain(|root| *root != section.cid);
+            }
             let offset = start + section.data_offset;
             blobs.push(BlobPlace { cid: section.cid, offset, len: section.data_len as u64 });
         }

@@ -85,9 +85,13 @@ pub async fn rebuild_index(store: &Store, mut read: impl FnMut(u64)) -> Result<R
             }
         }
     }
-    let mut found = Vec::new();
+    let (mut found, condemned) = (Vec::new(), store.condemned().await?);
     for root in named.iter().filter(|root| !known.contains(root)) {
         let packs = packs_of(store, root).await?;
+        // That of packs which are about to go was removed.
+        if packs.iter().filter_map(Location::pack).any(|name| condemned.contains(name)) {
+            continue;
+        }
         for location in &packs {
             writer.containing(root, location)?;
         }
@@ -104,9 +108,7 @@ pub async fn rebuild_index(store: &Store, mut read: impl FnMut(u64)) -> Result<R
     for error in &damaged {
         store.forget_damaged(error, &sound).await?;
     }
-    for record in found {
-        store.note_root(&record).await?;
-    }
+    store.note_roots(&found, &sizes.into_keys().collect(), async { Ok(()) }).await?;
     Ok(done)
 }
 

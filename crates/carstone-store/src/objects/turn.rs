@@ -8,7 +8,14 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// When an object may be there: once the one before it is. What takes long, and does not show, can be done before that.
 #[derive(Debug)]
-pub struct Turn(Option<oneshot::Receiver<()>>);
+pub struct Turn(State);
+
+#[derive(Debug)]
+enum State {
+    Here,
+    Waiting(oneshot::Receiver<()>),
+    GivenUp,
+}
 
 /// Says that it is there. If this is dropped, it is not, and what comes behind it must not be either.
 #[derive(Debug)]
@@ -17,13 +24,13 @@ pub struct Done(oneshot::Sender<()>);
 impl Turn {
     /// That of what nothing comes before.
     pub fn now() -> Self {
-        Self(None)
+        Self(State::Here)
     }
 
     /// That of what comes behind what this is [said](Done::say) of.
     pub fn behind() -> (Done, Self) {
         let (send, receive) = oneshot::channel();
-        (Done(send), Self(Some(receive)))
+        (Done(send), Self(State::Waiting(receive)))
     }
 
     /// Waits for it.
@@ -32,8 +39,9 @@ impl Turn {
     /// It does not come.
     pub async fn come(self) -> Result<()> {
         match self.0 {
-            None => Ok(()),
-            Some(receive) => receive.await.map_err(|_| given_up()),
+            State::Here => Ok(()),
+            State::Waiting(receive) => receive.await.map_err(|_| given_up()),
+            State::GivenUp => Err(given_up()),
         }
     }
 
@@ -42,13 +50,16 @@ impl Turn {
     /// # Errors
     /// It does not.
     pub fn ask(&mut self) -> Result<()> {
-        match self.0.as_mut().map(oneshot::Receiver::try_recv) {
-            None | Some(Err(TryRecvError::Empty)) => Ok(()),
-            Some(Ok(())) => {
-                self.0 = None;
-                Ok(())
+        if let State::Waiting(receive) = &mut self.0 {
+            match receive.try_recv() {
+                Err(TryRecvError::Empty) => return Ok(()),
+                Ok(()) => self.0 = State::Here,
+                Err(TryRecvError::Closed) => self.0 = State::GivenUp,
             }
-            Some(Err(TryRecvError::Closed)) => Err(given_up()),
+        }
+        match self.0 {
+            State::GivenUp => Err(given_up()),
+            _ => Ok(()),
         }
     }
 }
@@ -79,6 +90,7 @@ mod tests {
         turn.come().await.expect("it has come");
         let (done, mut turn) = Turn::behind();
         drop(done);
+        assert!(turn.ask().is_err());
         assert!(turn.ask().is_err());
         assert!(turn.come().await.is_err());
     }

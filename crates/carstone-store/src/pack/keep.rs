@@ -66,11 +66,11 @@ impl OnTheirWay {
         Ok(written)
     }
 
-    fn put(&mut self, store: Arc<dyn PackStore>, pack: PackWritten, spool: Spool) {
+    fn put(&mut self, store: Arc<dyn PackStore>, mut pack: PackWritten, spool: Spool) {
         let (done, behind) = Turn::behind();
         let turn = std::mem::replace(&mut self.behind, behind);
         let put = async move {
-            store.put_in_turn(&pack.name, Content::Spool(spool), turn).await?;
+            pack.created = store.put_in_turn(&pack.name, Content::Spool(spool), turn).await?;
             done.say();
             Ok(pack)
         };

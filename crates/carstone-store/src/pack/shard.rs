@@ -7,8 +7,9 @@
 use std::io::{self, BufWriter, Read, Write};
 use std::ops::Range;
 
-use carstone_car::{Cid, Header, section_head, section_len};
+use carstone_car::{Cid, Header, cid_of, codec, section_head, section_len};
 
+use super::manifest::Contents;
 use crate::error::{Error, ErrorKind, Result};
 use crate::objects::{Spool, read_exact_at};
 
@@ -36,6 +37,15 @@ pub(crate) struct Sharder<M> {
     /// Where the next pack is written.
     make: M,
     filling: Option<Filling>,
+    manifests: Option<Manifests>,
+}
+
+/// Packs that have manifests, so far.
+struct Manifests {
+    number: u64,
+    previous: Option<Cid>,
+    /// Bytes of the largest header that a pack may get.
+    header: u64,
 }
 
 /// The pack that takes blocks.
@@ -46,11 +56,20 @@ struct Filling {
     blocks: Vec<Placed>,
     /// Bytes behind the header.
     body: u64,
+    /// What a manifest is to tell.
+    contents: Contents,
 }
 
 impl<M: FnMut() -> Result<Spool>> Sharder<M> {
     pub(crate) fn new(limit: u64, make: M) -> Self {
-        Self { limit, make, filling: None }
+        Self { limit, make, filling: None, manifests: None }
+    }
+
+    /// The same, with a manifest in each pack. The header has so many bytes with the root alone.
+    pub(crate) fn with_manifests(mut self, root_header: u64) -> Self {
+        let header = root_header.saturating_add(MANIFEST_ROOT);
+        self.manifests = Some(Manifests { number: 0, previous: None, header });
+        self
     }
 
     /// Puts a block into the pack, or into the next one, and gives the one that is complete then. `last`: what comes is likely to fit into this pack, under
@@ -62,24 +81,44 @@ impl<M: FnMut() -> Result<Spool>> Sharder<M> {
         last: Option<u64>,
     ) -> Result<Option<Shard>> {
         let cost = section_len(cid, data.len() as u64);
-        let budget = self.limit.saturating_sub(rootless().len() as u64);
-        if cost > budget {
-            return Err(too_large(cid, self.limit));
+        let (header, more) = match &self.manifests {
+            None => (rootless().len() as u64, 0),
+            Some(manifests) => (manifests.header, MANIFEST_ROOT),
+        };
+        let (limit, with_manifests) = (self.limit, self.manifests.is_some());
+        let does_fit = |body: u64, contents: &Contents| {
+            let manifest = if with_manifests { contents.section_with(cid) } else { 0 };
+            let size = body.saturating_add(cost).saturating_add(header).saturating_add(manifest);
+            size <= limit && !contents.is_full()
+        };
+        if !does_fit(0, &Contents::default()) {
+            return Err(too_large(cid, limit));
         }
-        let is_full = |filling: &Filling| filling.body.saturating_add(cost) > budget;
+        let is_full = |filling: &Filling| !does_fit(filling.body, &filling.contents);
         let complete = match self.filling.take_if(|filling| is_full(filling)) {
-            Some(filling) => Some(filling.without_root(&mut self.make)?),
+            Some(filling) => Some(self.complete(filling)?),
             None => None,
         };
         let filling = match &mut self.filling {
             Some(filling) => filling,
             None => {
-                let header = last.unwrap_or(rootless().len() as u64);
+                let header = last.unwrap_or(rootless().len() as u64).saturating_add(more);
                 self.filling.insert(Filling::new((self.make)()?, header)?)
             }
         };
         filling.put(cid, data)?;
+        if with_manifests {
+            filling.contents.add(cid, data);
+        }
         Ok(complete)
+    }
+
+    /// Ends a pack that is not the last.
+    fn complete(&mut self, filling: Filling) -> Result<Shard> {
+        match &mut self.manifests {
+            None => filling.without_root(&mut self.make),
+            Some(manifests) => manifests.complete(filling, None, &mut self.make),
+        }
     }
 
     /// Whether nothing is in the pack that is filled now.
@@ -94,6 +133,9 @@ impl<M: FnMut() -> Result<Spool>> Sharder<M> {
             Some(filling) => filling,
             None => Filling::new((self.make)()?, header.len() as u64)?,
         };
+        if let Some(mut manifests) = self.manifests {
+            return Ok(vec![manifests.complete(filling, root, &mut self.make)?]);
+        }
         let roots: Vec<Cid> = root.copied().into_iter().collect();
         let size = filling.body.saturating_add(header.len() as u64);
         let Some(over) = size.checked_sub(self.limit).filter(|over| *over > 0) else {
@@ -123,11 +165,30 @@ impl<M: FnMut() -> Result<Spool>> Sharder<M> {
     }
 }
 
+impl Manifests {
+    /// Ends a pack with its manifest, which is a root of it.
+    fn complete(
+        &mut self,
+        mut filling: Filling,
+        root: Option<&Cid>,
+        make: &mut impl FnMut() -> Result<Spool>,
+    ) -> Result<Shard> {
+        let contents = std::mem::take(&mut filling.contents);
+        let manifest = contents.manifest(self.number, root.copied(), self.previous).encode()?;
+        let cid = cid_of(codec::DAG_CBOR, &manifest);
+        filling.put(&cid, &manifest)?;
+        (self.number, self.previous) = (self.number + 1, Some(cid));
+        let roots: Vec<Cid> = root.copied().into_iter().chain([cid]).collect();
+        filling.with_header(&Header { roots: roots.clone() }.encode(), roots, make)
+    }
+}
+
 impl Filling {
     fn new(spool: Spool, header: u64) -> Result<Self> {
         let mut spool = BufWriter::with_capacity(BUFFER, spool);
         io::copy(&mut io::repeat(0).take(header), &mut spool)?;
-        Ok(Self { spool, header, blocks: Vec::new(), body: 0 })
+        let (blocks, contents) = (Vec::new(), Contents::default());
+        Ok(Self { spool, header, blocks, body: 0, contents })
     }
 
     fn put(&mut self, cid: &Cid, data: &[u8]) -> Result<()> {
@@ -190,12 +251,14 @@ fn too_large(cid: &Cid, limit: u64) -> Error {
     Error::new(ErrorKind::BlockTooLarge { cid: Box::new(*cid), limit })
 }
 
+/// Bytes that the CID of a manifest takes in a header.
+const MANIFEST_ROOT: u64 = 41;
 /// Bytes that are written at a time, unless a block has more.
 const BUFFER: usize = 256 << 10;
 
 #[cfg(test)]
 mod tests {
-    use carstone_car::{CarSlice, cid_of, codec};
+    use carstone_car::CarSlice;
 
     use super::*;
 

@@ -5,8 +5,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use carstone_car::{Cid, Header};
-use carstone_unixfs::{Profile, write_file};
+use carstone_car::{Cid, Header, codec};
+use carstone_unixfs::write_file;
 use futures::stream::{self, Stream, StreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
@@ -15,13 +15,13 @@ use super::blob::Blob;
 use super::keep::keep;
 use super::known::Known;
 use super::layers::{PackLayers, wrapped};
+use super::options::{Dedupe, PackWriterOptions};
 use super::shard::{Placed, Shard, Sharder};
 use super::store::PackStore;
 use crate::error::{Error, ErrorKind, Result};
-use crate::hasher::HashFunction;
 use crate::index::IndexReader;
 use crate::name::Hash;
-use crate::objects::{Content, Spool};
+use crate::objects::{Content, Created, Spool};
 
 /// Makes packs of blobs, and puts them into a store, one after the other.
 ///
@@ -43,105 +43,6 @@ pub struct PackWriter {
     /// What says which blocks are in the store already.
     known: Option<Arc<dyn IndexReader>>,
     layers: Option<Arc<dyn PackLayers>>,
-}
-
-/// Which blocks are not stored again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Dedupe {
-    /// None: a block is stored as often as a file has it.
-    #[default]
-    Off,
-    /// Those that the same blob has had before.
-    Blob,
-    /// Those that any pack of the store has, too. Only an index knows that: that of a [`Store`](crate::Store), or one that is
-    /// [given](PackWriter::leave_out).
-    Store,
-}
-
-/// How packs are made.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct PackWriterOptions {
-    /// Bytes of a pack at the most. Default: 133,169,152, of which Filecoin's padding makes 128 MiB.
-    pub shard_size: u64,
-    /// The hash of packs. Default: SHA2-256.
-    pub pack_hasher: HashFunction,
-    /// The shape of files. Default: chunks of 1 MiB, raw leaves, CIDs of version 1, 1024 links.
-    pub profile: Profile,
-    /// The root that stands in the last pack, in place of that of the file.
-    pub root: Option<Cid>,
-    /// Which blocks are not stored again. Default: none, as in hash-stream.
-    pub dedupe: Dedupe,
-    /// Whether the index tells which packs the DAG under the root is in. Default: yes. (The opposite of hash-stream's `notIndexContaining`.)
-    pub index_containing: bool,
-    /// Whether packs are wrapped into the [layers](crate::Store::with_layers) of the store. Default: no, they are CARs.
-    pub layered: bool,
-}
-
-impl Default for PackWriterOptions {
-    fn default() -> Self {
-        Self {
-            shard_size: 133_169_152,
-            pack_hasher: HashFunction::Sha2_256,
-            profile: Profile::unixfs_v1_2025(),
-            root: None,
-            dedupe: Dedupe::Off,
-            index_containing: true,
-            layered: false,
-        }
-    }
-}
-
-impl PackWriterOptions {
-    /// Sets the largest pack.
-    #[must_use]
-    pub fn shard_size(mut self, bytes: u64) -> Self {
-        self.shard_size = bytes;
-        self
-    }
-
-    /// Sets the hash of packs.
-    #[must_use]
-    pub fn pack_hasher(mut self, function: HashFunction) -> Self {
-        self.pack_hasher = function;
-        self
-    }
-
-    /// Sets the shape of files.
-    #[must_use]
-    pub fn profile(mut self, profile: Profile) -> Self {
-        self.profile = profile;
-        self
-    }
-
-    /// Sets the root that stands in the last pack.
-    #[must_use]
-    pub fn root(mut self, root: Option<Cid>) -> Self {
-        self.root = root;
-        self
-    }
-
-    /// Sets which blocks are not stored again.
-    #[must_use]
-    pub fn dedupe(mut self, dedupe: Dedupe) -> Self {
-        self.dedupe = dedupe;
-        self
-    }
-
-    /// Sets whether the index tells which packs the DAG under the root is in.
-    #[must_use]
-    pub fn index_containing(mut self, yes: bool) -> Self {
-        self.index_containing = yes;
-        self
-    }
-
-    /// Sets whether packs are wrapped into the layers of the store.
-    #[must_use]
-    pub fn layered(mut self, yes: bool) -> Self {
-        self.layered = yes;
-        self
-    }
 }
 
 /// What has been packed.
@@ -175,6 +76,8 @@ pub struct PackWritten {
     pub blobs: Vec<BlobPlace>,
     /// The roots in its header.
     pub roots: Vec<Cid>,
+    /// Whether it was there before.
+    pub created: Created,
 }
 
 /// Where a blob lies in a pack.
@@ -261,11 +164,11 @@ impl PackWriter {
         self.pack(None, make, kept).await
     }
 
-    /// Keeps a blob as it is, as a pack of itself: it is found by its own hash.
+    /// Keeps a blob as it is, as a pack of itself: it is found by its own hash, and its one blob is all of it.
     ///
     /// # Errors
     /// It cannot be read or kept.
-    pub async fn put_blob(&self, blob: Blob) -> Result<(Hash, u64)> {
+    pub async fn put_blob(&self, blob: Blob) -> Result<PackWritten> {
         let _turn = FILLING.acquire().await;
         let (mut source, _) = blob.into_parts();
         let (store, function) = (Arc::clone(&self.store), self.options.pack_hasher);
@@ -275,9 +178,10 @@ impl PackWriter {
             spool.hashed(function)
         });
         let spool = spool.await?;
-        let (name, len) = (spool.hash().copied().unwrap_or_default(), spool.len());
-        self.store.put(&name, Content::Spool(spool)).await?;
-        Ok((name, len))
+        let (name, size) = (spool.hash().copied().unwrap_or_default(), spool.len());
+        let created = self.store.put(&name, Content::Spool(spool)).await?;
+        let blobs = vec![BlobPlace { cid: Cid::new_v1(codec::RAW, name), offset: 0, len: size }];
+        Ok(PackWritten { name, size, blobs, roots: Vec::new(), created })
     }
 
     async fn pack(
@@ -328,7 +232,8 @@ impl PackWriter {
         let (name, size, spool) = (hash, spool.len(), spool.verified_as(hash));
         let blobs =
             blocks.into_iter().map(|Placed { cid, offset, len }| BlobPlace { cid, offset, len });
-        Ok((PackWritten { name, size, blobs: blobs.collect(), roots }, spool))
+        let (blobs, created) = (blobs.collect(), Created::New);
+        Ok((PackWritten { name, size, blobs, roots, created }, spool))
     }
 }
 
@@ -345,9 +250,11 @@ fn fill(
     send: &mpsc::Sender<Shard>,
 ) -> Result<(Cid, Vec<(Hash, u64)>)> {
     let given_up = || Error::new(ErrorKind::Io(io::ErrorKind::BrokenPipe.into()));
-    let root_header =
-        options.root.map_or(SHA2_HEADER, |root| Header { roots: vec![root] }.encoded_len() as u64);
+    let root_header = options.root.map_or(SHA2_HEADER, header_len);
     let mut sharder = Sharder::new(options.shard_size, || store.spool());
+    if options.manifests {
+        sharder = sharder.with_manifests(root_header);
+    }
     let (mut seen, mut left) = (HashSet::new(), len);
     let root = make(&mut |cid, data| {
         if options.dedupe != Dedupe::Off && !seen.insert(*cid) {
@@ -387,5 +294,10 @@ impl fmt::Debug for PackWriter {
 /// Blobs that are packed at the same time; others wait. Each holds a thread that may wait, of which tokio has 512, and what it does needs more of them; and a
 /// file.
 static FILLING: Semaphore = Semaphore::const_new(64);
+/// Bytes of a header with this root.
+fn header_len(root: Cid) -> u64 {
+    Header { roots: vec![root] }.encoded_len() as u64
+}
+
 /// Bytes of a header with one root of version 1 whose hash has 32 bytes.
 const SHA2_HEADER: u64 = 59;

@@ -1,5 +1,7 @@
 //! Records of the roots that were put.
 
+use std::collections::{BTreeSet, HashSet};
+
 use carstone_car::{Cid, hash_code, multihash_of};
 use futures::TryStreamExt;
 use serde_json::{Value, json};
@@ -20,12 +22,50 @@ pub struct RootRecord {
 }
 
 impl Store {
-    /// Keeps a record of a root.
-    pub(crate) async fn note_root(&self, record: &RootRecord) -> Result<()> {
-        let packs: Vec<_> = record.packs.iter().map(text_of).collect();
-        let text = format!("{}\n", json!({ "packs": packs, "root": record.root.to_string() }));
-        let key = key_of_root(&record.root, text.as_bytes())?;
-        self.objects.create(&key, Content::Bytes(text.into())).await.map(drop)
+    /// Keeps records of roots, but for those that are there, behind the `index` of their packs. Packs in `old` were there before; all others were put just
+    /// now, and are too young to be collected.
+    ///
+    /// # Errors
+    /// An old one that a new record needs is about to be removed, or is gone: then nothing is indexed. Or a record cannot be kept.
+    pub(crate) async fn note_roots(
+        &self,
+        records: &[RootRecord],
+        old: &HashSet<Hash>,
+        index: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
+        let mut encoded = Vec::new();
+        let listed = match records.len() {
+            0 | 1 => None,
+            _ => Some(self.objects.list(ROOTS).map_ok(|object| object.key)),
+        };
+        let listed: Option<HashSet<String>> = match listed {
+            Some(keys) => Some(keys.try_collect().await?),
+            None => None,
+        };
+        for record in records {
+            let (key, text) = record.encode()?;
+            let is_there = match &listed {
+                Some(keys) => keys.contains(key.as_str()),
+                // Without old packs, to ask would be one request more.
+                None => !old.is_empty() && self.objects.size(&key).await?.is_some(),
+            };
+            if !is_there {
+                encoded.push((record, key, text));
+            }
+        }
+        let needed = encoded.iter().flat_map(|(record, ..)| &record.packs);
+        let needed: BTreeSet<Hash> = needed.filter(|pack| old.contains(pack)).copied().collect();
+        let marks = self.need(&needed.into_iter().collect::<Vec<_>>()).await?;
+        let note = async {
+            index.await?;
+            for (_, key, text) in encoded {
+                self.objects.create(&key, Content::Bytes(text.into())).await?;
+            }
+            Ok(())
+        };
+        let noted = note.await;
+        marks.lift(self).await;
+        noted
     }
 
     /// Removes all records of a root.
@@ -83,6 +123,13 @@ impl Store {
 }
 
 impl RootRecord {
+    /// Its text, and where it is.
+    fn encode(&self) -> Result<(Key, String)> {
+        let packs: Vec<_> = self.packs.iter().map(text_of).collect();
+        let text = format!("{}\n", json!({ "packs": packs, "root": self.root.to_string() }));
+        Ok((key_of_root(&self.root, text.as_bytes())?, text))
+    }
+
     fn decode(bytes: &[u8]) -> Option<Self> {
         let record: Value = serde_json::from_slice(bytes).ok()?;
         let root = Cid::try_from(record["root"].as_str()?).ok()?;

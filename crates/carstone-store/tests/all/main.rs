@@ -1,5 +1,6 @@
 //! Stores as their users see them.
 
+mod collect;
 mod crashes;
 mod faults;
 mod faulty;
@@ -7,6 +8,7 @@ mod foreign;
 mod index;
 mod layers;
 mod maintain;
+mod manifests;
 mod packs;
 mod published;
 mod records;

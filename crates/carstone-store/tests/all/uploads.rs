@@ -29,7 +29,7 @@ fn packs(service: &Service) -> Arc<ObjectPackStore> {
 
 async fn put(service: &Service, content: &[u8]) -> carstone_store::Result<Hash> {
     let writer = PackWriter::new(packs(service));
-    Ok(writer.put_blob(Blob::bytes(content.to_vec())).await?.0)
+    Ok(writer.put_blob(Blob::bytes(content.to_vec())).await?.name)
 }
 
 fn number(request: &Request) -> u64 {

@@ -129,12 +129,15 @@ pub(super) fn gc(job: &Job, args: &StoreGcArgs, output: &mut Output) -> anyhow::
             false => output.line(text_of(name).as_bytes())?,
         }
     }
-    if !args.dry_run && !collected.packs.is_empty() {
+    if !args.dry_run {
         publish_again(job, &store, output)?;
     }
     let (count, bytes) = (collected.packs.len(), human(collected.bytes));
     let done = if args.dry_run { "would go" } else { "removed" };
     output.note(&format!("{count} packs {done}, {bytes}; {} are too young", collected.young));
+    if collected.leftovers > 0 {
+        output.note(&format!("{} leftovers of writers that ended early", collected.leftovers));
+    }
     Ok(Exit::Intact)
 }
 

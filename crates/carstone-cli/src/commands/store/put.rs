@@ -43,8 +43,8 @@ pub(super) fn run(job: &Job, args: &StorePutArgs, output: &mut Output) -> anyhow
         Some(DedupeArg::Blob) => Dedupe::Blob,
         Some(DedupeArg::Store) => Dedupe::Store,
     };
-    let options =
-        PackWriterOptions::default().shard_size(args.pack_size).dedupe(dedupe).layered(layered);
+    let options = PackWriterOptions::default().shard_size(args.pack_size);
+    let options = options.dedupe(dedupe).manifests(args.manifests).layered(layered);
     for path in &args.paths {
         let name =
             if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() };

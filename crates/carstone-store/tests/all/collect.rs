@@ -1,0 +1,293 @@
+//! Writers beside who collects garbage: at each operation of the one, all of the other happens.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use carstone_car::Cid;
+use carstone_store::{
+    Blob, Content, Created, Dedupe, Finding, Key, Layout, Object, Objects, PackWriterOptions,
+    RemoteObjects, Result, Spool, Store, add_pack, collect, copy, remove_root,
+};
+use carstone_unixfs::Profile;
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+
+use crate::packs::noise;
+use crate::support::{findings, read};
+
+type Work = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
+
+/// Objects in memory. Something else happens before one of the operations on them, and some packs are said to be old.
+struct Stepped {
+    objects: RemoteObjects,
+    step: Arc<Mutex<Step>>,
+}
+
+#[derive(Default)]
+struct Step {
+    /// Operations until it happens.
+    left: u64,
+    work: Option<Work>,
+    old: BTreeSet<String>,
+}
+
+impl Stepped {
+    fn step(&self) -> BoxFuture<'static, ()> {
+        let mut step = self.step.lock().unwrap_or_else(PoisonError::into_inner);
+        match step.left.checked_sub(1) {
+            Some(left) => {
+                step.left = left;
+                Box::pin(async {})
+            }
+            None => step.work.take().map_or_else(|| Box::pin(async {}) as _, |work| work()),
+        }
+    }
+}
+
+#[async_trait]
+impl Objects for Stepped {
+    async fn create(&self, key: &Key, content: Content) -> Result<Created> {
+        self.step().await;
+        self.objects.create(key, content).await
+    }
+
+    async fn replace(&self, key: &Key, content: Content) -> Result<()> {
+        self.step().await;
+        self.objects.replace(key, content).await
+    }
+
+    async fn read(&self, key: &Key, range: Range<u64>) -> Result<Bytes> {
+        self.step().await;
+        self.objects.read(key, range).await
+    }
+
+    async fn stream(
+        &self,
+        key: &Key,
+        range: Option<Range<u64>>,
+    ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        self.step().await;
+        self.objects.stream(key, range).await
+    }
+
+    async fn size(&self, key: &Key) -> Result<Option<u64>> {
+        self.step().await;
+        self.objects.size(key).await
+    }
+
+    fn list(&self, prefix: &str) -> BoxStream<'static, Result<Object>> {
+        let (step, objects, state) = (self.step(), self.objects.clone(), Arc::clone(&self.step));
+        let prefix = prefix.to_owned();
+        let listed = stream::once(async move {
+            step.await;
+            objects.list(&prefix)
+        });
+        let aged = listed.flatten().map_ok(move |mut object| {
+            if state.lock().unwrap_or_else(PoisonError::into_inner).old.contains(&object.key) {
+                object.modified = SystemTime::now().checked_sub(GRACE * 2);
+            }
+            object
+        });
+        aged.boxed()
+    }
+
+    async fn delete(&self, key: &Key) -> Result<bool> {
+        self.step().await;
+        self.step.lock().unwrap_or_else(PoisonError::into_inner).old.remove(key.as_str());
+        self.objects.delete(key).await
+    }
+
+    fn spool(&self) -> Result<Spool> {
+        self.objects.spool()
+    }
+}
+
+impl fmt::Debug for Stepped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stepped")
+    }
+}
+
+impl fmt::Display for Stepped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("memory:")
+    }
+}
+
+fn options() -> PackWriterOptions {
+    let profile = Profile::default().with_chunk_size(1000).expect("fine");
+    PackWriterOptions::default().shard_size(3000).profile(profile)
+}
+
+/// A store in which a file was put long ago, and whose root is gone.
+async fn garbage() -> (RemoteObjects, Arc<Mutex<Step>>) {
+    let (objects, step) = (RemoteObjects::in_memory(), Arc::new(Mutex::new(Step::default())));
+    let layout = Layout::flat("packs/", ".car").expect("a layout");
+    let store = Store::create(Arc::new(objects.clone()), layout).await.expect("made");
+    let root = store.put(Blob::bytes(noise(7000, 1)), options()).await.expect("put").root;
+    remove_root(&store, &root).await.expect("removed");
+    let packs = store.objects().map_ok(|object| object.key).try_collect::<Vec<_>>().await;
+    step.lock().expect("no test panicked").old.extend(packs.expect("listed"));
+    (objects, step)
+}
+
+async fn open(objects: &RemoteObjects, step: &Arc<Mutex<Step>>) -> Store {
+    let stepped = Stepped { objects: objects.clone(), step: Arc::clone(step) };
+    Store::open(Arc::new(stepped)).await.expect("opened")
+}
+
+type Write = fn(Store) -> BoxFuture<'static, Result<Vec<Cid>>>;
+
+/// The file again.
+fn again(store: Store) -> BoxFuture<'static, Result<Vec<Cid>>> {
+    Box::pin(async move { Ok(vec![store.put(Blob::bytes(noise(7000, 1)), options()).await?.root]) })
+}
+
+/// Another file, which shares blocks with it.
+fn alike(store: Store) -> BoxFuture<'static, Result<Vec<Cid>>> {
+    Box::pin(async move {
+        let mut content = noise(7000, 1);
+        content.truncate(4500);
+        let options = options().dedupe(Dedupe::Store);
+        Ok(vec![store.put(Blob::bytes(content), options).await?.root])
+    })
+}
+
+/// The file from another store.
+fn from_another(store: Store) -> BoxFuture<'static, Result<Vec<Cid>>> {
+    Box::pin(async move {
+        let other = Store::in_memory().await?;
+        let root = other.put(Blob::bytes(noise(7000, 1)), options()).await?.root;
+        copy(&other, &store, |_| ()).await?;
+        Ok(vec![root])
+    })
+}
+
+/// One of its packs by itself.
+fn a_pack(store: Store) -> BoxFuture<'static, Result<Vec<Cid>>> {
+    Box::pin(async move {
+        let other = Store::in_memory().await?;
+        let written = other.put(Blob::bytes(noise(7000, 1)), options()).await?;
+        let pack = other.packs().get(&written.packs[0].name).await?.expect("it was put");
+        Ok(add_pack(&store, Blob::bytes(pack)).await?.roots)
+    })
+}
+
+/// What was acknowledged can be read, and nothing is wrong with the store.
+async fn is_kept(objects: &RemoteObjects, roots: &[Cid], what: &str) {
+    let store = Store::open(Arc::new(objects.clone())).await.expect("opened");
+    for root in roots {
+        assert!(read(&store, *root).await.is_ok_and(|blocks| blocks > 0), "{what}: {root}");
+    }
+    let mut findings = findings(&store).await;
+    // What a writer put that failed then is in no index, and goes when it is old.
+    findings.retain(|finding| !roots.is_empty() || !matches!(finding, Finding::Unindexed(_)));
+    assert!(findings.is_empty(), "{what}: {findings:?}");
+    let marks = store.objects().map_ok(|object| object.key).try_collect::<Vec<_>>().await;
+    let marks = marks.expect("listed");
+    assert!(!marks.iter().any(|key| key.contains("needed") || key.contains("condemned")), "{what}");
+}
+
+#[tokio::test]
+async fn a_writer_that_relies_on_old_packs_is_seen_or_told() {
+    let writes: [(&str, Write); 4] =
+        [("again", again), ("alike", alike), ("copy", from_another), ("pack", a_pack)];
+    for (name, write) in writes {
+        for is_writer_inside in [true, false] {
+            let (mut told, mut kept, mut at) = (0, 0, 0);
+            loop {
+                let (objects, step) = garbage().await;
+                let outcome = Arc::new(Mutex::new(None));
+                let (store, inner) = (open(&objects, &step).await, open(&objects, &step).await);
+                let seen = Arc::clone(&outcome);
+                let write_all = move |store| async move {
+                    let written = write(store).await;
+                    *seen.lock().expect("no test panicked") = Some(written);
+                };
+                let collect_all = |store: Store| async move {
+                    collect(&store, GRACE, false).await.expect("collected");
+                };
+                let work: Work = match is_writer_inside {
+                    true => Box::new({
+                        let write_all = write_all.clone();
+                        move || Box::pin(write_all(inner))
+                    }),
+                    false => Box::new(move || Box::pin(collect_all(inner))),
+                };
+                {
+                    let mut step = step.lock().expect("no test panicked");
+                    (step.left, step.work) = (at, Some(work));
+                }
+                match is_writer_inside {
+                    true => collect_all(store).await,
+                    false => write_all(store).await,
+                }
+                if step.lock().expect("no test panicked").work.take().is_some() {
+                    break;
+                }
+                let outcome = outcome.lock().expect("no test panicked").take().expect("it ran");
+                let what =
+                    format!("{name}, {is_writer_inside}, before operation {at}: {outcome:?}");
+                match outcome {
+                    Ok(roots) => {
+                        kept += 1;
+                        is_kept(&objects, &roots, &what).await;
+                    }
+                    Err(_) => {
+                        told += 1;
+                        is_kept(&objects, &[], &what).await;
+                    }
+                }
+                at += 1;
+            }
+            assert!(at > 5 && kept > 0 && told > 0, "{name}, {is_writer_inside}: {kept}, {told}");
+        }
+    }
+}
+
+/// Marks of those that have ended without taking them back go when they are old, and hold nobody up before that who needs other packs.
+#[tokio::test]
+async fn marks_that_are_left_behind_go() {
+    let (objects, step) = garbage().await;
+    let put_mark = |prefix: &str, pack: &str| {
+        let text = format!("{{\"packs\":[\"{pack}\"]}}\n");
+        let key = Key::new(&format!("{prefix}/00.json")).expect("a key");
+        let objects = objects.clone();
+        async move { objects.create(&key, Content::Bytes(text.into())).await.expect("kept") }
+    };
+    let pack = {
+        let step = step.lock().expect("no test panicked");
+        let key = step.old.iter().find(|key| key.starts_with("packs/")).expect("there").clone();
+        key.trim_start_matches("packs/").trim_end_matches(".car").to_owned()
+    };
+    put_mark("condemned", &pack).await;
+    let store = open(&objects, &step).await;
+    let error = again(store.clone()).await.expect_err("it is about to go");
+    assert_eq!(error.object(), Some("condemned/00.json"));
+    let other = store.put(Blob::bytes(noise(2000, 9)), options()).await.expect("put").root;
+    put_mark("needed", &pack).await;
+    let collected = collect(&store, GRACE, false).await.expect("collected");
+    assert_eq!((collected.packs.len(), collected.leftovers), (3, 0), "one of four is needed");
+    let old = ["condemned/00.json", "needed/00.json"].map(str::to_owned);
+    step.lock().expect("no test panicked").old.extend(old);
+    let collected = collect(&store, GRACE, false).await.expect("collected");
+    assert_eq!((collected.packs.len(), collected.leftovers), (1, 2));
+    is_kept(&objects, &[other], "others").await;
+    // One that cannot be read stops everything: it may mean any pack.
+    let key = Key::new("needed/01.json").expect("a key");
+    objects.create(&key, Content::Bytes(b"{}"[..].into())).await.expect("kept");
+    store.put(Blob::bytes(noise(2000, 11)), options()).await.expect("nothing old is needed");
+    remove_root(&store, &other).await.expect("removed");
+    let packs = store.objects().map_ok(|object| object.key).try_collect::<Vec<_>>().await;
+    let packs = packs.expect("listed").into_iter().filter(|key| key.starts_with("packs/"));
+    step.lock().expect("no test panicked").old.extend(packs);
+    let error = collect(&store, GRACE, false).await.expect_err("it is damaged");
+    assert_eq!(error.object(), Some("needed/01.json"));
+}
+
+const GRACE: Duration = Duration::from_secs(3600);
