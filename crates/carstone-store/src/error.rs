@@ -45,6 +45,12 @@ pub enum ErrorKind {
     },
     /// A range was asked for, and something else came.
     NotTheRange(String),
+    /// Nothing can be written there.
+    ReadOnly,
+    /// A store cannot be listed, and has no catalogue. The error is that of the listing.
+    NoCatalog(Box<Error>),
+    /// The catalogue names an object that is gone.
+    StaleCatalog,
     /// The object is there, and a listing that should have it does not.
     NotListed,
     /// A pack is about to be removed, since no root needed it, so that no new root may rely on it.
@@ -76,13 +82,14 @@ pub enum ErrorKind {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind) -> Self {
+    /// One of this kind, which names no object yet. An [`io::Error`] [becomes one](Self::from) too, of the kind that is its own.
+    pub fn new(kind: ErrorKind) -> Self {
         Self { kind, object: None, at: None }
     }
 
     /// The same, told of this object unless one is named already.
     #[must_use]
-    pub(crate) fn of(mut self, object: impl fmt::Display) -> Self {
+    pub fn of(mut self, object: impl fmt::Display) -> Self {
         self.object.get_or_insert_with(|| object.to_string());
         self
     }
@@ -190,6 +197,13 @@ impl fmt::Display for ErrorKind {
                 write!(f, "{found} bytes came, and {expected} were to come")
             }
             Self::NotTheRange(what) => write!(f, "a range was asked for, and {what} came"),
+            Self::ReadOnly => f.write_str("nothing can be written there"),
+            Self::NoCatalog(_) => f.write_str(
+                "it cannot be listed, and has no catalogue, which `carstone store publish` writes",
+            ),
+            Self::StaleCatalog => f.write_str(
+                "it is gone, and the catalogue is out of date, which `carstone store publish` renews",
+            ),
             Self::Condemned => f.write_str(
                 "packs that are needed, and were there already, are about to be removed: put it again when the collection is over",
             ),
@@ -215,6 +229,7 @@ impl error::Error for Error {
             ErrorKind::Car(error) => Some(error),
             ErrorKind::UnixFs(error) => Some(error),
             ErrorKind::Dag(error) => Some(error),
+            ErrorKind::NoCatalog(error) => Some(error),
             _ => None,
         }
     }

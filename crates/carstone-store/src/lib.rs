@@ -55,13 +55,13 @@ pub use maintain::{
 };
 pub use name::{Hash, Key, Layout, parse_text, text_of};
 pub use objects::{
-    Content, Created, Disk, DiskEntry, DiskFile, Done, LocalObjects, Object, Objects, RealDisk,
-    RemoteObjects, Spool, StoreUrl, Turn,
+    Content, Created, Disk, DiskEntry, DiskFile, Done, LocalObjects, Object, Objects,
+    PublishedObjects, RealDisk, RemoteObjects, Spool, StoreUrl, Turn,
 };
 pub use pack::{
     Blob, BlobPlace, Dedupe, ObjectPackStore, PackCar, PackLayers, PackManifest, PackStore,
     PackWriter, PackWriterOptions, PackWritten, Put, StoredPack, Written,
 };
 pub use place::{MemoryScheduler, Placed, Scheduler, index_in_place, index_scheduled};
-pub use store::{RootRecord, Store};
+pub use store::{Published, RootRecord, Store};
 pub use streamer::{Block, StreamOptions};

@@ -2,6 +2,7 @@
 
 mod marks;
 mod parts;
+mod publish;
 mod roots;
 
 use std::collections::HashSet;
@@ -16,6 +17,7 @@ use futures::stream::{BoxStream, StreamExt};
 use serde_json::{Value, json};
 
 pub(crate) use self::parts::IndexPart;
+pub use self::publish::Published;
 pub use self::roots::RootRecord;
 pub(crate) use self::roots::RootRecords;
 use crate::error::{Error, ErrorKind, Result};
@@ -186,8 +188,11 @@ impl Store {
     /// One that puts packs here, and asks the index which blocks are there already. What it puts is in no index, and has no root yet.
     ///
     /// # Errors
-    /// Packs are to be wrapped, and there are no layers for that.
+    /// The store may only be read; packs are to be wrapped, and there are no layers for that.
     pub fn writer(&self, options: PackWriterOptions) -> Result<PackWriter> {
+        if self.is_read_only() {
+            return Err(Error::new(ErrorKind::ReadOnly).of(&self.objects));
+        }
         let (index, layered) = (Arc::new(self.index.clone()), options.layered);
         let writer = PackWriter::with_options(Arc::clone(&self.packs), options).leave_out(index);
         match (&self.layers, layered) {
@@ -363,9 +368,9 @@ impl fmt::Debug for Store {
 }
 
 /// The object that says that it is a store, and of which version.
-const MARK: &str = "carstone-store.json";
+pub(crate) const MARK: &str = "carstone-store.json";
 const VERSION: u64 = 1;
 const PACKS: &str = "packs/";
 const PACK_EXTENSION: &str = ".car";
-const INDEX: &str = "index/";
+pub(crate) const INDEX: &str = "index/";
 const MOST_MARK: u64 = 4 << 10;

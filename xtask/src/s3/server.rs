@@ -16,6 +16,7 @@ use crate::venv;
 pub struct Server {
     process: Child,
     endpoint: String,
+    files: String,
     _folder: tempfile::TempDir,
 }
 
@@ -44,7 +45,8 @@ impl Server {
             .spawn()
             .context("cannot start the server")?;
         let endpoint = format!("http://127.0.0.1:{s3}");
-        let server = Self { process, endpoint, _folder: folder };
+        let files = format!("http://127.0.0.1:{filer}/buckets");
+        let server = Self { process, endpoint, files, _folder: folder };
         let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", s3)).is_err() {
             ensure!(start.elapsed() < Duration::from_secs(60), "the server does not answer");
@@ -70,6 +72,11 @@ impl Server {
             ensure!(start.elapsed() < Duration::from_secs(60), "no bucket can be made");
             std::thread::sleep(Duration::from_millis(500));
         }
+    }
+
+    /// Where it gives out the objects of buckets as files, to whoever asks for them.
+    pub(super) fn files(&self) -> &str {
+        &self.files
     }
 
     /// Tells a program where the server is.

@@ -68,10 +68,48 @@ impl Trial<'_> {
                 Command::new(&self.carstone).args(["car", "verify", "-q"]).arg(&dump).status()?;
             check("a dump is whole", verified.success())?;
         }
+        self.published(&roots, &mut check)?;
         let missing =
             self.call(&["cat", "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyka"])?;
         check("what is not there is an error", missing.status.code() == Some(2))?;
         Ok(passed)
+    }
+
+    /// Reads the store as the server gives out files: over plain HTTP, without listings, by its catalogue.
+    fn published(
+        &self,
+        roots: &[String],
+        check: &mut impl FnMut(&str, bool) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let place = format!("{}/carstone/store", self.server.files());
+        let http = |arguments: &[&str]| -> anyhow::Result<Output> {
+            Ok(self.store_at(&place).args(arguments).output()?)
+        };
+        let said = |output: &Output, what: &str| {
+            let told = String::from_utf8_lossy(&output.stderr);
+            output.status.code() == Some(2) && told.contains(what)
+        };
+        let refused = http(&["ls"])?;
+        check("over HTTP it needs a catalogue", said(&refused, "store publish"))?;
+        self.ok(&["publish"])?;
+        for arguments in [&["ls"][..], &["--json", "stats"], &["check", "--read-data"]] {
+            let (here, there) = (self.ok(arguments)?.stdout, http(arguments)?.stdout);
+            check(&format!("over HTTP {arguments:?} says the same"), here == there)?;
+        }
+        for root in roots {
+            for arguments in [&["cat", root][..], &["dump", root], &["find", root]] {
+                let (here, there) = (self.ok(arguments)?.stdout, http(arguments)?.stdout);
+                check(&format!("so does {arguments:?}"), here == there)?;
+            }
+        }
+        let range = ["cat", "--range", "1048000-2200000", &roots[roots.len() - 1]];
+        check("and a range", self.ok(&range)?.stdout == http(&range)?.stdout)?;
+        let copy = self.folder.join("copy").display().to_string();
+        check("it is copied from there", http(&["copy", &copy])?.status.success())?;
+        let whole = self.store_at(&copy).args(["check", "--read-data"]).output()?;
+        check("and the copy is whole", whole.status.success())?;
+        let refused = http(&["gc"])?;
+        check("nothing is written there", said(&refused, "nothing can be written there"))
     }
 
     /// Kills a put at a moment, again and again: what it has printed is there, whole.
@@ -125,9 +163,13 @@ impl Trial<'_> {
     }
 
     fn store(&self) -> Command {
+        self.store_at("s3://carstone/store")
+    }
+
+    fn store_at(&self, place: &str) -> Command {
         let mut command = Command::new(&self.carstone);
         self.server.env(&mut command);
-        command.args(["store", "--store", "s3://carstone/store"]);
+        command.args(["store", "--store", place]);
         command
     }
 }

@@ -17,7 +17,8 @@ use super::{CarVersion, KeyArgs, ReaderArgs, RestoreArgs, size};
 #[derive(Debug, Args)]
 #[command(after_long_help = STORE_EXAMPLES)]
 pub(crate) struct StoreArgs {
-    /// The store: a directory, `s3://BUCKET/PREFIX` with the usual AWS_ variables, or `memory:` for a trial.
+    /// The store: a directory, `s3://BUCKET/PREFIX` with the usual AWS_ variables, `https://HOST/PATH` of one that is only read, or
+    /// `memory:` for a trial.
     #[arg(
         long,
         global = true,
@@ -71,6 +72,8 @@ pub(crate) enum StoreCommand {
     Rm(StoreRmArgs),
     /// Remove packs that no root needs.
     Gc(StoreGcArgs),
+    /// Write a catalogue, by which others read the store over HTTP: from any server of files, or out of a bucket that lists nothing.
+    Publish,
     /// Tell how much there is of what.
     Stats,
 }
@@ -84,10 +87,59 @@ pub(crate) enum StoreIndexCommand {
     Place(StoreIndexPlaceArgs),
     /// Tell where the block of a CID lies: the same as `store find`.
     Find(StoreFindArgs),
+    /// Write it in a form of others: as hash-stream's records, or that of one DAG as a sharded-DAG index.
+    Export(StoreIndexExportArgs),
+    /// Take hash-stream's records and sharded-DAG indexes into it. What they say of packs is believed until it is read.
+    Import(StoreIndexImportArgs),
     /// Put its segments together into one, which makes look-ups faster.
     Compact,
     /// Make it again from the packs alone, which are all read and verified; with `--shard` on several machines.
     Rebuild(StoreRebuildArgs),
+}
+
+/// `carstone store index export`.
+#[derive(Debug, Args)]
+pub(crate) struct StoreIndexExportArgs {
+    /// The root of the DAG whose index is written, with `--as sharded`.
+    #[arg(value_name = "CID", required_if_eq("form", "sharded"))]
+    pub cid: Option<Cid>,
+    /// The form.
+    #[arg(long = "as", value_name = "FORM")]
+    pub form: IndexForm,
+    /// Where it goes: of records a directory, which is made if there is none, or `s3://BUCKET/PREFIX`; of a sharded-DAG index a file, or `-`.
+    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub output: PathBuf,
+    /// Replace an existing file, or write into a directory that is not empty.
+    #[arg(long)]
+    pub force: bool,
+    /// Name records as hash-stream does in services, where each hash stands twice. It is always so with `s3://`.
+    #[arg(long)]
+    pub nested: bool,
+    /// When the records were made, in milliseconds from 1970 on, which is part of their names.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
+    pub time: u64,
+}
+
+/// Forms of an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IndexForm {
+    /// hash-stream's single-level records, `index/blob@0.1`: one for each place of a blob, and one for each pack
+    Records,
+    /// hash-stream's multiple-level records, `index/containing@0.1`: one for each DAG, with its packs and their blobs
+    ContainingRecords,
+    /// The index of one DAG, `index/sharded/dag@0.1`: a CAR with a block for each pack
+    Sharded,
+}
+
+/// `carstone store index import`.
+#[derive(Debug, Args)]
+pub(crate) struct StoreIndexImportArgs {
+    /// Directories with records of either level, `s3://BUCKET/PREFIX` with them, and files that are sharded-DAG indexes.
+    #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    pub from: Vec<PathBuf>,
+    /// Records in directories are named as hash-stream does in services, where each hash stands twice. It is always so with `s3://`.
+    #[arg(long)]
+    pub nested: bool,
 }
 
 /// `carstone store index place`.

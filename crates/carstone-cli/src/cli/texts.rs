@@ -111,4 +111,6 @@ Examples:
   carstone store ls                               the roots
   carstone store cat bafy.../2024/beach.jpg > beach.jpg
   carstone store get bafkr... -o video.mp4
-  carstone store dump bafy... -o photos.car       the whole DAG, for IPFS tools";
+  carstone store dump bafy... -o photos.car       the whole DAG, for IPFS tools
+  carstone store publish                          for whoever reads it over HTTP
+  carstone store --store https://host/store ls";

@@ -21,3 +21,4 @@ mod read;
 mod repair;
 mod repair_car;
 mod store;
+mod store_others;

@@ -74,6 +74,7 @@ fn a_damaged_pack_is_told_and_another_place_read() {
     fs::write(pack, &bytes).expect("written");
     let told = run!("store", "--store", &store, "cat", &root).exits(2);
     let name = pack.file_stem().and_then(|name| name.to_str()).expect("a name");
+    told.says(name);
     // Of the same blocks in other packs one is enough.
     run!("store", "--store", &store, "put", "--pack-size", "1100K", &file).exits(0);
     assert_eq!(run!("store", "--store", &store, "cat", &root).exits(0).stdout, content);

@@ -1,7 +1,11 @@
 //! Where objects are kept: a directory, memory, or a service. Objects are made once and never changed.
 
+mod catalog;
 mod disk;
+#[cfg(feature = "http")]
+mod http;
 mod local;
+mod published;
 mod remote;
 mod spool;
 mod turn;
@@ -19,9 +23,11 @@ use bytes::Bytes;
 use carstone_car::ReadAt;
 use futures::stream::BoxStream;
 
+pub(crate) use catalog::{CATALOG, Catalog, PARTS, Part, layout as catalog_layout};
 pub use disk::{Disk, DiskEntry, DiskFile, RealDisk};
 pub use local::LocalObjects;
 pub(crate) use local::{blocking, read_range};
+pub use published::PublishedObjects;
 pub use remote::RemoteObjects;
 pub use spool::Spool;
 pub use turn::{Done, Turn};
@@ -76,6 +82,11 @@ pub trait Objects: fmt::Debug + fmt::Display + Send + Sync {
     /// A place for an object that is yet to get its name.
     fn spool(&self) -> Result<Spool>;
 
+    /// Whether nothing can be written, so that it need not be tried.
+    fn is_read_only(&self) -> bool {
+        false
+    }
+
     /// Removes what writers left that ended `age` ago or earlier before they could finish, and says how much that was.
     async fn clean(&self, _age: Duration) -> Result<u64> {
         Ok(0)
@@ -129,6 +140,13 @@ pub struct Object {
     pub size: u64,
     /// When it was made, or put again.
     pub modified: Option<SystemTime>,
+}
+
+impl Object {
+    /// One with this key, so many bytes, and the time when it was made, if that is known.
+    pub fn new(key: impl Into<String>, size: u64, modified: Option<SystemTime>) -> Self {
+        Self { key: key.into(), size, modified }
+    }
 }
 
 /// Fills the buffer from an offset on.

@@ -35,8 +35,11 @@ struct Place {
 }
 
 impl Spool {
-    /// One in the directory for temporary files of the system, without a name.
-    pub(crate) fn unnamed() -> Result<Self> {
+    /// One in the directory for temporary files of the system, without a name: for objects that are kept elsewhere than in files.
+    ///
+    /// # Errors
+    /// None can be made there.
+    pub fn unnamed() -> Result<Self> {
         let file = tempfile::tempfile().map_err(|error| Error::from(error).of(UNNAMED))?;
         Ok(Self { file: Box::new(file), place: None, len: 0, hash: None })
     }

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreUrl {
-    /// A directory, `memory:`, or `s3://BUCKET/PREFIX`.
+    /// A directory, `memory:`, `s3://BUCKET/PREFIX`, or `https://HOST/PATH` of a store that is only read.
     pub url: String,
     /// The service, where that is not the usual one.
     pub endpoint: Option<String>,
@@ -34,15 +34,18 @@ impl StoreUrl {
     /// The directory, if it is one.
     pub fn directory(&self) -> Option<&str> {
         match self.url.split_once(':') {
-            Some(("memory" | "s3" | "gs" | "az", _)) => None,
+            Some(("memory" | "s3" | "gs" | "az" | "http" | "https", _)) => None,
             _ => Some(&self.url),
         }
     }
 
     /// The objects that are there. Keys for services are taken from the environment, as their own tools have it.
     ///
+    /// Those at an `http://` or `https://` URL are [published ones](super::PublishedObjects). The path of the URL is taken as it is written, with its
+    /// percent signs. A server may send readers elsewhere, but not from `https://` to `http://`.
+    ///
     /// # Errors
-    /// The URL is of a service that is not compiled in, or malformed.
+    /// The URL is of a service that is not compiled in, or malformed; one of HTTP has a user, a password, a query or a fragment.
     pub fn objects(&self) -> Result<Arc<dyn Objects>> {
         let of = |error: Error| error.of(&self.url);
         if let Some(directory) = self.directory() {
@@ -52,6 +55,11 @@ impl StoreUrl {
             return Ok(Arc::new(RemoteObjects::in_memory()));
         }
         let (scheme, rest) = self.url.split_once("://").unwrap_or((&self.url, ""));
+        #[cfg(feature = "http")]
+        if matches!(scheme, "http" | "https") {
+            let objects = super::http::HttpObjects::new(&self.url).map_err(of)?;
+            return Ok(Arc::new(super::PublishedObjects::new(Arc::new(objects))));
+        }
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() {
             return Err(of(Error::new(ErrorKind::Unsupported("a URL without a bucket"))));

@@ -97,6 +97,13 @@ pub struct StoredPack {
     pub modified: Option<std::time::SystemTime>,
 }
 
+impl StoredPack {
+    /// One with this name, so many bytes, and the time when it was kept, if that is known.
+    pub fn new(name: Hash, size: u64, modified: Option<std::time::SystemTime>) -> Self {
+        Self { name, size, modified }
+    }
+}
+
 /// Packs among objects.
 #[derive(Clone, Debug)]
 pub struct ObjectPackStore {

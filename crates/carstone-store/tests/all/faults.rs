@@ -259,7 +259,8 @@ fn a_pack_that_cannot_be_read_is_told_and_the_others_are_healed() {
         let eio = || io::Error::from_raw_os_error(if cfg!(windows) { 23 } else { 5 });
         let timeout = || io::Error::from(io::ErrorKind::TimedOut);
         let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
-        let faults: [(fn() -> io::Error, u32, bool); 5] = [
+        type Fault = (fn() -> io::Error, u32, bool);
+        let faults: [Fault; 5] = [
             (eio, u32::MAX, true),
             (eio, 1, false),
             (timeout, u32::MAX, false),

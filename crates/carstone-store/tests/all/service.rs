@@ -36,6 +36,8 @@ struct Kept {
     /// Key and parts of each upload that is not over.
     uploads: BTreeMap<u64, (String, BTreeMap<u64, Vec<u8>>)>,
     next: u64,
+    /// Whether it lists as WebDAV does; and whether such listings are empty.
+    webdav: Option<bool>,
     /// Requests so far.
     requests: u64,
 }
@@ -61,6 +63,8 @@ pub enum Fault {
     Forgotten,
     /// The page of the listing is said not to be the last, and does not say what comes next.
     NoNext,
+    /// The object is said to be elsewhere, where it is.
+    Moved,
 }
 
 /// A request.
@@ -155,6 +159,16 @@ impl Service {
         Arc::new(service.expect("all is said"))
     }
 
+    /// Where its objects are for whoever reads them without keys.
+    pub fn url(&self) -> String {
+        format!("http://{}/bucket/store", self.address)
+    }
+
+    /// It answers listings of WebDAV from now on, with nothing if so.
+    pub fn speak_webdav(&self, is_empty: bool) {
+        self.state.kept().webdav = Some(is_empty);
+    }
+
     /// What goes wrong from now on.
     pub fn plan(&self, plan: impl FnMut(&Request) -> Option<Fault> + Send + 'static) {
         *self.state.plan.lock().expect("no plan panicked") = Some(Box::new(plan));
@@ -233,6 +247,11 @@ impl State {
                 Answer { status, headers: String::new(), body: body.into_bytes() }
             }
             Some(Fault::Forgotten) => empty(200),
+            Some(Fault::Moved) => {
+                let mut answer = empty(307);
+                let _ = write!(answer.headers, "location: /bucket/{}?moved\r\n", request.key);
+                answer
+            }
             _ => self.kept().answer(request, fault),
         };
         if matches!(fault, Some(Fault::LostAnswer)) {
@@ -267,6 +286,7 @@ impl Kept {
         let part = query.get("partNumber").and_then(|number| number.parse::<u64>().ok());
         match (&method[..], upload) {
             _ if request.is_list() => self.list(query, fault),
+            ("PROPFIND", _) if self.webdav.is_some() => self.list_webdav(key),
             ("GET" | "HEAD", _) => self.get(request, fault),
             ("PUT", None) => {
                 self.objects.insert(key.clone(), body.clone());
@@ -343,6 +363,26 @@ impl Kept {
             }
             None => Answer { body: object, ..empty(200) },
         }
+    }
+
+    /// A listing as WebDAV has it.
+    fn list_webdav(&self, below: &str) -> Answer {
+        let mut text = String::from(r#"<?xml version="1.0"?><D:multistatus xmlns:D="DAV:">"#);
+        let is_below =
+            |key: &str| key.strip_prefix(below).is_some_and(|rest| rest.starts_with('/'));
+        let listed = self.objects.iter().filter(|_| self.webdav == Some(false));
+        for (key, object) in listed.filter(|(key, _)| is_below(key)) {
+            let size = object.len();
+            let _ = write!(
+                text,
+                "<D:response><D:href>/bucket/{key}</D:href><D:propstat><D:prop>\
+                 <D:getlastmodified>Thu, 01 Jan 2026 00:00:00 GMT</D:getlastmodified>\
+                 <D:getcontentlength>{size}</D:getcontentlength><D:resourcetype/></D:prop>\
+                 <D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>"
+            );
+        }
+        text.push_str("</D:multistatus>");
+        Answer { status: 207, ..xml(&text) }
     }
 
     /// A page of a listing.
@@ -435,13 +475,13 @@ fn read_request(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
 /// Text with its percent signs resolved.
 fn decoded(text: &str) -> String {
     let mut parts = text.split('%');
-    let mut plain = parts.next().unwrap_or_default().to_owned();
+    let mut plain = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {
         let (code, rest) = part.split_at(2.min(part.len()));
-        plain.extend(u8::from_str_radix(code, 16).ok().map(char::from));
-        plain.push_str(rest);
+        plain.extend(u8::from_str_radix(code, 16).ok());
+        plain.extend(rest.as_bytes());
     }
-    plain
+    String::from_utf8_lossy(&plain).into_owned()
 }
 
 /// Objects of a page of a listing.

@@ -63,7 +63,7 @@ fn told(finding: &Finding) -> String {
 
 /// Puts packs right from other places and other stores.
 pub(super) fn heal(job: &Job, args: &StoreHealArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let store = job.open_with(&args.keys)?;
+    let store = job.with_keys(job.open_to_write()?, &args.keys)?;
     let others = args.from.iter().map(|url| job.open_other(&job.other(url)));
     let others = others.collect::<anyhow::Result<Vec<_>>>()?;
     let sources: Vec<&dyn PackSource> =
@@ -99,6 +99,9 @@ pub(super) fn heal(job: &Job, args: &StoreHealArgs, output: &mut Output) -> anyh
 pub(super) fn copy(job: &Job, args: &StoreCopyArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let store = job.open()?;
     let to = job.wait(Store::create_at(&job.other(&args.to)))?;
+    if to.is_read_only() {
+        bail!("{}: is read over HTTP, and nothing can be written there", args.to);
+    }
     let progress = Progress::new(output, "copying", None);
     let copied = |bytes| progress.add(bytes);
     let done = match args.shard {
@@ -122,7 +125,7 @@ pub(super) fn copy(job: &Job, args: &StoreCopyArgs, output: &mut Output) -> anyh
 
 /// Removes a root.
 pub(super) fn rm(job: &Job, args: &StoreRmArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let store = job.open()?;
+    let store = job.open_to_write()?;
     match job.wait(remove_root(&store, &args.cid))? {
         0 => bail!("{}: is no root of the store", args.cid),
         _ => output.note("Its packs stay until `carstone store gc` removes them."),
@@ -132,7 +135,7 @@ pub(super) fn rm(job: &Job, args: &StoreRmArgs, output: &mut Output) -> anyhow::
 
 /// Removes packs that no root needs.
 pub(super) fn gc(job: &Job, args: &StoreGcArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let store = job.open()?;
+    let store = if args.dry_run { job.open()? } else { job.open_to_write()? };
     let grace = Duration::from_secs(args.grace.saturating_mul(3600));
     let collected = job.wait(collect(&store, grace, args.dry_run))?;
     for name in &collected.packs {
@@ -140,6 +143,9 @@ pub(super) fn gc(job: &Job, args: &StoreGcArgs, output: &mut Output) -> anyhow::
             true => output.object("removed", object(json!({ "pack": text_of(name) })))?,
             false => output.line(text_of(name).as_bytes())?,
         }
+    }
+    if !args.dry_run {
+        publish_again(job, &store, output)?;
     }
     let (count, bytes) = (collected.packs.len(), human(collected.bytes));
     let done = if args.dry_run { "would go" } else { "removed" };
@@ -152,10 +158,34 @@ pub(super) fn gc(job: &Job, args: &StoreGcArgs, output: &mut Output) -> anyhow::
 
 /// Puts the segments of the index together.
 pub(super) fn compact(job: &Job, output: &mut Output) -> anyhow::Result<Exit> {
-    let store = job.open()?;
+    let store = job.open_to_write()?;
     let done = job.wait(store.index().compact(|_| true))?;
+    publish_again(job, &store, output)?;
     output.note(&format!("{} segments put together: {} entries", done.segments, done.entries));
     Ok(Exit::Intact)
+}
+
+/// Writes a catalogue.
+pub(super) fn publish(job: &Job, output: &mut Output) -> anyhow::Result<Exit> {
+    let store = job.open_to_write()?;
+    let done = job.wait(store.publish())?;
+    if output.is_json() {
+        let fields = json!({ "packs": done.packs, "segments": done.segments, "roots": done.roots });
+        output.object("summary", object(fields))?;
+    }
+    output.note(&format!(
+        "published: {} packs, {} segments of the index, {} roots",
+        done.packs, done.segments, done.roots
+    ));
+    Ok(Exit::Intact)
+}
+
+/// Writes the catalogue again where there is one, since it names what is gone.
+fn publish_again(job: &Job, store: &Store, output: &mut Output) -> anyhow::Result<()> {
+    if job.wait(store.publish_again())?.is_some() {
+        output.note("The catalogue has been renewed.");
+    }
+    Ok(())
 }
 
 /// Makes the index again.
@@ -164,7 +194,7 @@ pub(super) fn rebuild(
     args: &StoreRebuildArgs,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
-    let store = job.open_with(&args.keys)?;
+    let store = job.with_keys(job.open_to_write()?, &args.keys)?;
     let progress = Progress::new(output, "reading packs", None);
     let read = |bytes| progress.add(bytes);
     let done = match args.shard {
@@ -174,6 +204,7 @@ pub(super) fn rebuild(
     };
     progress.finish();
     let done = done?;
+    publish_again(job, &store, output)?;
     for error in &done.damaged {
         output.problem(job.url.url.as_bytes(), &format!("damaged pack: {}", chain(error)))?;
     }

@@ -5,13 +5,14 @@ mod layers;
 mod maintain;
 mod put;
 mod read;
+mod records;
 mod show;
 
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use carstone_store::{ErrorKind, LocalObjects, SourceReader, Store, StoreUrl};
 
 use self::layers::StackLayers;
@@ -36,6 +37,7 @@ pub(crate) fn run(args: StoreArgs, output: &mut Output) -> anyhow::Result<Exit> 
         StoreCommand::Dump(args) => read::dump(&job, &args, output),
         StoreCommand::Ls(args) => show::ls(&job, &args, output),
         StoreCommand::Find(args) => show::find(&job, &args, output),
+        StoreCommand::Publish => maintain::publish(&job, output),
         StoreCommand::Stats => show::stats(&job, output),
         StoreCommand::Check(args) => maintain::check(&job, &args, output),
         StoreCommand::Heal(args) => maintain::heal(&job, &args, output),
@@ -45,6 +47,12 @@ pub(crate) fn run(args: StoreArgs, output: &mut Output) -> anyhow::Result<Exit> 
         StoreCommand::Index(StoreIndexCommand::Add(args)) => put::add(&job, &args, output),
         StoreCommand::Index(StoreIndexCommand::Place(args)) => put::place(&job, &args, output),
         StoreCommand::Index(StoreIndexCommand::Find(args)) => show::find(&job, &args, output),
+        StoreCommand::Index(StoreIndexCommand::Export(args)) => {
+            records::export(&job, &args, output)
+        }
+        StoreCommand::Index(StoreIndexCommand::Import(args)) => {
+            records::import(&job, &args, output)
+        }
         StoreCommand::Index(StoreIndexCommand::Compact) => maintain::compact(&job, output),
         StoreCommand::Index(StoreIndexCommand::Rebuild(args)) => {
             maintain::rebuild(&job, &args, output)
@@ -70,10 +78,23 @@ impl Job {
         self.open_other(&self.url)
     }
 
+    /// The store, into which something is to be written.
+    fn open_to_write(&self) -> anyhow::Result<Store> {
+        let store = self.open()?;
+        match store.is_read_only() {
+            true => bail!("{}: is read over HTTP, and nothing can be written there", self.url.url),
+            false => Ok(store),
+        }
+    }
+
     /// The store, of which these keys open encrypted packs.
     fn open_with(&self, keys: &KeyArgs) -> anyhow::Result<Store> {
+        self.with_keys(self.open()?, keys)
+    }
+
+    fn with_keys(&self, store: Store, keys: &KeyArgs) -> anyhow::Result<Store> {
         let layers = StackLayers::opening(keys)?;
-        let store = self.open()?.with_layers(Arc::new(layers));
+        let store = store.with_layers(Arc::new(layers));
         Ok(match &self.files {
             None => store,
             Some(files) => {

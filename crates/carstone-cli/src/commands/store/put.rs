@@ -34,7 +34,7 @@ use crate::source::Watched;
 /// Puts each path under a root of its own.
 pub(super) fn run(job: &Job, args: &StorePutArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let layers = StackLayers::wrapping(args)?;
-    let (mut store, layered) = (job.open()?, layers.is_some());
+    let (mut store, layered) = (job.open_to_write()?, layers.is_some());
     if let Some(layers) = layers {
         store = store.with_layers(Arc::new(layers));
     }
@@ -66,7 +66,7 @@ pub(super) fn add(
     args: &StoreIndexAddArgs,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
-    let store = job.open()?;
+    let store = job.open_to_write()?;
     for path in &args.cars {
         let (blob, progress) = blob(path, output)?;
         let added = job.wait(add_pack(&store, blob));
@@ -95,7 +95,7 @@ pub(super) fn place(
     args: &StoreIndexPlaceArgs,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
-    let store = job.open()?;
+    let store = job.open_to_write()?;
     let files = Arc::new(LocalObjects::new(&args.directory));
     let progress = Progress::new(output, "indexing files", None);
     let work = async {

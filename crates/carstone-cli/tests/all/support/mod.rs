@@ -1,5 +1,7 @@
 //! Runs the real command, makes trees with odd names, and compares trees.
 
+pub mod web;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;

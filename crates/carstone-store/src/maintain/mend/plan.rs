@@ -66,7 +66,7 @@ impl Plan {
         let ends = self.blobs.iter().map(Placed::end);
         let heads = ends.clone().zip(self.blobs.iter().skip(1));
         let has_head = |(end, blob): (u64, &Placed)| blob.heads(blob.offset - end).next().is_some();
-        ends.clone().last() == Some(self.size) && heads.into_iter().all(has_head)
+        ends.clone().next_back() == Some(self.size) && heads.into_iter().all(has_head)
     }
 
     /// What the bytes in front of the first blob may be.
