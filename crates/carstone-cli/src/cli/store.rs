@@ -221,6 +221,10 @@ pub(crate) struct StoreGcArgs {
     /// Hours for which packs that no root needs are kept: writers may be about to note a root.
     #[arg(long, value_name = "HOURS", default_value_t = 24)]
     pub grace: u64,
+    /// Only part I of N of the packs, counted from 1, so that several machines can share the work, and without touching the index: one without this at the
+    /// end takes out of it what is gone.
+    #[arg(long, value_name = "I/N", value_parser = part)]
+    pub shard: Option<(u64, u64)>,
     /// Remove nothing, and print what would go.
     #[arg(short = 'n', long)]
     pub dry_run: bool,
@@ -282,6 +286,15 @@ pub(crate) enum DedupeArg {
     Blob,
     /// Those that any pack of the store has, too
     Store,
+}
+
+/// The order of blocks in a CAR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DumpOrder {
+    /// Depth first, parents before their children
+    Dag,
+    /// As they lie in packs, which are read from front to back
+    Location,
 }
 
 /// `carstone store get`.
@@ -365,6 +378,9 @@ pub(crate) struct StoreDumpArgs {
     /// Version of the CAR; one of version 2 has an index.
     #[arg(long, value_name = "VERSION", default_value = "1")]
     pub car_version: CarVersion,
+    /// The order of blocks.
+    #[arg(long, value_name = "ORDER", default_value = "dag")]
+    pub order: DumpOrder,
     /// Where it goes.
     #[command(flatten)]
     pub out: OutArgs,

@@ -12,6 +12,6 @@ mod rebuild;
 pub use add::{Added, add_pack};
 pub use check::{CheckOptions, Checked, Finding, check};
 pub use copy::{Copied, copy, copy_packs};
-pub use gc::{Collected, collect, remove_root};
+pub use gc::{Collected, collect, collect_part, remove_root};
 pub use heal::{Healed, Lost, PackSource, Unmended, heal, heal_part};
 pub use rebuild::{Rebuilt, finish_rebuild, rebuild_index, rebuild_part};

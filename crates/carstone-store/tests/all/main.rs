@@ -17,6 +17,8 @@ mod remote;
 mod service;
 mod sim;
 mod sources;
+mod streams;
 mod support;
 mod uploads;
 mod vectors;
+mod watched;

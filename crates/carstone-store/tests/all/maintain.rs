@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use carstone_car::Cid;
 use carstone_store::{
-    Blob, CheckOptions, Finding, PackWriterOptions, Store, check, collect, copy, finish_rebuild,
-    heal, rebuild_index, rebuild_part, remove_root,
+    Blob, CheckOptions, Finding, PackWriterOptions, Store, check, collect, collect_part, copy,
+    finish_rebuild, heal, rebuild_index, rebuild_part, remove_root,
 };
 use carstone_unixfs::Profile;
 
@@ -307,6 +307,41 @@ fn what_no_root_needs_goes_and_nothing_else() {
         assert!(found(directory.path(), true).await.is_empty());
         assert_eq!(store.block(&roots[0]).await.expect("none"), None);
         assert!(store.block(&roots[1]).await.expect("sound").is_some());
+    });
+}
+
+/// Machines that share the work leave the index, which one more walk puts right.
+#[test]
+fn garbage_is_collected_in_parts() {
+    let directory = tempfile::tempdir().expect("made");
+    run(async {
+        let (store, roots) = store(directory.path()).await;
+        remove_root(&store, &roots[0]).await.expect("removed");
+        let all = collect(&store, Duration::ZERO, true).await.expect("collected").packs;
+        let mut gone = Vec::new();
+        for part in 0..3 {
+            let dry = collect_part(&store, Duration::ZERO, true, (part, 3)).await;
+            let done = collect_part(&store, Duration::ZERO, false, (part, 3)).await;
+            let done = done.expect("collected");
+            assert_eq!(done, dry.expect("collected"));
+            gone.extend(done.packs);
+        }
+        gone.sort();
+        assert_eq!(gone, all);
+        // Nobody needs what is missed now, and what somebody needs is there.
+        let missed = found(directory.path(), false).await;
+        assert!(missed.iter().all(|finding| matches!(finding, Finding::MissingPack(_))));
+        assert_eq!(missed.len(), all.len());
+        let done = collect(&store, Duration::ZERO, false).await.expect("collected");
+        assert!(done.packs.is_empty());
+        assert!(found(directory.path(), true).await.is_empty());
+        assert!(store.block(&roots[1]).await.expect("sound").is_some());
+        // What a root needs stays in the index, so that it is missed and can be healed.
+        let pack = store.roots().await.expect("read")[0].packs[0];
+        store.packs().delete(&pack).await.expect("removed");
+        collect(&store, Duration::ZERO, false).await.expect("collected");
+        let missed = found(directory.path(), false).await;
+        assert!(matches!(missed[..], [Finding::MissingPack(name)] if name == pack));
     });
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::bail;
 use carstone_store::{
-    CheckOptions, Finding, PackSource, Store, Unmended, collect, finish_rebuild, rebuild_index,
-    rebuild_part, remove_root, text_of,
+    CheckOptions, Finding, PackSource, Store, Unmended, collect, collect_part, finish_rebuild,
+    rebuild_index, rebuild_part, remove_root, text_of,
 };
 use serde_json::json;
 
@@ -137,7 +137,10 @@ pub(super) fn rm(job: &Job, args: &StoreRmArgs, output: &mut Output) -> anyhow::
 pub(super) fn gc(job: &Job, args: &StoreGcArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let store = if args.dry_run { job.open()? } else { job.open_to_write()? };
     let grace = Duration::from_secs(args.grace.saturating_mul(3600));
-    let collected = job.wait(collect(&store, grace, args.dry_run))?;
+    let collected = match args.shard {
+        None => job.wait(collect(&store, grace, args.dry_run)),
+        Some(part) => job.wait(collect_part(&store, grace, args.dry_run, part)),
+    }?;
     for name in &collected.packs {
         match output.is_json() {
             true => output.object("removed", object(json!({ "pack": text_of(name) })))?,
