@@ -50,13 +50,13 @@ pub use index::{
 };
 pub use maintain::{
     Added, CheckOptions, Checked, Collected, Copied, Finding, Healed, Lost, PackSource, Rebuilt,
-    Unmended, add_pack, check, collect, collect_part, copy, copy_packs, finish_rebuild, heal,
-    heal_part, rebuild_index, rebuild_part, remove_root,
+    Unmended, add_pack, check, check_with, collect, collect_part, copy, copy_packs, finish_rebuild,
+    heal, heal_part, rebuild_index, rebuild_part, remove_root,
 };
 pub use name::{Hash, Key, Layout, parse_text, text_of};
 pub use objects::{
-    Content, Created, Disk, DiskEntry, DiskFile, Done, LocalObjects, Object, Objects,
-    PublishedObjects, RealDisk, RemoteObjects, Spool, StoreUrl, Turn,
+    CachedObjects, Content, Created, Disk, DiskEntry, DiskFile, Done, LocalObjects, Object,
+    Objects, PublishedObjects, RealDisk, RemoteObjects, Spool, StoreUrl, Turn,
 };
 pub use pack::{
     Blob, BlobPlace, Dedupe, ObjectPackStore, PackCar, PackLayers, PackManifest, PackStore,

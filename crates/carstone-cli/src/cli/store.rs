@@ -35,6 +35,16 @@ pub(crate) struct StoreArgs {
     /// The directory of files that were indexed where they lie.
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath, display_order = 802)]
     pub files: Option<PathBuf>,
+    /// Keep the index of a store in a service in this directory, up to 4 GiB, so that look-ups need no requests. Several stores may share it.
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "CARSTONE_INDEX_CACHE",
+        value_hint = ValueHint::DirPath,
+        display_order = 803
+    )]
+    pub index_cache: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
     pub command: StoreCommand,

@@ -28,6 +28,7 @@ pub use record_layout::{RecordId, RecordLayout};
 pub use records::{IndexRecord, RecordKind, RecordLocation};
 pub use scan::IndexEntry;
 pub use segment::{Found, Segment};
+pub(crate) use set::SEGMENT_EXTENSION;
 pub use set::{Compacted, Index};
 pub use shape::SegmentShape;
 pub use sharded::ShardedDagIndex;

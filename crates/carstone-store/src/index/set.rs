@@ -49,7 +49,7 @@ impl Index {
     /// # Errors
     /// They cannot be listed or read.
     pub async fn open(objects: Arc<dyn Objects>, prefix: &str) -> Result<Self> {
-        let layout = Layout::flat(prefix, EXTENSION)?;
+        let layout = Layout::flat(prefix, SEGMENT_EXTENSION)?;
         let index = Self { objects, layout, segments: Arc::default(), memory: Memory::default() };
         index.refresh().await?;
         Ok(index)
@@ -368,7 +368,7 @@ impl fmt::Debug for Index {
     }
 }
 
-const EXTENSION: &str = ".seg";
+pub(crate) const SEGMENT_EXTENSION: &str = ".seg";
 /// How often segments are listed, when others put them together meanwhile.
 const MOST_LOOKS: usize = 8;
 /// Segments that are read at the same time.

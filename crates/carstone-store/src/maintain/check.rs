@@ -123,7 +123,20 @@ pub struct Checked {
 pub async fn check(
     store: &Store,
     options: CheckOptions,
+    tell: impl FnMut(Finding) -> Result<()>,
+) -> Result<Checked> {
+    check_with(store, options, tell, |_| ()).await
+}
+
+/// The same. `done` hears of the bytes of each pack that has been read.
+///
+/// # Errors
+/// As [`check`].
+pub async fn check_with(
+    store: &Store,
+    options: CheckOptions,
     mut tell: impl FnMut(Finding) -> Result<()>,
+    mut done: impl FnMut(u64),
 ) -> Result<Checked> {
     let mut checked = Checked::default();
     let has_lost = AtomicBool::new(false);
@@ -242,6 +255,7 @@ pub async fn check(
             Err(error) if error.is_not_found() => find(Finding::MissingPack(pack.name))?,
             Err(error) => find(unreadable(store, pack.name, error).await?)?,
         }
+        done(pack.size);
     }
     // Where all packs were read, entries that lead nowhere are more than there are blobs.
     let segments = store.index().segments();

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use carstone_car::Cid;
 use futures::TryStreamExt;
 
-use super::check::{CheckOptions, Finding, check, is_in};
+use super::check::{CheckOptions, Finding, check_with, is_in};
 use super::copy::fetch;
 use super::mend::{Plan, mend};
 use crate::error::{Error, ErrorKind, Result};
@@ -144,10 +144,11 @@ pub enum Unmended {
 /// # Errors
 /// The store cannot be read, as with [`check`], or a pack cannot be kept.
 pub async fn heal(store: &Store, sources: &[&dyn PackSource]) -> Result<Healed> {
-    heal_part(store, sources, None).await
+    heal_part(store, sources, None, |_| ()).await
 }
 
-/// The same for one part of the packs, I of N, counted from 0 on, so that several machines can share the work.
+/// The same for one part of the packs, I of N, counted from 0 on, so that several machines can share the work. `done` hears of the bytes of each
+/// pack that has been read.
 ///
 /// # Errors
 /// As [`heal`].
@@ -155,14 +156,15 @@ pub async fn heal_part(
     store: &Store,
     sources: &[&dyn PackSource],
     part: Option<(u64, u64)>,
+    done: impl FnMut(u64),
 ) -> Result<Healed> {
     let mut findings = Vec::new();
     let options = CheckOptions::default().read_data(true).part(part);
-    check(store, options, |finding| {
+    let find = |finding| {
         findings.push(finding);
         Ok(())
-    })
-    .await?;
+    };
+    check_with(store, options, find, done).await?;
     let mut healed = Healed::default();
     let (mut wanted, mut unread) = (BTreeSet::new(), BTreeMap::new());
     let (mut sizes, mut rest) = (Vec::new(), Vec::new());

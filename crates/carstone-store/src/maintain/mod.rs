@@ -10,7 +10,7 @@ mod pack;
 mod rebuild;
 
 pub use add::{Added, add_pack};
-pub use check::{CheckOptions, Checked, Finding, check};
+pub use check::{CheckOptions, Checked, Finding, check, check_with};
 pub use copy::{Copied, copy, copy_packs};
 pub use gc::{Collected, collect, collect_part, remove_root};
 pub use heal::{Healed, Lost, PackSource, Unmended, heal, heal_part};

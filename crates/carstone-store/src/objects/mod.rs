@@ -1,5 +1,6 @@
 //! Where objects are kept: a directory, memory, or a service. Objects are made once and never changed.
 
+mod cached;
 mod catalog;
 mod disk;
 #[cfg(feature = "http")]
@@ -23,6 +24,7 @@ use bytes::Bytes;
 use carstone_car::ReadAt;
 use futures::stream::BoxStream;
 
+pub use cached::CachedObjects;
 pub(crate) use catalog::{CATALOG, Catalog, PARTS, Part, layout as catalog_layout};
 pub use disk::{Disk, DiskEntry, DiskFile, RealDisk};
 pub use local::LocalObjects;

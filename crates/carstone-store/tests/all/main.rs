@@ -1,5 +1,6 @@
 //! Stores as their users see them.
 
+mod cached;
 mod collect;
 mod crashes;
 mod faults;

@@ -29,12 +29,16 @@ pub(super) fn check(job: &Job, args: &StoreCheckArgs, output: &mut Output) -> an
         .read_data(read_data)
         .part(args.shard)
         .read_part(args.read_data_subset);
+    let progress = Progress::new(output, "reading packs", None);
     let tell = |finding: Finding| {
-        output
-            .problem(job.url.url.as_bytes(), &told(&finding))
+        progress
+            .suspend(|| output.problem(job.url.url.as_bytes(), &told(&finding)))
             .map_err(|error| io::Error::other(error).into())
     };
-    let checked = job.wait(carstone_store::check(&store, options, tell))?;
+    let read = |bytes| progress.add(bytes);
+    let checked = job.wait(carstone_store::check_with(&store, options, tell, read));
+    progress.finish();
+    let checked = checked?;
     if output.is_json() {
         let fields = json!({
             "packs": checked.packs, "bytes": checked.bytes, "roots": checked.roots,
@@ -68,7 +72,11 @@ pub(super) fn heal(job: &Job, args: &StoreHealArgs, output: &mut Output) -> anyh
     let others = others.collect::<anyhow::Result<Vec<_>>>()?;
     let sources: Vec<&dyn PackSource> =
         others.iter().map(|store| store as &dyn PackSource).collect();
-    let healed = job.wait(carstone_store::heal_part(&store, &sources, args.shard))?;
+    let progress = Progress::new(output, "reading packs", None);
+    let read = |bytes| progress.add(bytes);
+    let healed = job.wait(carstone_store::heal_part(&store, &sources, args.shard, read));
+    progress.finish();
+    let healed = healed?;
     for name in &healed.packs {
         match output.is_json() {
             true => output.object("healed", object(json!({ "pack": text_of(name) })))?,

@@ -8,12 +8,13 @@ mod read;
 mod records;
 mod show;
 
+use std::fs;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
-use carstone_store::{ErrorKind, LocalObjects, SourceReader, Store, StoreUrl};
+use carstone_store::{CachedObjects, ErrorKind, LocalObjects, SourceReader, Store, StoreUrl};
 
 use self::layers::StackLayers;
 use crate::cli::{KeyArgs, StoreArgs, StoreCommand, StoreIndexCommand};
@@ -26,8 +27,21 @@ pub(crate) fn run(args: StoreArgs, output: &mut Output) -> anyhow::Result<Exit> 
         .enable_all()
         .build()
         .context("cannot start threads")?;
-    let job =
-        Job { runtime, url: StoreUrl::new(args.store).endpoint(args.endpoint), files: args.files };
+    // What looks for damage, or changes segments, looks at those of the store itself.
+    let looks_up = matches!(
+        args.command,
+        StoreCommand::Put(_)
+            | StoreCommand::Get(_)
+            | StoreCommand::Extract(_)
+            | StoreCommand::Cat(_)
+            | StoreCommand::Dump(_)
+            | StoreCommand::Ls(_)
+            | StoreCommand::Find(_)
+            | StoreCommand::Index(StoreIndexCommand::Find(_))
+    );
+    let cache = args.index_cache.filter(|_| looks_up);
+    let url = StoreUrl::new(args.store).endpoint(args.endpoint);
+    let job = Job { runtime, url, files: args.files, cache };
     match args.command {
         StoreCommand::Init => job.init(output),
         StoreCommand::Put(args) => put::run(&job, &args, output),
@@ -66,6 +80,8 @@ struct Job {
     url: StoreUrl,
     /// Where files lie that are in no pack.
     files: Option<PathBuf>,
+    /// Where segments of the index are kept.
+    cache: Option<PathBuf>,
 }
 
 impl Job {
@@ -75,7 +91,17 @@ impl Job {
     }
 
     fn open(&self) -> anyhow::Result<Store> {
-        self.open_other(&self.url)
+        match &self.cache {
+            Some(cache) if self.url.directory().is_none() && self.url.url != "memory:" => {
+                fs::create_dir_all(cache).with_context(|| cache.display().to_string())?;
+                let open = async {
+                    let objects = CachedObjects::new(self.url.objects()?, cache, MOST_CACHED);
+                    Store::open(Arc::new(objects)).await
+                };
+                self.opened(&self.url, open)
+            }
+            _ => self.open_other(&self.url),
+        }
     }
 
     /// The store, into which something is to be written.
@@ -105,7 +131,15 @@ impl Job {
     }
 
     fn open_other(&self, url: &StoreUrl) -> anyhow::Result<Store> {
-        let opened = self.runtime.block_on(Store::open_at(url));
+        self.opened(url, Store::open_at(url))
+    }
+
+    fn opened(
+        &self,
+        url: &StoreUrl,
+        open: impl Future<Output = carstone_store::Result<Store>>,
+    ) -> anyhow::Result<Store> {
+        let opened = self.runtime.block_on(open);
         let is_missing = |error: &carstone_store::Error| matches!(error.kind(), ErrorKind::NoStore);
         opened.map_err(|error| match is_missing(&error) {
             true => anyhow!("{}: is no store; `carstone store init` makes one", url.url),
@@ -125,3 +159,6 @@ impl Job {
         Ok(Exit::Intact)
     }
 }
+
+/// Bytes of segments that are kept on a local disk.
+const MOST_CACHED: u64 = 4 << 30;
