@@ -23,6 +23,7 @@ impl Web {
         let is_over = Arc::new(AtomicBool::new(false));
         let own = Arc::clone(&is_over);
         let serving = thread::spawn(move || {
+            let directory = &directory;
             thread::scope(|scope| {
                 for stream in listener.incoming() {
                     if own.load(Ordering::Relaxed) {
@@ -30,7 +31,7 @@ impl Web {
                     }
                     let Ok(stream) = stream else { continue };
                     // What becomes of a connection is the client's to see.
-                    scope.spawn(|| answer(&stream, &directory));
+                    scope.spawn(move || answer(&stream, directory));
                 }
             });
         });
