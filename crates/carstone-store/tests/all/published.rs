@@ -41,7 +41,7 @@ async fn open(service: &Service) -> Result<Store> {
 
 /// The error of opening it.
 async fn refused(service: &Service) -> Error {
-    open(service).await.err().expect("it cannot be opened")
+    open(service).await.expect_err("it cannot be opened")
 }
 
 #[track_caller]
@@ -151,7 +151,7 @@ fn a_store_that_cannot_be_listed_says_what_it_lacks() {
         });
         assert!(open(&service).await.is_ok());
         let elsewhere = StoreUrl::new(format!("{}/elsewhere", service.url()));
-        let error = Store::open_at(&elsewhere).await.err().expect("there is none");
+        let error = Store::open_at(&elsewhere).await.expect_err("there is none");
         assert!(matches!(error.kind(), ErrorKind::NoStore), "{error}");
     });
 }
