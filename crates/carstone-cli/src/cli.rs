@@ -22,10 +22,11 @@ pub(crate) use car::{
 pub(crate) use create::{CarVersion, CreateArgs, OrderArg, ReaderArgs};
 pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg, RestoreArgs};
 pub(crate) use store::{
-    DedupeArg, IndexForm, StoreArgs, StoreCatArgs, StoreCheckArgs, StoreCommand, StoreCopyArgs,
-    StoreDumpArgs, StoreExtractArgs, StoreFindArgs, StoreGcArgs, StoreGetArgs, StoreHealArgs,
-    StoreIndexAddArgs, StoreIndexCommand, StoreIndexExportArgs, StoreIndexImportArgs,
-    StoreIndexPlaceArgs, StoreLsArgs, StorePutArgs, StoreRebuildArgs, StoreRmArgs,
+    DedupeArg, DumpOrder, IndexForm, StoreArgs, StoreCatArgs, StoreCheckArgs, StoreCommand,
+    StoreCopyArgs, StoreDumpArgs, StoreExtractArgs, StoreFindArgs, StoreGcArgs, StoreGetArgs,
+    StoreHealArgs, StoreIndexAddArgs, StoreIndexCommand, StoreIndexExportArgs,
+    StoreIndexImportArgs, StoreIndexPlaceArgs, StoreLsArgs, StorePutArgs, StoreRebuildArgs,
+    StoreRmArgs,
 };
 pub(crate) use texts::EXIT_STATUS;
 use texts::{

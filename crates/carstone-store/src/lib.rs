@@ -49,8 +49,9 @@ pub use index::{
     index_written, sharded_index,
 };
 pub use maintain::{
-    Added, CheckOptions, Checked, Collected, Copied, Finding, Healed, PackSource, Rebuilt,
-    add_pack, check, collect, copy, copy_packs, heal, heal_part, rebuild_index, remove_root,
+    Added, CheckOptions, Checked, Collected, Copied, Finding, Healed, Lost, PackSource, Rebuilt,
+    Unmended, add_pack, check, collect, collect_part, copy, copy_packs, finish_rebuild, heal,
+    heal_part, rebuild_index, rebuild_part, remove_root,
 };
 pub use name::{Hash, Key, Layout, parse_text, text_of};
 pub use objects::{
@@ -63,4 +64,4 @@ pub use pack::{
 };
 pub use place::{MemoryScheduler, Placed, Scheduler, index_in_place, index_scheduled};
 pub use store::{Published, RootRecord, Store};
-pub use streamer::{Block, StreamOptions};
+pub use streamer::{Block, Order, StreamOptions};

@@ -1,6 +1,7 @@
 //! A store: packs, the index of what is in them, and the roots that were put.
 
 mod marks;
+mod parts;
 mod publish;
 mod roots;
 
@@ -15,8 +16,10 @@ use carstone_car::{Cid, codec, hash_code};
 use futures::stream::{BoxStream, StreamExt};
 use serde_json::{Value, json};
 
+pub(crate) use self::parts::IndexPart;
 pub use self::publish::Published;
 pub use self::roots::RootRecord;
+pub(crate) use self::roots::RootRecords;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{
     EntryKind, Found, Index, IndexReader, IndexWriter, Location, SegmentBuilder, Source,
@@ -152,6 +155,15 @@ impl Store {
         self
     }
 
+    /// Looks whether it is still there.
+    ///
+    /// # Errors
+    /// It is not, or it cannot be reached.
+    pub(crate) async fn answers(&self) -> Result<()> {
+        let no_store = || Error::new(ErrorKind::NoStore).of(&self.objects);
+        self.objects.size(&Key::new(MARK)?).await?.map(drop).ok_or_else(no_store)
+    }
+
     /// The packs.
     pub fn packs(&self) -> &Arc<dyn PackStore> {
         &self.packs
@@ -271,16 +283,22 @@ impl Store {
     }
 
     async fn block_from_any(&self, cid: &Cid) -> Result<Option<Bytes>> {
-        let places = self.places(cid.hash()).await?;
-        if places.is_empty()
+        let found = self.blob_from_any(cid.hash()).await?;
+        if found.is_none()
             && let Some(fault) = self.index.damaged().first()
         {
             let what = "it is damaged, and no other part of the index knows the block";
             let error = Error::new(ErrorKind::Malformed(what));
             return Err(error.of(fault.object().unwrap_or_default()));
         }
+        Ok(found)
+    }
+
+    /// A blob from any of its places, verified; `None` if the index knows none.
+    pub(crate) async fn blob_from_any(&self, hash: &Hash) -> Result<Option<Bytes>> {
+        let places = self.places(hash).await?;
         let sources: Vec<Source> = places.into_iter().map(Source::Place).collect();
-        self.sources.read_any(cid.hash(), &sources).await
+        self.sources.read_any(hash, &sources).await
     }
 
     /// Every place of a blob that the index knows. A pack that is no blob of another one lies in itself.

@@ -64,7 +64,7 @@ pub(crate) enum StoreCommand {
     Index(StoreIndexCommand),
     /// Look for what is wrong: packs, index and roots.
     Check(StoreCheckArgs),
-    /// Put damaged and missing packs right from another store.
+    /// Put damaged and missing packs right, from other places that their blobs have in the store, and from other stores.
     Heal(StoreHealArgs),
     /// Copy everything into another store, which is made if there is none.
     Copy(StoreCopyArgs),
@@ -93,7 +93,7 @@ pub(crate) enum StoreIndexCommand {
     Import(StoreIndexImportArgs),
     /// Put its segments together into one, which makes look-ups faster.
     Compact,
-    /// Make it again from the packs alone, which are all read and verified.
+    /// Make it again from the packs alone, which are all read and verified; with `--shard` on several machines.
     Rebuild(StoreRebuildArgs),
 }
 
@@ -153,6 +153,12 @@ pub(crate) struct StoreIndexPlaceArgs {
 /// `carstone store index rebuild`.
 #[derive(Debug, Args)]
 pub(crate) struct StoreRebuildArgs {
+    /// Read only part I of N of the packs, counted from 1, so that several machines can share the work. The old index stays until `--finish`.
+    #[arg(long, value_name = "I/N", value_parser = part)]
+    pub shard: Option<(u64, u64)>,
+    /// Put what all shards have made in place of the old index. Packs that no shard has read are read now.
+    #[arg(long, conflicts_with = "shard")]
+    pub finish: bool,
     /// What opens encrypted packs. Of those that it does not open, the old index is believed.
     #[command(flatten)]
     pub keys: KeyArgs,
@@ -178,12 +184,15 @@ pub(crate) struct StoreCheckArgs {
 /// `carstone store heal`.
 #[derive(Debug, Args)]
 pub(crate) struct StoreHealArgs {
-    /// A store that has the same packs; can be given again.
-    #[arg(long, value_name = "STORE", required = true)]
+    /// A store that has the same packs or blobs, for what the store itself does not have elsewhere; can be given again.
+    #[arg(long, value_name = "STORE")]
     pub from: Vec<String>,
     /// Only part I of N of the packs, counted from 1, so that several machines can share the work.
     #[arg(long, value_name = "I/N", value_parser = part)]
     pub shard: Option<(u64, u64)>,
+    /// What opens encrypted packs, of which blobs are taken then. Packs that can be had whole need none.
+    #[command(flatten)]
+    pub keys: KeyArgs,
 }
 
 /// `carstone store copy`.
@@ -212,6 +221,10 @@ pub(crate) struct StoreGcArgs {
     /// Hours for which packs that no root needs are kept: writers may be about to note a root.
     #[arg(long, value_name = "HOURS", default_value_t = 24)]
     pub grace: u64,
+    /// Only part I of N of the packs, counted from 1, so that several machines can share the work, and without touching the index: one without this at the
+    /// end takes out of it what is gone.
+    #[arg(long, value_name = "I/N", value_parser = part)]
+    pub shard: Option<(u64, u64)>,
     /// Remove nothing, and print what would go.
     #[arg(short = 'n', long)]
     pub dry_run: bool,
@@ -273,6 +286,15 @@ pub(crate) enum DedupeArg {
     Blob,
     /// Those that any pack of the store has, too
     Store,
+}
+
+/// The order of blocks in a CAR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DumpOrder {
+    /// Depth first, parents before their children
+    Dag,
+    /// As they lie in packs, which are read from front to back
+    Location,
 }
 
 /// `carstone store get`.
@@ -356,6 +378,9 @@ pub(crate) struct StoreDumpArgs {
     /// Version of the CAR; one of version 2 has an index.
     #[arg(long, value_name = "VERSION", default_value = "1")]
     pub car_version: CarVersion,
+    /// The order of blocks.
+    #[arg(long, value_name = "ORDER", default_value = "dag")]
+    pub order: DumpOrder,
     /// Where it goes.
     #[command(flatten)]
     pub out: OutArgs,

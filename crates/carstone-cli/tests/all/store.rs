@@ -97,8 +97,10 @@ fn a_store_is_checked_and_put_in_order() {
     run!("store", "--store", &store, "check", "--shard", "4/3").exits(2).says("from 1/N to N/N");
     // A flipped bit, told with its pack.
     let packs = || fs::read_dir(place.path("store/packs")).expect("there").count();
-    let pack = fs::read_dir(place.path("store/packs")).expect("there").next().expect("one");
-    let pack = pack.expect("there").path();
+    let all = fs::read_dir(place.path("store/packs")).expect("there");
+    let all = all.map(|pack| pack.expect("there").path());
+    let size = |pack: &std::path::PathBuf| fs::metadata(pack).expect("there").len();
+    let pack = all.max_by_key(size).expect("one");
     let sound = fs::read(&pack).expect("read");
     let mut bytes = sound.clone();
     bytes[400] ^= 1;
@@ -113,9 +115,23 @@ fn a_store_is_checked_and_put_in_order() {
     run!("store", "--store", &store, "copy", &mirror).exits(0);
     run!("store", "--store", &mirror, "check", "--read-data").exits(0);
     fs::write(&pack, &bytes).expect("written");
+    let told = run!("store", "--store", &store, "heal").exits(1).says(name);
+    told.says("1 of its blobs are nowhere else: baf");
     let healed = run!("store", "--store", &store, "heal", "--from", &mirror).exits(0).lines();
     assert_eq!(healed, [name]);
     assert_eq!(fs::read(&pack).expect("read"), sound);
+    // With the same blobs in other packs no other store is needed.
+    run!("store", "--store", &store, "put", "--pack-size", "4M", &file, place.path("tree"))
+        .exits(0);
+    fs::remove_file(&pack).expect("removed");
+    assert_eq!(run!("store", "--store", &store, "heal").exits(0).lines(), [name]);
+    assert_eq!(fs::read(&pack).expect("read"), sound);
+    // Two machines make the index again.
+    run!("store", "--store", &store, "index", "rebuild", "--shard", "1/2").exits(0);
+    run!("store", "--store", &store, "index", "rebuild", "--shard", "2/2").exits(0);
+    let told = run!("store", "--store", &store, "--json", "index", "rebuild", "--finish");
+    assert_eq!(told.exits(0).json()[0]["packs"], 0);
+    run!("store", "--store", &store, "index", "rebuild", "--finish", "--shard", "1/2").exits(2);
     fs::remove_dir_all(place.path("store/index")).expect("removed");
     run!("store", "--store", &store, "check").exits(1).says("is not in the index");
     run!("store", "--store", &store, "index", "rebuild").exits(0);

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::index::EntryKind;
 use crate::name::{Hash, text_of};
 use crate::pack::StoredPack;
-use crate::store::Store;
+use crate::store::{RootRecords, Store};
 
 /// How far a check goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,6 +72,13 @@ pub enum Finding {
         /// What is wrong with it.
         error: Error,
     },
+    /// A pack could not be read, or what it is could not be found out: it may be sound, and is neither missing nor damaged as far as anybody knows.
+    UnreadablePack {
+        /// The pack.
+        name: Hash,
+        /// What was said instead.
+        error: Error,
+    },
     /// No segment speaks of a pack. `index rebuild` makes an index that does.
     Unindexed(Hash),
     /// A blob that a pack has is not in the index, or not where it lies.
@@ -87,8 +94,10 @@ pub enum Finding {
     DamagedSegment(String),
     /// The root block of a root is not in the index.
     MissingRoot(Hash),
-    /// The record of a root is damaged. Where a pack names the root, `index rebuild` makes another one.
+    /// The record of a root is damaged, or cannot be read. Where it is damaged, and a pack names the root, `index rebuild` makes another one.
     DamagedRoot(Error),
+    /// Something stands beside the records of roots that is none, and that nobody looks at.
+    OddKey(String),
 }
 
 /// What a check has looked at.
@@ -107,8 +116,10 @@ pub struct Checked {
 
 /// Looks for what is wrong with a store. `tell` hears of each thing.
 ///
+/// A pack that cannot be read is told, and the next one is read, as long as the store itself answers.
+///
 /// # Errors
-/// Something cannot be listed or read, or what `tell` says.
+/// Something cannot be listed, the index cannot be read, the store does not answer any more, or what `tell` says.
 pub async fn check(
     store: &Store,
     options: CheckOptions,
@@ -124,6 +135,7 @@ pub async fn check(
                 | Finding::NotListed(_)
                 | Finding::WrongSize { .. }
                 | Finding::DamagedPack { .. }
+                | Finding::UnreadablePack { .. }
         );
         has_lost.fetch_or(is_lost, Ordering::Relaxed);
         tell(finding)
@@ -148,9 +160,10 @@ pub async fn check(
                 continue;
             }
             match sizes.get(name) {
-                None => match store.packs().size(name).await? {
-                    None => find(Finding::MissingPack(*name))?,
-                    Some(_) => find(Finding::NotListed(*name))?,
+                None => match store.packs().size(name).await {
+                    Ok(None) => find(Finding::MissingPack(*name))?,
+                    Ok(Some(_)) => find(Finding::NotListed(*name))?,
+                    Err(error) => find(unreadable(store, *name, error).await?)?,
                 },
                 Some(size) if *size != location.size() => find(Finding::WrongSize {
                     pack: *name,
@@ -164,9 +177,15 @@ pub async fn check(
     for pack in packs.iter().filter(|pack| !indexed.contains(&pack.name)) {
         find(Finding::Unindexed(pack.name))?;
     }
-    let (records, damaged) = store.root_records().await?;
+    let RootRecords { sound: records, damaged, odd } = store.root_records().await?;
     for error in damaged {
+        if !error.is_malformed() {
+            store.answers().await?;
+        }
         find(Finding::DamagedRoot(error))?;
+    }
+    for key in odd {
+        find(Finding::OddKey(key))?;
     }
     let mut missing = BTreeSet::new();
     for record in &records {
@@ -176,11 +195,9 @@ pub async fn check(
                 find(Finding::MissingPack(*name))?;
             }
         }
-        // A pack is found by its name, whether or not the index has it as a blob.
-        let root = record.root.hash();
-        let is_pack = sizes.contains_key(root);
-        if !is_pack && store.index().find(EntryKind::Blob, root).await?.is_empty() {
-            find(Finding::MissingRoot(*root))?;
+        // A pack that names no root is one itself.
+        if store.places(record.root.hash()).await?.is_empty() {
+            find(Finding::MissingRoot(*record.root.hash()))?;
         }
     }
     let (mut read, mut bytes, mut blobs) = (0, 0, 0_u64);
@@ -223,7 +240,7 @@ pub async fn check(
             }
             // It went after it was listed.
             Err(error) if error.is_not_found() => find(Finding::MissingPack(pack.name))?,
-            Err(error) => return Err(error),
+            Err(error) => find(unreadable(store, pack.name, error).await?)?,
         }
     }
     // Where all packs were read, entries that lead nowhere are more than there are blobs.
@@ -238,6 +255,12 @@ pub async fn check(
     }
     (checked.packs, checked.bytes, checked.roots) = (read, bytes, records.len() as u64);
     Ok(checked)
+}
+
+/// What an error of one pack comes to. Where the store itself does not answer, there is nothing to be said of its packs.
+async fn unreadable(store: &Store, name: Hash, error: Error) -> Result<Finding> {
+    store.answers().await?;
+    Ok(Finding::UnreadablePack { name, error: error.of(text_of(&name)) })
 }
 
 /// Whether a pack is in a part.
@@ -263,6 +286,7 @@ impl fmt::Display for Finding {
                 write!(f, "pack {name} has {found} bytes, and the index says {indexed}")
             }
             Self::DamagedPack { error, .. } => write!(f, "damaged pack: {error}"),
+            Self::UnreadablePack { error, .. } => write!(f, "a pack cannot be read: {error}"),
             Self::Unindexed(name) => write!(f, "pack {} is not in the index", text_of(name)),
             Self::MissingEntry { pack, blob } => {
                 let (pack, blob) = (text_of(pack), text_of(blob));
@@ -278,7 +302,13 @@ impl fmt::Display for Finding {
             Self::MissingRoot(root) => {
                 write!(f, "root {} is not in the index", text_of(root))
             }
-            Self::DamagedRoot(error) => write!(f, "damaged root: {error}"),
+            Self::DamagedRoot(error) if error.is_malformed() => {
+                write!(f, "damaged root: {error}")
+            }
+            Self::DamagedRoot(error) => {
+                write!(f, "the record of a root cannot be read: {error}")
+            }
+            Self::OddKey(key) => write!(f, "{key} is no record of a root, and is left alone"),
         }
     }
 }

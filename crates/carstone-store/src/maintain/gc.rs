@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime};
 use carstone_car::Cid;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
+use super::check::is_in;
 use crate::error::Result;
+use crate::index::Location;
 use crate::name::Hash;
 use crate::pack::StoredPack;
 use crate::store::Store;
@@ -43,20 +45,60 @@ pub async fn remove_root(store: &Store, root: &Cid) -> Result<u64> {
 /// # Errors
 /// Something cannot be listed or removed, or the record of a root is damaged.
 pub async fn collect(store: &Store, grace: Duration, dry_run: bool) -> Result<Collected> {
+    collect_from(store, grace, dry_run, None).await
+}
+
+/// The same for one part of the packs, I of N, counted from 0 on, so that several machines can share the work. The index is left, since each of them would write
+/// it anew: when all parts are done, [`collect`] takes out of it what is gone.
+///
+/// # Errors
+/// As [`collect`].
+pub async fn collect_part(
+    store: &Store,
+    grace: Duration,
+    dry_run: bool,
+    part: (u64, u64),
+) -> Result<Collected> {
+    collect_from(store, grace, dry_run, Some(part)).await
+}
+
+async fn collect_from(
+    store: &Store,
+    grace: Duration,
+    dry_run: bool,
+    part: Option<(u64, u64)>,
+) -> Result<Collected> {
     let before = SystemTime::now().checked_sub(grace);
+    // Whatever these segments speak of was durable before them, and so is listed now, unless it is gone.
+    store.index().refresh().await?;
+    let indexed = store.index().segments();
     let needed = by_roots(store).await?;
     let packs: Vec<StoredPack> = store.packs().list().try_collect().await?;
+    let listed: HashSet<Hash> = packs.iter().map(|pack| pack.name).collect();
     let (mut young, mut old) = (0, BTreeMap::new());
-    for pack in packs.into_iter().filter(|pack| !needed.contains(&pack.name)) {
+    let unneeded = packs.into_iter().filter(|pack| !needed.contains(&pack.name));
+    for pack in unneeded.filter(|pack| is_in(&pack.name, part)) {
         match pack.modified.zip(before).is_some_and(|(made, before)| made <= before) {
             true => drop(old.insert(pack.name, pack.size)),
             false => young += 1,
         }
     }
-    if !dry_run && !old.is_empty() {
+    let mut gone = HashSet::new();
+    if part.is_none() && !dry_run {
+        let locations = indexed.iter().flat_map(|segment| segment.locations());
+        for name in locations.filter_map(Location::pack) {
+            let is_there = listed.contains(name) || needed.contains(name) || gone.contains(name);
+            // A listing that ended too early does not count.
+            if !is_there && store.packs().size(name).await?.is_none() {
+                gone.insert(*name);
+            }
+        }
+    }
+    if !dry_run && !(old.is_empty() && gone.is_empty()) {
         let names: Vec<Hash> = old.keys().copied().collect();
         let marks = store.condemn(&names).await?;
-        let removed = remove(store, &mut old, before).await;
+        let index = part.is_none().then_some(gone);
+        let removed = remove(store, &mut old, before, index).await;
         // What has not gone by now stays.
         marks.lift(store).await;
         removed?;
@@ -66,20 +108,24 @@ pub async fn collect(store: &Store, grace: Duration, dry_run: bool) -> Result<Co
     Ok(Collected { packs, bytes, young, leftovers })
 }
 
-/// Removes packs that are condemned, but for those that somebody has begun to rely on meanwhile, which are taken out.
+/// Removes packs that are condemned, but for those that somebody has begun to rely on meanwhile, which are taken out; and before that their entries and those
+/// of packs that are `gone`, unless the index is left.
 async fn remove(
     store: &Store,
     packs: &mut BTreeMap<Hash, u64>,
     before: Option<SystemTime>,
+    gone: Option<HashSet<Hash>>,
 ) -> Result<()> {
     // In this order: a writer notes its root before it takes back that it needs the packs.
     let needed = store.needed(before).await?;
     let by_roots = by_roots(store).await?;
     packs.retain(|name, _| !needed.contains(name) && !by_roots.contains(name));
-    let gone: HashSet<Hash> = packs.keys().copied().collect();
-    let keep =
-        move |location: &crate::Location| location.pack().is_none_or(|name| !gone.contains(name));
-    store.index().compact(keep).await?;
+    if let Some(mut gone) = gone {
+        gone.extend(packs.keys());
+        let keep =
+            move |location: &Location| location.pack().is_none_or(|name| !gone.contains(name));
+        store.index().compact(keep).await?;
+    }
     let names: Vec<Hash> = packs.keys().copied().collect();
     let deleted = names.into_iter().map(|name| {
         let packs = Arc::clone(store.packs());

@@ -4,11 +4,14 @@ mod add;
 mod check;
 mod copy;
 mod gc;
+mod heal;
+mod mend;
 mod pack;
 mod rebuild;
 
 pub use add::{Added, add_pack};
 pub use check::{CheckOptions, Checked, Finding, check};
-pub use copy::{Copied, Healed, PackSource, copy, copy_packs, heal, heal_part};
-pub use gc::{Collected, collect, remove_root};
-pub use rebuild::{Rebuilt, rebuild_index};
+pub use copy::{Copied, copy, copy_packs};
+pub use gc::{Collected, collect, collect_part, remove_root};
+pub use heal::{Healed, Lost, PackSource, Unmended, heal, heal_part};
+pub use rebuild::{Rebuilt, finish_rebuild, rebuild_index, rebuild_part};

@@ -1,18 +1,19 @@
 //! The index, made again from the packs.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use carstone_car::dag::{NodeLimits, links};
 use carstone_car::{Cid, hash_code};
 use futures::TryStreamExt;
 
+use super::check::is_in;
 use super::pack::{opaque, read_pack};
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::{Location, Segment};
+use crate::index::{Location, Segment, SegmentIndexWriter};
 use crate::name::{Hash, Key, text_of};
 use crate::pack::StoredPack;
-use crate::store::{RootRecord, Store};
+use crate::store::{IndexPart, RootRecord, RootRecords, Store};
 
 /// What making an index again came to.
 #[derive(Debug, Default)]
@@ -22,9 +23,11 @@ pub struct Rebuilt {
     pub packs: u64,
     /// Blobs that they have.
     pub blobs: u64,
+    /// Packs that needed not be read, since a [part](rebuild_part) has them.
+    pub known: u64,
     /// Roots that packs name, and no record did.
     pub roots: u64,
-    /// Packs that could not be used, and why.
+    /// Packs that could not be used, and why. What the old index says of them stays, so that they can be healed.
     pub damaged: Vec<Error>,
 }
 
@@ -34,82 +37,246 @@ pub struct Rebuilt {
 /// `read` hears of the bytes of each pack.
 ///
 /// # Errors
-/// Packs cannot be listed, the listing leaves out packs of the index that are there, or the new index cannot be kept. Then the old one is there still.
-pub async fn rebuild_index(store: &Store, mut read: impl FnMut(u64)) -> Result<Rebuilt> {
-    let mut done = Rebuilt::default();
-    let mut writer = store.index().writer();
-    let mut named: BTreeSet<Cid> = BTreeSet::new();
-    let mut sizes: BTreeMap<Hash, u64> = BTreeMap::new();
-    // Whatever these segments speak of was durable before them, and so is listed now. Those that come later stay.
-    let old = store.index().keys().await?;
-    store.index().refresh().await?;
-    let indexed = store.index().segments();
-    let packs: Vec<StoredPack> = store.packs().list().try_collect().await?;
-    is_whole(store, &packs, &indexed).await?;
-    let (records, damaged) = store.root_records().await?;
-    let known: HashSet<Hash> = records.iter().map(|record| *record.root.hash()).collect();
-    for pack in packs {
-        let is_blob = known.contains(&pack.name);
-        let content = match read_pack(&**store.packs(), &pack.name, pack.size, is_blob).await {
+/// Packs cannot be listed or read, the listing leaves out packs of the index that are there, or the new index cannot be kept. Then the old one is there still.
+pub async fn rebuild_index(store: &Store, read: impl FnMut(u64)) -> Result<Rebuilt> {
+    rebuild(store, false, read).await
+}
+
+/// Makes a part of the index again, that of the packs of part I of N, counted from 0 on, so that several machines can share the work. Nothing goes: the new segments stand
+/// beside the old ones until [`finish_rebuild`], which reads what no part has.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use carstone_store::{Blob, PackWriterOptions, Store, finish_rebuild, rebuild_part};
+/// let store = Store::in_memory().await?;
+/// store.put(Blob::bytes(&b"keystone"[..]), PackWriterOptions::default()).await?;
+/// // Each of them on another machine.
+/// let (first, second) = (rebuild_part(&store, (0, 2), |_| ()).await?, rebuild_part(&store, (1, 2), |_| ()).await?);
+/// assert_eq!(first.packs + second.packs, 1);
+/// let done = finish_rebuild(&store, |_| ()).await?;
+/// assert_eq!((done.packs, done.known), (0, 1));
+/// # Ok::<(), carstone_store::Error>(()) }).unwrap();
+/// ```
+///
+/// # Errors
+/// As [`rebuild_index`].
+pub async fn rebuild_part(
+    store: &Store,
+    part: (u64, u64),
+    mut read: impl FnMut(u64),
+) -> Result<Rebuilt> {
+    let mut work = Work::begin(store).await?;
+    for pack in std::mem::take(&mut work.packs) {
+        if is_in(&pack.name, Some(part)) {
+            work.read(&pack, &mut read).await?;
+        }
+    }
+    work.writer.flush().await?;
+    let segments = work.writer.keys().to_vec();
+    // Whoever finds the note finds all of its segments, or takes it for none.
+    let part = IndexPart { segments, roots: work.named.into_iter().collect() };
+    if !part.segments.is_empty() {
+        store.note_part(&part).await?;
+    }
+    Ok(work.done)
+}
+
+/// Ends what [`rebuild_part`] has begun: as [`rebuild_index`], but packs that are in a part are not read again. A part of which a segment is gone, because segments have been
+/// put together meanwhile, counts as none. So this may run whenever it likes, and has the more to read the fewer parts are done.
+///
+/// # Errors
+/// As [`rebuild_index`].
+pub async fn finish_rebuild(store: &Store, read: impl FnMut(u64)) -> Result<Rebuilt> {
+    rebuild(store, true, read).await
+}
+
+async fn rebuild(store: &Store, with_parts: bool, mut read: impl FnMut(u64)) -> Result<Rebuilt> {
+    // Notes first: the segments of those that are found are then among the old ones.
+    let mut notes = if with_parts { store.parts().await? } else { Vec::new() };
+    let mut work = Work::begin(store).await?;
+    for part in notes.iter().filter_map(|(_, part)| part.as_ref()) {
+        work.take(part).await?;
+    }
+    for pack in std::mem::take(&mut work.packs) {
+        match work.known.remove(&pack.name) {
+            Some(size) => {
+                work.sizes.insert(pack.name, size);
+                work.done.known += 1;
+            }
+            None => work.read(&pack, &mut read).await?,
+        }
+    }
+    let done = work.finish().await?;
+    if !with_parts {
+        // Their segments are gone.
+        notes = store.parts().await?;
+    }
+    let notes: Vec<Key> = notes.into_iter().map(|(key, _)| key).collect();
+    store.forget_parts(&notes).await?;
+    Ok(done)
+}
+
+/// An index in the making.
+struct Work<'a> {
+    store: &'a Store,
+    writer: SegmentIndexWriter,
+    /// Segments that there were. Whatever they speak of was durable before them, and so is listed. Those that come later stay.
+    old: Vec<Key>,
+    segments: Vec<Arc<Segment>>,
+    packs: Vec<StoredPack>,
+    records: Vec<RootRecord>,
+    /// The roots of which there are records.
+    roots: HashSet<Hash>,
+    /// Records of roots that are damaged.
+    damaged: Vec<Error>,
+    /// Segments of parts that are of use, and the packs that they have, with their bytes.
+    keep: HashSet<Key>,
+    known: HashMap<Hash, u64>,
+    /// Packs that the new index has, and their bytes.
+    sizes: BTreeMap<Hash, u64>,
+    /// Roots that packs name.
+    named: BTreeSet<Cid>,
+    done: Rebuilt,
+}
+
+impl<'a> Work<'a> {
+    async fn begin(store: &'a Store) -> Result<Self> {
+        let old = store.index().keys().await?;
+        store.index().refresh().await?;
+        let segments = store.index().segments();
+        let packs: Vec<StoredPack> = store.packs().list().try_collect().await?;
+        is_whole(store, &packs, &segments).await?;
+        let RootRecords { sound: records, damaged, .. } = store.root_records().await?;
+        let (damaged, unread): (Vec<_>, Vec<_>) =
+            damaged.into_iter().partition(Error::is_malformed);
+        unread.into_iter().next().map_or(Ok(()), Err)?;
+        let roots = records.iter().map(|record| *record.root.hash()).collect();
+        Ok(Self {
+            store,
+            writer: store.index().writer(),
+            old,
+            segments,
+            packs,
+            records,
+            roots,
+            damaged,
+            keep: HashSet::new(),
+            known: HashMap::new(),
+            sizes: BTreeMap::new(),
+            named: BTreeSet::new(),
+            done: Rebuilt::default(),
+        })
+    }
+
+    /// Takes over a part, if all of its segments are there and whole.
+    async fn take(&mut self, part: &IndexPart) -> Result<()> {
+        let of_key = |key: &Key| self.segments.iter().find(|segment| segment.key() == key);
+        let segments: Option<Vec<_>> = part.segments.iter().map(of_key).collect();
+        let Some(segments) =
+            segments.filter(|_| part.segments.iter().all(|key| self.old.contains(key)))
+        else {
+            return Ok(());
+        };
+        for segment in &segments {
+            match self.store.index().verify(segment).await {
+                Err(error) if error.is_malformed() || error.is_not_found() => return Ok(()),
+                verified => verified?,
+            }
+        }
+        for location in segments.iter().flat_map(|segment| segment.locations()) {
+            self.known.extend(location.pack().map(|name| (*name, location.size())));
+        }
+        self.keep.extend(part.segments.iter().cloned());
+        self.named.extend(&part.roots);
+        Ok(())
+    }
+
+    /// Reads a pack, and notes its blobs.
+    async fn read(&mut self, pack: &StoredPack, read: &mut impl FnMut(u64)) -> Result<()> {
+        let (store, name) = (self.store, &pack.name);
+        let is_blob = self.roots.contains(name);
+        let content = match read_pack(&**store.packs(), name, pack.size, is_blob).await {
             Ok(content) => content,
             Err(error) if error.is_malformed() => {
-                done.damaged.push(error.of(text_of(&pack.name)));
-                continue;
+                self.done.damaged.push(error.of(text_of(name)));
+                return self.believe(name).await;
             }
             Err(error) => return Err(error),
         };
         read(pack.size);
-        done.packs += 1;
-        sizes.insert(pack.name, pack.size);
-        let location = Location::Pack { name: pack.name, size: pack.size };
+        self.done.packs += 1;
+        self.sizes.insert(*name, pack.size);
+        let location = Location::Pack { name: *name, size: pack.size };
         // Of packs that are not opened, what the index says stays.
-        let opaque = opaque(store, &pack.name, &content).await?;
+        let opaque = opaque(store, name, &content).await?;
         for (hash, found) in &opaque {
             let cid = Cid::new_v1(found.codec, *hash);
-            writer.blob(&cid, &location, found.offset, found.len).await?;
-            done.blobs += 1;
+            self.writer.blob(&cid, &location, found.offset, found.len).await?;
         }
-        for blob in content.blobs.iter().filter(|_| opaque.is_empty()) {
-            writer.blob(&blob.cid, &location, blob.offset, blob.len).await?;
-            done.blobs += 1;
+        let own = if opaque.is_empty() { &content.blobs[..] } else { &[] };
+        for blob in own {
+            self.writer.blob(&blob.cid, &location, blob.offset, blob.len).await?;
         }
-        named.extend(content.roots);
+        self.done.blobs += (opaque.len() + own.len()) as u64;
+        self.named.extend(content.roots);
+        Ok(())
     }
-    // Which packs have blobs of a DAG, the index of blobs tells.
-    writer.flush().await?;
-    let known: HashSet<Cid> = records.iter().map(|record| record.root).collect();
-    for record in &records {
-        for name in &record.packs {
-            if let Some(size) = sizes.get(name) {
-                writer.containing(&record.root, &Location::Pack { name: *name, size: *size })?;
+
+    /// Notes what the index says of a pack that is damaged: by that it may be healed.
+    async fn believe(&mut self, name: &Hash) -> Result<()> {
+        let entries = match self.store.index().blobs_in(name).await {
+            Err(error) if error.is_malformed() => return Ok(()),
+            entries => entries?,
+        };
+        for (hash, found) in entries {
+            let cid = Cid::new_v1(found.codec, hash);
+            self.writer.blob(&cid, &found.location, found.offset, found.len).await?;
+            self.sizes.insert(*name, found.location.size());
+        }
+        Ok(())
+    }
+
+    /// Notes which packs have which DAG, and lets the old index go.
+    async fn finish(mut self) -> Result<Rebuilt> {
+        let (store, mut writer) = (self.store, self.writer);
+        // Which packs have blobs of a DAG, the index of blobs tells.
+        writer.flush().await?;
+        let known: HashSet<Cid> = self.records.iter().map(|record| record.root).collect();
+        for record in &self.records {
+            for name in &record.packs {
+                if let Some(size) = self.sizes.get(name) {
+                    let location = Location::Pack { name: *name, size: *size };
+                    writer.containing(&record.root, &location)?;
+                }
             }
         }
-    }
-    let (mut found, condemned) = (Vec::new(), store.condemned().await?);
-    for root in named.iter().filter(|root| !known.contains(root)) {
-        let packs = packs_of(store, root).await?;
-        // That of packs which are about to go was removed.
-        if packs.iter().filter_map(Location::pack).any(|name| condemned.contains(name)) {
-            continue;
+        let (mut found, condemned) = (Vec::new(), store.condemned().await?);
+        for root in self.named.iter().filter(|root| !known.contains(root)) {
+            let packs = packs_of(store, root).await?;
+            // That of packs which are about to go was removed.
+            if packs.iter().filter_map(Location::pack).any(|name| condemned.contains(name)) {
+                continue;
+            }
+            for location in &packs {
+                writer.containing(root, location)?;
+            }
+            let packs = packs.iter().filter_map(Location::pack).copied().collect();
+            found.push(RootRecord { root: *root, packs });
+            self.done.roots += 1;
         }
-        for location in &packs {
-            writer.containing(root, location)?;
+        writer.flush().await?;
+        self.keep.extend(writer.keys().iter().cloned());
+        self.old.retain(|key| !self.keep.contains(key));
+        store.index().remove(&self.old).await?;
+        // A record that is damaged may stand where the new one has to.
+        let sound = self.records.iter().chain(&found).map(|record| record.root);
+        let sound: Vec<Cid> = sound.collect();
+        for error in &self.damaged {
+            store.forget_damaged(error, &sound).await?;
         }
-        let packs = packs.iter().filter_map(Location::pack).copied().collect();
-        found.push(RootRecord { root: *root, packs });
-        done.roots += 1;
+        store.note_roots(&found, &self.sizes.into_keys().collect(), async { Ok(()) }).await?;
+        Ok(self.done)
     }
-    writer.flush().await?;
-    let keep: HashSet<_> = writer.keys().iter().cloned().collect();
-    let old: Vec<Key> = old.into_iter().filter(|key| !keep.contains(key)).collect();
-    store.index().remove(&old).await?;
-    // A record that is damaged may stand where the new one has to.
-    let sound: Vec<Cid> = records.iter().chain(&found).map(|record| record.root).collect();
-    for error in &damaged {
-        store.forget_damaged(error, &sound).await?;
-    }
-    store.note_roots(&found, &sizes.into_keys().collect(), async { Ok(()) }).await?;
-    Ok(done)
 }
 
 /// Compares a listing with the index: an index without packs that are there is worse than the old one.

@@ -57,7 +57,7 @@ impl Store {
         }
         let text = Content::Bytes(catalog.encode().into());
         self.objects.replace(&Key::new(CATALOG)?, text).await?;
-        self.forget_parts(&[Some(catalog), old]).await?;
+        self.forget_catalogs(&[Some(catalog), old]).await?;
         Ok(done)
     }
 
@@ -73,7 +73,7 @@ impl Store {
     }
 
     /// Removes parts that none of these catalogues names, but those that somebody may be about to name, or may still read.
-    async fn forget_parts(&self, catalogs: &[Option<Catalog>]) -> Result<()> {
+    async fn forget_catalogs(&self, catalogs: &[Option<Catalog>]) -> Result<()> {
         let (layout, before) = (catalog_layout()?, SystemTime::now().checked_sub(GRACE));
         let listed: Vec<_> = self.objects.list(PARTS).try_collect().await?;
         for object in listed {

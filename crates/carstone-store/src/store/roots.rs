@@ -21,6 +21,17 @@ pub struct RootRecord {
     pub packs: Vec<Hash>,
 }
 
+/// What is below the place of records of roots.
+#[derive(Debug, Default)]
+pub(crate) struct RootRecords {
+    /// Records, sorted by their roots.
+    pub(crate) sound: Vec<RootRecord>,
+    /// Why others are of no use: they are damaged, or cannot be read.
+    pub(crate) damaged: Vec<Error>,
+    /// Keys of what is no record of a root, neither by its key nor by its bytes.
+    pub(crate) odd: Vec<String>,
+}
+
 impl Store {
     /// Keeps records of roots, but for those that are there, behind the `index` of their packs. Packs in `old` were there before; all others were put just
     /// now, and are too young to be collected.
@@ -72,49 +83,61 @@ impl Store {
     pub(crate) async fn forget_root(&self, root: &Cid) -> Result<u64> {
         let listed: Vec<_> = self.objects.list(&roots_of(root)).try_collect().await?;
         let mut count = 0;
-        for object in listed {
+        for object in listed.iter().filter(|object| is_key_of_record(&object.key)) {
             count += u64::from(self.objects.delete(&Key::new(&object.key)?).await?);
         }
         Ok(count)
     }
 
-    /// The roots that were put, each as often as it was put in other packs.
+    /// The roots that were put, each as often as it was put in other packs. What stands beside their records and is none, as files that some systems make, is left out.
     ///
     /// # Errors
     /// They cannot be listed or read, or one is damaged.
     pub async fn roots(&self) -> Result<Vec<RootRecord>> {
-        let (roots, damaged) = self.root_records().await?;
-        damaged.into_iter().next().map_or(Ok(roots), Err)
+        let RootRecords { sound, damaged, .. } = self.root_records().await?;
+        damaged.into_iter().next().map_or(Ok(sound), Err)
     }
 
-    /// The records of roots, and what is wrong with those that are damaged.
-    pub(crate) async fn root_records(&self) -> Result<(Vec<RootRecord>, Vec<Error>)> {
+    /// The records of roots, and what else is where they are.
+    pub(crate) async fn root_records(&self) -> Result<RootRecords> {
         let listed: Vec<_> = self.objects.list(ROOTS).try_collect().await?;
-        let (mut roots, mut damaged) = (Vec::new(), Vec::new());
+        let mut records = RootRecords::default();
         for object in listed {
-            let key = Key::new(&object.key)?;
+            // What cannot be asked for has not been made by this crate.
+            let Ok(key) = Key::new(&object.key) else {
+                records.odd.push(object.key.escape_debug().to_string());
+                continue;
+            };
             let bytes = match self.objects.read(&key, 0..object.size.min(MOST_ROOT)).await {
                 Ok(bytes) => bytes,
                 // It was removed meanwhile.
                 Err(error) if error.is_not_found() => continue,
-                Err(error) => return Err(error),
+                Err(error) => {
+                    records.damaged.push(error.of(&key));
+                    continue;
+                }
             };
             // The key follows from the bytes, so that no flipped bit names another pack.
-            let record = RootRecord::decode(&bytes)
-                .filter(|record| key_of_root(&record.root, &bytes).is_ok_and(|made| made == key));
-            let malformed = || Error::new(ErrorKind::Malformed("it is no record of a root"));
-            match record {
-                Some(record) => roots.push(record),
-                None => damaged.push(malformed().of(&key)),
+            let is_named = |record: &RootRecord| {
+                key_of_root(&record.root, &bytes).is_ok_and(|made| made == key)
+            };
+            match RootRecord::decode(&bytes) {
+                Some(record) if is_named(&record) => records.sound.push(record),
+                // A record under another name is a damaged one: what it needs must stay.
+                None if !is_key_of_record(key.as_str()) => records.odd.push(object.key),
+                _ => {
+                    let malformed = ErrorKind::Malformed("it is no record of a root");
+                    records.damaged.push(Error::new(malformed).of(&key));
+                }
             }
         }
-        roots.sort_by_key(|record| record.root);
-        Ok((roots, damaged))
+        records.sound.sort_by_key(|record| record.root);
+        Ok(records)
     }
 
     /// Removes a record that is damaged and stands in for none of these roots any more.
     pub(crate) async fn forget_damaged(&self, error: &Error, known: &[Cid]) -> Result<()> {
-        let Some(key) = error.object() else { return Ok(()) };
+        let Some(key) = error.object().filter(|_| error.is_malformed()) else { return Ok(()) };
         match known.iter().any(|root| key.starts_with(&roots_of(root))) {
             true => self.objects.delete(&Key::new(key)?).await.map(drop),
             false => Ok(()),
@@ -142,7 +165,13 @@ impl RootRecord {
 /// Where a record of a root with these bytes is.
 fn key_of_root(root: &Cid, text: &[u8]) -> Result<Key> {
     let name = multihash_of(hash_code::BLAKE3, text).unwrap_or_default();
-    Key::new(&format!("{}{}.json", roots_of(root), text_of(&name)))
+    Key::new(&format!("{}{}{RECORD}", roots_of(root), text_of(&name)))
+}
+
+/// Whether a record of some root can have this key.
+fn is_key_of_record(key: &str) -> bool {
+    let names = key.strip_prefix(ROOTS).and_then(|rest| rest.strip_suffix(RECORD)?.split_once('/'));
+    names.is_some_and(|(root, name)| parse_text(root).is_some() && parse_text(name).is_some())
 }
 
 /// Where the records of a root are.
@@ -151,4 +180,5 @@ fn roots_of(root: &Cid) -> String {
 }
 
 const ROOTS: &str = "roots/";
+const RECORD: &str = ".json";
 const MOST_ROOT: u64 = 64 << 20;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use carstone_car::{Cid, verify};
 use carstone_store::{
     Blob, Finding, Layout, LocalObjects, Location, Objects as _, PackWriterOptions, Result, Store,
-    collect, copy, heal, rebuild_index, remove_root, text_of,
+    collect, copy, finish_rebuild, heal, rebuild_index, rebuild_part, remove_root, text_of,
 };
 use carstone_unixfs::Profile;
 use futures::TryStreamExt;
@@ -109,6 +109,25 @@ fn rebuild(disk: SimDisk, _: Store, _: Acknowledged) -> BoxFuture<'static, Resul
     Box::pin(async move { rebuild_index(&open(&disk).await?, |_| ()).await.map(drop) })
 }
 
+/// Two machines make the index again, and one ends it.
+fn rebuild_in_parts(disk: SimDisk, _: Store, _: Acknowledged) -> BoxFuture<'static, Result<()>> {
+    Box::pin(async move {
+        for part in 0..2 {
+            rebuild_part(&open(&disk).await?, (part, 2), |_| ()).await?;
+        }
+        finish_rebuild(&open(&disk).await?, |_| ()).await.map(drop)
+    })
+}
+
+/// Puts packs right from other packs.
+fn heal_alone(disk: SimDisk, _: Store, _: Acknowledged) -> BoxFuture<'static, Result<()>> {
+    Box::pin(async move {
+        let healed = heal(&open(&disk).await?, &[]).await?;
+        assert!(healed.lost.is_empty(), "{:?}", healed.lost);
+        Ok(())
+    })
+}
+
 fn heal_from(disk: SimDisk, other: Store, _: Acknowledged) -> BoxFuture<'static, Result<()>> {
     Box::pin(async move {
         let healed = heal(&open(&disk).await?, &[&other]).await?;
@@ -189,6 +208,19 @@ async fn scenarios() -> Vec<Scenario> {
         below("roots").into_iter().find(|path| path.contains(&named)).expect("it is there");
     unindexed.flip(&record, 30);
 
+    // The same blobs in packs of two sizes, of which some are damaged.
+    let twice = disk.fork();
+    let store = open(&twice).await.expect("opened");
+    for blob in blobs() {
+        store.put(Blob::bytes(blob), options().shard_size(600)).await.expect("put");
+    }
+    let whole = mirror_of(&twice).await;
+    let records = mirror.roots().await.expect("read");
+    let record = records.iter().find(|record| record.packs.len() > 1).expect("of several packs");
+    let path = |number: usize| format!("{ROOT}/packs/{}.car", text_of(&record.packs[number]));
+    twice.flip(&path(0), 70);
+    twice.lose(&path(1));
+
     let empty = SimDisk::new(ROOT);
     let scenario = |name, before: &SimDisk, roots: &[Cid], is_hurt, other: &Store, work| Scenario {
         name,
@@ -207,6 +239,8 @@ async fn scenarios() -> Vec<Scenario> {
         scenario("rebuild", &disk, &roots, false, &none, rebuild),
         scenario("rebuild what is damaged", &unindexed, &roots, true, &mirror, rebuild),
         scenario("heal", &hurt, &roots, true, &mirror, heal_from),
+        scenario("rebuild in parts", &disk, &roots, false, &none, rebuild_in_parts),
+        scenario("heal alone", &twice, &roots, true, &whole, heal_alone),
         scenario("copy", &one, &some, false, &mirror, copy_from),
         scenario("rm and gc", &disk, &roots[1..3], false, &kept, remove),
     ]

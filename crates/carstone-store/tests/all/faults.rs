@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use carstone_car::{Cid, cid_of, codec};
 use carstone_store::{
-    Blob, CheckOptions, Error, ErrorKind, Finding, Hash, Layout, LocalObjects, Location,
+    Blob, CheckOptions, Error, ErrorKind, Finding, Hash, Layout, LocalObjects, Location, Lost,
     Objects as _, PackSource, PackWriterOptions, Result, SegmentBuilder, Spool, Store, Written,
     check, collect, copy, heal, rebuild_index, remove_root, text_of,
 };
@@ -176,6 +176,11 @@ fn a_directory_that_may_only_be_read_can_be_read_and_checked() {
 fn denied_is_not_missing() {
     run(async {
         let (directory, _, root) = stored().await;
+        let mirror = tempfile::tempdir().expect("made");
+        let mirrored = Store::create_local(mirror.path()).await.expect("made");
+        copy(&Store::open_local(directory.path()).await.expect("opened"), &mirrored, |_| ())
+            .await
+            .expect("copied");
         let disk = FaultyDisk::default();
         let store = faulty(directory.path(), &disk).await.expect("opened");
         for what in [Operation::Open, Operation::Size, Operation::ReadAt, Operation::List] {
@@ -202,11 +207,27 @@ fn denied_is_not_missing() {
                     denied(store.packs().list().try_collect::<Vec<_>>().await.expect_err("denied"));
                 }
             }
-            if what != Operation::Size {
+            if what == Operation::List {
                 let options = CheckOptions::default().read_data(true);
                 denied(check(&store, options, |_| Ok(())).await.expect_err("denied"));
-                denied(rebuild_index(&store, |_| ()).await.expect_err("denied"));
                 denied(heal(&store, &[]).await.expect_err("denied"));
+            } else if what != Operation::Size {
+                // Each pack is told, and stays as it is, even where another store has it.
+                let all = files(directory.path().join("packs")).len();
+                let is_denied = |finding: Finding| match finding {
+                    Finding::UnreadablePack { error, .. } => denied(error),
+                    other => panic!("{what:?}: {other}"),
+                };
+                let found = findings(&store).await;
+                assert_eq!(found.len(), all);
+                found.into_iter().for_each(is_denied);
+                let healed = heal(&store, &[&mirrored]).await.expect("went on");
+                assert!(healed.packs.is_empty() && healed.lost.is_empty());
+                assert_eq!(healed.unread.len(), all);
+                healed.unread.into_iter().for_each(is_denied);
+            }
+            if what != Operation::Size {
+                denied(rebuild_index(&store, |_| ()).await.expect_err("denied"));
             }
             is_sound(directory.path(), root).await;
         }
@@ -219,6 +240,75 @@ fn denied_is_not_missing() {
         let error = Store::open_local(directory.path().join("none")).await.expect_err("none");
         assert!(matches!(error.kind(), ErrorKind::NoStore), "{error}");
         names(&error, "none");
+    });
+}
+
+/// One pack that cannot be read does not keep the others from being looked at. It is replaced only where the disk says so again.
+#[test]
+fn a_pack_that_cannot_be_read_is_told_and_the_others_are_healed() {
+    run(async {
+        let (directory, store, root) = stored().await;
+        let mirror = tempfile::tempdir().expect("made");
+        let other = Store::create_local(mirror.path()).await.expect("made");
+        copy(&store, &other, |_| ()).await.expect("copied");
+        let packs = files(directory.path().join("packs"));
+        let sound: Vec<_> = packs.iter().map(|pack| fs::read(pack).expect("read")).collect();
+        let disk = FaultyDisk::default();
+        let store = faulty(directory.path(), &disk).await.expect("opened");
+        // What the disk says, how often, and whether the file is replaced.
+        let eio = || io::Error::from_raw_os_error(if cfg!(windows) { 23 } else { 5 });
+        let timeout = || io::Error::from(io::ErrorKind::TimedOut);
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        type Fault = (fn() -> io::Error, u32, bool);
+        let faults: [Fault; 5] = [
+            (eio, u32::MAX, true),
+            (eio, 1, false),
+            (timeout, u32::MAX, false),
+            (denied, u32::MAX, false),
+            (|| io::Error::other("whatever"), u32::MAX, false),
+        ];
+        for (number, (fault, times, is_replaced)) in faults.into_iter().enumerate() {
+            let mut flipped = sound[1].clone();
+            flipped[1500] ^= 4;
+            fs::write(&packs[1], flipped).expect("written");
+            let renamed = Arc::new(AtomicU64::new(0));
+            let plan = |times: u32| {
+                let (unread, mut left) = (packs[0].clone(), times);
+                let renamed = Arc::clone(&renamed);
+                move |operation, path: &Path| {
+                    let is_new = operation == Operation::Rename && path == unread;
+                    renamed.fetch_add(is_new.into(), Ordering::Relaxed);
+                    let is_it = operation == Operation::ReadAt && path == unread && left > 0;
+                    left = left.saturating_sub(u32::from(is_it));
+                    is_it.then(fault)
+                }
+            };
+            disk.fail(plan(u32::MAX));
+            let found = findings(&store).await;
+            let is_told = |finding: &&Finding| matches!(finding, Finding::UnreadablePack { .. });
+            assert_eq!((found.len(), found.iter().filter(is_told).count()), (2, 1), "{number}");
+            // Without a source nothing changes.
+            let healed = heal(&store, &[]).await.expect("went on");
+            assert_eq!((healed.packs.len(), healed.lost.len(), healed.unread.len()), (0, 1, 1));
+            disk.fail(plan(times));
+            let healed = heal(&store, &[&other]).await.expect("went on");
+            disk.behave();
+            let name = packs[0].file_stem().expect("a name").to_string_lossy();
+            assert_eq!(healed.unread.len(), usize::from(!is_replaced), "{number}");
+            assert!(healed.unread.iter().all(|finding| finding.to_string().contains(&*name)));
+            assert_eq!(healed.packs.len(), 1 + usize::from(is_replaced), "{number}");
+            assert_eq!(renamed.load(Ordering::Relaxed), u64::from(is_replaced), "{number}");
+            is_sound(directory.path(), root).await;
+        }
+        // A store that goes away as a whole is no list of packs.
+        disk.plan(|operation, path| {
+            let is_store = !path.to_string_lossy().contains("index")
+                && matches!(operation, Operation::Open | Operation::Size);
+            is_store.then_some(io::ErrorKind::Other)
+        });
+        let options = CheckOptions::default().read_data(true);
+        let error = check(&store, options, |_| Ok(())).await.expect_err("gone");
+        names(&error, "carstone-store.json");
     });
 }
 
@@ -315,6 +405,70 @@ fn a_record_of_a_root_that_is_damaged_is_told_and_made_again() {
     });
 }
 
+/// Files that others have put beside the records of roots are told, and are in nobody's way. What may be a record is.
+#[test]
+fn what_is_no_record_of_a_root_is_told_and_left_alone() {
+    run(async {
+        let (directory, store, root) = stored().await;
+        let roots = directory.path().join("roots");
+        let own = roots.join(text_of(root.hash()));
+        let record = files(own.clone()).remove(0);
+        let bytes = fs::read(&record).expect("read");
+        let none = text_of(cid_of(codec::RAW, b"none").hash());
+        fs::create_dir(roots.join("other")).expect("made");
+        let odd = [
+            roots.join(".DS_Store"),
+            roots.join("a:b"),
+            own.join(".DS_Store"),
+            roots.join("other").join(format!("{none}.json")),
+        ];
+        for path in &odd {
+            fs::write(path, b"{}").expect("written");
+        }
+        assert_eq!(store.roots().await.expect("read").len(), 1);
+        let found = findings(&store).await;
+        assert_eq!(found.len(), odd.len(), "{found:?}");
+        for path in &odd {
+            let name = path.strip_prefix(directory.path()).expect("below").to_string_lossy();
+            let is_told =
+                |finding: &Finding| matches!(finding, Finding::OddKey(key) if *key == name);
+            assert!(found.iter().any(is_told), "{name}: {found:?}");
+        }
+        assert!(collect(&store, Duration::ZERO, false).await.expect("done").packs.is_empty());
+        rebuild_index(&store, |_| ()).await.expect("made again");
+        // A record under a name that is no record's is still one of packs that somebody needs.
+        let moved = own.join("record.txt");
+        fs::rename(&record, &moved).expect("renamed");
+        names(&store.roots().await.expect_err("damaged"), "record.txt");
+        names(&collect(&store, Duration::ZERO, false).await.expect_err("damaged"), "record.txt");
+        fs::rename(&moved, &record).expect("renamed");
+        // And so is whatever has the name of one.
+        let named = own.join(format!("{none}.json"));
+        fs::write(&named, b"{}").expect("written");
+        names(&collect(&store, Duration::ZERO, false).await.expect_err("damaged"), &none);
+        assert_eq!(remove_root(&store, &root).await.expect("removed"), 2);
+        assert_eq!(store.roots().await.expect("read").len(), 0);
+        assert!(odd.iter().all(|path| path.exists()) && !record.exists());
+        fs::write(&record, bytes).expect("written");
+        for path in &odd {
+            fs::remove_file(path).expect("removed");
+        }
+        // A record that cannot be read is told, and nothing goes for it.
+        let disk = FaultyDisk::default();
+        let store = faulty(directory.path(), &disk).await.expect("opened");
+        disk.plan(|operation, path| {
+            let is_it = operation == Operation::Open && path.to_string_lossy().contains("roots");
+            is_it.then_some(io::ErrorKind::Other)
+        });
+        let found = findings(&store).await;
+        assert!(matches!(found[..], [Finding::DamagedRoot(_)]), "{found:?}");
+        names(&collect(&store, Duration::ZERO, false).await.expect_err("unread"), "roots/");
+        names(&rebuild_index(&store, |_| ()).await.expect_err("unread"), "roots/");
+        disk.behave();
+        is_sound(directory.path(), root).await;
+    });
+}
+
 /// Entries of the index that say something else than the packs, where there is no other one.
 #[test]
 fn an_index_that_lies_is_told_with_pack_and_place() {
@@ -367,7 +521,7 @@ fn an_index_that_lies_is_told_with_pack_and_place() {
             assert!(found.iter().any(is_told), "{what}: {found:?}");
             // Only packs can be lost, and none is.
             let healed = heal(&store, &[]).await.expect("healed");
-            assert!(healed.lost.iter().all(|lost| lost == none.hash()), "{what}");
+            assert!(healed.lost.iter().all(|lost| lost.pack == *none.hash()), "{what}");
             rebuild_index(&store, |_| ()).await.expect("made again");
             assert!(findings(&store).await.is_empty(), "{what}");
             is_sound(directory.path(), root).await;
@@ -463,7 +617,8 @@ fn one_mirror_that_fails_is_not_the_end() {
         copy(&store, &other, |_| ()).await.expect("copied");
         let pack = files(directory.path().join("packs")).remove(0);
         fs::remove_file(pack).expect("removed");
-        assert!(heal(&store, &[&Unreachable]).await.is_err());
+        let healed = heal(&store, &[&Unreachable]).await.expect("went on");
+        assert!(matches!(healed.lost[..], [Lost { failed: Some(_), .. }]));
         let healed = heal(&store, &[&Unreachable, &other]).await.expect("healed");
         assert_eq!((healed.packs.len(), healed.lost.len()), (1, 0));
         is_sound(directory.path(), root).await;

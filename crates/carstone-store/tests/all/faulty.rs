@@ -39,7 +39,7 @@ pub struct FaultyDisk {
     most: usize,
 }
 
-type Plan = Box<dyn FnMut(Operation, &Path) -> Option<io::ErrorKind> + Send>;
+type Plan = Box<dyn FnMut(Operation, &Path) -> Option<io::Error> + Send>;
 
 impl FaultyDisk {
     /// One whose reads give so many bytes at the most.
@@ -50,8 +50,13 @@ impl FaultyDisk {
     /// What goes wrong from now on.
     pub fn plan(
         &self,
-        plan: impl FnMut(Operation, &Path) -> Option<io::ErrorKind> + Send + 'static,
+        mut plan: impl FnMut(Operation, &Path) -> Option<io::ErrorKind> + Send + 'static,
     ) {
+        self.fail(move |operation, path| plan(operation, path).map(io::Error::from));
+    }
+
+    /// The same, with errors as the system gives them.
+    pub fn fail(&self, plan: impl FnMut(Operation, &Path) -> Option<io::Error> + Send + 'static) {
         *self.plan.lock().expect("no plan panicked") = Some(Box::new(plan));
     }
 
@@ -62,7 +67,7 @@ impl FaultyDisk {
 
     fn ask(&self, operation: Operation, path: &Path) -> io::Result<()> {
         match &mut *self.plan.lock().expect("no plan panicked") {
-            Some(plan) => plan(operation, path).map_or(Ok(()), |kind| Err(kind.into())),
+            Some(plan) => plan(operation, path).map_or(Ok(()), Err),
             None => Ok(()),
         }
     }

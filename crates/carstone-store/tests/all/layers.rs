@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use carstone_car::ReadAt;
 use carstone_store::{
-    Blob, Dedupe, ErrorKind, PackCar, PackLayers, PackWriterOptions, Store, add_pack, collect,
-    copy, heal, rebuild_index, remove_root,
+    Blob, Dedupe, ErrorKind, PackCar, PackLayers, PackWriterOptions, Store, Unmended, add_pack,
+    collect, copy, heal, rebuild_index, remove_root,
 };
 use carstone_unixfs::Profile;
 use futures::TryStreamExt;
@@ -129,6 +129,11 @@ fn wrapped_packs_are_read_with_the_key_and_kept_in_order_without() {
         stored[5000] ^= 1;
         fs::write(&damaged, stored).expect("written");
         assert_eq!(findings(&open(directory.path(), None).await).await.len(), 1);
+        // Its blobs would not make its bytes, whoever has them.
+        for store in [&plain, &open(directory.path(), Some(7)).await] {
+            let healed = heal(store, &[]).await.expect("told");
+            assert!(matches!(&healed.lost[..], [lost] if lost.why == Unmended::Wrapped));
+        }
         let healed = heal(&plain, &[&to]).await.expect("healed");
         assert_eq!(healed.packs, [written.packs[1].name]);
         let store = open(directory.path(), Some(7)).await;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use carstone_car::Cid;
 use carstone_store::{
-    Blob, CheckOptions, Finding, PackWriterOptions, Store, check, collect, copy, heal,
-    rebuild_index, remove_root,
+    Blob, CheckOptions, Finding, PackWriterOptions, Store, check, collect, collect_part, copy,
+    finish_rebuild, heal, rebuild_index, rebuild_part, remove_root,
 };
 use carstone_unixfs::Profile;
 
@@ -168,6 +168,125 @@ fn the_index_and_the_roots_come_from_the_packs_alone() {
     });
 }
 
+/// Several machines read the packs, and one puts what they have made in place of the old index.
+#[test]
+fn an_index_is_made_again_in_parts() {
+    let directory = tempfile::tempdir().expect("made");
+    run(async {
+        let (store, roots) = store(directory.path()).await;
+        let all = files(directory.path().join("packs")).len() as u64;
+        let notes = || match directory.path().join("rebuild") {
+            folder if folder.exists() => files(folder),
+            _ => Vec::new(),
+        };
+        // The old index has an entry that leads nowhere.
+        let lie = || async {
+            let place = store.places(roots[0].hash()).await.expect("found").remove(0);
+            let mut builder = carstone_store::SegmentBuilder::new();
+            let (location, offset) = (&place.location, place.offset);
+            builder.add_blob(&roots[1], location, offset, place.len).expect("in bounds");
+            store.index().add(builder).await.expect("kept");
+        };
+        lie().await;
+        let before = files(directory.path().join("index"));
+        let mut read = 0;
+        for part in 0..3 {
+            let done = rebuild_part(&store, (part, 3), |_| ()).await.expect("made again");
+            read += done.packs;
+            assert_eq!((done.known, done.roots), (0, 0));
+        }
+        assert_eq!(read, all);
+        // Nothing is gone, and nothing is missing beside what there was.
+        let between = files(directory.path().join("index"));
+        assert!(before.iter().all(|segment| between.contains(segment)));
+        assert!(between.len() > before.len());
+        assert!(found(directory.path(), true).await.is_empty());
+        let put = store.put(Blob::bytes(noise(5000, 3)), options()).await.expect("put");
+        let done = finish_rebuild(&store, |_| ()).await.expect("made again");
+        assert_eq!((done.packs, done.known), (1, all));
+        let after = files(directory.path().join("index"));
+        assert!(after.iter().any(|segment| between.contains(segment)));
+        assert!(!after.iter().any(|segment| before.contains(segment)));
+        assert_eq!(notes().len(), 0);
+        store.index().compact(|_| true).await.expect("put together");
+        assert!(found(directory.path(), true).await.is_empty());
+        for root in [roots[0], roots[1], put.root] {
+            assert!(store.block(&root).await.expect("sound").is_some());
+            assert!(!store.containing(root.hash()).await.expect("read").is_empty());
+        }
+
+        // Without some of the parts, or with one that is no more, the rest is read.
+        let of = |part, of| rebuild_part(&store, (part, of), |_| ());
+        let all = all + 1;
+        let first = of(0, 2).await.expect("made again").packs;
+        let done = finish_rebuild(&store, |_| ()).await.expect("made again");
+        assert_eq!((done.packs, done.known), (all - first, first));
+        let first = of(0, 2).await.expect("made again").packs;
+        store.index().compact(|_| true).await.expect("put together");
+        let second = of(1, 2).await.expect("made again").packs;
+        assert_eq!(notes().len(), 2);
+        let done = finish_rebuild(&store, |_| ()).await.expect("made again");
+        assert_eq!((done.packs, done.known), (first, second));
+        // A note that is damaged is none, and so is one of a segment that is.
+        let second = of(1, 2).await.expect("made again").packs;
+        let note = notes().remove(0);
+        let mut bytes = fs::read(&note).expect("read");
+        bytes[20] ^= 1;
+        fs::write(&note, bytes).expect("written");
+        let first = of(0, 2).await.expect("made again").packs;
+        let done = finish_rebuild(&store, |_| ()).await.expect("made again");
+        assert_eq!((done.packs, done.known), (second, first));
+        let before = files(directory.path().join("index"));
+        of(0, 1).await.expect("made again");
+        let segments = files(directory.path().join("index"));
+        let new = segments.iter().find(|segment| !before.contains(segment));
+        if let Some(new) = new {
+            let mut bytes = fs::read(new).expect("read");
+            let last = bytes.len() - 30;
+            bytes[last] ^= 1;
+            fs::write(new, bytes).expect("written");
+            let done = finish_rebuild(&store, |_| ()).await.expect("made again");
+            assert_eq!((done.packs, done.known), (all, 0));
+        }
+        assert!(new.is_some() && notes().is_empty());
+        // Roots whose records are gone come from the packs that were read elsewhere.
+        let mut records = store.roots().await.expect("listed");
+        fs::remove_dir_all(directory.path().join("roots")).expect("removed");
+        fs::remove_dir_all(directory.path().join("index")).expect("removed");
+        let store = Store::open_local(directory.path()).await.expect("opened");
+        for part in 0..2 {
+            rebuild_part(&store, (part, 2), |_| ()).await.expect("made again");
+        }
+        let done = finish_rebuild(&store, |_| ()).await.expect("made again");
+        assert_eq!((done.packs, done.known, done.roots), (0, all, 3));
+        let mut found = store.roots().await.expect("listed");
+        for record in found.iter_mut().chain(&mut records) {
+            record.packs.sort();
+        }
+        assert_eq!(found, records);
+    });
+}
+
+/// An index that is made again still knows what a damaged pack had, by which it is put right.
+#[test]
+fn what_is_known_of_a_damaged_pack_stays() {
+    let directory = tempfile::tempdir().expect("made");
+    run(async {
+        let (store, _) = store(directory.path()).await;
+        let again = options().shard_size(7000);
+        store.put(Blob::bytes(noise(25_000, 1)), again.clone()).await.expect("put");
+        store.put(Blob::bytes(noise(25_000, 2)), again).await.expect("put");
+        let packs = files(directory.path().join("packs"));
+        let sound = fs::read(&packs[0]).expect("read");
+        fs::write(&packs[0], &sound[..sound.len() / 2]).expect("written");
+        let done = rebuild_index(&store, |_| ()).await.expect("made again");
+        assert_eq!(done.damaged.len(), 1);
+        assert_eq!(heal(&store, &[]).await.expect("healed").packs.len(), 1);
+        assert!(fs::read(&packs[0]).expect("read") == sound);
+        assert!(found(directory.path(), true).await.is_empty());
+    });
+}
+
 #[test]
 fn what_no_root_needs_goes_and_nothing_else() {
     let directory = tempfile::tempdir().expect("made");
@@ -188,6 +307,41 @@ fn what_no_root_needs_goes_and_nothing_else() {
         assert!(found(directory.path(), true).await.is_empty());
         assert_eq!(store.block(&roots[0]).await.expect("none"), None);
         assert!(store.block(&roots[1]).await.expect("sound").is_some());
+    });
+}
+
+/// Machines that share the work leave the index, which one more walk puts right.
+#[test]
+fn garbage_is_collected_in_parts() {
+    let directory = tempfile::tempdir().expect("made");
+    run(async {
+        let (store, roots) = store(directory.path()).await;
+        remove_root(&store, &roots[0]).await.expect("removed");
+        let all = collect(&store, Duration::ZERO, true).await.expect("collected").packs;
+        let mut gone = Vec::new();
+        for part in 0..3 {
+            let dry = collect_part(&store, Duration::ZERO, true, (part, 3)).await;
+            let done = collect_part(&store, Duration::ZERO, false, (part, 3)).await;
+            let done = done.expect("collected");
+            assert_eq!(done, dry.expect("collected"));
+            gone.extend(done.packs);
+        }
+        gone.sort();
+        assert_eq!(gone, all);
+        // Nobody needs what is missed now, and what somebody needs is there.
+        let missed = found(directory.path(), false).await;
+        assert!(missed.iter().all(|finding| matches!(finding, Finding::MissingPack(_))));
+        assert_eq!(missed.len(), all.len());
+        let done = collect(&store, Duration::ZERO, false).await.expect("collected");
+        assert!(done.packs.is_empty());
+        assert!(found(directory.path(), true).await.is_empty());
+        assert!(store.block(&roots[1]).await.expect("sound").is_some());
+        // What a root needs stays in the index, so that it is missed and can be healed.
+        let pack = store.roots().await.expect("read")[0].packs[0];
+        store.packs().delete(&pack).await.expect("removed");
+        collect(&store, Duration::ZERO, false).await.expect("collected");
+        let missed = found(directory.path(), false).await;
+        assert!(matches!(missed[..], [Finding::MissingPack(name)] if name == pack));
     });
 }
 

@@ -7,7 +7,7 @@ use carstone_car::dag::{WalkOptions, check_complete};
 use carstone_car::{CarSlice, Cid, cid_of, codec};
 use carstone_store::{
     Blob, Dedupe, ErrorKind, Layout, ObjectPackStore, PackManifest, PackStore, PackWriter,
-    PackWriterOptions, RemoteObjects, Store, Written, rebuild_index,
+    PackWriterOptions, RemoteObjects, Store, Written, heal, rebuild_index, text_of,
 };
 use carstone_unixfs::Profile;
 use toml::{Table, Value};
@@ -179,4 +179,24 @@ async fn a_manifest_takes_its_room() {
     let counts: Vec<_> = written.packs.iter().map(|pack| pack.blobs.len()).collect();
     assert_eq!(counts, [20_001, 20_001, 5001]);
     assert!(written.packs.iter().all(|pack| pack.blobs.last().expect("it").len < 1 << 20));
+}
+
+/// The header of a pack that has lost it is made again, with the manifest in it.
+#[tokio::test]
+async fn a_header_with_a_manifest_is_made_again() {
+    let directory = tempfile::tempdir().expect("made");
+    let store = Store::create_local(directory.path()).await.expect("made");
+    let content = noise(20_000, 5);
+    let written = store.put(Blob::bytes(content), options(7000)).await.expect("put");
+    assert!(written.packs.len() > 3);
+    for pack in &written.packs {
+        let path = directory.path().join(format!("packs/{}.car", text_of(&pack.name)));
+        let sound = std::fs::read(&path).expect("read");
+        let mut bytes = sound.clone();
+        bytes[..40].fill(0);
+        std::fs::write(&path, bytes).expect("written");
+        let healed = heal(&store, &[]).await.expect("healed");
+        assert_eq!(healed.packs, [pack.name]);
+        assert_eq!(std::fs::read(&path).expect("read"), sound);
+    }
 }

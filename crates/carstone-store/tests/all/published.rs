@@ -45,8 +45,8 @@ async fn refused(service: &Service) -> Error {
 }
 
 #[track_caller]
-fn is_read_only<T>(done: Result<T>) {
-    let error = done.err().expect("nothing can be written");
+fn is_read_only<T: std::fmt::Debug>(done: Result<T>) {
+    let error = done.expect_err("nothing can be written");
     assert!(matches!(error.kind(), ErrorKind::ReadOnly), "{error}");
 }
 

@@ -1,82 +1,17 @@
 //! The shared test vectors: segments of an index that another program made.
 
-use std::fmt;
-use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use carstone_car::{Cid, codec, hash_code, multihash_of};
 use carstone_store::{
-    Content, Created, EntryKind, Hash, Index, Key, Layout, Location, Object, Objects,
-    RemoteObjects, Result, Segment, SegmentBuilder, Spool,
+    Content, EntryKind, Hash, Index, Key, Layout, Location, Object, Objects, RemoteObjects,
+    Segment, SegmentBuilder,
 };
 use futures::TryStreamExt;
-use futures::stream::BoxStream;
 use toml::{Table, Value};
 
-/// Objects in memory that note which ranges are read.
-#[derive(Debug)]
-struct Watched {
-    inner: RemoteObjects,
-    reads: Mutex<Vec<Range<u64>>>,
-}
-
-impl Watched {
-    fn new() -> Self {
-        Self { inner: RemoteObjects::in_memory(), reads: Mutex::default() }
-    }
-
-    /// What was read since the last call.
-    fn taken(&self) -> Vec<Range<u64>> {
-        std::mem::take(&mut self.reads.lock().expect("no read panicked"))
-    }
-}
-
-impl fmt::Display for Watched {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
-    }
-}
-
-#[async_trait::async_trait]
-impl Objects for Watched {
-    async fn create(&self, key: &Key, content: Content) -> Result<Created> {
-        self.inner.create(key, content).await
-    }
-
-    async fn replace(&self, key: &Key, content: Content) -> Result<()> {
-        self.inner.replace(key, content).await
-    }
-
-    async fn read(&self, key: &Key, range: Range<u64>) -> Result<Bytes> {
-        self.reads.lock().expect("no read panicked").push(range.clone());
-        self.inner.read(key, range).await
-    }
-
-    async fn stream(
-        &self,
-        key: &Key,
-        range: Option<Range<u64>>,
-    ) -> Result<BoxStream<'static, Result<Bytes>>> {
-        self.inner.stream(key, range).await
-    }
-
-    async fn size(&self, key: &Key) -> Result<Option<u64>> {
-        self.inner.size(key).await
-    }
-
-    fn list(&self, prefix: &str) -> BoxStream<'static, Result<Object>> {
-        self.inner.list(prefix)
-    }
-
-    async fn delete(&self, key: &Key) -> Result<bool> {
-        self.inner.delete(key).await
-    }
-
-    fn spool(&self) -> Result<Spool> {
-        self.inner.spool()
-    }
-}
+use crate::watched::Watched;
 
 pub(crate) fn list<'a>(case: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     case.get(key).into_iter().flat_map(|list| list.as_array().expect("a list"))
@@ -224,7 +159,7 @@ async fn look_up(name: &str, case: &Value, segment: Bytes) {
         );
         let reads: Vec<_> =
             rows(query, "reads").into_iter().map(|[start, end]| start..end).collect();
-        assert_eq!(objects.taken(), reads, "{name}: {query}");
+        assert_eq!(objects.ranges(), reads, "{name}: {query}");
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::bail;
 use carstone_store::{
-    CheckOptions, Finding, PackSource, Store, collect, rebuild_index, remove_root, text_of,
+    CheckOptions, Finding, PackSource, Store, Unmended, collect, collect_part, finish_rebuild,
+    rebuild_index, rebuild_part, remove_root, text_of,
 };
 use serde_json::json;
 
@@ -29,12 +30,8 @@ pub(super) fn check(job: &Job, args: &StoreCheckArgs, output: &mut Output) -> an
         .part(args.shard)
         .read_part(args.read_data_subset);
     let tell = |finding: Finding| {
-        let what = match &finding {
-            Finding::DamagedPack { error, .. } => format!("damaged pack: {}", chain(error)),
-            finding => finding.to_string(),
-        };
         output
-            .problem(job.url.url.as_bytes(), &what)
+            .problem(job.url.url.as_bytes(), &told(&finding))
             .map_err(|error| io::Error::other(error).into())
     };
     let checked = job.wait(carstone_store::check(&store, options, tell))?;
@@ -53,9 +50,20 @@ pub(super) fn check(job: &Job, args: &StoreCheckArgs, output: &mut Output) -> an
     Ok(Exit::found(checked.findings > 0))
 }
 
-/// Puts packs right from other stores.
+/// A finding, with all that led to it.
+fn told(finding: &Finding) -> String {
+    match finding {
+        Finding::DamagedPack { error, .. } => format!("damaged pack: {}", chain(error)),
+        Finding::UnreadablePack { error, .. } => {
+            format!("a pack cannot be read: {}", chain(error))
+        }
+        finding => finding.to_string(),
+    }
+}
+
+/// Puts packs right from other places and other stores.
 pub(super) fn heal(job: &Job, args: &StoreHealArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let store = job.open_to_write()?;
+    let store = job.with_keys(job.open_to_write()?, &args.keys)?;
     let others = args.from.iter().map(|url| job.open_other(&job.other(url)));
     let others = others.collect::<anyhow::Result<Vec<_>>>()?;
     let sources: Vec<&dyn PackSource> =
@@ -67,14 +75,21 @@ pub(super) fn heal(job: &Job, args: &StoreHealArgs, output: &mut Output) -> anyh
             false => output.line(text_of(name).as_bytes())?,
         }
     }
-    for name in &healed.lost {
-        output.problem(
-            job.url.url.as_bytes(),
-            &format!("pack {} is lost: no store has it", text_of(name)),
-        )?;
+    for lost in &healed.lost {
+        let (name, why) = (text_of(&lost.pack), &lost.why);
+        let what = match &lost.failed {
+            None => format!("pack {name} is lost: {why}"),
+            Some(error) => format!("pack {name} is not put right: {why}; {}", chain(error)),
+        };
+        let blobs: Vec<String> = match why {
+            Unmended::Blobs(cids) => cids.iter().map(ToString::to_string).collect(),
+            _ => Vec::new(),
+        };
+        let fields = object(json!({ "pack": name, "blobs": blobs }));
+        output.problem_with(job.url.url.as_bytes(), &what, fields)?;
     }
-    for finding in &healed.index {
-        output.problem(job.url.url.as_bytes(), finding)?;
+    for finding in healed.unread.iter().chain(&healed.index) {
+        output.problem(job.url.url.as_bytes(), &told(finding))?;
     }
     output.note(&format!("{} packs put right", healed.packs.len()));
     Ok(Exit::found(output.problems() > 0))
@@ -122,7 +137,10 @@ pub(super) fn rm(job: &Job, args: &StoreRmArgs, output: &mut Output) -> anyhow::
 pub(super) fn gc(job: &Job, args: &StoreGcArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let store = if args.dry_run { job.open()? } else { job.open_to_write()? };
     let grace = Duration::from_secs(args.grace.saturating_mul(3600));
-    let collected = job.wait(collect(&store, grace, args.dry_run))?;
+    let collected = match args.shard {
+        None => job.wait(collect(&store, grace, args.dry_run)),
+        Some(part) => job.wait(collect_part(&store, grace, args.dry_run, part)),
+    }?;
     for name in &collected.packs {
         match output.is_json() {
             true => output.object("removed", object(json!({ "pack": text_of(name) })))?,
@@ -181,7 +199,12 @@ pub(super) fn rebuild(
 ) -> anyhow::Result<Exit> {
     let store = job.with_keys(job.open_to_write()?, &args.keys)?;
     let progress = Progress::new(output, "reading packs", None);
-    let done = job.wait(rebuild_index(&store, |bytes| progress.add(bytes)));
+    let read = |bytes| progress.add(bytes);
+    let done = match args.shard {
+        Some(part) => job.wait(rebuild_part(&store, part, read)),
+        None if args.finish => job.wait(finish_rebuild(&store, read)),
+        None => job.wait(rebuild_index(&store, read)),
+    };
     progress.finish();
     let done = done?;
     publish_again(job, &store, output)?;
@@ -190,11 +213,19 @@ pub(super) fn rebuild(
     }
     if output.is_json() {
         let fields = json!({
-            "packs": done.packs, "blobs": done.blobs, "roots": done.roots, "damaged": done.damaged.len(),
+            "packs": done.packs, "known": done.known, "blobs": done.blobs, "roots": done.roots,
+            "damaged": done.damaged.len(),
         });
         output.object("summary", object(fields))?;
     }
     let (packs, blobs, roots) = (done.packs, done.blobs, done.roots);
-    output.note(&format!("{blobs} blobs of {packs} packs; {roots} roots had no record"));
+    match args.shard {
+        Some(_) => output.note(&format!(
+            "{blobs} blobs of {packs} packs; when all shards are done, `carstone store index rebuild --finish` ends it"
+        )),
+        None => {
+            output.note(&format!("{blobs} blobs of {packs} packs; {roots} roots had no record"));
+        }
+    }
     Ok(Exit::found(output.problems() > 0))
 }

@@ -5,13 +5,13 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use anyhow::{Context, bail};
 use carstone::car::FileOptions;
 use carstone::unixfs::{Entry, EntryKind, FileReader, Node, decode};
-use carstone_store::StreamOptions;
+use carstone_store::{Order, StreamOptions};
 use futures::TryStreamExt;
 
 use super::Job;
 use super::blocks::StoreBlocks;
 use crate::cli::{
-    CarVersion, KeyArgs, StoreCatArgs, StoreDumpArgs, StoreExtractArgs, StoreGetArgs,
+    CarVersion, DumpOrder, KeyArgs, StoreCatArgs, StoreDumpArgs, StoreExtractArgs, StoreGetArgs,
 };
 use crate::commands::car::write::Writing;
 use crate::commands::cat::bounds;
@@ -125,7 +125,7 @@ fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
     }
 }
 
-/// Writes a DAG as a CAR, parents before children.
+/// Writes a DAG as a CAR.
 pub(super) fn dump(job: &Job, args: &StoreDumpArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let blocks = job.blocks(&args.keys)?;
     let options = match args.car_version {
@@ -135,7 +135,11 @@ pub(super) fn dump(job: &Job, args: &StoreDumpArgs, output: &mut Output) -> anyh
     let mut writing = Writing::create(&args.out, &[args.cid], options, output)?;
     let progress = Progress::new(output, "dumping", None);
     let _inside = blocks.handle.enter();
-    let mut stream = blocks.store.stream(args.cid, StreamOptions::default());
+    let order = match args.order {
+        DumpOrder::Dag => Order::Dag,
+        DumpOrder::Location => Order::Location,
+    };
+    let mut stream = blocks.store.stream(args.cid, StreamOptions::default().order(order));
     let mut dump = || -> anyhow::Result<()> {
         while let Some((cid, block)) = blocks.handle.block_on(stream.try_next())? {
             signals::check()?;

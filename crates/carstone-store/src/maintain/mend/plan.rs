@@ -1,0 +1,145 @@
+//! What the index knows of a pack, and what follows from that.
+
+use std::ops::Range;
+
+use carstone_car::cid::Version;
+use carstone_car::{
+    CarReader, Cid, Header, Limits, codec, parse_section, section_head, section_len,
+};
+
+use crate::error::Result;
+use crate::maintain::Unmended;
+use crate::name::Hash;
+use crate::store::Store;
+
+/// What the index knows of a pack.
+pub(crate) struct Plan {
+    pub(super) name: Hash,
+    pub(super) size: u64,
+    /// In their order, none into another.
+    pub(super) blobs: Vec<Placed>,
+    /// Roots that the pack may name.
+    roots: Vec<Cid>,
+}
+
+/// A blob of a pack.
+#[derive(Clone, Copy)]
+pub(super) struct Placed {
+    pub(super) hash: Hash,
+    pub(super) codec: u64,
+    pub(super) offset: u64,
+    pub(super) len: u64,
+}
+
+impl Plan {
+    /// That of a pack, which roots name as theirs.
+    pub(crate) async fn of(
+        store: &Store,
+        name: &Hash,
+        roots: Vec<Cid>,
+    ) -> Result<std::result::Result<Self, Unmended>> {
+        let entries = match store.index().blobs_in(name).await {
+            Ok(entries) => entries,
+            Err(error) if error.is_malformed() => return Ok(Err(Unmended::Unknown)),
+            Err(error) => return Err(error),
+        };
+        let Some(size) = entries.first().map(|(_, found)| found.location.size()) else {
+            return Ok(Err(Unmended::Unknown));
+        };
+        let is_lone =
+            |hash: &Hash, offset: u64, len: u64| hash == name && (offset, len) == (0, size);
+        let lone = entries.iter().any(|(hash, found)| is_lone(hash, found.offset, found.len));
+        let mut blobs: Vec<Placed> = Vec::new();
+        for (hash, found) in entries {
+            let (offset, len) = (found.offset, found.len);
+            let end = blobs.last().map_or(0, Placed::end);
+            // Of those of which one must be wrong, the first one is tried.
+            if lone == is_lone(&hash, offset, len) && offset >= end {
+                blobs.push(Placed { hash, codec: found.codec, offset, len });
+            }
+        }
+        Ok(Ok(Self { name: *name, size, blobs, roots }))
+    }
+
+    /// Whether the blobs lie in the pack as they lie in a CAR that is nothing but a header and sections.
+    pub(super) fn is_tiled(&self) -> bool {
+        let ends = self.blobs.iter().map(Placed::end);
+        let heads = ends.clone().zip(self.blobs.iter().skip(1));
+        let has_head = |(end, blob): (u64, &Placed)| blob.heads(blob.offset - end).next().is_some();
+        ends.clone().next_back() == Some(self.size) && heads.into_iter().all(has_head)
+    }
+
+    /// What the bytes in front of the first blob may be.
+    pub(super) fn fronts(&self, first: &Placed) -> Vec<Vec<u8>> {
+        let single = self.roots.iter().map(|root| vec![*root]);
+        let all = (self.roots.len() > 1).then(|| self.roots.clone());
+        // A manifest is the last block, and a root.
+        let manifest = self.blobs.last().filter(|last| last.codec == codec::DAG_CBOR);
+        let manifest = manifest.map(|last| Cid::new_v1(last.codec, last.hash));
+        let with_manifest = manifest.into_iter().flat_map(|manifest| {
+            let behind = self.roots.iter().map(move |root| vec![*root, manifest]);
+            std::iter::once(vec![manifest]).chain(behind)
+        });
+        let headers = std::iter::once(Vec::new()).chain(single).chain(all).chain(with_manifest);
+        let mut fronts = Vec::new();
+        for header in headers.map(|roots| Header { roots }.encode()) {
+            let Some(rest) = first.offset.checked_sub(header.len() as u64) else { continue };
+            fronts.extend(first.heads(rest).map(|head| [&header[..], &head].concat()));
+        }
+        fronts
+    }
+}
+
+impl Placed {
+    pub(super) fn end(&self) -> u64 {
+        self.offset.saturating_add(self.len)
+    }
+
+    pub(super) fn range(&self) -> Range<u64> {
+        self.offset..self.end()
+    }
+
+    /// CIDs that it may have, the likeliest first.
+    fn cids(&self) -> impl Iterator<Item = Cid> + use<> {
+        let (hash, own) = (self.hash, self.codec);
+        let others = [codec::RAW, codec::DAG_PB, codec::DAG_CBOR, codec::DAG_JSON];
+        let others = others.into_iter().filter(move |other| *other != own);
+        let later = std::iter::once(own).chain(others).map(move |codec| Cid::new_v1(codec, hash));
+        Cid::new_v0(hash).ok().into_iter().chain(later)
+    }
+
+    /// The likeliest one, where so many bytes are in front of it.
+    pub(super) fn cid_behind(&self, frame: &Range<u64>) -> Cid {
+        let len = frame.end - frame.start;
+        let fits = |cid: &Cid| {
+            let head = section_len(cid, self.len) - self.len;
+            head == len || frame.start == 0 && cid.version() == Version::V1
+        };
+        self.cids().find(fits).unwrap_or_else(|| Cid::new_v1(self.codec, self.hash))
+    }
+
+    /// What its section may begin with, of this length.
+    pub(super) fn heads(&self, len: u64) -> impl Iterator<Item = Vec<u8>> + use<> {
+        let data = usize::try_from(self.len).ok();
+        let heads = self.cids().filter_map(move |cid| Some(section_head(&cid, data?)));
+        heads.filter(move |head| head.len() as u64 == len)
+    }
+
+    /// Whether these bytes are the head of its section.
+    pub(super) fn has_head(&self, bytes: &[u8]) -> bool {
+        parse_section(bytes, &Limits::default()).is_ok_and(|head| {
+            let lens = (head.head_len, head.data_len as u64) == (bytes.len(), self.len);
+            lens && *head.cid.hash() == self.hash
+        })
+    }
+
+    /// Whether these bytes are a header, with the head of its section behind it if the CAR is one of version 1.
+    pub(super) fn has_front(&self, bytes: &[u8]) -> bool {
+        let Ok(car) = CarReader::open(bytes) else { return false };
+        let header = Header { roots: car.roots().to_vec() }.encode();
+        match bytes.strip_prefix(&header[..]) {
+            Some(head) => self.has_head(head),
+            None => true,
+        }
+    }
+}
