@@ -82,7 +82,7 @@ pub enum ErrorKind {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// One of this kind, which names no object yet. An [`io::Error`] [becomes one](Self::from) too, of the kind that is its own.
+    /// One of this kind, which names no object yet. An [`io::Error`] becomes one too, of the kind that fits it.
     pub fn new(kind: ErrorKind) -> Self {
         Self { kind, object: None, at: None }
     }

@@ -142,6 +142,7 @@ impl Job {
         let opened = self.runtime.block_on(open);
         let is_missing = |error: &carstone_store::Error| matches!(error.kind(), ErrorKind::NoStore);
         opened.map_err(|error| match is_missing(&error) {
+            true if url.url.starts_with("http") => anyhow!("{}: is no store", url.url),
             true => anyhow!("{}: is no store; `carstone store init` makes one", url.url),
             false => anyhow::Error::from(error).context(format!("{}: cannot be opened", url.url)),
         })
