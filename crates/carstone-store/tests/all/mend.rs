@@ -251,7 +251,7 @@ fn cars_that_others_have_made_are_mended() {
         let cbor = cid_of(codec::DAG_CBOR, &data[1]);
         let raw = cid_of(codec::RAW, &data[2]);
         let blocks = [(old, 0), (cbor, 1), (raw, 2), (raw, 2)];
-        for roots in [&[old, cbor][..], &[cbor], &[]] {
+        for roots in [&[old, cbor][..], &[cbor, old], &[cbor], &[]] {
             let mut car = CarWriter::new(Vec::new(), roots).expect("made");
             for (cid, number) in blocks {
                 car.write_block(&cid, &data[number]).expect("written");

@@ -1,5 +1,6 @@
 //! What the index knows of a pack, and what follows from that.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use carstone_car::cid::Version;
@@ -13,7 +14,7 @@ use crate::name::Hash;
 use crate::store::Store;
 
 /// What the index knows of a pack.
-pub(crate) struct Plan {
+pub(in crate::maintain) struct Plan {
     pub(super) name: Hash,
     pub(super) size: u64,
     /// In their order, none into another.
@@ -33,10 +34,10 @@ pub(super) struct Placed {
 
 impl Plan {
     /// That of a pack, which roots name as theirs.
-    pub(crate) async fn of(
+    pub(in crate::maintain) async fn of(
         store: &Store,
         name: &Hash,
-        roots: Vec<Cid>,
+        mut roots: Vec<Cid>,
     ) -> Result<std::result::Result<Self, Unmended>> {
         let entries = match store.index().blobs_in(name).await {
             Ok(entries) => entries,
@@ -58,21 +59,28 @@ impl Plan {
                 blobs.push(Placed { hash, codec: found.codec, offset, len });
             }
         }
+        // A pack has the blocks of the roots that it names, but for CARs of other makers.
+        let own: HashSet<Hash> = blobs.iter().map(|blob| blob.hash).collect();
+        roots.sort_by_key(|root| !own.contains(root.hash()));
+        roots.truncate(MOST_ROOTS);
         Ok(Ok(Self { name: *name, size, blobs, roots }))
     }
 
     /// Whether the blobs lie in the pack as they lie in a CAR that is nothing but a header and sections.
     pub(super) fn is_tiled(&self) -> bool {
-        let ends = self.blobs.iter().map(Placed::end);
-        let heads = ends.clone().zip(self.blobs.iter().skip(1));
-        let has_head = |(end, blob): (u64, &Placed)| blob.heads(blob.offset - end).next().is_some();
-        ends.clone().next_back() == Some(self.size) && heads.into_iter().all(has_head)
+        let has_head = |(before, blob): (&Placed, &Placed)| {
+            blob.heads(blob.offset.saturating_sub(before.end())).next().is_some()
+        };
+        self.blobs.last().map(Placed::end) == Some(self.size)
+            && self.blobs.iter().zip(self.blobs.iter().skip(1)).all(has_head)
     }
 
     /// What the bytes in front of the first blob may be.
     pub(super) fn fronts(&self, first: &Placed) -> Vec<Vec<u8>> {
         let single = self.roots.iter().map(|root| vec![*root]);
-        let all = (self.roots.len() > 1).then(|| self.roots.clone());
+        // In which order a CAR has several, no record says.
+        let all = self.roots.iter().copied();
+        let all = [all.clone().collect(), all.rev().collect()];
         // A manifest is the last block, and a root.
         let manifest = self.blobs.last().filter(|last| last.codec == codec::DAG_CBOR);
         let manifest = manifest.map(|last| Cid::new_v1(last.codec, last.hash));
@@ -143,3 +151,6 @@ impl Placed {
         }
     }
 }
+
+/// Roots that are taken into account.
+const MOST_ROOTS: usize = 64;
