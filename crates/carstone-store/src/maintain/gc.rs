@@ -94,7 +94,8 @@ async fn collect_from(
             }
         }
     }
-    if !dry_run && !(old.is_empty() && gone.is_empty()) {
+    let is_any = !(old.is_empty() && gone.is_empty());
+    if is_any && !dry_run {
         let names: Vec<Hash> = old.keys().copied().collect();
         let marks = store.condemn(&names).await?;
         let index = part.is_none().then_some(gone);

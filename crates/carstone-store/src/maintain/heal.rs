@@ -142,7 +142,7 @@ pub enum Unmended {
 /// is replaced by a new file.
 ///
 /// # Errors
-/// The store cannot be read, as with [`check`], or a pack cannot be kept.
+/// The store cannot be read, as with [`check`](crate::check), or a pack cannot be kept.
 pub async fn heal(store: &Store, sources: &[&dyn PackSource]) -> Result<Healed> {
     heal_part(store, sources, None, |_| ()).await
 }

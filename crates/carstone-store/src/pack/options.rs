@@ -15,7 +15,7 @@ pub enum Dedupe {
     /// Those that the same blob has had before.
     Blob,
     /// Those that any pack of the store has, too. Only an index knows that: that of a [`Store`](crate::Store), or one that is
-    /// [given](PackWriter::leave_out).
+    /// [given](crate::PackWriter::leave_out).
     Store,
 }
 
