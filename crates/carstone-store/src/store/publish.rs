@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;
 
+use super::roots::ROOTS;
 use super::{INDEX, PACKS, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::Key;
@@ -92,6 +93,5 @@ impl Store {
     }
 }
 
-const ROOTS: &str = "roots/";
 /// How long parts are kept that no catalogue names any more.
 const GRACE: Duration = Duration::from_secs(24 * 3600);

@@ -179,6 +179,6 @@ fn roots_of(root: &Cid) -> String {
     format!("{ROOTS}{}/", text_of(root.hash()))
 }
 
-const ROOTS: &str = "roots/";
+pub(super) const ROOTS: &str = "roots/";
 const RECORD: &str = ".json";
 const MOST_ROOT: u64 = 64 << 20;
