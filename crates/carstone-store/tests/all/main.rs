@@ -5,6 +5,7 @@ mod crashes;
 mod faults;
 mod faulty;
 mod foreign;
+mod hashes;
 mod index;
 mod layers;
 mod maintain;
