@@ -19,7 +19,7 @@ pub(crate) use car::{
     OneToOneArgs, OutArgs, PutBlockArgs, RootsArgs, ScopeArg, SetRootsArgs, SplitArgs, WrapArgs,
     codec_named, file_options,
 };
-pub(crate) use create::{CarVersion, CreateArgs, OrderArg, ReaderArgs};
+pub(crate) use create::{CarVersion, CreateArgs, FunctionArg, OrderArg, ReaderArgs};
 pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg, RestoreArgs};
 pub(crate) use store::{
     DedupeArg, DumpOrder, IndexForm, StoreArgs, StoreCatArgs, StoreCheckArgs, StoreCommand,

@@ -1,4 +1,4 @@
-//! The hash of a whole pack, made while its bytes go by.
+//! Hashes, and that of a whole pack, which is made while its bytes go by.
 
 use carstone_car::hash_code;
 use carstone_car::multihash::Multihash;
@@ -21,6 +21,9 @@ pub enum HashFunction {
 }
 
 impl HashFunction {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Sha2_256, Self::Sha2_512, Self::Blake3];
+
     /// The multihash code.
     pub fn code(self) -> u64 {
         match self {
@@ -35,8 +38,7 @@ impl HashFunction {
     /// # Errors
     /// It is none of these, or the digest is not whole.
     pub fn of(hash: &Hash) -> Result<Self> {
-        let all = [Self::Sha2_256, Self::Sha2_512, Self::Blake3];
-        let found = all.into_iter().find(|function| function.code() == hash.code());
+        let found = Self::ALL.into_iter().find(|function| function.code() == hash.code());
         let is_whole = carstone_car::digest_len(hash.code()) == Some(usize::from(hash.size()));
         let unknown = || Error::new(ErrorKind::UnknownHash(hash.code()));
         found.filter(|_| is_whole).ok_or_else(unknown)
@@ -88,7 +90,7 @@ mod tests {
     #[test]
     fn hashes_in_pieces_are_those_of_the_whole() {
         let data: Vec<u8> = (0..5000_u32).map(|n| n as u8).collect();
-        for function in [HashFunction::Sha2_256, HashFunction::Sha2_512, HashFunction::Blake3] {
+        for function in HashFunction::ALL {
             let mut hasher = Hasher::new(function);
             data.chunks(333).for_each(|piece| hasher.update(piece));
             let hash = hasher.finish();

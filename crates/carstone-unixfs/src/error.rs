@@ -46,6 +46,8 @@ pub enum ErrorKind {
     BadChunker(String),
     /// No layout has this name.
     UnknownLayout(String),
+    /// No function that can hash blocks has this multihash code.
+    UnknownHash(u64),
     /// A setting has a value that it cannot have.
     BadSetting {
         /// Which setting.
@@ -161,6 +163,9 @@ impl fmt::Display for Error {
             ErrorKind::UnknownLayout(name) => {
                 write!(f, "no layout is called {name:?}; there are balanced and trickle")
             }
+            ErrorKind::UnknownHash(code) => {
+                write!(f, "no hash function for blocks has the multihash code {code:#x}")
+            }
             ErrorKind::BadSetting { what, value, rule } => write!(f, "{what} {value} {rule}"),
             ErrorKind::BadName(fault) => {
                 write!(f, "a directory entry cannot have this name: {fault}")
@@ -227,6 +232,7 @@ impl From<Error> for io::Error {
             | ErrorKind::BadChunker(_)
             | ErrorKind::BadRange(_)
             | ErrorKind::UnknownLayout(_)
+            | ErrorKind::UnknownHash(_)
             | ErrorKind::BadSetting { .. } => io::ErrorKind::InvalidInput,
             ErrorKind::Broken => io::ErrorKind::Other,
             _ => io::ErrorKind::InvalidData,

@@ -29,7 +29,7 @@ impl Leaf {
     }
 }
 
-/// The CID of a raw leaf: a block whose bytes are content.
+/// The CID of a raw leaf under SHA-256: a block whose bytes are content. [`Profile::leaf`](crate::Profile::leaf) gives those of other functions.
 pub fn leaf_cid(data: &[u8]) -> Cid {
     cid_of(RAW, data)
 }

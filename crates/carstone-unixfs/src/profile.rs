@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use carstone_car::{Cid, cid_of, cids_of, hash_code};
+use carstone_car::{Cid, cid_of, cids_of, digest_len, hash_code, multihash_of};
 
 use crate::decode::{DAG_PB, RAW, TYPE_FILE, TYPE_RAW};
 use crate::error::{Error, ErrorKind};
@@ -35,6 +35,7 @@ pub struct Profile {
     fanout: Fanout,
     layout: Layout,
     inline_limit: Option<usize>,
+    hash: u64,
 }
 
 /// What the leaves of files are.
@@ -90,6 +91,7 @@ impl Profile {
             fanout: Fanout::F256,
             layout: Layout::Balanced,
             inline_limit: None,
+            hash: hash_code::SHA2_256,
         }
     }
 
@@ -105,6 +107,7 @@ impl Profile {
             fanout: Fanout::F256,
             layout: Layout::Balanced,
             inline_limit: None,
+            hash: hash_code::SHA2_256,
         }
     }
 
@@ -148,9 +151,14 @@ impl Profile {
         self.width
     }
 
-    /// The version of the CIDs of nodes.
+    /// The version of the CIDs of nodes: with another hash function than SHA-256 it is 1, whatever was set.
     pub fn cid_version(&self) -> CidVersion {
-        self.cid_version
+        if self.hash == hash_code::SHA2_256 { self.cid_version } else { CidVersion::V1 }
+    }
+
+    /// The multihash code of the function that hashes blocks.
+    pub fn hash(&self) -> u64 {
+        self.hash
     }
 
     /// When a directory is sharded.
@@ -218,11 +226,33 @@ impl Profile {
         Ok(self)
     }
 
-    /// Another version of the CIDs of nodes. Raw leaves keep CIDs of version 1, which have no other form.
+    /// Another version of the CIDs of nodes. Raw leaves keep CIDs of version 1, which have no other form, and so do nodes under another
+    /// [hash function](Self::with_hash) than SHA-256.
     #[must_use]
     pub fn with_cid_version(mut self, version: CidVersion) -> Self {
         self.cid_version = version;
         self
+    }
+
+    /// Another function that hashes blocks, leaves as well as nodes, by its multihash code: one that has a full digest of a
+    /// [known length](digest_len), else [`ErrorKind::UnknownHash`]. The identity is none; see [`with_inline_limit`](Self::with_inline_limit).
+    ///
+    /// CIDs of version 0 have SHA-256 alone. Under another function all CIDs are of version 1, as `ipfs add --hash` makes them, in
+    /// whichever order this and [`with_cid_version`](Self::with_cid_version) are called.
+    ///
+    /// ```
+    /// use carstone_car::hash_code;
+    /// use carstone_unixfs::Profile;
+    /// let profile = Profile::unixfs_v1_2025().with_hash(hash_code::BLAKE3)?;
+    /// assert_eq!(profile.leaf(b"keystone".to_vec()).cid.hash().code(), hash_code::BLAKE3);
+    /// # Ok::<(), carstone_unixfs::Error>(())
+    /// ```
+    pub fn with_hash(mut self, code: u64) -> Result<Self, Error> {
+        if digest_len(code).is_none() {
+            return Err(Error::new(ErrorKind::UnknownHash(code)));
+        }
+        self.hash = code;
+        Ok(self)
     }
 
     /// Another threshold.
@@ -242,9 +272,7 @@ impl Profile {
     /// Makes the block of a leaf of its content. Content of codec raw is not copied.
     pub fn leaf(&self, content: Vec<u8>) -> Leaf {
         let (size, block) = (content.len() as u64, self.leaf_block(content));
-        let cid = self.inline(self.leaf_codec(), &block);
-        let cid = cid.unwrap_or_else(|| self.version_of(cid_of(self.leaf_codec(), &block)));
-        Leaf { cid, block, size }
+        Leaf { cid: self.cid(self.leaf_codec(), &block), block, size }
     }
 
     /// The same of several leaves, which takes less time than one after the other.
@@ -253,10 +281,15 @@ impl Profile {
             let size = content.len() as u64;
             (size, self.leaf_block(content))
         });
-        let blocks: Vec<_> = blocks.collect();
-        let cids = cids_of(self.leaf_codec(), blocks.iter().map(|(_, block)| &block[..]));
+        let (blocks, codec): (Vec<_>, _) = (blocks.collect(), self.leaf_codec());
+        if self.hash != hash_code::SHA2_256 {
+            let leaf =
+                |(size, block): (u64, Vec<u8>)| Leaf { cid: self.cid(codec, &block), block, size };
+            return blocks.into_iter().map(leaf).collect();
+        }
+        let cids = cids_of(codec, blocks.iter().map(|(_, block)| &block[..]));
         let leaves = blocks.into_iter().zip(cids).map(|((size, block), cid)| {
-            let inline = self.inline(self.leaf_codec(), &block);
+            let inline = self.inline(codec, &block);
             Leaf { cid: inline.unwrap_or_else(|| self.version_of(cid)), block, size }
         });
         leaves.collect()
@@ -278,8 +311,8 @@ impl Profile {
     /// block of it.
     pub fn danger_verified_leaf(&self, cid: &Cid, content: Vec<u8>) -> Leaf {
         let is_ours = cid.codec() == RAW
-            && cid.hash().code() == hash_code::SHA2_256
-            && cid.hash().size() == 32;
+            && cid.hash().code() == self.hash
+            && Some(usize::from(cid.hash().size())) == digest_len(self.hash);
         let is_held = self.inline_limit.is_some_and(|limit| content.len() <= limit);
         match self.leaves {
             Leaves::Raw if is_ours && !is_held => {
@@ -299,13 +332,22 @@ impl Profile {
 
     /// The CID of a dag-pb node.
     pub fn node_cid(&self, block: &[u8]) -> Cid {
-        if let Some(cid) = self.inline(DAG_PB, block) {
-            return cid;
-        }
-        self.version_of(cid_of(DAG_PB, block))
+        self.cid(DAG_PB, block)
     }
 
-    /// The CID of a block in the version of this profile, which raw blocks have one of.
+    /// The CID of a block, which holds it where it is small enough.
+    fn cid(&self, codec: u64, block: &[u8]) -> Cid {
+        if let Some(cid) = self.inline(codec, block) {
+            return cid;
+        }
+        if self.hash == hash_code::SHA2_256 {
+            return self.version_of(cid_of(codec, block));
+        }
+        let hash = multihash_of(self.hash, block);
+        Cid::new_v1(codec, hash.expect("`with_hash` takes functions that are known"))
+    }
+
+    /// The CID under SHA-256 of a block in the version of this profile, which raw blocks have one of.
     fn version_of(&self, cid: Cid) -> Cid {
         match self.cid_version {
             // Every SHA-256 has a CID of version 0.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Cursor, Read};
 
-use carstone::car::{Cid, FileOptions, IndexCodec, IndexedCar, verify};
+use carstone::car::{Cid, FileOptions, IndexCodec, IndexedCar, hash_code, verify};
 use carstone::pack::{EntrySink, Metadata, PackOptions, PackWriter, PlainPipe, PlainWriter};
 use carstone::unixfs::{CidVersion, EntryKind, FileReader, Leaves, Limits, State, Step, walk};
 
@@ -21,7 +21,8 @@ pub fn plain(data: &[u8]) {
         false => FileOptions::v2().index(codec).data_padding(padding).index_padding(padding),
     };
     let profile = profile(&mut input);
-    let is_only_plain = (profile.leaves(), profile.cid_version()) != (Leaves::Raw, CidVersion::V1);
+    let kind = (profile.leaves(), profile.cid_version(), profile.hash());
+    let is_only_plain = kind != (Leaves::Raw, CidVersion::V1, hash_code::SHA2_256);
     let options = PackOptions::default().threads(1).profile(profile).plain(car);
     let options = options.budget(input.pick(&[64 << 20, 64 << 20, 5000]));
     let entries = entries(&mut input);

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{Read, Seek, SeekFrom};
 
-use carstone::car::cid_of;
+use carstone::car::{cid_of, hash_code};
 use carstone::unixfs::{
     Cid, CidVersion, DirectoryBuilder, EntryKind, FileReader, Leaves, Limits, Link, Links, Node,
     Profile, ShardThreshold, State, Step, check_name, decode, directory_links, leaf_cid, resolve,
@@ -184,7 +184,9 @@ pub fn build(data: &[u8]) {
     for (cid, data) in &blocks {
         match cid.codec() {
             DAG_PB => assert_eq!(*cid, profile.node_cid(data)),
-            _ => assert_eq!((*cid, profile.leaves()), (leaf_cid(data), Leaves::Raw)),
+            _ => {
+                assert_eq!((*cid, profile.leaves()), (profile.leaf(data.clone()).cid, Leaves::Raw))
+            }
         }
     }
     let listed = directory_links(&blocks, &root.cid, &Limits::default()).expect("just built");
@@ -221,6 +223,10 @@ pub(crate) fn profile(input: &mut Input<'_>) -> Profile {
     }
     if input.one_in(3) {
         profile = profile.with_cid_version(input.pick(&[CidVersion::V0, CidVersion::V1]));
+    }
+    if input.one_in(3) {
+        let code = input.pick(&[hash_code::SHA2_512, hash_code::BLAKE3, hash_code::BLAKE2B_160]);
+        profile = profile.with_hash(code).expect("known");
     }
     profile
 }

@@ -62,20 +62,22 @@ def _base58(raw: bytes) -> str:
     return text
 
 
-def cid_of(codec: int, data: bytes) -> Cid:
-    """The CIDv1 with sha2-256 of a block."""
-    return cid_from_digest(codec, hashlib.sha256(data).digest())
+def cid_of(codec: int, data: bytes, function: int = SHA2_256) -> Cid:
+    """The CIDv1 of a block, with sha2-256 or another function."""
+    return cid_from_digest(codec, _HASHES[function](data, 32), function)
 
 
-def cid_from_digest(codec: int, digest: bytes) -> Cid:
-    """The CIDv1 with this sha2-256 digest."""
-    return Cid(b"\x01" + encode_varint(codec) + b"\x12\x20" + digest, 1, codec, SHA2_256, digest)
+def cid_from_digest(codec: int, digest: bytes, function: int = SHA2_256) -> Cid:
+    """The CIDv1 with this digest."""
+    numbers = encode_varint(codec) + encode_varint(function) + encode_varint(len(digest))
+    return Cid(b"\x01" + numbers + digest, 1, codec, function, digest)
 
 
-def node_cid(version: int, data: bytes) -> Cid:
-    """The CID of a dag-pb block, of either version."""
-    cid = cid_of(DAG_PB, data)
-    return cid if version == 1 else Cid(b"\x12\x20" + cid.digest, 0, DAG_PB, SHA2_256, cid.digest)
+def node_cid(version: int, data: bytes, function: int = SHA2_256) -> Cid:
+    """The CID of a dag-pb block, of either version. Only sha2-256 has CIDs of version 0."""
+    cid = cid_of(DAG_PB, data, function)
+    is_short = version == 0 and function == SHA2_256
+    return Cid(b"\x12\x20" + cid.digest, 0, DAG_PB, SHA2_256, cid.digest) if is_short else cid
 
 
 def decode_cid(data: bytes, at: int = 0) -> tuple[Cid, int]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .cid import RAW, Cid, cid_of, encode_varint, node_cid
+from .cid import RAW, SHA2_256, Cid, cid_of, encode_varint, node_cid
 from .murmur3 import murmur3_x64_64
 
 CHUNK = 1_048_576
@@ -19,6 +19,7 @@ class Profile:
     width: int = 1024
     shard: tuple[str, int] = ("node-bytes", 262_144)
     fanout: int = 256
+    function: int = SHA2_256
 
 
 V1_2025 = Profile()
@@ -69,19 +70,19 @@ def encode_node(links: list[tuple[bytes, Link]], data: bytes) -> bytes:
 
 def _finish(profile: Profile, links: list[tuple[bytes, Link]], data: bytes, size: int = 0) -> tuple[Link, Node]:
     block = encode_node(links, data)
-    cid = node_cid(profile.cid_version, block)
+    cid = node_cid(profile.cid_version, block, profile.function)
     return Link(cid, len(block) + sum(link.total for _, link in links), size), Node(cid, block)
 
 
-def leaf(content: bytes) -> Link:
+def leaf(content: bytes, function: int = SHA2_256) -> Link:
     """The link to a raw leaf."""
-    return Link(cid_of(RAW, content), len(content), len(content))
+    return Link(cid_of(RAW, content, function), len(content), len(content))
 
 
 def wrapped_leaf(profile: Profile, content: bytes) -> tuple[Link, bytes]:
     """The link to a leaf, and its block: content of its own, or a node around it."""
     if profile.raw_leaves:
-        return leaf(content), content
+        return leaf(content, profile.function), content
     inside = _bytes_field(2, content) if content else b""
     link, node = _finish(profile, [], _int_field(1, _FILE) + inside + _int_field(3, len(content)), len(content))
     return link, node.data

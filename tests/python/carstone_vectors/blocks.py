@@ -5,7 +5,7 @@ from typing import Any
 from carstone_format import age, dagcbor, fastcdc, records, unixfs
 from carstone_format.car import Section
 from carstone_format.checks import seeded
-from carstone_format.cid import DAG_CBOR, cid_of
+from carstone_format.cid import DAG_CBOR, SHA2_256, cid_of
 from carstone_format.errors import require
 from carstone_format.records import BATCH, END, INDEX, MANIFEST, RESUME, TAIL
 
@@ -151,7 +151,7 @@ Files: `length` bytes seeded from `label`, cut into leaves of `chunk` bytes, wid
 Directories: every name links to the raw leaf of `hello`; `prefix` and `count` stand for the names prefix000000,
 prefix000001, and so on.
 `other_file`, `other_symlink`, `other_directory`: the same under other settings. `leaves` and `nodes` count blocks. Here names
-of directories link to the file of `hello` under the same settings.
+of directories link to the file of `hello` under the same settings. `function`: the multihash code of another hash than sha2-256.
 `chunks`: where content that is seeded from `label` is cut."""
     return document(about, {"file": files, "symlink": links, "directory": directories} | _other_trees() | {"chunks": _chunks()})
 
@@ -162,13 +162,16 @@ _SETTINGS = {
     "v0 over raw leaves": unixfs.Profile(0, True, 4, ("node-bytes", 500), 64),
     "v1 over dag-pb leaves": unixfs.Profile(1, False, 4, ("link-bytes", 800), 8),
     "v1, 1,024 ways": unixfs.Profile(1, True, 2, ("entries", 2), 1024),
+    "sha2-512": unixfs.Profile(1, True, 4, ("node-bytes", 2000), 16, 0x13),
+    "blake3 in place of v0": unixfs.Profile(0, False, 3, ("link-bytes", 800), 256, 0x1E),
 }
 
 
 def _settings(name: str) -> Case:
     profile = _SETTINGS[name]
     return {"settings": name, "cid_version": profile.cid_version, "leaf": "raw" if profile.raw_leaves else "dag-pb",
-            "width": profile.width, "shard_by": profile.shard[0], "shard_above": profile.shard[1], "fanout": profile.fanout}
+            "width": profile.width, "shard_by": profile.shard[0], "shard_above": profile.shard[1], "fanout": profile.fanout,
+            "function": None if profile.function == SHA2_256 else profile.function}
 
 
 def _other_trees() -> dict[str, list[Case]]:

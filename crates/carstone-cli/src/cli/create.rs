@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use carstone::car::hash_code;
 use carstone::compress::Codec;
 use carstone::unixfs::{
     ChunkerSpec, CidVersion, Error as UnixFsError, Layout, Leaves, Profile, ShardThreshold,
@@ -161,6 +162,9 @@ pub(crate) struct ShapeArgs {
     /// Version of the CIDs of nodes: 0 or 1.
     #[arg(long, value_name = "VERSION", value_parser = cid_version, help_heading = "Shape of plain CARs")]
     pub cid_version: Option<CidVersion>,
+    /// Hash function of all CIDs. With another than sha2-256 they are of version 1.
+    #[arg(long, value_name = "FUNCTION", help_heading = "Shape of plain CARs")]
+    pub hash: Option<FunctionArg>,
     /// How the leaves of files hang below their roots: balanced or trickle.
     #[arg(long, value_name = "LAYOUT", help_heading = "Shape of plain CARs")]
     pub layout: Option<Layout>,
@@ -192,6 +196,9 @@ impl ShapeArgs {
         }
         if let Some(version) = self.cid_version {
             profile = profile.with_cid_version(version);
+        }
+        if let Some(function) = self.hash {
+            profile = profile.with_hash(function.code())?;
         }
         if let Some(layout) = self.layout {
             profile = profile.with_layout(layout);
@@ -237,6 +244,31 @@ impl ProfileArg {
         match self {
             Self::V1 => Profile::unixfs_v1_2025(),
             Self::V0 => Profile::unixfs_v0_2015(),
+        }
+    }
+}
+
+/// Hash functions of blocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FunctionArg {
+    /// SHA2-256, which all programs know
+    #[default]
+    #[value(name = "sha2-256")]
+    Sha2_256,
+    /// SHA2-512, with CIDs of 68 bytes
+    #[value(name = "sha2-512")]
+    Sha2_512,
+    /// BLAKE3 with 32 bytes
+    Blake3,
+}
+
+impl FunctionArg {
+    /// The multihash code.
+    pub(crate) fn code(self) -> u64 {
+        match self {
+            Self::Sha2_256 => hash_code::SHA2_256,
+            Self::Sha2_512 => hash_code::SHA2_512,
+            Self::Blake3 => hash_code::BLAKE3,
         }
     }
 }

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use super::ByteRange;
 use super::car::OutArgs;
 use super::texts::STORE_EXAMPLES;
-use super::{CarVersion, KeyArgs, ReaderArgs, RestoreArgs, size};
+use super::{CarVersion, FunctionArg, KeyArgs, ReaderArgs, RestoreArgs, size};
 
 pub(crate) use self::maintain::{
     StoreCheckArgs, StoreCopyArgs, StoreGcArgs, StoreHealArgs, StoreRebuildArgs, StoreRmArgs,
@@ -174,8 +174,11 @@ pub(crate) struct StorePutArgs {
     /// Bytes of a pack at the most: a number, or one with K, M or G behind it.
     #[arg(long, value_name = "BYTES", default_value = "133169152", value_parser = size)]
     pub pack_size: u64,
+    /// Hash function of blobs. Packs are named by sha2-256 in any case.
+    #[arg(long, value_name = "FUNCTION", default_value = "sha2-256")]
+    pub hash: FunctionArg,
     /// Keep each file as it is, in one piece, under its own hash: one that is packed already, compressed or encrypted.
-    #[arg(long, conflicts_with_all = ["pack_size", "dedupe", "compress", "recipient", "recipients_file"])]
+    #[arg(long, conflicts_with_all = ["pack_size", "hash", "dedupe", "compress", "recipient", "recipients_file"])]
     pub raw: bool,
     /// Compress packs: none, brotli[:0-11] or zstd[:1-22]. Else they are CARs, unless they are encrypted.
     #[arg(long, value_name = "CODEC")]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 
-use carstone::car::{CarSlice, Cid, Index, cid_of, codec};
+use carstone::car::{CarSlice, Cid, Index, cid_of, codec, hash_code};
 
 use crate::support::{Place, look, small_tree};
 
@@ -453,7 +453,11 @@ fn the_shape_of_files_can_be_chosen() {
     use carstone::unixfs::{CidVersion, Layout, Leaves, Profile, write_file};
     let place = Place::new();
     let base = Profile::unixfs_v1_2025;
-    let shapes: [(&[&str], Profile); 5] = [
+    let shapes: [(&[&str], Profile); 7] = [
+        (&["--hash", "sha2-512"], base().with_hash(hash_code::SHA2_512).expect("known")),
+        (&["--hash", "blake3", "--raw-leaves", "false"], {
+            base().with_leaves(Leaves::DagPb).with_hash(hash_code::BLAKE3).expect("known")
+        }),
         (&["--layout", "trickle"], base().with_layout(Layout::Trickle)),
         (&["--raw-leaves", "false"], base().with_leaves(Leaves::DagPb)),
         (
@@ -515,6 +519,19 @@ fn the_shape_of_files_can_be_chosen() {
         .exits(2)
         .says("plain CARs");
     run!("create", "--no-wrap", "-o", &pack, place.path("f0")).exits(2).says("plain CARs");
+    run!("create", "--hash", "blake3", "-o", &pack, place.path("f0")).exits(2).says("plain CARs");
+    assert!(!pack.exists());
+    // CIDs of version 0 have one function. Where the profile has them, others have version 1.
+    let car = place.path("y.car");
+    let v0 = ["--hash", "blake3", "--cid-version", "0"];
+    run!("car", "create", v0[0], v0[1], v0[2], v0[3], "-o", &car, place.path("f0"))
+        .exits(2)
+        .says("sha2-256 alone");
+    let old = ["--hash", "blake3", "--profile", "unixfs-v0-2015"];
+    let made = run!("car", "create", old[0], old[1], old[2], old[3], "-o", &car, place.path("f0"));
+    let root = Cid::try_from(made.exits(0).text().trim()).expect("a CID");
+    assert_eq!((root.hash().code(), root.codec()), (hash_code::BLAKE3, codec::DAG_PB));
+    run!("car", "verify", &car).exits(0);
 }
 
 #[test]

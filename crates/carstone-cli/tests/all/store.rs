@@ -428,3 +428,38 @@ fn what_was_acknowledged_is_there_after_a_kill() {
 fn what_was_acknowledged_is_there_after_two_hundred_kills() {
     kills(200);
 }
+
+#[test]
+fn blobs_have_the_hash_that_is_asked_for() {
+    let (place, store) = place();
+    small_tree(&place.path("tree"));
+    let content = noise(3_000_000, 1);
+    let file = place.write("big", &content);
+    for function in ["sha2-512", "blake3"] {
+        let car = place.path(&format!("{function}.car"));
+        let tree = place.path("tree");
+        let made = run!("car", "create", "-q", "--hash", function, "-o", &car, &tree).exits(0);
+        let put = ["store", "--store", &store, "put", "--pack-size", "1100K", "--hash", function];
+        let mut put: Vec<std::ffi::OsString> = put.map(Into::into).into();
+        put.extend([tree.into(), file.clone().into()]);
+        let roots = crate::support::run_args(&put, None).exits(0).lines();
+        let [tree, big] = &roots[..] else { panic!("{roots:?}") };
+        assert_eq!(made.text().trim(), tree);
+        assert_eq!(run!("store", "--store", &store, "cat", big).exits(0).stdout, content);
+        let hello = format!("{tree}/hello.txt");
+        assert_eq!(run!("store", "--store", &store, "cat", hello).exits(0).text(), "hello\n");
+        let dumped = place.path(&format!("{function}-dump.car"));
+        run!("store", "--store", &store, "dump", tree, "-o", &dumped).exits(0);
+        run!("car", "verify", &dumped).exits(0);
+        let told = run!("car", "inspect", "--full", &dumped).exits(0).text();
+        assert!(told.contains(function) && !told.contains("sha2-256"), "{told}");
+        let out = place.path(&format!("{function}-out"));
+        run!("store", "--store", &store, "extract", tree, "-C", &out).exits(0);
+        run!("car", "verify", "--against", &out, &car).exits(0);
+    }
+    run!("store", "--store", &store, "check", "--read-data").exits(0);
+    run!("store", "--store", &store, "index", "rebuild").exits(0);
+    run!("store", "--store", &store, "check", "--read-data").exits(0);
+    run!("store", "--store", &store, "put", "--hash", "md5", &file).exits(2).says("blake3");
+    run!("store", "--store", &store, "put", "--hash", "blake3", "--raw", &file).exits(2);
+}

@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 use std::io::{self, Seek, Write};
 
-use carstone_car::{CarFileWriter, Cid, cid_of, codec, hash_code};
-use carstone_unixfs::{CidVersion, FileBuilder, Layout, Leaf, Link, Profile, symlink};
+use carstone_car::{CarFileWriter, Cid, codec, hash_code};
+use carstone_unixfs::{FileBuilder, Layout, Leaf, Link, Profile, symlink};
 
-use crate::block_map::BlockMap;
+use crate::block_map::{BlockKey, BlockMap};
 use crate::entry::{Announced, EntryKind, Listed};
 use crate::error::{Error, ErrorKind};
 use crate::sorter::Sorter;
 use crate::writer::directories::{self, BlockOut, is_representable};
 use crate::writer::front::Settle;
 use crate::writer::jobs::{Done, Ending, Hashed};
-use crate::writer::sections::{SEEN_BUDGET, block_key};
+use crate::writer::sections::SEEN_BUDGET;
 use crate::writer::{PackOptions, Problem, ProblemKind, Summary};
 
 /// The writing half of a plain writer.
@@ -259,14 +259,21 @@ impl<W: Write> Blocks<W> {
         if !is_inline(&root) {
             return Ok(root);
         }
-        let data = root.hash().digest();
-        let mut cid = cid_of(root.codec(), data);
-        if profile.cid_version() == CidVersion::V0 && root.codec() == codec::DAG_PB {
-            cid = Cid::new_v0(*cid.hash()).unwrap_or(cid); // Every SHA-256 has one.
-        }
+        let (data, profile) = (root.hash().digest(), profile.clone().with_inline_limit(None)?);
+        let cid = match root.codec() {
+            codec::DAG_PB => profile.node_cid(data),
+            _ => profile.leaf(data.to_vec()).cid, // It is raw, and so are all leaves of the profile.
+        };
         self.content(&cid, data)?;
         Ok(cid)
     }
+}
+
+/// What tells blocks apart that one function has hashed: its digest, or the first 32 bytes of it, in which no two agree either.
+fn block_key(cid: &Cid) -> BlockKey {
+    let mut digest = [0; 32];
+    digest.iter_mut().zip(cid.hash().digest()).for_each(|(to, byte)| *to = *byte);
+    BlockKey { digest, raw: cid.codec() == codec::RAW }
 }
 
 fn is_inline(cid: &Cid) -> bool {
@@ -279,7 +286,7 @@ impl<W: Write> BlockOut for Blocks<W> {
         if is_inline(cid) {
             return Ok(0);
         }
-        match self.seen.insert(block_key(cid)?, 0)? {
+        match self.seen.insert(block_key(cid), 0)? {
             None => Ok(self.car.danger_write_unverified(cid, data)?.offset),
             Some(_) => Ok(0),
         }

@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, Write};
 
-use carstone_car::{Cid, cid_of_sha2_256, codec};
+use carstone_car::multihash::Multihash;
+use carstone_car::{Cid, codec, digest_len};
 use carstone_unixfs::{CidVersion, Leaves, Profile};
 
 use super::settle::PlainSettled;
@@ -227,7 +228,10 @@ impl PlainWriter<BufWriter<File>> {
 
 /// Stands in the header until the root is known, and is as long. No block hashes to it.
 fn placeholder(options: &PackOptions) -> Cid {
-    let nobody = cid_of_sha2_256(codec::DAG_PB, &[0; 32]);
+    let function = options.profile.hash();
+    let (zeros, len) = ([0; 64], digest_len(function).unwrap_or_default());
+    let hash = Multihash::wrap(function, zeros.get(..len).unwrap_or_default());
+    let nobody = Cid::new_v1(codec::DAG_PB, hash.unwrap_or_default());
     let is_raw = !options.wrap && options.leaf_root && options.profile.leaves() == Leaves::Raw;
     match options.profile.cid_version() {
         CidVersion::V0 if !is_raw => Cid::new_v0(*nobody.hash()).unwrap_or(nobody), // Every SHA-256 has one.

@@ -13,6 +13,7 @@ mod streamed;
 
 use std::io::{self, Read};
 
+use carstone_car::hash_code;
 use carstone_layer::{LayerWrite, PackId};
 use carstone_unixfs::{Cid, CidVersion, Layout, Leaves, Profile};
 
@@ -53,8 +54,8 @@ impl<W: LayerWrite> PackWriter<W> {
     /// Starts a pack with other settings than the default.
     ///
     /// # Errors
-    /// [`ErrorKind::PlainOnly`] for a profile with other than raw leaves, balanced trees and CIDs of version 1, or with blocks that their CIDs hold; whatever
-    /// the pipe gives.
+    /// [`ErrorKind::PlainOnly`] for a profile with other than raw leaves, balanced trees and CIDs of version 1, with another hash function than SHA-256, or with
+    /// blocks that their CIDs hold; whatever the pipe gives.
     pub fn with_options(pipe: W, pack: PackId, options: PackOptions) -> io::Result<Self> {
         let profile = options.profile.clone();
         let what = match (profile.leaves(), profile.cid_version()) {
@@ -63,6 +64,9 @@ impl<W: LayerWrite> PackWriter<W> {
             }
             (Leaves::Raw, CidVersion::V1) if profile.inline_limit().is_some() => {
                 Some("blocks that are in CIDs")
+            }
+            (Leaves::Raw, CidVersion::V1) if profile.hash() != hash_code::SHA2_256 => {
+                Some("hashes other than SHA-256")
             }
             (Leaves::Raw, CidVersion::V1) => None,
             (Leaves::Raw, _) => Some("CIDs of version 0"),

@@ -6,7 +6,7 @@ use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
 use crate::support::{content, pack_with, stream_contents};
 use crate::trees::{Thing, Way, at_random, exact, from_stream, meta, tree};
-use carstone_car::{CarReader, CarSlice, Cid};
+use carstone_car::{CarReader, CarSlice, Cid, hash_code};
 use carstone_layer::PackId;
 use carstone_pack::fs::{
     CompareOptions, Selection, TreeOptions, add_tree, compare_dag, compare_tree, extract_dag,
@@ -171,6 +171,7 @@ fn packs_refuse_what_only_plain_cars_hold() {
     for profile in [
         Profile::unixfs_v0_2015(),
         v1.clone().with_leaves(Leaves::DagPb),
+        v1.clone().with_hash(hash_code::BLAKE3).expect("known"),
         v1.with_cid_version(CidVersion::V0),
     ] {
         let (pipe, id) = (PlainPipe::new(Vec::new()), PackId::from_bytes([1; 16]));
@@ -254,7 +255,26 @@ fn plain_cars_take_every_profile() {
     check_plain(&chunked("fastcdc:64K").with_leaves(Leaves::DagPb));
     let narrow = chunked("fixed:20K").with_leaves(Leaves::DagPb).with_cid_version(CidVersion::V0);
     let threshold = ShardThreshold::Entries(3);
-    check_plain(&narrow.with_width(3).expect("in range").with_shard_threshold(threshold));
+    let narrow = narrow.with_width(3).expect("in range").with_shard_threshold(threshold);
+    check_plain(&narrow);
+    // Digests of 64, 32 and 20 bytes.
+    for code in [hash_code::SHA2_512, hash_code::BLAKE3, hash_code::BLAKE2B_160] {
+        check_plain(&narrow.clone().with_hash(code).expect("known"));
+        check_plain(&Profile::default().with_hash(code).expect("known"));
+    }
+}
+
+#[test]
+fn a_root_that_its_cid_could_hold_is_hashed_as_all_others() {
+    for code in [hash_code::SHA2_256, hash_code::SHA2_512, hash_code::BLAKE2B_160] {
+        let profile = Profile::default().with_hash(code).expect("known");
+        let (_, expected) = plain(&profile, |_| Ok(()));
+        let profile = profile.with_inline_limit(64).expect("in range");
+        let (car, summary) = plain(&profile, |_| Ok(()));
+        let (blocks, root) = blocks(&car);
+        assert_eq!((root, root.hash().code()), (summary.root, code));
+        assert_eq!((root, blocks.len()), (expected.root, 1));
+    }
 }
 
 #[test]

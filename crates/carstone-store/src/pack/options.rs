@@ -27,7 +27,7 @@ pub struct PackWriterOptions {
     pub shard_size: u64,
     /// The hash of packs. Default: SHA2-256.
     pub pack_hasher: HashFunction,
-    /// The shape of files. Default: chunks of 1 MiB, raw leaves, CIDs of version 1, 1024 links.
+    /// The shape of files, and the hash of their blobs. Default: chunks of 1 MiB, raw leaves, CIDs of version 1, 1024 links, SHA2-256.
     pub profile: Profile,
     /// The root that stands in the last pack, in place of that of the file.
     pub root: Option<Cid>,
@@ -71,7 +71,15 @@ impl PackWriterOptions {
         self
     }
 
-    /// Sets the shape of files.
+    /// Sets the hash of blobs, which is a setting of the [profile](Self::profile): another profile that is set later has its own.
+    #[must_use]
+    pub fn hasher(mut self, function: HashFunction) -> Self {
+        let profile = self.profile.clone().with_hash(function.code());
+        self.profile = profile.expect("profiles have all functions that can hash packs");
+        self
+    }
+
+    /// Sets the shape of files, and the hash of their blobs.
     #[must_use]
     pub fn profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
@@ -111,5 +119,19 @@ impl PackWriterOptions {
     pub fn layered(mut self, yes: bool) -> Self {
         self.layered = yes;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_function_can_hash_blobs() {
+        for function in HashFunction::ALL {
+            let options = PackWriterOptions::default().hasher(function);
+            assert_eq!(options.profile.hash(), function.code());
+            assert_eq!(options.pack_hasher, HashFunction::Sha2_256, "packs are another matter");
+        }
     }
 }

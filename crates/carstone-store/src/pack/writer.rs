@@ -5,8 +5,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use carstone_car::{Cid, Header, codec};
-use carstone_unixfs::write_file;
+use carstone_car::{Cid, Header, codec, digest_len};
+use carstone_unixfs::{Profile, write_file};
 use futures::stream::{self, Stream, StreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
@@ -250,7 +250,8 @@ fn fill(
     send: &mpsc::Sender<Shard>,
 ) -> Result<(Cid, Vec<(Hash, u64)>)> {
     let given_up = || Error::new(ErrorKind::Io(io::ErrorKind::BrokenPipe.into()));
-    let root_header = options.root.map_or(SHA2_HEADER, header_len);
+    let root_header = options.root.unwrap_or_else(|| likely_root(&options.profile));
+    let root_header = header_len(root_header);
     let mut sharder = Sharder::new(options.shard_size, || store.spool());
     if options.manifests {
         sharder = sharder.with_manifests(root_header);
@@ -299,5 +300,9 @@ fn header_len(root: Cid) -> u64 {
     Header { roots: vec![root] }.encoded_len() as u64
 }
 
-/// Bytes of a header with one root of version 1 whose hash has 32 bytes.
-const SHA2_HEADER: u64 = 59;
+/// A CID as long as that of a root is likely to be. One of version 0 is shorter, and so is one that holds its block, unless that has almost 64 bytes.
+fn likely_root(profile: &Profile) -> Cid {
+    let (zeros, len) = ([0; 64], digest_len(profile.hash()).unwrap_or_default());
+    let hash = Hash::wrap(profile.hash(), zeros.get(..len).unwrap_or_default());
+    Cid::new_v1(codec::DAG_PB, hash.unwrap_or_default())
+}

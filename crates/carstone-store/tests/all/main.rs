@@ -6,6 +6,7 @@ mod crashes;
 mod faults;
 mod faulty;
 mod foreign;
+mod hashes;
 mod index;
 mod layers;
 mod maintain;

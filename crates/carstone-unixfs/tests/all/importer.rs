@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::str::FromStr;
 
+use carstone_car::hash_code;
 use carstone_unixfs::{
     Cid, CidVersion, DirectoryBuilder, FileBuilder, FileRoot, Leaves, Link, Metadata, Profile,
     ShardThreshold, write_file, write_file_with_metadata,
@@ -182,5 +183,37 @@ fn directories_with_blocks_in_their_cids() {
         let profile = sharded(profile, &case[4], &case[5], &case[6]);
         let profile = profile.with_inline_limit(number::<usize>(&case[0])).expect("in range");
         check(directory(&profile, &Metadata::default(), number(&case[3])), &case);
+    }
+}
+
+/// The function that the first field names.
+fn hashed(profile: Profile, case: &[String]) -> Profile {
+    let code = match case[0].as_str() {
+        "sha2-512" => hash_code::SHA2_512,
+        "blake2b-256" => hash_code::BLAKE2B_256,
+        other => panic!("{other}"),
+    };
+    profile.with_hash(code).expect("known")
+}
+
+#[test]
+fn files_under_other_hash_functions() {
+    let cases = cases("hash");
+    assert_eq!(cases.len(), 2 * 2 * 2 * 2 * 7);
+    for case in cases {
+        let content = Stream::new().take(number(&case[6]));
+        let profile = hashed(settings(&case[1..]), &case);
+        let root = write_file(&profile, content, &mut discard).expect("neither side fails");
+        check(root.into(), &case);
+    }
+}
+
+#[test]
+fn directories_under_other_hash_functions() {
+    let cases = cases("hashdir");
+    assert_eq!(cases.len(), 2 * 2 * 5);
+    for case in cases {
+        let profile = sharded(leaves_and_version(&case[1], &case[2]), &case[4], &case[5], &case[6]);
+        check(directory(&hashed(profile, &case), &Metadata::default(), number(&case[3])), &case);
     }
 }

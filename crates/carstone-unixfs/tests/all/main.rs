@@ -5,6 +5,7 @@ mod directory;
 mod entity;
 mod file;
 mod fixtures;
+mod hashes;
 mod hostile;
 mod hostile_files;
 mod importer;

@@ -57,6 +57,10 @@ fn settings(case: &Value) -> Profile {
     let profile = profile.with_leaves(leaves).with_cid_version(version);
     let profile =
         profile.with_shard_threshold(threshold).with_fanout(number(case, "fanout")).unwrap();
+    let profile = match case.get("function") {
+        None => profile,
+        Some(code) => profile.with_hash(code.as_integer().unwrap().try_into().unwrap()).unwrap(),
+    };
     if let Ok(published) = Profile::by_name(text(case, "settings")) {
         assert_eq!(profile.clone().with_chunker(published.chunker()), published);
     }

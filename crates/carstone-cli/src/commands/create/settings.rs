@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use carstone::car::hash_code;
 use carstone::pack::Timestamp;
 use carstone::unixfs::{CidVersion, Layout, Leaves, Profile};
 
@@ -48,6 +49,10 @@ impl Settings {
             profile = profile.with_chunker(chunker);
         }
         profile = args.shape.of(profile)?;
+        let version = args.shape.cid_version;
+        if version == Some(CidVersion::V0) && profile.cid_version() != CidVersion::V0 {
+            bail!("CIDs of version 0 have sha2-256 alone: leave --cid-version or --hash out");
+        }
         match plain {
             true => check_plain(args)?,
             false => check_pack(args, &profile)?,
@@ -83,6 +88,9 @@ fn check_pack(args: &CreateArgs, profile: &Profile) -> anyhow::Result<()> {
     }
     if profile.layout() != Layout::Balanced || profile.inline_limit().is_some() {
         bail!("--layout and --inline-limit are for plain CARs: {instead}");
+    }
+    if profile.hash() != hash_code::SHA2_256 {
+        bail!("--hash is for plain CARs: {instead}");
     }
     if args.shape.no_wrap {
         bail!("--no-wrap is for plain CARs: {instead}");

@@ -43,7 +43,8 @@ pub(super) fn run(job: &Job, args: &StorePutArgs, output: &mut Output) -> anyhow
         Some(DedupeArg::Blob) => Dedupe::Blob,
         Some(DedupeArg::Store) => Dedupe::Store,
     };
-    let options = PackWriterOptions::default().shard_size(args.pack_size);
+    let profile = Profile::default().with_hash(args.hash.code())?;
+    let options = PackWriterOptions::default().shard_size(args.pack_size).profile(profile);
     let options = options.dedupe(dedupe).manifests(args.manifests).layered(layered);
     for path in &args.paths {
         let name =
