@@ -218,7 +218,7 @@ pub async fn check_with(
         if !is_in(&pack.name, options.part) {
             continue;
         }
-        (read, bytes) = (read + 1, bytes + pack.size);
+        (read, bytes) = (read + 1, u64::saturating_add(bytes, pack.size));
         if !options.read_data || !is_in(&pack.name, options.read_part) {
             continue;
         }

@@ -75,7 +75,7 @@ async fn copy_part(
         if to.packs().put(&pack.name, Content::Spool(spool)).await? == Created::Existed {
             old.insert(pack.name);
         }
-        (done.packs, done.bytes) = (done.packs + 1, done.bytes + pack.size);
+        (done.packs, done.bytes) = (done.packs + 1, done.bytes.saturating_add(pack.size));
         copied(pack.size);
     }
     Ok((done, old))

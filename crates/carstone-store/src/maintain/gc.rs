@@ -105,7 +105,8 @@ async fn collect_from(
         removed?;
     }
     let leftovers = if dry_run { 0 } else { store.clean(grace).await? };
-    let (packs, bytes) = (old.keys().copied().collect(), old.values().sum());
+    let bytes = old.values().copied().fold(0, u64::saturating_add);
+    let packs = old.keys().copied().collect();
     Ok(Collected { packs, bytes, young, leftovers })
 }
 

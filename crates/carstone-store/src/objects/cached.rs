@@ -109,14 +109,15 @@ impl CachedObjects {
         let listed = self.cache.list(INDEX).try_collect::<Vec<_>>().await;
         let mut kept = listed.unwrap_or_default();
         kept.sort_by_key(|object| object.modified);
-        let mut all: u64 = kept.iter().map(|object| object.size).sum();
+        let sizes = kept.iter().map(|object| object.size);
+        let mut all = sizes.fold(0, u64::saturating_add);
         for object in kept {
             if all.saturating_add(size) <= self.limit {
                 break;
             }
             let Ok(key) = Key::new(&object.key) else { continue };
             if self.cache.delete(&key).await.is_ok() {
-                all -= object.size;
+                all = all.saturating_sub(object.size);
                 self.verified().remove(&key);
             }
         }

@@ -108,14 +108,15 @@ pub(super) fn stats(job: &Job, output: &mut Output) -> anyhow::Result<Exit> {
     job.wait(async {
         let mut listed = store.packs().list();
         while let Some(pack) = listed.try_next().await? {
-            (packs, bytes) = (packs + 1, bytes + pack.size);
+            (packs, bytes) = (packs + 1, u64::saturating_add(bytes, pack.size));
         }
         Ok(())
     })?;
     let roots = job.wait(store.roots())?.len();
     let segments = store.index().segments();
     let entries: u64 = segments.iter().map(|segment| segment.entries()).sum();
-    let stored: u64 = segments.iter().map(|segment| segment.size()).sum();
+    let sizes = segments.iter().map(|segment| segment.size());
+    let stored = sizes.fold(0, u64::saturating_add);
     for fault in store.index().damaged() {
         let name = fault.object().unwrap_or("index").to_owned();
         output.problem(name.as_bytes(), &fault)?;
