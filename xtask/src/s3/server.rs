@@ -38,6 +38,8 @@ impl Server {
             .args(["-filer", "-s3"])
             .arg(format!("-filer.port={filer}"))
             .arg(format!("-s3.port={s3}"))
+            // Their ports are always the same, so that only one server would start on a machine.
+            .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
             .arg(format!("-s3.config={}", config.display()))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

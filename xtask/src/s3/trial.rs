@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::{bail, ensure};
 
@@ -112,41 +112,60 @@ impl Trial<'_> {
         check("nothing is written there", said(&refused, "nothing can be written there"))
     }
 
-    /// Kills a put at a moment, again and again: what it has printed is there, whole.
+    /// Kills a put at a moment, again and again, each time of files that are not there yet: what it has printed is there, whole.
     pub(super) fn kill(&self, rounds: u64) -> anyhow::Result<u64> {
-        let content = Random::new(99).noise(20_000_000);
         let files = [self.folder.join("first"), self.folder.join("second")];
-        fs::write(&files[0], &content)?;
-        fs::write(&files[1], &content[..9_000_000])?;
-        let mut known = Vec::new();
-        for round in 0..rounds {
+        let content = |round: u64| Random::new(99 + round).noise(6_000_000);
+        let put = || {
             let mut command = self.store();
-            command.args(["put", "-q", "--pack-size", "6M"]).args(&files);
-            let mut put = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-            std::thread::sleep(Duration::from_millis(100 + round * 7919 % 900));
+            command.args(["put", "-q", "--pack-size", "1500K"]).args(&files);
+            command.stdout(Stdio::piped()).stderr(Stdio::null());
+            command
+        };
+        let write = |round: u64| -> anyhow::Result<()> {
+            let content = content(round);
+            fs::write(&files[0], &content)?;
+            Ok(fs::write(&files[1], &content[1_000_000..3_500_000])?)
+        };
+        // How long it takes, since moments of all kinds are wanted.
+        write(u64::MAX / 2)?;
+        let start = Instant::now();
+        ensure!(put().status()?.success(), "a put failed");
+        let whole = start.elapsed();
+        let (mut known, mut killed) = (Vec::new(), 0);
+        for round in 0..rounds {
+            write(round)?;
+            let mut put = put().spawn()?;
+            std::thread::sleep(whole * u32::try_from(round * 7919 % 97)? / 90);
+            killed += u64::from(put.try_wait()?.is_none());
             put.kill()?;
             let told = put.wait_with_output()?.stdout;
             let told = String::from_utf8_lossy(&told);
             let roots = told.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
-            known.extend(roots.map(str::to_owned).zip([20_000_000, 9_000_000]));
-            let found = self.call(&["--json", "check", "--read-data"])?;
+            let parts = [0..6_000_000, 1_000_000..3_500_000];
+            for (root, part) in roots.zip(parts) {
+                let found = self.ok(&["cat", root])?.stdout;
+                ensure!(found == content(round)[part.clone()], "{root} is not what was put");
+                known.push((root.to_owned(), round, part));
+            }
+            let found = self.call(&["--json", "check"])?;
             for line in found.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                 let line: serde_json::Value = serde_json::from_slice(line)?;
                 let message = line["message"].as_str().unwrap_or("is not in the index");
                 ensure!(message.ends_with("is not in the index"), "after a kill: {message}");
             }
         }
-        known.sort();
-        known.dedup();
-        for (root, len) in &known {
-            ensure!(
-                self.ok(&["cat", root])?.stdout == content[..*len],
-                "{root} is not what was put"
-            );
-        }
+        ensure!(killed * 4 > rounds, "only {killed} of {rounds} puts had not ended");
         self.ok(&["index", "rebuild"])?;
         self.ok(&["check", "--read-data"])?;
-        eprintln!("s3: {rounds} kills lost nothing of {} roots", known.len());
+        for (root, round, part) in &known {
+            let found = self.ok(&["cat", root])?.stdout;
+            ensure!(found == content(*round)[part.clone()], "{root} is not what was put");
+        }
+        eprintln!(
+            "s3: {rounds} kills, {killed} before the end, lost nothing of {} roots",
+            known.len()
+        );
         Ok(1)
     }
 
