@@ -49,9 +49,10 @@ pub use index::{
     index_written, sharded_index,
 };
 pub use maintain::{
-    Added, CheckOptions, Checked, Collected, Copied, Finding, Healed, Lost, PackSource, Rebuilt,
-    Unmended, add_pack, check, check_with, collect, collect_part, copy, copy_packs, finish_rebuild,
-    heal, heal_part, rebuild_index, rebuild_part, remove_root,
+    Added, CheckOptions, Checked, Collected, Copied, Finding, Healed, IncompleteRoot, Lost,
+    PackSource, Rebuilt, Unmended, add_pack, check, check_with, collect, collect_part, copy,
+    copy_packs, finish_rebuild, heal, heal_part, rebuild_index, rebuild_part, rebuild_roots,
+    remove_root,
 };
 pub use name::{Hash, Key, Layout, parse_text, text_of};
 pub use objects::{

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 pub(crate) use self::parts::IndexPart;
 pub use self::publish::Published;
 pub use self::roots::RootRecord;
-pub(crate) use self::roots::RootRecords;
+pub(crate) use self::roots::{RootRecords, is_record_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{
     EntryKind, Found, Index, IndexReader, IndexWriter, Location, SegmentBuilder, Source,

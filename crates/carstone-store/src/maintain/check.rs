@@ -1,14 +1,16 @@
 //! What is wrong with a store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use futures::TryStreamExt;
 
 use super::pack::{opaque, read_pack};
+use super::walk::{IncompleteRoot, incomplete};
 use crate::error::{Error, Result};
-use crate::index::EntryKind;
+use crate::index::{EntryKind, Found, Location};
 use crate::name::{Hash, text_of};
 use crate::pack::StoredPack;
 use crate::store::{RootRecords, Store};
@@ -94,6 +96,8 @@ pub enum Finding {
     DamagedSegment(String),
     /// The root block of a root is not in the index.
     MissingRoot(Hash),
+    /// Something under a root is not there, though all packs are that its record names.
+    IncompleteRoot(IncompleteRoot),
     /// The record of a root is damaged, or cannot be read. Where it is damaged, and a pack names the root, `index rebuild` makes another one.
     DamagedRoot(Error),
     /// Something stands beside the records of roots that is none, and that nobody looks at.
@@ -139,18 +143,23 @@ pub async fn check_with(
     mut done: impl FnMut(u64),
 ) -> Result<Checked> {
     let mut checked = Checked::default();
-    let has_lost = AtomicBool::new(false);
+    // Packs with which something is wrong, or which nothing here opens.
+    let lost = Mutex::new(HashSet::new());
+    let lose = |name: Hash| {
+        lost.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+    };
+    let has_damage = AtomicBool::new(false);
     let mut find = |finding: Finding| {
         checked.findings += 1;
-        let is_lost = matches!(
-            finding,
-            Finding::MissingPack(_)
-                | Finding::NotListed(_)
-                | Finding::WrongSize { .. }
-                | Finding::DamagedPack { .. }
-                | Finding::UnreadablePack { .. }
-        );
-        has_lost.fetch_or(is_lost, Ordering::Relaxed);
+        match &finding {
+            Finding::MissingPack(name)
+            | Finding::NotListed(name)
+            | Finding::WrongSize { pack: name, .. }
+            | Finding::DamagedPack { name, .. }
+            | Finding::UnreadablePack { name, .. } => lose(*name),
+            Finding::DamagedSegment(_) => has_damage.store(true, Ordering::Relaxed),
+            _ => {}
+        }
         tell(finding)
     };
     store.index().refresh().await?;
@@ -164,6 +173,8 @@ pub async fn check_with(
         if let Err(error) = store.index().verify(&segment).await {
             match error.is_malformed() {
                 true => find(Finding::DamagedSegment(error.to_string()))?,
+                // It has been put together with others meanwhile.
+                false if error.is_not_found() => {}
                 false => return Err(error),
             }
         }
@@ -209,7 +220,7 @@ pub async fn check_with(
             }
         }
         // A pack that names no root is one itself.
-        if store.places(record.root.hash()).await?.is_empty() {
+        if entries(store.places(record.root.hash()).await)?.is_some_and(|found| found.is_empty()) {
             find(Finding::MissingRoot(*record.root.hash()))?;
         }
     }
@@ -222,21 +233,25 @@ pub async fn check_with(
         if !options.read_data || !is_in(&pack.name, options.read_part) {
             continue;
         }
-        let itself = store.index().find(EntryKind::Blob, &pack.name).await?;
-        let is_blob = itself.iter().any(|found| found.location.pack() == Some(&pack.name));
+        let itself = entries(store.index().find(EntryKind::Blob, &pack.name).await)?;
+        let is_blob =
+            itself.into_iter().flatten().any(|found| found.location.pack() == Some(&pack.name));
         match read_pack(&**store.packs(), &pack.name, pack.size, is_blob).await {
             Ok(content) if !opaque(store, &pack.name, &content).await?.is_empty() => {
                 // That its bytes are right is all that can be said.
-                has_lost.store(true, Ordering::Relaxed);
+                lose(pack.name);
             }
             Ok(content) => {
                 let mut places = BTreeSet::new();
                 for blob in &content.blobs {
                     let hash = blob.cid.hash();
-                    let found = store.index().find(EntryKind::Blob, hash).await?;
-                    let is_there = found.iter().any(|found| {
-                        found.location.pack() == Some(&pack.name)
-                            && (found.offset, found.len) == (blob.offset, blob.len)
+                    let found = entries(store.index().find(EntryKind::Blob, hash).await)?;
+                    // Of what a damaged segment had, nobody knows.
+                    let is_there = found.is_none_or(|found| {
+                        found.iter().any(|found| {
+                            found.location.pack() == Some(&pack.name)
+                                && (found.offset, found.len) == (blob.offset, blob.len)
+                        })
                     });
                     if !is_there && indexed.contains(&pack.name) {
                         find(Finding::MissingEntry { pack: pack.name, blob: *hash })?;
@@ -257,11 +272,30 @@ pub async fn check_with(
         }
         done(pack.size);
     }
+    // What the packs of a root lack, none of them tells by itself.
+    let lost = lost.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let is_there = |location: &Location| {
+        location.pack().is_none_or(|name| sizes.contains_key(name) && !lost.contains(name))
+    };
+    let mut whole = HashSet::new();
+    let roots = records.iter().filter(|record| is_in(record.root.hash(), options.part));
+    let roots = roots.filter(|record| is_in(record.root.hash(), options.read_part));
+    let is_looked_for = options.read_data && !has_damage.load(Ordering::Relaxed);
+    for record in roots.filter(|_| is_looked_for) {
+        if !record.packs.iter().any(|name| lost.contains(name))
+            && let Some(root) = incomplete(store, record, &mut whole, is_there).await?
+        {
+            find(Finding::IncompleteRoot(root))?;
+        }
+    }
     // Where all packs were read, entries that lead nowhere are more than there are blobs.
     let segments = store.index().segments();
     let is_part = options.part.or(options.read_part).is_some();
-    let is_all = options.read_data && !is_part && !has_lost.load(Ordering::Relaxed);
-    if is_all && segments.len() == 1 {
+    let is_all = options.read_data && !is_part && lost.is_empty();
+    // What lies outside of the store is in no pack.
+    let locations = segments.iter().flat_map(|segment| segment.locations());
+    let has_others = locations.into_iter().any(|location| location.pack().is_none());
+    if is_all && !has_others && segments.len() == 1 {
         let entries: u64 = segments.iter().map(|segment| segment.blobs()).sum();
         if entries > blobs {
             find(Finding::ExtraEntries(entries - blobs))?;
@@ -269,6 +303,14 @@ pub async fn check_with(
     }
     (checked.packs, checked.bytes, checked.roots) = (read, bytes, records.len() as u64);
     Ok(checked)
+}
+
+/// What the index says; `None` where a segment is damaged, which is told by itself.
+fn entries(found: Result<Vec<Found>>) -> Result<Option<Vec<Found>>> {
+    match found {
+        Err(error) if error.is_malformed() => Ok(None),
+        found => found.map(Some),
+    }
 }
 
 /// What an error of one pack comes to. Where the store itself does not answer, there is nothing to be said of its packs.
@@ -315,6 +357,10 @@ impl fmt::Display for Finding {
             Self::DamagedSegment(what) => write!(f, "damaged index: {what}"),
             Self::MissingRoot(root) => {
                 write!(f, "root {} is not in the index", text_of(root))
+            }
+            Self::IncompleteRoot(IncompleteRoot { root, block, error }) => {
+                write!(f, "root {root} is incomplete: block {block} is not there")?;
+                error.as_ref().map_or(Ok(()), |error| write!(f, ": {error}"))
             }
             Self::DamagedRoot(error) if error.is_malformed() => {
                 write!(f, "damaged root: {error}")

@@ -185,6 +185,10 @@ pub async fn heal_part(
         is_in(pack, part) && !wanted.contains(pack) && !unread.contains_key(pack)
     });
     healed.index = sizes.into_iter().map(|(_, finding)| finding).chain(rest).collect();
+    // What they lack may come with the packs that are put right.
+    if !(wanted.is_empty() && unread.is_empty()) {
+        healed.index.retain(|finding| !matches!(finding, Finding::IncompleteRoot(_)));
+    }
     let is_own = |name: &Hash| is_in(name, part);
     unread.retain(|name, _| is_own(name));
     wanted.retain(is_own);

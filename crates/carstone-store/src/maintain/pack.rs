@@ -84,9 +84,12 @@ impl PackContent {
         let (mut roots, start) = (reader.roots().to_vec(), reader.payload_start());
         let (mut blobs, mut data) = (Vec::new(), Vec::new());
         while let Some(section) = reader.read_block(&mut data)? {
-            if roots.contains(&section.cid) && PackManifest::decode(&data).is_ok() {
+            if roots.contains(&section.cid)
+                && let Ok(manifest) = PackManifest::decode(&data)
+            {
                 // It tells of the pack, and nobody has put it.
                 roots.retain(|root| *root != section.cid);
+                roots.extend(manifest.root.filter(|root| !roots.contains(root)));
             }
             let offset = start + section.data_offset;
             blobs.push(BlobPlace { cid: section.cid, offset, len: section.data_len as u64 });

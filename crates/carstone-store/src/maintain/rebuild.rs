@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use carstone_car::dag::{NodeLimits, links};
-use carstone_car::{Cid, hash_code};
+use carstone_car::Cid;
 use futures::TryStreamExt;
 
 use super::check::is_in;
 use super::pack::{opaque, read_pack};
+use super::walk::{IncompleteRoot, Under, under};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Location, Segment, SegmentIndexWriter};
 use crate::name::{Hash, Key, text_of};
 use crate::pack::StoredPack;
-use crate::store::{IndexPart, RootRecord, RootRecords, Store};
+use crate::store::{IndexPart, RootRecord, RootRecords, Store, is_record_of};
 
 /// What making an index again came to.
 #[derive(Debug, Default)]
@@ -27,19 +27,35 @@ pub struct Rebuilt {
     pub known: u64,
     /// Roots that packs name, and no record did.
     pub roots: u64,
+    /// Roots of which no record was made, since not all that is under them is there.
+    pub incomplete: Vec<IncompleteRoot>,
+    /// Records of roots that are damaged, and for which no other stands.
+    pub damaged_roots: Vec<Error>,
     /// Packs that could not be used, and why. What the old index says of them stays, so that they can be healed.
     pub damaged: Vec<Error>,
 }
 
-/// Makes the index of a store from its packs alone, and records of roots that packs name and that have none. All packs are read and verified. The old
-/// index goes when the new one is there; entries for what lies outside of the store go with it.
+/// Makes the index of a store from its packs alone. All packs are read and verified. The old index goes when the new one is there; entries for what lies outside of
+/// the store go with it.
+///
+/// Records of roots that are damaged are made again, and where there are none at all, those of all roots that packs name: of those under which everything is
+/// there. Else a root without a record was removed, and stays so; [`rebuild_roots`] makes records of these too.
 ///
 /// `read` hears of the bytes of each pack.
 ///
 /// # Errors
 /// Packs cannot be listed or read, the listing leaves out packs of the index that are there, or the new index cannot be kept. Then the old one is there still.
 pub async fn rebuild_index(store: &Store, read: impl FnMut(u64)) -> Result<Rebuilt> {
-    rebuild(store, false, read).await
+    rebuild(store, false, false, read).await
+}
+
+/// The same, with records of all roots that packs name and that have none: when some of the records were lost. A root that was removed comes back with them, as long as all that
+/// is under it is there.
+///
+/// # Errors
+/// As [`rebuild_index`].
+pub async fn rebuild_roots(store: &Store, read: impl FnMut(u64)) -> Result<Rebuilt> {
+    rebuild(store, false, true, read).await
 }
 
 /// Makes a part of the index again, that of the packs of part I of N, counted from 0 on, so that several machines can share the work. Nothing goes: the new segments stand
@@ -87,13 +103,19 @@ pub async fn rebuild_part(
 /// # Errors
 /// As [`rebuild_index`].
 pub async fn finish_rebuild(store: &Store, read: impl FnMut(u64)) -> Result<Rebuilt> {
-    rebuild(store, true, read).await
+    rebuild(store, true, false, read).await
 }
 
-async fn rebuild(store: &Store, with_parts: bool, mut read: impl FnMut(u64)) -> Result<Rebuilt> {
+async fn rebuild(
+    store: &Store,
+    with_parts: bool,
+    all_roots: bool,
+    mut read: impl FnMut(u64),
+) -> Result<Rebuilt> {
     // Notes first: the segments of those that are found are then among the old ones.
     let mut notes = if with_parts { store.parts().await? } else { Vec::new() };
     let mut work = Work::begin(store).await?;
+    work.all_roots = all_roots;
     for part in notes.iter().filter_map(|(_, part)| part.as_ref()) {
         work.take(part).await?;
     }
@@ -136,6 +158,8 @@ struct Work<'a> {
     sizes: BTreeMap<Hash, u64>,
     /// Roots that packs name.
     named: BTreeSet<Cid>,
+    /// Whether roots that packs name get records, though there are some of others.
+    all_roots: bool,
     done: Rebuilt,
 }
 
@@ -164,6 +188,7 @@ impl<'a> Work<'a> {
             known: HashMap::new(),
             sizes: BTreeMap::new(),
             named: BTreeSet::new(),
+            all_roots: false,
             done: Rebuilt::default(),
         })
     }
@@ -250,17 +275,32 @@ impl<'a> Work<'a> {
                 }
             }
         }
-        let (mut found, condemned) = (Vec::new(), store.condemned().await?);
-        for root in self.named.iter().filter(|root| !known.contains(root)) {
-            let packs = packs_of(store, root).await?;
+        // A root that was removed stays so; its packs name it still.
+        let wanted = self.named.iter().filter(|root| {
+            let stands_in = self.damaged.iter().any(|error| is_record_of(error, root));
+            !known.contains(root) && (stands_in || self.all_roots || self.records.is_empty())
+        });
+        let (mut found, mut whole) = (Vec::new(), HashSet::new());
+        let condemned = store.condemned().await?;
+        let is_there =
+            |location: &Location| location.pack().is_some_and(|name| self.sizes.contains_key(name));
+        for root in wanted {
+            let locations = match under(store, root, &mut whole, is_there).await? {
+                Under::Whole(locations) => locations,
+                // What it needs is not known, so that a record of it would say too little.
+                Under::Not(block, error) => {
+                    self.done.incomplete.push(IncompleteRoot { root: *root, block, error });
+                    continue;
+                }
+            };
+            let packs: Vec<Hash> = locations.iter().filter_map(Location::pack).copied().collect();
             // That of packs which are about to go was removed.
-            if packs.iter().filter_map(Location::pack).any(|name| condemned.contains(name)) {
+            if packs.iter().any(|name| condemned.contains(name)) {
                 continue;
             }
-            for location in &packs {
+            for location in &locations {
                 writer.containing(root, location)?;
             }
-            let packs = packs.iter().filter_map(Location::pack).copied().collect();
             found.push(RootRecord { root: *root, packs });
             self.done.roots += 1;
         }
@@ -268,13 +308,14 @@ impl<'a> Work<'a> {
         self.keep.extend(writer.keys().iter().cloned());
         self.old.retain(|key| !self.keep.contains(key));
         store.index().remove(&self.old).await?;
-        // A record that is damaged may stand where the new one has to.
-        let sound = self.records.iter().chain(&found).map(|record| record.root);
-        let sound: Vec<Cid> = sound.collect();
-        for error in &self.damaged {
-            store.forget_damaged(error, &sound).await?;
-        }
-        store.note_roots(&found, &self.sizes.into_keys().collect(), async { Ok(()) }).await?;
+        let packs = self.sizes.into_keys().collect();
+        let is_known = |error: &Error| {
+            let mut roots = self.records.iter().chain(&found).map(|record| &record.root);
+            roots.any(|root| is_record_of(error, root))
+        };
+        let (replaced, kept): (Vec<_>, Vec<_>) = self.damaged.into_iter().partition(is_known);
+        store.replace_roots(&found, &replaced, &packs).await?;
+        self.done.damaged_roots = kept;
         Ok(self.done)
     }
 }
@@ -290,24 +331,4 @@ async fn is_whole(store: &Store, listed: &[StoredPack], indexed: &[Arc<Segment>]
         }
     }
     Ok(())
-}
-
-/// The packs in which blocks of a DAG lie, as far as its blocks are there.
-async fn packs_of(store: &Store, root: &Cid) -> Result<Vec<Location>> {
-    let (mut left, mut seen) = (vec![*root], HashSet::from([*root]));
-    let mut packs = BTreeSet::new();
-    while let Some(cid) = left.pop() {
-        if cid.hash().code() != hash_code::IDENTITY {
-            let places = store.places(cid.hash()).await?;
-            packs.extend(places.into_iter().map(|place| place.location));
-        }
-        if carstone_car::dag::can_have_links(cid.codec()) == Some(false) {
-            continue;
-        }
-        // What is missing or damaged leads nowhere.
-        let Ok(Some(block)) = store.block(&cid).await else { continue };
-        let below = links(&cid, &block, &NodeLimits::default()).unwrap_or_default();
-        left.extend(below.into_iter().filter(|link| seen.insert(*link)));
-    }
-    Ok(packs.into_iter().collect())
 }

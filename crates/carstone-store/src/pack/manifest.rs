@@ -122,6 +122,11 @@ impl Contents {
         is_whole
     }
 
+    /// Whether a block is in the pack with all that is below it.
+    pub(super) fn is_whole(&self, cid: &Cid) -> bool {
+        self.known.get(cid) == Some(&true)
+    }
+
     /// Whether a manifest has no place for another block.
     pub(super) fn is_full(&self) -> bool {
         self.blocks.len() >= MOST_BLOCKS

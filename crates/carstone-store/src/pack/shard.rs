@@ -174,11 +174,13 @@ impl Manifests {
         make: &mut impl FnMut() -> Result<Spool>,
     ) -> Result<Shard> {
         let contents = std::mem::take(&mut filling.contents);
+        // Under each root all is there, so that the pack is of use by itself.
+        let whole = root.copied().filter(|root| contents.is_whole(root));
         let manifest = contents.manifest(self.number, root.copied(), self.previous).encode()?;
         let cid = cid_of(codec::DAG_CBOR, &manifest);
         filling.put(&cid, &manifest)?;
         (self.number, self.previous) = (self.number + 1, Some(cid));
-        let roots: Vec<Cid> = root.copied().into_iter().chain([cid]).collect();
+        let roots: Vec<Cid> = whole.into_iter().chain([cid]).collect();
         filling.with_header(&Header { roots: roots.clone() }.encode(), roots, make)
     }
 }

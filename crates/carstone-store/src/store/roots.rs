@@ -135,13 +135,34 @@ impl Store {
         Ok(records)
     }
 
-    /// Removes a record that is damaged and stands in for none of these roots any more.
-    pub(crate) async fn forget_damaged(&self, error: &Error, known: &[Cid]) -> Result<()> {
-        let Some(key) = error.object().filter(|_| error.is_malformed()) else { return Ok(()) };
-        match known.iter().any(|root| key.starts_with(&roots_of(root))) {
-            true => self.objects.delete(&Key::new(key)?).await.map(drop),
-            false => Ok(()),
+    /// Keeps records in place of damaged ones, which go then. Packs in `old` were there before.
+    ///
+    /// # Errors
+    /// As [`note_roots`](Self::note_roots).
+    pub(crate) async fn replace_roots(
+        &self,
+        records: &[RootRecord],
+        damaged: &[Error],
+        old: &HashSet<Hash>,
+    ) -> Result<()> {
+        let mut gone: HashSet<&str> = damaged.iter().filter_map(Error::object).collect();
+        for record in records {
+            let (key, text) = record.encode()?;
+            // A damaged one may stand in its place, with the same length.
+            if gone.remove(key.as_str()) {
+                self.objects.replace(&key, Content::Bytes(text.into())).await?;
+            }
         }
+        self.note_roots(records, old, async { Ok(()) }).await?;
+        for key in gone {
+            self.objects.delete(&Key::new(key)?).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a record is there.
+    pub(crate) async fn has_record(&self, record: &RootRecord) -> Result<bool> {
+        Ok(self.objects.size(&record.encode()?.0).await?.is_some())
     }
 }
 
@@ -172,6 +193,12 @@ fn key_of_root(root: &Cid, text: &[u8]) -> Result<Key> {
 fn is_key_of_record(key: &str) -> bool {
     let names = key.strip_prefix(ROOTS).and_then(|rest| rest.strip_suffix(RECORD)?.split_once('/'));
     names.is_some_and(|(root, name)| parse_text(root).is_some() && parse_text(name).is_some())
+}
+
+/// Whether an error is of a record of this root, which is damaged.
+pub(crate) fn is_record_of(error: &Error, root: &Cid) -> bool {
+    let key = error.object().filter(|_| error.is_malformed());
+    key.is_some_and(|key| key.starts_with(&roots_of(root)))
 }
 
 /// Where the records of a root are.

@@ -211,7 +211,8 @@ fn packs_keep_to_their_limit_under_longer_cids() {
                     let writer = PackWriter::with_options(Arc::clone(&packs), options);
                     let written = writer.write(Blob::bytes(data.clone())).await.expect("put");
                     let cids: Vec<Cid> = written.packs.last().expect("one").roots.clone();
-                    assert_eq!(cids.first(), Some(&written.root));
+                    // Beside a manifest, the root is one of the pack only if it is whole there.
+                    assert!(manifests || cids == [written.root]);
                     for pack in &written.packs {
                         assert!(pack.size <= limit, "{} of {limit}", pack.size);
                     }

@@ -16,6 +16,7 @@ mod packs;
 mod published;
 mod records;
 mod remote;
+mod roots;
 mod service;
 mod sim;
 mod sources;

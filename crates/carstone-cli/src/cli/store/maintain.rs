@@ -16,6 +16,10 @@ pub(crate) struct StoreRebuildArgs {
     /// Put what all shards have made in place of the old index. Packs that no shard has read are read now.
     #[arg(long, conflicts_with = "shard")]
     pub finish: bool,
+    /// Note all roots that packs name and that have no record, when records were lost. Roots that were removed, and that `gc` has not taken yet, come back
+    /// with them.
+    #[arg(long, conflicts_with_all = ["shard", "finish"])]
+    pub roots: bool,
     /// What opens encrypted packs. Of those that it does not open, the old index is believed.
     #[command(flatten)]
     pub keys: KeyArgs,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::bail;
 use carstone_store::{
-    CheckOptions, Finding, PackSource, Store, Unmended, collect, collect_part, finish_rebuild,
-    rebuild_index, rebuild_part, remove_root, text_of,
+    CheckOptions, Finding, IncompleteRoot, PackSource, Store, Unmended, collect, collect_part,
+    finish_rebuild, rebuild_index, rebuild_part, rebuild_roots, remove_root, text_of,
 };
 use serde_json::json;
 
@@ -211,6 +211,7 @@ pub(super) fn rebuild(
     let done = match args.shard {
         Some(part) => job.wait(rebuild_part(&store, part, read)),
         None if args.finish => job.wait(finish_rebuild(&store, read)),
+        None if args.roots => job.wait(rebuild_roots(&store, read)),
         None => job.wait(rebuild_index(&store, read)),
     };
     progress.finish();
@@ -218,6 +219,14 @@ pub(super) fn rebuild(
     publish_again(job, &store, output)?;
     for error in &done.damaged {
         output.problem(job.url.url.as_bytes(), &format!("damaged pack: {}", chain(error)))?;
+    }
+    for error in &done.damaged_roots {
+        output.problem(job.url.url.as_bytes(), &format!("damaged root: {}", chain(error)))?;
+    }
+    for IncompleteRoot { root, block, error, .. } in &done.incomplete {
+        let why = error.as_ref().map_or_else(String::new, |error| format!(": {}", chain(error)));
+        let what = format!("root {root} is not noted, since block {block} is not there{why}");
+        output.problem(job.url.url.as_bytes(), &what)?;
     }
     if output.is_json() {
         let fields = json!({
