@@ -74,6 +74,8 @@ pub enum ErrorKind {
     Malformed(&'static str),
     /// The hash function is not known.
     UnknownHash(u64),
+    /// A pack is encrypted, and no key at hand opens it.
+    NoKey,
     /// What was asked for cannot be done here.
     Unsupported(&'static str),
 }
@@ -217,6 +219,7 @@ impl fmt::Display for ErrorKind {
             Self::Dag(_) => f.write_str("a node cannot be read"),
             Self::Malformed(rule) => f.write_str(rule),
             Self::UnknownHash(code) => write!(f, "the hash function {code:#x} is not known"),
+            Self::NoKey => f.write_str("it is encrypted, and no key at hand opens it"),
             Self::Unsupported(what) => write!(f, "{what} cannot be done here"),
         }
     }

@@ -1,5 +1,6 @@
 //! A store: packs, the index of what is in them, and the roots that were put.
 
+mod format;
 mod marks;
 mod parts;
 mod publish;
@@ -14,8 +15,9 @@ use std::{fmt, fs, io};
 use bytes::Bytes;
 use carstone_car::{Cid, codec, hash_code};
 use futures::stream::{BoxStream, StreamExt};
-use serde_json::{Value, json};
 
+pub(crate) use self::format::MARK;
+use self::format::{Format, PACK_EXTENSION, PACKS};
 pub(crate) use self::parts::IndexPart;
 pub use self::publish::Published;
 pub use self::roots::RootRecord;
@@ -119,8 +121,8 @@ impl Store {
     pub async fn create(objects: Arc<dyn Objects>, layout: Layout) -> Result<Self> {
         let key = Key::new(MARK)?;
         if objects.size(&key).await?.is_none() {
-            let mark = json!({ "version": VERSION, "nested": layout.is_nested() });
-            objects.create(&key, Content::Bytes(format!("{mark}\n").into())).await?;
+            let mark = Format::of(&layout).encode();
+            objects.create(&key, Content::Bytes(mark.into())).await?;
         }
         Self::open(objects).await
     }
@@ -128,20 +130,13 @@ impl Store {
     /// Opens the store that these objects are.
     ///
     /// # Errors
-    /// They are no store, or one of a later version, or cannot be read.
+    /// They are no store, or one of a later version, or cannot be read; what says that they are one is damaged.
     pub async fn open(objects: Arc<dyn Objects>) -> Result<Self> {
         let key = Key::new(MARK)?;
         let no_store = || Error::new(ErrorKind::NoStore).of(&objects);
         let size = objects.size(&key).await?.ok_or_else(no_store)?;
         let mark = objects.read(&key, 0..size.min(MOST_MARK)).await?;
-        let mark: Value = serde_json::from_slice(&mark).map_err(|_| no_store())?;
-        if mark["version"] != VERSION {
-            return Err(Error::new(ErrorKind::Unsupported("a store of another version")).of(key));
-        }
-        let layout = match mark["nested"].as_bool() {
-            Some(true) => Layout::nested(PACKS, PACK_EXTENSION)?,
-            _ => Layout::flat(PACKS, PACK_EXTENSION)?,
-        };
+        let layout = Format::decode(&key, &mark)?.layout()?;
         let index = Index::open(Arc::clone(&objects), INDEX).await?;
         let packs = Arc::new(ObjectPackStore::new(Arc::clone(&objects), layout));
         let sources = SourceReader::new().packs(packs.clone());
@@ -367,10 +362,5 @@ impl fmt::Debug for Store {
     }
 }
 
-/// The object that says that it is a store, and of which version.
-pub(crate) const MARK: &str = "carstone-store.json";
-const VERSION: u64 = 1;
-const PACKS: &str = "packs/";
-const PACK_EXTENSION: &str = ".car";
 pub(crate) const INDEX: &str = "index/";
 const MOST_MARK: u64 = 4 << 10;

@@ -21,4 +21,5 @@ mod read;
 mod repair;
 mod repair_car;
 mod store;
+mod store_care;
 mod store_others;

@@ -233,7 +233,7 @@ fn encrypted_packs_are_made_read_and_kept() {
         assert!(!stored.windows(6).any(|part| part == b"hello\n"));
     }
     let hello = format!("{root}/hello.txt");
-    run!("store", "--store", &store, "cat", &hello).exits(2).says("without its key");
+    run!("store", "--store", &store, "cat", &hello).exits(2).says("no key at hand opens it");
     assert_eq!(
         run!("store", "--store", &store, "cat", "-i", &key, &hello).exits(0).text(),
         "hello\n"

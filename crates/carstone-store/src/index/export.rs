@@ -78,11 +78,11 @@ pub async fn sharded_index(store: &Store, root: &Cid) -> Result<Option<ShardedDa
         return Ok(None);
     }
     let mut index = ShardedDagIndex::new(*root);
-    for pack in locations.iter().filter_map(Location::pack) {
-        index.add_pack(*pack);
-        for (blob, found) in store.index().blobs_in(pack).await? {
-            index.add(*pack, blob, found.offset, found.len);
-        }
+    let packs: HashSet<Hash> = locations.iter().filter_map(Location::pack).copied().collect();
+    packs.iter().for_each(|pack| index.add_pack(*pack));
+    let mut blobs = store.index().blobs_of(packs).await?;
+    while let Some((pack, entry)) = blobs.try_next().await? {
+        index.add(pack, entry.hash, entry.found.offset, entry.found.len);
     }
     Ok(Some(index))
 }

@@ -1,6 +1,7 @@
 //! Where blobs lie: an index of immutable segments, which is made from the packs and can be made from them again.
 
 mod builder;
+mod entries;
 mod export;
 mod format;
 mod import;

@@ -1,5 +1,6 @@
 //! A segment where it is stored: a look-up reads twice.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -175,6 +176,24 @@ impl Segment {
         body.found(group, &bucket, &bytes, hash)
     }
 
+    /// The roots that it has entries for. What is read of them is not verified.
+    pub(super) async fn roots(&self) -> Result<HashSet<Hash>> {
+        let (body, mut roots) = (&self.body, HashSet::new());
+        for group in body.front.groups.iter().filter(|group| group.kind == EntryKind::Containing) {
+            let len = group.count.saturating_mul(group.width());
+            let (mut at, end) = (group.entries, group.entries.saturating_add(len).min(body.size));
+            let step = READ / group.width() * group.width();
+            while at < end {
+                let bytes = self.objects.read(&body.key, at..end.min(at + step)).await?;
+                let digests = bytes.chunks_exact(group.width() as usize);
+                let digests = digests.map(|entry| &entry[..usize::from(group.len)]);
+                roots.extend(digests.filter_map(|digest| Hash::wrap(group.code, digest).ok()));
+                at += step;
+            }
+        }
+        Ok(roots)
+    }
+
     /// The packs and other things that it has entries for.
     pub fn locations(&self) -> &[Location] {
         &self.body.locations
@@ -269,6 +288,8 @@ fn slice(bytes: &Bytes, range: Range<u64>) -> Result<Bytes> {
     Ok(bytes.slice(start..end))
 }
 
+/// Bytes of entries that are read together.
+const READ: u64 = 1 << 20;
 /// Bytes that are read to begin with.
 const FIRST_READ: u64 = 64 << 10;
 /// Bytes of small segments that are in memory: 15,000 of the smallest.

@@ -4,13 +4,12 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::builder::SegmentBuilder;
 use super::format::{EntryKind, MAX_LOCATIONS};
 use super::location::Location;
 use super::merge::merge;
-use super::scan::{IndexEntry, Scan};
 use super::segment::{Found, Memory, Segment};
 use crate::error::{Error, Result};
 use crate::hasher::{HashFunction, Hasher};
@@ -20,7 +19,7 @@ use crate::objects::{Content, Objects, Spool, blocking};
 /// The index of a store: what is in any of its segments. Segments are made and never changed; several are [put together](Self::compact) into one.
 #[derive(Clone)]
 pub struct Index {
-    objects: Arc<dyn Objects>,
+    pub(super) objects: Arc<dyn Objects>,
     layout: Layout,
     segments: Arc<RwLock<Segments>>,
     memory: Memory,
@@ -183,20 +182,17 @@ impl Index {
     /// # Errors
     /// Nothing was found, and a segment cannot be read.
     pub async fn find(&self, kind: EntryKind, hash: &Hash) -> Result<Vec<Found>> {
-        let (found, failed) = self.find_in(self.segments(), kind, hash).await;
-        match failed {
-            // Segments that have been put together meanwhile are in another one.
-            Some(error) if error.is_not_found() => {
-                self.refresh().await?;
-                let (found, failed) = self.find_in(self.segments(), kind, hash).await;
-                match failed {
-                    Some(error) if found.is_empty() => Err(error),
-                    _ => Ok(found),
-                }
+        for _ in 0..MOST_LOOKS {
+            let (found, failed) = self.find_in(self.segments(), kind, hash).await;
+            match failed {
+                // Segments that have been put together meanwhile are in another one.
+                Some(error) if error.is_not_found() => self.refresh().await?,
+                Some(error) if found.is_empty() => return Err(error),
+                _ => return Ok(found),
             }
-            Some(error) if found.is_empty() => Err(error),
-            _ => Ok(found),
         }
+        let (found, failed) = self.find_in(self.segments(), kind, hash).await;
+        failed.filter(|_| found.is_empty()).map_or(Ok(found), Err)
     }
 
     async fn find_in(
@@ -241,14 +237,29 @@ impl Index {
         &self,
         keep: impl Fn(&Location) -> bool + Send + Sync + 'static,
     ) -> Result<Compacted> {
+        let keep = Arc::new(keep);
+        for _ in 1..MOST_LOOKS {
+            match self.compact_once(&keep).await {
+                // Somebody else puts them together at the same time.
+                Err(error) if error.is_not_found() => {}
+                compacted => return compacted,
+            }
+        }
+        self.compact_once(&keep).await
+    }
+
+    async fn compact_once(
+        &self,
+        keep: &Arc<impl Fn(&Location) -> bool + Send + Sync + 'static>,
+    ) -> Result<Compacted> {
         self.refresh().await?;
-        let (old, keep) = (self.segments(), Arc::new(keep));
+        let old = self.segments();
         for part in parts(&old) {
             let mut inputs = Vec::new();
             for segment in part {
                 inputs.push(self.fetch(segment, self.objects.spool()?).await?);
             }
-            let (spool, keep) = (self.objects.spool()?, Arc::clone(&keep));
+            let (spool, keep) = (self.objects.spool()?, Arc::clone(keep));
             let merged = blocking(move || merge(&inputs, spool, &*keep)).await?;
             let merged = blocking(move || merged.hashed(HashFunction::Blake3)).await?;
             let key = self.keep(merged).await?;
@@ -261,71 +272,6 @@ impl Index {
         Ok(Compacted { segments: old.len(), entries })
     }
 
-    /// All that the index says, each once, sorted by kind, hash function and digest. Segments are fetched into temporary files, compared with their names and put
-    /// together there, so that this takes the room of the index twice on the disk, and next to no memory.
-    ///
-    /// # Errors
-    /// A segment is damaged, or cannot be read; there is no room.
-    pub async fn entries(&self) -> Result<BoxStream<'static, Result<IndexEntry>>> {
-        let inputs = self.fetch_all(|_| true).await?;
-        if inputs.is_empty() {
-            return Ok(stream::empty().boxed());
-        }
-        let spool = Spool::unnamed()?;
-        let scan = blocking(move || match inputs.len() {
-            1 => inputs.into_iter().map(Scan::open).next().transpose(),
-            _ => merge(&inputs, spool, &|_| true).and_then(Scan::open).map(Some),
-        });
-        Ok(pieces(scan.await?).map_ok(|piece| stream::iter(piece).map(Ok)).try_flatten().boxed())
-    }
-
-    /// The blobs of a pack, in their order. All segments that have the pack are read whole, so that it costs as much as they have bytes.
-    ///
-    /// # Errors
-    /// A segment is damaged, or cannot be read.
-    pub async fn blobs_in(&self, pack: &Hash) -> Result<Vec<(Hash, Found)>> {
-        let mut blobs = Vec::new();
-        let has_it = |location: &Location| location.pack() == Some(pack);
-        let with_it = |segment: &Segment| segment.locations().iter().any(has_it);
-        for spool in self.fetch_all(with_it).await? {
-            let scan = blocking(move || Scan::open(spool)).await?;
-            let mut pieces = pieces(Some(scan)).boxed();
-            while let Some(piece) = pieces.try_next().await? {
-                let of_pack = piece
-                    .into_iter()
-                    .filter(|entry| entry.kind == EntryKind::Blob && has_it(&entry.found.location));
-                blobs.extend(of_pack.map(|entry| (entry.hash, entry.found)));
-            }
-        }
-        blobs.sort_by_key(|(hash, found)| (found.offset, found.len, *hash));
-        blobs.dedup();
-        Ok(blobs)
-    }
-
-    /// Some segments in files. Where others have put them together meanwhile, those that there are now.
-    async fn fetch_all(&self, wanted: impl Fn(&Segment) -> bool + Send) -> Result<Vec<Spool>> {
-        let mut is_fresh = false;
-        loop {
-            let segments = self.segments().into_iter().filter(|segment| wanted(segment));
-            let (mut spools, mut failed) = (Vec::new(), None);
-            for segment in segments.collect::<Vec<_>>() {
-                match self.fetch(&segment, Spool::unnamed()?).await {
-                    Ok(spool) => spools.push(spool),
-                    Err(error) => {
-                        failed = Some(error);
-                        break;
-                    }
-                }
-            }
-            match failed {
-                None => return Ok(spools),
-                Some(error) if error.is_not_found() && !is_fresh => self.refresh().await?,
-                Some(error) => return Err(error),
-            }
-            is_fresh = true;
-        }
-    }
-
     /// A segment in the file that is given, compared with its name.
     pub(crate) async fn fetch(&self, segment: &Segment, spool: Spool) -> Result<Spool> {
         let pieces = self.objects.stream(segment.key(), None).await?;
@@ -334,16 +280,6 @@ impl Index {
         self.compare(segment, spool.hash().unwrap_or(&Hash::default()))?;
         Ok(spool)
     }
-}
-
-/// The entries of a segment, piece by piece.
-fn pieces(scan: Option<Scan>) -> impl Stream<Item = Result<Vec<IndexEntry>>> {
-    stream::try_unfold(scan, |scan| async move {
-        let Some(mut scan) = scan else { return Ok(None) };
-        let next = move || Ok((scan.next()?, scan));
-        let (piece, scan) = blocking(next).await?;
-        Ok((!piece.is_empty()).then_some((piece, Some(scan))))
-    })
 }
 
 /// Segments that can be put together: the lists of their locations make one that a segment may have.
@@ -370,6 +306,6 @@ impl fmt::Debug for Index {
 
 pub(crate) const SEGMENT_EXTENSION: &str = ".seg";
 /// How often segments are listed, when others put them together meanwhile.
-const MOST_LOOKS: usize = 8;
+pub(super) const MOST_LOOKS: usize = 8;
 /// Segments that are read at the same time.
 const AT_ONCE: usize = 8;

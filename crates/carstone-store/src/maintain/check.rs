@@ -7,10 +7,10 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::TryStreamExt;
 
-use super::pack::{opaque, read_pack};
+use super::pack::read_pack;
 use super::walk::{IncompleteRoot, incomplete};
 use crate::error::{Error, Result};
-use crate::index::{EntryKind, Found, Location};
+use crate::index::{EntryKind, Found, Index, Location};
 use crate::name::{Hash, text_of};
 use crate::pack::StoredPack;
 use crate::store::{RootRecords, Store};
@@ -225,6 +225,7 @@ pub async fn check_with(
         }
     }
     let (mut read, mut bytes, mut blobs) = (0, 0, 0_u64);
+    let mut closed = Closed { index: store.index(), packs: &sizes, known: None };
     for pack in packs {
         if !is_in(&pack.name, options.part) {
             continue;
@@ -237,10 +238,8 @@ pub async fn check_with(
         let is_blob =
             itself.into_iter().flatten().any(|found| found.location.pack() == Some(&pack.name));
         match read_pack(&**store.packs(), &pack.name, pack.size, is_blob).await {
-            Ok(content) if !opaque(store, &pack.name, &content).await?.is_empty() => {
-                // That its bytes are right is all that can be said.
-                lose(pack.name);
-            }
+            // That its bytes are right is all that can be said.
+            Ok(content) if content.is_lone && closed.has(&pack.name).await? => lose(pack.name),
             Ok(content) => {
                 let mut places = BTreeSet::new();
                 for blob in &content.blobs {
@@ -313,6 +312,33 @@ fn entries(found: Result<Vec<Found>>) -> Result<Option<Vec<Found>>> {
     }
 }
 
+/// Packs that are no CAR, and in which the index knows blobs: they are wrapped, and nothing here opens them.
+struct Closed<'a> {
+    index: &'a Index,
+    packs: &'a BTreeMap<Hash, u64>,
+    /// Which they are, once that is asked for; `Some(None)`: nobody knows.
+    known: Option<Option<HashSet<Hash>>>,
+}
+
+impl Closed<'_> {
+    async fn has(&mut self, pack: &Hash) -> Result<bool> {
+        let known = match &mut self.known {
+            Some(known) => known,
+            none => {
+                let packs = self.packs.keys().copied().collect();
+                let known = match self.index.inhabited(packs).await {
+                    // What a damaged segment says of them cannot be known.
+                    Err(error) if error.is_malformed() => None,
+                    Ok(_) if !self.index.damaged().is_empty() => None,
+                    known => Some(known?),
+                };
+                none.insert(known)
+            }
+        };
+        Ok(known.as_ref().is_none_or(|known| known.contains(pack)))
+    }
+}
+
 /// What an error of one pack comes to. Where the store itself does not answer, there is nothing to be said of its packs.
 async fn unreadable(store: &Store, name: Hash, error: Error) -> Result<Finding> {
     store.answers().await?;
@@ -359,8 +385,11 @@ impl fmt::Display for Finding {
                 write!(f, "root {} is not in the index", text_of(root))
             }
             Self::IncompleteRoot(IncompleteRoot { root, block, error }) => {
-                write!(f, "root {root} is incomplete: block {block} is not there")?;
-                error.as_ref().map_or(Ok(()), |error| write!(f, ": {error}"))
+                write!(f, "root {root} is incomplete: block {block} ")?;
+                match error {
+                    None => f.write_str("is not there"),
+                    Some(error) => write!(f, "cannot be read: {error}"),
+                }
             }
             Self::DamagedRoot(error) if error.is_malformed() => {
                 write!(f, "damaged root: {error}")

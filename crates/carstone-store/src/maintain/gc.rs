@@ -37,7 +37,9 @@ pub async fn remove_root(store: &Store, root: &Cid) -> Result<u64> {
 }
 
 /// Removes packs that no root names, and that were made `grace` ago or earlier: a writer that still works has put its packs and not yet its root. First their
-/// entries leave the index, then they go, so that the index never leads to what is not there. Then what writers left behind goes that ended before that time.
+/// entries leave the index, then they go, so that the index never leads to what is not there. Before all that, what writers left behind goes that ended before that time.
+///
+/// A root that a listing leaves out, and that the index knows, is asked for by itself.
 /// With `dry_run` nothing is changed.
 ///
 /// A writer that finds an old pack at the same time, and so does not put it again, either keeps it from being removed, or fails.
@@ -69,10 +71,14 @@ async fn collect_from(
     part: Option<(u64, u64)>,
 ) -> Result<Collected> {
     let before = SystemTime::now().checked_sub(grace);
+    // First of all: it makes room, which what follows may need.
+    let leftovers = if dry_run { 0 } else { store.clean(grace).await? };
     // Whatever these segments speak of was durable before them, and so is listed now, unless it is gone.
     store.index().refresh().await?;
     let indexed = store.index().segments();
-    let needed = by_roots(store).await?;
+    let mut records = store.roots().await?;
+    records.extend(store.unlisted_roots(&records).await?);
+    let needed: HashSet<Hash> = records.into_iter().flat_map(|record| record.packs).collect();
     let packs: Vec<StoredPack> = store.packs().list().try_collect().await?;
     let listed: HashSet<Hash> = packs.iter().map(|pack| pack.name).collect();
     let (mut young, mut old) = (0, BTreeMap::new());
@@ -104,7 +110,6 @@ async fn collect_from(
         marks.lift(store).await;
         removed?;
     }
-    let leftovers = if dry_run { 0 } else { store.clean(grace).await? };
     let bytes = old.values().copied().fold(0, u64::saturating_add);
     let packs = old.keys().copied().collect();
     Ok(Collected { packs, bytes, young, leftovers })

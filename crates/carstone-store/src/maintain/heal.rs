@@ -14,6 +14,7 @@ use super::copy::fetch;
 use super::mend::{Plan, mend};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hasher::HashFunction;
+use crate::index::Found;
 use crate::name::{Hash, text_of};
 use crate::objects::{Content, Spool, blocking};
 use crate::store::Store;
@@ -192,7 +193,8 @@ pub async fn heal_part(
     let is_own = |name: &Hash| is_in(name, part);
     unread.retain(|name, _| is_own(name));
     wanted.retain(is_own);
-    let mut healer = Healer::new(store, sources);
+    let all = wanted.iter().chain(unread.keys()).copied().collect();
+    let mut healer = Healer::new(store, sources, all);
     for (name, error) in unread {
         let spool = match is_for_good(store, &name, &error).await {
             true => healer.pack(&name).await?.ok(),
@@ -241,11 +243,14 @@ struct Healer<'a> {
     sources: &'a [&'a dyn PackSource],
     /// The roots that name each pack, once they have been read.
     roots: Option<HashMap<Hash, Vec<Cid>>>,
+    /// Packs that are to come back, and what the index knows of some of them.
+    wanted: BTreeSet<Hash>,
+    known: BTreeMap<Hash, Vec<(Hash, Found)>>,
 }
 
 impl<'a> Healer<'a> {
-    fn new(store: &'a Store, sources: &'a [&'a dyn PackSource]) -> Self {
-        Self { store, sources, roots: None }
+    fn new(store: &'a Store, sources: &'a [&'a dyn PackSource], wanted: BTreeSet<Hash>) -> Self {
+        Self { store, sources, roots: None, wanted, known: BTreeMap::new() }
     }
 
     /// A pack, whole.
@@ -255,7 +260,9 @@ impl<'a> Healer<'a> {
             let failed = Some(error.of(text_of(name)));
             return Ok(Err(Lost { pack: *name, why: Unmended::Unknown, failed }));
         }
-        let plan = Plan::of(store, name, self.roots_of(name).await?).await?;
+        let roots = self.roots_of(name).await?;
+        let blobs = self.blobs_in(name).await?;
+        let plan = blobs.ok_or(Unmended::Unknown).and_then(|blobs| Plan::of(name, blobs, roots));
         let mut why = match &plan {
             Ok(plan) => match mend(store, plan, &[], sources.is_empty()).await? {
                 Ok(spool) => return Ok(Ok(spool)),
@@ -300,6 +307,26 @@ impl<'a> Healer<'a> {
             }
         }
         Ok((None, failed))
+    }
+
+    /// What the index knows of a pack, and of others along the way; `None` if it is damaged.
+    async fn blobs_in(&mut self, name: &Hash) -> Result<Option<Vec<(Hash, Found)>>> {
+        let index = self.store.index();
+        if !self.known.contains_key(name) {
+            let wanted = self.wanted.range(name..).copied().collect();
+            self.known = match index.blobs_in_some(&wanted).await {
+                // What is damaged may be about the others.
+                Err(error) if error.is_malformed() => BTreeMap::new(),
+                known => known?,
+            };
+        }
+        match self.known.remove(name) {
+            Some(blobs) => Ok(Some(blobs)),
+            None => match index.blobs_in(name).await {
+                Err(error) if error.is_malformed() => Ok(None),
+                blobs => blobs.map(Some),
+            },
+        }
     }
 
     async fn roots_of(&mut self, name: &Hash) -> Result<Vec<Cid>> {

@@ -7,12 +7,10 @@ use futures::TryStreamExt;
 use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
-use crate::index::Found;
 use crate::name::Hash;
 use crate::objects::blocking;
 use crate::pack::{BlobPlace, PackManifest, PackStore};
 use crate::pieces::Pieces;
-use crate::store::Store;
 
 /// The blobs of a pack, and the roots that it names. A pack that is no CAR, and in which none is found, is a blob by itself.
 #[derive(Debug, Default)]
@@ -96,18 +94,4 @@ impl PackContent {
         }
         Ok(Self { blobs, roots, is_lone: false })
     }
-}
-
-/// What the index has of a pack that nothing here opens; empty if it is a blob by itself.
-pub(super) async fn opaque(
-    store: &Store,
-    name: &Hash,
-    content: &PackContent,
-) -> Result<Vec<(Hash, Found)>> {
-    if !content.is_lone {
-        return Ok(Vec::new());
-    }
-    let mut entries = store.index().blobs_in(name).await?;
-    entries.retain(|(hash, _)| hash != name);
-    Ok(entries)
 }

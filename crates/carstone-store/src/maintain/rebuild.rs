@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use carstone_car::Cid;
+use carstone_car::{Cid, codec};
 use futures::TryStreamExt;
 
 use super::check::is_in;
-use super::pack::{opaque, read_pack};
+use super::pack::read_pack;
 use super::walk::{IncompleteRoot, Under, under};
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::{Location, Segment, SegmentIndexWriter};
+use crate::index::{IndexEntry, Location, Segment, SegmentIndexWriter};
 use crate::name::{Hash, Key, text_of};
 use crate::pack::StoredPack;
 use crate::store::{IndexPart, RootRecord, RootRecords, Store, is_record_of};
@@ -87,6 +87,7 @@ pub async fn rebuild_part(
             work.read(&pack, &mut read).await?;
         }
     }
+    work.believe().await?;
     work.writer.flush().await?;
     let segments = work.writer.keys().to_vec();
     // Whoever finds the note finds all of its segments, or takes it for none.
@@ -154,6 +155,9 @@ struct Work<'a> {
     /// Segments of parts that are of use, and the packs that they have, with their bytes.
     keep: HashSet<Key>,
     known: HashMap<Hash, u64>,
+    /// Packs that are no CAR, and those that are damaged: what the old index says of them stays.
+    lone: HashSet<Hash>,
+    torn: HashSet<Hash>,
     /// Packs that the new index has, and their bytes.
     sizes: BTreeMap<Hash, u64>,
     /// Roots that packs name.
@@ -186,6 +190,8 @@ impl<'a> Work<'a> {
             damaged,
             keep: HashSet::new(),
             known: HashMap::new(),
+            lone: HashSet::new(),
+            torn: HashSet::new(),
             sizes: BTreeMap::new(),
             named: BTreeSet::new(),
             all_roots: false,
@@ -224,45 +230,75 @@ impl<'a> Work<'a> {
             Ok(content) => content,
             Err(error) if error.is_malformed() => {
                 self.done.damaged.push(error.of(text_of(name)));
-                return self.believe(name).await;
+                self.torn.insert(*name);
+                return Ok(());
             }
             Err(error) => return Err(error),
         };
         read(pack.size);
         self.done.packs += 1;
         self.sizes.insert(*name, pack.size);
-        let location = Location::Pack { name: *name, size: pack.size };
-        // Of packs that are not opened, what the index says stays.
-        let opaque = opaque(store, name, &content).await?;
-        for (hash, found) in &opaque {
-            let cid = Cid::new_v1(found.codec, *hash);
-            self.writer.blob(&cid, &location, found.offset, found.len).await?;
+        if content.is_lone {
+            self.lone.insert(*name);
+            return Ok(());
         }
-        let own = if opaque.is_empty() { &content.blobs[..] } else { &[] };
-        for blob in own {
+        let location = Location::Pack { name: *name, size: pack.size };
+        for blob in &content.blobs {
             self.writer.blob(&blob.cid, &location, blob.offset, blob.len).await?;
         }
-        self.done.blobs += (opaque.len() + own.len()) as u64;
+        self.done.blobs += content.blobs.len() as u64;
         self.named.extend(content.roots);
         Ok(())
     }
 
-    /// Notes what the index says of a pack that is damaged: by that it may be healed.
-    async fn believe(&mut self, name: &Hash) -> Result<()> {
-        let entries = match self.store.index().blobs_in(name).await {
-            Err(error) if error.is_malformed() => return Ok(()),
+    /// Notes what the index says of packs that nothing here opens, and of those that are damaged: by that they may be healed. A pack of which it says nothing is a
+    /// blob by itself.
+    async fn believe(&mut self) -> Result<()> {
+        let index = self.store.index();
+        let wrapped = match self.lone.is_empty() {
+            true => HashSet::new(),
+            false => index.inhabited(self.lone.clone()).await?,
+        };
+        let indexed = self.segments.iter().flat_map(|segment| segment.locations());
+        let indexed: HashSet<&Hash> = indexed.filter_map(Location::pack).collect();
+        if let Some(fault) = index.damaged().first()
+            && let Some(name) = self.lone.iter().find(|name| !indexed.contains(name))
+        {
+            let what = "it may be wrapped, and the part of the index that may know it is damaged: it needs a key";
+            let error = Error::new(ErrorKind::Malformed(what));
+            return Err(error.of(format!(
+                "{} of {}",
+                text_of(name),
+                fault.object().unwrap_or_default()
+            )));
+        }
+        for name in self.lone.difference(&wrapped) {
+            let (cid, size) = (Cid::new_v1(codec::RAW, *name), self.sizes[name]);
+            self.writer.blob(&cid, &Location::Pack { name: *name, size }, 0, size).await?;
+            self.done.blobs += 1;
+        }
+        let packs: HashSet<Hash> = wrapped.iter().chain(&self.torn).copied().collect();
+        let mut entries = match index.blobs_of(packs).await {
+            // Of packs that are torn, the segment that is lost may be the one that speaks.
+            Err(error) if error.is_malformed() && wrapped.is_empty() => return Ok(()),
             entries => entries?,
         };
-        for (hash, found) in entries {
+        while let Some((name, IndexEntry { hash, found, .. })) = entries.try_next().await? {
+            let is_wrapped = wrapped.contains(&name);
+            if is_wrapped && hash == name {
+                continue;
+            }
             let cid = Cid::new_v1(found.codec, hash);
             self.writer.blob(&cid, &found.location, found.offset, found.len).await?;
-            self.sizes.insert(*name, found.location.size());
+            self.sizes.insert(name, found.location.size());
+            self.done.blobs += u64::from(is_wrapped);
         }
         Ok(())
     }
 
     /// Notes which packs have which DAG, and lets the old index go.
     async fn finish(mut self) -> Result<Rebuilt> {
+        self.believe().await?;
         let (store, mut writer) = (self.store, self.writer);
         // Which packs have blobs of a DAG, the index of blobs tells.
         writer.flush().await?;

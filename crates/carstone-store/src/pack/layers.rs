@@ -96,8 +96,8 @@ impl LayeredPacks {
         let stored = Arc::new(Stored { packs, name, size, runtime });
         let opened = blocking(move || Ok(layers.open(stored)?)).await;
         let opened = opened.map_err(|error| error.of(text_of(&name)))?;
-        let no_key = || Error::new(ErrorKind::Unsupported("an encrypted pack without its key"));
-        let car = opened.ok_or_else(|| no_key().of(text_of(&name)))?;
+        let no_key = || Error::new(ErrorKind::NoKey).of(text_of(&name));
+        let car = opened.ok_or_else(no_key)?;
         let mut state = self.state();
         state.open.truncate(MOST_OPEN - 1);
         state.open.push_front((name, Arc::clone(&car)));
@@ -126,7 +126,7 @@ impl PackStore for LayeredPacks {
 
     async fn content(&self, name: &Hash) -> Result<Option<PackCar>> {
         match self.car(name).await {
-            Err(error) if matches!(error.kind(), ErrorKind::Unsupported(_)) => Ok(None),
+            Err(error) if matches!(error.kind(), ErrorKind::NoKey) => Ok(None),
             found => found,
         }
     }

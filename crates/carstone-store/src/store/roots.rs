@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use carstone_car::{Cid, hash_code, multihash_of};
-use futures::TryStreamExt;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
 use super::Store;
@@ -100,7 +100,27 @@ impl Store {
 
     /// The records of roots, and what else is where they are.
     pub(crate) async fn root_records(&self) -> Result<RootRecords> {
-        let listed: Vec<_> = self.objects.list(ROOTS).try_collect().await?;
+        self.records_in(ROOTS).await
+    }
+
+    /// Records of roots that the index knows, other than those that are listed: a listing may have left them out, or they have been put meanwhile.
+    ///
+    /// # Errors
+    /// They cannot be listed or read, or one is damaged.
+    pub(crate) async fn unlisted_roots(&self, listed: &[RootRecord]) -> Result<Vec<RootRecord>> {
+        let mut unlisted = self.index.roots().await?;
+        let listed: HashSet<&Hash> = listed.iter().map(|record| record.root.hash()).collect();
+        unlisted.retain(|root| !listed.contains(root));
+        let asked = unlisted.into_iter().map(|root| async move {
+            let RootRecords { sound, damaged, .. } = self.records_in(&place_of(&root)).await?;
+            damaged.into_iter().next().map_or(Ok(sound), Err)
+        });
+        let asked = stream::iter(asked).buffer_unordered(AT_ONCE);
+        asked.try_concat().await
+    }
+
+    async fn records_in(&self, place: &str) -> Result<RootRecords> {
+        let listed: Vec<_> = self.objects.list(place).try_collect().await?;
         let mut records = RootRecords::default();
         for object in listed {
             // What cannot be asked for has not been made by this crate.
@@ -203,9 +223,15 @@ pub(crate) fn is_record_of(error: &Error, root: &Cid) -> bool {
 
 /// Where the records of a root are.
 fn roots_of(root: &Cid) -> String {
-    format!("{ROOTS}{}/", text_of(root.hash()))
+    place_of(root.hash())
+}
+
+fn place_of(root: &Hash) -> String {
+    format!("{ROOTS}{}/", text_of(root))
 }
 
 pub(super) const ROOTS: &str = "roots/";
 const RECORD: &str = ".json";
 const MOST_ROOT: u64 = 64 << 20;
+/// Roots that are asked for at the same time.
+const AT_ONCE: usize = 16;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use carstone_car::Cid;
 use carstone_store::{
     Blob, Content, Created, Dedupe, Finding, Key, Layout, Object, Objects, PackWriterOptions,
-    RemoteObjects, Result, Spool, Store, add_pack, collect, copy, remove_root,
+    RemoteObjects, Result, Spool, Store, Written, add_pack, collect, copy, remove_root,
 };
 use carstone_unixfs::Profile;
 use futures::future::BoxFuture;
@@ -19,6 +19,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use crate::packs::noise;
 use crate::support::{findings, read};
+use crate::watched::Watched;
 
 type Work = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
 
@@ -291,3 +292,27 @@ async fn marks_that_are_left_behind_go() {
 }
 
 const GRACE: Duration = Duration::from_secs(3600);
+
+#[tokio::test]
+async fn a_root_that_a_listing_leaves_out_is_kept() {
+    let objects = Arc::new(Watched::new());
+    let layout = Layout::flat("packs/", ".car").expect("fine");
+    let store = Store::create(objects.clone(), layout).await.expect("made");
+    let kept = store.put(Blob::bytes(noise(30_000, 1)), options()).await.expect("put");
+    let removed = store.put(Blob::bytes(noise(30_000, 2)), options()).await.expect("put");
+    remove_root(&store, &removed.root).await.expect("removed");
+    objects.hide(Some("roots/"));
+    assert!(store.roots().await.expect("listed").is_empty());
+    let packs = |written: &Written| written.packs.iter().map(|pack| pack.name).collect();
+    let gone: BTreeSet<_> = packs(&removed);
+    for is_dry in [true, false] {
+        let collected = collect(&store, Duration::ZERO, is_dry).await.expect("collected");
+        assert_eq!(collected.packs.into_iter().collect::<BTreeSet<_>>(), gone);
+    }
+    objects.hide(None);
+    assert!(findings(&store).await.is_empty());
+    read(&store, kept.root).await.expect("kept");
+    remove_root(&store, &kept.root).await.expect("removed");
+    let collected = collect(&store, Duration::ZERO, false).await.expect("collected");
+    assert_eq!(collected.packs.into_iter().collect::<BTreeSet<_>>(), packs(&kept));
+}

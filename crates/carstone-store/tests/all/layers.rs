@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use carstone_car::ReadAt;
 use carstone_store::{
-    Blob, Dedupe, ErrorKind, PackCar, PackLayers, PackWriterOptions, Store, Unmended, add_pack,
-    collect, copy, heal, rebuild_index, remove_root,
+    Blob, Dedupe, ErrorKind, Finding, PackCar, PackLayers, PackWriterOptions, Store, Unmended,
+    add_pack, collect, copy, heal, rebuild_index, remove_root,
 };
 use carstone_unixfs::Profile;
 use futures::TryStreamExt;
@@ -105,7 +105,7 @@ fn wrapped_packs_are_read_with_the_key_and_kept_in_order_without() {
         // Without a key nothing is given that is not sound, all is checked, and the index stays.
         let keyless = open(directory.path(), None).await;
         let error = keyless.block(&written.root).await.expect_err("no key");
-        assert!(matches!(error.kind(), ErrorKind::Unsupported(_)), "{error}");
+        assert!(matches!(error.kind(), ErrorKind::NoKey), "{error}");
         assert_eq!(content(&keyless, unwrapped.root).await.expect("sound"), noise(5000, 2));
         assert!(findings(&keyless).await.is_empty());
         assert!(findings(&plain).await.is_empty());
@@ -147,6 +147,45 @@ fn wrapped_packs_are_read_with_the_key_and_kept_in_order_without() {
         let collected = collect(&plain, Duration::ZERO, false).await.expect("collected");
         assert_eq!(collected.packs.len(), written.packs.len());
     });
+}
+
+/// What nothing here opens, only the index knows.
+#[test]
+fn an_index_of_wrapped_packs_is_not_given_up_for_a_worse_one() {
+    for at in [20, 300] {
+        let directory = tempfile::tempdir().expect("made");
+        run(async {
+            Store::create_local(directory.path()).await.expect("made");
+            let store = open(directory.path(), Some(7)).await;
+            let bytes = noise(35_000, 1);
+            let written = store.put(Blob::bytes(bytes.clone()), options()).await.expect("put");
+            let segments = || fs::read_dir(directory.path().join("index")).expect("listed");
+            let segment = segments().next().expect("one").expect("there").path();
+            let mut damaged = fs::read(&segment).expect("read");
+            damaged[at] ^= 1;
+            fs::write(&segment, &damaged).expect("written");
+
+            let keyless = open(directory.path(), None).await;
+            let found = findings(&keyless).await;
+            assert!(found.iter().any(|finding| matches!(finding, Finding::DamagedSegment(_))));
+            let is_pack = |finding: &Finding| matches!(finding, Finding::DamagedPack { .. });
+            assert!(!found.iter().any(is_pack), "{found:?}");
+            let error = rebuild_index(&keyless, |_| ()).await.expect_err("nothing is known");
+            assert!(
+                error
+                    .to_string()
+                    .contains(segment.file_stem().and_then(|name| name.to_str()).expect("text")),
+                "{error}"
+            );
+            assert_eq!(fs::read(&segment).expect("there"), damaged);
+
+            let store = open(directory.path(), Some(7)).await;
+            rebuild_index(&store, |_| ()).await.expect("made again");
+            assert!(findings(&store).await.is_empty());
+            assert_eq!(content(&store, written.root).await.expect("sound"), bytes);
+            assert!(findings(&open(directory.path(), None).await).await.is_empty());
+        });
+    }
 }
 
 #[test]

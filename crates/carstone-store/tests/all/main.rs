@@ -12,6 +12,7 @@ mod layers;
 mod maintain;
 mod manifests;
 mod mend;
+mod moving;
 mod packs;
 mod published;
 mod records;

@@ -1,4 +1,4 @@
-//! Objects that say what was read of them.
+//! Objects that say what was read of them, and leave things out of lists.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,23 +6,33 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use carstone_store::{Content, Created, Key, Object, Objects, RemoteObjects, Result, Spool};
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream, StreamExt};
 
 /// Objects in memory that note what is read.
 #[derive(Debug)]
 pub struct Watched {
     inner: RemoteObjects,
     reads: Mutex<Vec<(String, Range<u64>)>>,
+    hidden: Mutex<Option<String>>,
 }
 
 impl Watched {
     pub fn new() -> Self {
-        Self { inner: RemoteObjects::in_memory(), reads: Mutex::default() }
+        Self {
+            inner: RemoteObjects::in_memory(),
+            reads: Mutex::default(),
+            hidden: Mutex::default(),
+        }
     }
 
     /// What was read since the last call.
     pub fn taken(&self) -> Vec<(String, Range<u64>)> {
         std::mem::take(&mut self.reads.lock().expect("no read panicked"))
+    }
+
+    /// Gives nothing from now on for a list of what is below this.
+    pub fn hide(&self, prefix: Option<&str>) {
+        *self.hidden.lock().expect("no list panicked") = prefix.map(str::to_owned);
     }
 
     /// Its ranges alone.
@@ -65,7 +75,10 @@ impl Objects for Watched {
     }
 
     fn list(&self, prefix: &str) -> BoxStream<'static, Result<Object>> {
-        self.inner.list(prefix)
+        match self.hidden.lock().expect("no list panicked").as_deref() == Some(prefix) {
+            true => stream::empty().boxed(),
+            false => self.inner.list(prefix),
+        }
     }
 
     async fn delete(&self, key: &Key) -> Result<bool> {

@@ -89,6 +89,9 @@ pub(crate) struct StoreGcArgs {
     /// Remove nothing, and print what would go.
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+    /// Go on where no root is noted at all, so that every pack goes. Else that is an error, since records of roots may be lost.
+    #[arg(long)]
+    pub no_roots: bool,
 }
 
 /// I of N, or so many of a hundred: one of as many parts, whichever.

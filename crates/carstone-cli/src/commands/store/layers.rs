@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use carstone::car::ReadAt;
 use carstone::compress::Codec;
-use carstone::keys::Recipients;
+use carstone::encrypt::KeySource;
+use carstone::keys::{self, ErrorKind, Recipients};
 use carstone::layer;
 use carstone::stack::{self, Format, OpenOptions, Protection, SharedSource, WriteOptions};
 use carstone_store::{PackCar, PackLayers};
@@ -63,12 +64,25 @@ impl PackLayers for StackLayers {
 
     fn open(&self, pack: PackCar) -> io::Result<Option<PackCar>> {
         let options = OpenOptions::default().threads(1).budget(BUDGET);
-        match stack::open(Stored(pack), self.keys.source(), &options) {
+        let mut keys = self.keys.source();
+        let keys = |envelope: &[u8]| match keys.content_key(envelope) {
+            Err(error) if is_for_others(&error) => Ok(None),
+            key => key,
+        };
+        match stack::open(Stored(pack), keys, &options) {
             Ok(opened) => Ok(Some(Arc::new(Content(Arc::clone(opened.source()))))),
             Err(error) if error.is_about_keys() => Ok(None),
             Err(error) => Err(io::Error::other(error)),
         }
     }
+}
+
+/// Whether a pack is sealed to others than those whose keys are at hand.
+fn is_for_others(error: &io::Error) -> bool {
+    let error = keys::Error::of(error);
+    error.is_some_and(|error| {
+        matches!(error.kind(), ErrorKind::NoMatchingKey { .. } | ErrorKind::WrongPassphrase)
+    })
 }
 
 impl fmt::Debug for StackLayers {

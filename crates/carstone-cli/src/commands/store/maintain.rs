@@ -8,6 +8,7 @@ use carstone_store::{
     CheckOptions, Finding, IncompleteRoot, PackSource, Store, Unmended, collect, collect_part,
     finish_rebuild, rebuild_index, rebuild_part, rebuild_roots, remove_root, text_of,
 };
+use futures::TryStreamExt;
 use serde_json::json;
 
 use super::Job;
@@ -50,6 +51,11 @@ pub(super) fn check(job: &Job, args: &StoreCheckArgs, output: &mut Output) -> an
         let (packs, bytes) = (checked.packs, human(checked.bytes));
         output
             .line(format!("{how}: {packs} packs, {bytes}, {} roots", checked.roots).as_bytes())?;
+    }
+    if checked.roots == 0 && checked.packs > 0 {
+        output.note(
+            "No root is noted: `carstone store index rebuild --roots` notes those that packs name.",
+        );
     }
     Ok(Exit::found(checked.findings > 0))
 }
@@ -145,6 +151,12 @@ pub(super) fn rm(job: &Job, args: &StoreRmArgs, output: &mut Output) -> anyhow::
 pub(super) fn gc(job: &Job, args: &StoreGcArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let store = if args.dry_run { job.open()? } else { job.open_to_write()? };
     let grace = Duration::from_secs(args.grace.saturating_mul(3600));
+    if !args.no_roots && job.wait(has_packs_only(&store))? {
+        bail!(
+            "no root is noted, so that all packs would go; `carstone store index rebuild --roots` \
+             notes those that packs name, and --no-roots goes on"
+        );
+    }
     let collected = match args.shard {
         None => job.wait(collect(&store, grace, args.dry_run)),
         Some(part) => job.wait(collect_part(&store, grace, args.dry_run, part)),
@@ -165,6 +177,11 @@ pub(super) fn gc(job: &Job, args: &StoreGcArgs, output: &mut Output) -> anyhow::
         output.note(&format!("{} leftovers of writers that ended early", collected.leftovers));
     }
     Ok(Exit::Intact)
+}
+
+/// Whether there are packs, and no root needs any of them.
+async fn has_packs_only(store: &Store) -> carstone_store::Result<bool> {
+    Ok(store.roots().await?.is_empty() && store.packs().list().try_next().await?.is_some())
 }
 
 /// Puts the segments of the index together.
@@ -224,8 +241,11 @@ pub(super) fn rebuild(
         output.problem(job.url.url.as_bytes(), &format!("damaged root: {}", chain(error)))?;
     }
     for IncompleteRoot { root, block, error, .. } in &done.incomplete {
-        let why = error.as_ref().map_or_else(String::new, |error| format!(": {}", chain(error)));
-        let what = format!("root {root} is not noted, since block {block} is not there{why}");
+        let why = match error {
+            None => "is not there".to_owned(),
+            Some(error) => format!("cannot be read: {}", chain(error)),
+        };
+        let what = format!("root {root} is not noted, since block {block} {why}");
         output.problem(job.url.url.as_bytes(), &what)?;
     }
     if output.is_json() {

@@ -39,8 +39,16 @@ pub(crate) fn run(args: StoreArgs, output: &mut Output) -> anyhow::Result<Exit> 
             | StoreCommand::Find(_)
             | StoreCommand::Index(StoreIndexCommand::Find(_))
     );
-    let cache = args.index_cache.filter(|_| looks_up);
     let url = StoreUrl::new(args.store).endpoint(args.endpoint);
+    let is_far = url.directory().is_none() && url.url != "memory:";
+    let cache = args.index_cache.filter(|_| looks_up && is_far).filter(|cache| {
+        let made = fs::create_dir_all(cache);
+        // It is there to be faster, and nothing else.
+        made.map_err(|error| {
+            output.note(&format!("{}: the index is not kept there: {error}", cache.display()));
+        })
+        .is_ok()
+    });
     let job = Job { runtime, url, files: args.files, cache };
     match args.command {
         StoreCommand::Init => job.init(output),
@@ -91,17 +99,12 @@ impl Job {
     }
 
     fn open(&self) -> anyhow::Result<Store> {
-        match &self.cache {
-            Some(cache) if self.url.directory().is_none() && self.url.url != "memory:" => {
-                fs::create_dir_all(cache).with_context(|| cache.display().to_string())?;
-                let open = async {
-                    let objects = CachedObjects::new(self.url.objects()?, cache, MOST_CACHED);
-                    Store::open(Arc::new(objects)).await
-                };
-                self.opened(&self.url, open)
-            }
-            _ => self.open_other(&self.url),
-        }
+        let Some(cache) = &self.cache else { return self.open_other(&self.url) };
+        let open = async {
+            let objects = CachedObjects::new(self.url.objects()?, cache, MOST_CACHED);
+            Store::open(Arc::new(objects)).await
+        };
+        self.opened(&self.url, open)
     }
 
     /// The store, into which something is to be written.

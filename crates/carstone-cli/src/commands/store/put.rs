@@ -1,14 +1,14 @@
 //! `carstone store put`.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 use carstone::car::{CarReader, Cid, FileOptions, ReaderOptions};
-use carstone::pack::fs::{Order, TreeOptions, WalkEvent, add_tree};
+use carstone::pack::fs::{FileId, Order, TreeOptions, WalkEvent, add_tree};
 use carstone::pack::{PackOptions, PlainWriter};
 use carstone::unixfs::Profile;
 use carstone_store::{
@@ -206,7 +206,14 @@ fn put_directory(
     output: &mut Output,
 ) -> anyhow::Result<Written> {
     let profile = options.profile.clone();
-    let (file, root) = tree(path, &profile, output)?;
+    let own =
+        job.url.directory().map(fs::metadata).transpose().context("cannot look at the store")?;
+    let own = own.as_ref().map(FileId::from);
+    let given = fs::metadata(path).context("cannot look at it")?;
+    if own == Some(FileId::from(&given)) {
+        bail!("is the store itself");
+    }
+    let (file, root) = tree(path, &profile, own, output)?;
     let make = move |put: &mut carstone_store::Put<'_>| {
         let trusted = ReaderOptions::default().danger_skip_verification(); // We have just hashed it.
         let mut reader = CarReader::with_options(Watched(file), trusted)?;
@@ -226,14 +233,22 @@ fn put_directory(
     written
 }
 
-/// A CAR of a tree in a temporary file, and its root.
-fn tree(path: &Path, profile: &Profile, output: &mut Output) -> anyhow::Result<(File, Cid)> {
-    let settings = TreeOptions::default()
+/// A CAR of a tree, without the store itself if it is in there, in a temporary file, and its root.
+fn tree(
+    path: &Path,
+    profile: &Profile,
+    own: Option<FileId>,
+    output: &mut Output,
+) -> anyhow::Result<(File, Cid)> {
+    let mut settings = TreeOptions::default()
         .order(Order::Path)
         .unwrap_single(true)
         .owners(false)
         .xattrs(false)
         .cancel(signals::flag());
+    if let Some(own) = own {
+        settings = settings.own_output(own);
+    }
     let file = tempfile::tempfile().context("cannot make a temporary file")?;
     let packing = PackOptions::default().profile(profile.clone()).plain(FileOptions::v1());
     let sink = BufWriter::with_capacity(256 << 10, file.try_clone()?);

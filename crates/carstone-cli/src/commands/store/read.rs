@@ -4,7 +4,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use anyhow::{Context, bail};
 use carstone::car::FileOptions;
-use carstone::unixfs::{Entry, EntryKind, FileReader, Node, decode};
+use carstone::unixfs::{Entry, EntryKind, FileReader, Node, State, decode};
 use carstone_store::{Order, StreamOptions};
 use futures::TryStreamExt;
 
@@ -78,6 +78,13 @@ pub(super) fn cat(job: &Job, args: &StoreCatArgs, output: &mut Output) -> anyhow
 /// The file that is named.
 fn file(blocks: &StoreBlocks, what: &str) -> anyhow::Result<Entry> {
     let entry = blocks.entry(what)?;
+    match entry.state {
+        State::Missing => bail!("{what}: block {} is not in the store", entry.cid),
+        State::Damaged(error) => {
+            return Err(anyhow::Error::from(error).context(format!("{what}: block {}", entry.cid)));
+        }
+        _ => {}
+    }
     match entry.kind {
         EntryKind::File => Ok(entry),
         EntryKind::Directory => {

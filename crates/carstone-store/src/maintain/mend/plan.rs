@@ -8,10 +8,9 @@ use carstone_car::{
     CarReader, Cid, Header, Limits, codec, parse_section, section_head, section_len,
 };
 
-use crate::error::Result;
+use crate::index::Found;
 use crate::maintain::Unmended;
 use crate::name::Hash;
-use crate::store::Store;
 
 /// What the index knows of a pack.
 pub(in crate::maintain) struct Plan {
@@ -33,19 +32,14 @@ pub(super) struct Placed {
 }
 
 impl Plan {
-    /// That of a pack, which roots name as theirs.
-    pub(in crate::maintain) async fn of(
-        store: &Store,
+    /// That of a pack with these blobs, which roots name as theirs.
+    pub(in crate::maintain) fn of(
         name: &Hash,
+        entries: Vec<(Hash, Found)>,
         mut roots: Vec<Cid>,
-    ) -> Result<std::result::Result<Self, Unmended>> {
-        let entries = match store.index().blobs_in(name).await {
-            Ok(entries) => entries,
-            Err(error) if error.is_malformed() => return Ok(Err(Unmended::Unknown)),
-            Err(error) => return Err(error),
-        };
+    ) -> Result<Self, Unmended> {
         let Some(size) = entries.first().map(|(_, found)| found.location.size()) else {
-            return Ok(Err(Unmended::Unknown));
+            return Err(Unmended::Unknown);
         };
         let is_lone =
             |hash: &Hash, offset: u64, len: u64| hash == name && (offset, len) == (0, size);
@@ -63,7 +57,7 @@ impl Plan {
         let own: HashSet<Hash> = blobs.iter().map(|blob| blob.hash).collect();
         roots.sort_by_key(|root| !own.contains(root.hash()));
         roots.truncate(MOST_ROOTS);
-        Ok(Ok(Self { name: *name, size, blobs, roots }))
+        Ok(Self { name: *name, size, blobs, roots })
     }
 
     /// Whether the blobs lie in the pack as they lie in a CAR that is nothing but a header and sections.
