@@ -21,7 +21,7 @@ use self::format::{Format, PACK_EXTENSION, PACKS};
 pub(crate) use self::parts::IndexPart;
 pub use self::publish::Published;
 pub use self::roots::RootRecord;
-pub(crate) use self::roots::{RootRecords, is_record_of};
+pub(crate) use self::roots::{RootRecords, is_record_of, root_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{
     EntryKind, Found, Index, IndexReader, IndexWriter, Location, SegmentBuilder, Source,
@@ -267,14 +267,16 @@ impl Store {
         if cid.hash().code() == hash_code::IDENTITY {
             return Ok(Some(Bytes::copy_from_slice(cid.hash().digest())));
         }
-        match self.block_from_any(cid).await {
-            // What somebody has collected meanwhile may be elsewhere.
-            Err(error) if error.is_not_found() => {
-                self.index.refresh().await?;
-                self.block_from_any(cid).await
+        for _ in 0..MOST_LOOKS {
+            match self.block_from_any(cid).await {
+                // What others have put, put together or collected meanwhile is elsewhere; and a listing beside that may have left it out.
+                Err(error) if error.is_not_found() => {}
+                Ok(None) => {}
+                found => return found,
             }
-            found => found,
+            self.index.refresh().await?;
         }
+        self.block_from_any(cid).await
     }
 
     async fn block_from_any(&self, cid: &Cid) -> Result<Option<Bytes>> {
@@ -362,5 +364,7 @@ impl fmt::Debug for Store {
     }
 }
 
+/// How often the index is looked for again.
+const MOST_LOOKS: usize = 2;
 pub(crate) const INDEX: &str = "index/";
 const MOST_MARK: u64 = 4 << 10;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures::TryStreamExt;
 
-use super::check::is_in;
+use super::options::is_in;
 use crate::error::Result;
 use crate::name::Hash;
 use crate::objects::{Content, Created, Spool};

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use carstone_car::Cid;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use super::check::is_in;
+use super::options::is_in;
 use crate::error::Result;
 use crate::index::Location;
 use crate::name::Hash;

@@ -9,9 +9,11 @@ use bytes::Bytes;
 use carstone_car::Cid;
 use futures::TryStreamExt;
 
-use super::check::{CheckOptions, Finding, check_with, is_in};
+use super::check::check_with;
 use super::copy::fetch;
+use super::finding::Finding;
 use super::mend::{Plan, mend};
+use super::options::{CheckOptions, is_in};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hasher::HashFunction;
 use crate::index::Found;

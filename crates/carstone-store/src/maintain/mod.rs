@@ -3,17 +3,21 @@
 mod add;
 mod check;
 mod copy;
+mod finding;
 mod gc;
 mod heal;
 mod mend;
+mod options;
 mod pack;
 mod rebuild;
 mod walk;
 
 pub use add::{Added, add_pack};
-pub use check::{CheckOptions, Checked, Finding, check, check_with};
+pub use check::{check, check_with};
 pub use copy::{Copied, copy, copy_packs};
+pub use finding::Finding;
 pub use gc::{Collected, collect, collect_part, remove_root};
 pub use heal::{Healed, Lost, PackSource, Unmended, heal, heal_part};
+pub use options::{CheckOptions, Checked};
 pub use rebuild::{Rebuilt, finish_rebuild, rebuild_index, rebuild_part, rebuild_roots};
 pub use walk::IncompleteRoot;

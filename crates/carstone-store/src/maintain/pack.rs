@@ -21,7 +21,8 @@ pub(super) struct PackContent {
     pub(super) is_lone: bool,
 }
 
-/// Reads a pack, and verifies it as a whole and block by block. One that is known to be a blob by itself is not unwrapped.
+/// Reads a pack, and verifies it as a whole and block by block. One that `is_blob`, known to be a blob by itself, is that first of all: it is not unwrapped, and blocks
+/// come behind it if it is a whole CAR besides.
 ///
 /// # Errors
 /// It cannot be read, does not hash to its name, or holds a block that does not hash to its CID.
@@ -34,7 +35,8 @@ pub(super) async fn read_pack(
     let mut pieces = packs.stream(name).await?;
     let (send, received) = mpsc::channel(2);
     let name = *name;
-    let parsing = tokio::spawn(blocking(move || parse(Pieces::new(received), name, size)));
+    let itself = BlobPlace { cid: Cid::new_v1(codec::RAW, name), offset: 0, len: size };
+    let parsing = tokio::spawn(blocking(move || parse(Pieces::new(received), itself, is_blob)));
     let mut failed = None;
     loop {
         match pieces.try_next().await {
@@ -53,26 +55,31 @@ pub(super) async fn read_pack(
         return Err(error);
     }
     match parsed? {
-        content if content.is_lone && !is_blob => match packs.content(&name).await? {
+        content if content.is_lone => match packs.content(&name).await? {
             None => Ok(content),
             Some(car) => {
                 let read = move || PackContent::of(CarReader::open(AtReader::new(car))?);
                 blocking(read).await
             }
         },
-        // Nobody needs to ask what else it may be.
-        content => Ok(PackContent { is_lone: false, ..content }),
+        content => Ok(content),
     }
 }
 
-fn parse(source: Pieces, name: Hash, size: u64) -> Result<PackContent> {
-    match CarReader::open(source) {
+fn parse(source: Pieces, itself: BlobPlace, is_blob: bool) -> Result<PackContent> {
+    let lone = || PackContent { blobs: vec![itself], roots: Vec::new(), is_lone: !is_blob };
+    let content = match CarReader::open(source) {
         Ok(reader) => PackContent::of(reader),
-        Err(_) => {
-            let cid = Cid::new_v1(codec::RAW, name);
-            let blobs = vec![BlobPlace { cid, offset: 0, len: size }];
-            Ok(PackContent { blobs, roots: Vec::new(), is_lone: true })
+        Err(_) => return Ok(lone()),
+    };
+    match content {
+        Ok(mut content) if is_blob => {
+            content.blobs.insert(0, itself);
+            Ok(content)
         }
+        // Whoever has put it has not said that it is a CAR.
+        Err(error) if is_blob && error.is_malformed() => Ok(lone()),
+        content => content,
     }
 }
 

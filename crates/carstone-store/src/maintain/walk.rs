@@ -109,11 +109,7 @@ pub(super) async fn incomplete(
             Under::Whole(_) => return Ok(None),
             Under::Not(block, error) => (block, error),
         };
-        let places = store.places(block.hash()).await?;
-        let mut packs = places.iter().filter_map(|place| place.location.pack());
-        // What is in a pack that nothing here opens cannot be told.
-        let is_closed = packs.next().is_some() && !is_open(store, &places).await;
-        if is_closed || !store.has_record(record).await? {
+        if is_closed(store, &block, &is_there).await? || !store.has_record(record).await? {
             return Ok(None);
         }
         if is_again {
@@ -121,6 +117,18 @@ pub(super) async fn incomplete(
         }
     }
     Ok(None)
+}
+
+/// Whether a block is only in packs that nothing here opens, so that nothing can be told of it.
+pub(super) async fn is_closed(
+    store: &Store,
+    block: &Cid,
+    is_there: impl Fn(&Location) -> bool,
+) -> Result<bool> {
+    let mut places = store.places(block.hash()).await?;
+    places.retain(|place| is_there(&place.location));
+    let is_in_pack = places.iter().any(|place| place.location.pack().is_some());
+    Ok(is_in_pack && !is_open(store, &places).await)
 }
 
 /// Whether one of these packs is a CAR, or opened as one.

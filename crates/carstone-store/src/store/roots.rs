@@ -215,6 +215,11 @@ fn is_key_of_record(key: &str) -> bool {
     names.is_some_and(|(root, name)| parse_text(root).is_some() && parse_text(name).is_some())
 }
 
+/// The root that an error is of, whose record is damaged.
+pub(crate) fn root_of(error: &Error) -> Option<Hash> {
+    parse_text(error.object()?.strip_prefix(ROOTS)?.split_once('/')?.0)
+}
+
 /// Whether an error is of a record of this root, which is damaged.
 pub(crate) fn is_record_of(error: &Error, root: &Cid) -> bool {
     let key = error.object().filter(|_| error.is_malformed());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use carstone_car::ReadAt;
 use carstone_store::{
     Blob, Dedupe, ErrorKind, Finding, PackCar, PackLayers, PackWriterOptions, Store, Unmended,
-    add_pack, collect, copy, heal, rebuild_index, remove_root,
+    add_pack, collect, copy, heal, rebuild_index, rebuild_roots, remove_root,
 };
 use carstone_unixfs::Profile;
 use futures::TryStreamExt;
@@ -136,6 +136,23 @@ fn wrapped_packs_are_read_with_the_key_and_kept_in_order_without() {
         }
         let healed = heal(&plain, &[&to]).await.expect("healed");
         assert_eq!(healed.packs, [written.packs[1].name]);
+        let store = open(directory.path(), Some(7)).await;
+        assert_eq!(content(&store, written.root).await.expect("sound"), bytes);
+
+        // Records that are lost come from the index, which is all that is known of what is in there.
+        let record = store.roots().await.expect("read");
+        let distinct = |records: Vec<carstone_store::RootRecord>| {
+            records.into_iter().map(|record| record.root).collect::<std::collections::BTreeSet<_>>()
+        };
+        fs::remove_dir_all(directory.path().join("roots")).expect("removed");
+        let keyless = open(directory.path(), None).await;
+        let done = rebuild_roots(&keyless, |_| ()).await.expect("made again");
+        assert!(done.unneeded.is_empty() && done.incomplete.is_empty(), "{done:?}");
+        let again = keyless.roots().await.expect("read");
+        assert_eq!(distinct(again), distinct(record));
+        assert!(
+            collect(&keyless, Duration::ZERO, false).await.expect("collected").packs.is_empty()
+        );
         let store = open(directory.path(), Some(7)).await;
         assert_eq!(content(&store, written.root).await.expect("sound"), bytes);
 

@@ -1,5 +1,6 @@
 //! Roots whose DAGs are not whole: nobody makes a record that says too little, and a check tells them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,10 +8,12 @@ use std::time::Duration;
 
 use carstone_car::Cid;
 use carstone_store::{
-    Blob, Finding, LocalObjects, PackWriterOptions, SourceReader, Store, Written, collect,
-    collect_part, copy, heal, index_in_place, rebuild_index, rebuild_roots, remove_root, text_of,
+    Blob, Dedupe, Finding, LocalObjects, PackWriterOptions, RootRecord, SourceReader, Store,
+    StreamOptions, Written, collect, collect_part, copy, heal, index_in_place, rebuild_index,
+    rebuild_roots, remove_root, text_of,
 };
 use carstone_unixfs::Profile;
+use futures::TryStreamExt;
 
 use crate::packs::noise;
 use crate::support::{findings, read};
@@ -219,4 +222,154 @@ async fn a_segment_that_is_damaged_does_not_end_a_check() {
         });
         fs::write(&segment, &sound).expect("written");
     }
+}
+
+fn hurt_record(path: &Path) {
+    let mut bytes = fs::read(path).expect("read");
+    bytes[10] ^= 1;
+    fs::write(path, bytes).expect("written");
+}
+
+/// What two roots have in common, each of them needs.
+#[tokio::test]
+async fn roots_that_share_packs_name_all_of_them() {
+    for all in [false, true] {
+        let directory = tempfile::tempdir().expect("made");
+        let store = Store::create_local(directory.path()).await.expect("made");
+        let mut roots = Vec::new();
+        for seed in 0..6 {
+            let more = [noise(60_000, 1), noise(3000, seed)].concat();
+            let known = options().dedupe(Dedupe::Store);
+            let root = store.put(Blob::bytes(more), known).await.expect("put").root;
+            roots.push(root);
+        }
+        let before = store.roots().await.expect("read");
+        for record in records(directory.path()) {
+            match all {
+                true => fs::remove_file(record).expect("removed"),
+                false => hurt_record(&record),
+            }
+        }
+        let done = rebuild_index(&store, |_| ()).await.expect("made again");
+        assert_eq!((done.roots, done.unneeded.len()), (6, 0));
+        let sorted = |records: Vec<RootRecord>| {
+            let sorted =
+                records.into_iter().map(|record| (record.root, record.packs.into_iter().collect()));
+            sorted.collect::<BTreeMap<_, BTreeSet<_>>>()
+        };
+        assert_eq!(sorted(store.roots().await.expect("read")), sorted(before));
+        for gone in 0..5 {
+            remove_root(&store, &roots[gone]).await.expect("removed");
+            collect(&store, Duration::ZERO, false).await.expect("collected");
+            for kept in &roots[gone + 1..] {
+                read(&store, *kept).await.expect("kept");
+            }
+        }
+    }
+}
+
+/// Files that are kept in one piece, CARs and others, sound ones and such that end too soon, are blobs and nothing else.
+#[tokio::test]
+async fn a_blob_by_itself_is_what_it_is() {
+    let others = Store::in_memory().await.expect("made");
+    let other = put(&others, 1).await;
+    let car: Vec<u8> = {
+        let pieces: Vec<_> = others
+            .stream_car(other.root, StreamOptions::default())
+            .try_collect()
+            .await
+            .expect("read");
+        pieces.concat()
+    };
+    let directory = tempfile::tempdir().expect("made");
+    let store = Store::create_local(directory.path()).await.expect("made");
+    let contents = [car.clone(), car[..car.len() - 700].to_vec(), noise(5000, 9), Vec::new()];
+    let mut roots = Vec::new();
+    for content in &contents {
+        let blob = Blob::bytes(content.clone());
+        roots.push(store.put_blob(blob, options()).await.expect("put"));
+    }
+    let is_well = async || {
+        let findings = findings(&store).await;
+        assert!(findings.is_empty(), "{findings:?}");
+        assert!(heal(&store, &[]).await.expect("healed").packs.is_empty());
+        for (root, content) in roots.iter().zip(&contents) {
+            assert_eq!(&store.block(root).await.expect("read").expect("there")[..], &content[..]);
+        }
+        let none = collect(&store, Duration::ZERO, false).await.expect("collected");
+        assert!(none.packs.is_empty());
+        assert_eq!(store.roots().await.expect("read").len(), contents.len());
+    };
+    is_well().await;
+    let done = rebuild_index(&store, |_| ()).await.expect("made again");
+    assert!(done.damaged.is_empty());
+    is_well().await;
+    // A damaged record is made again, and so are all of them.
+    for record in records(directory.path()) {
+        hurt_record(&record);
+        rebuild_index(&store, |_| ()).await.expect("made again");
+        is_well().await;
+    }
+    for record in records(directory.path()) {
+        fs::remove_file(record).expect("removed");
+    }
+    let done = rebuild_roots(&store, |_| ()).await.expect("made again");
+    assert!(done.unneeded.is_empty());
+    assert!(store.roots().await.expect("read").iter().any(|record| record.root == other.root));
+    for root in &roots {
+        assert!(store.roots().await.expect("read").iter().any(|record| record.root == *root));
+    }
+    remove_root(&store, &other.root).await.expect("removed");
+    is_well().await;
+}
+
+/// A pack that names no root is told, before somebody collects it.
+#[tokio::test]
+async fn packs_that_no_root_needs_are_told() {
+    let directory = tempfile::tempdir().expect("made");
+    let store = Store::create_local(directory.path()).await.expect("made");
+    let kept = put(&store, 1).await;
+    let writer = store.writer(options()).expect("it may be written");
+    let cut = writer.write(Blob::bytes(noise(60_000, 2))).await.expect("put");
+    fs::remove_file(pack_path(directory.path(), &cut.packs.last().expect("some").name))
+        .expect("removed");
+    for record in records(directory.path()) {
+        fs::remove_file(record).expect("removed");
+    }
+    let done = rebuild_roots(&store, |_| ()).await.expect("made again");
+    let unneeded: BTreeSet<_> = done.unneeded.into_iter().collect();
+    let due = cut.packs[..cut.packs.len() - 1].iter().map(|pack| pack.name);
+    assert_eq!(unneeded, due.collect());
+    let collected = collect(&store, Duration::ZERO, false).await.expect("collected");
+    assert_eq!(collected.packs.into_iter().collect::<BTreeSet<_>>(), unneeded);
+    read(&store, kept.root).await.expect("kept");
+}
+
+/// What others do at the same time is no fault.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_check_beside_others_has_nothing_to_tell() {
+    let directory = tempfile::tempdir().expect("made");
+    let store = Store::create_local(directory.path()).await.expect("made");
+    put(&store, 1).await;
+    let path = directory.path().to_owned();
+    let others = tokio::spawn(async move {
+        let store = Store::open_local(path).await.expect("opened");
+        for seed in 10..50 {
+            let written = put(&store, seed).await;
+            match seed % 4 {
+                0 => {
+                    remove_root(&store, &written.root).await.expect("removed");
+                    collect(&store, Duration::ZERO, false).await.expect("collected");
+                }
+                1 => drop(store.index().compact(|_| true).await.expect("put together")),
+                _ => {}
+            }
+        }
+    });
+    while !others.is_finished() {
+        let findings = findings(&store).await;
+        assert!(findings.is_empty(), "{findings:?}");
+    }
+    others.await.expect("all was put");
+    assert!(findings(&store).await.is_empty());
 }

@@ -248,10 +248,14 @@ pub(super) fn rebuild(
         let what = format!("root {root} is not noted, since block {block} {why}");
         output.problem(job.url.url.as_bytes(), &what)?;
     }
+    for name in &done.unneeded {
+        let what = format!("no root needs pack {}, and `gc` would take it", text_of(name));
+        output.problem(job.url.url.as_bytes(), &what)?;
+    }
     if output.is_json() {
         let fields = json!({
             "packs": done.packs, "known": done.known, "blobs": done.blobs, "roots": done.roots,
-            "damaged": done.damaged.len(),
+            "damaged": done.damaged.len(), "incomplete": done.incomplete.len(), "unneeded": done.unneeded.len(),
         });
         output.object("summary", object(fields))?;
     }
