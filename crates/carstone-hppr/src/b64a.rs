@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use data_encoding::{DecodeKind, Encoding, Specification};
+use data_encoding::{DecodeError, DecodeKind, Encoding, Specification};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -24,14 +24,7 @@ pub fn encode(bytes: &[u8]) -> String {
 /// [`ErrorKind::BadSymbol`] at a byte that is none of the 64; [`ErrorKind::BadLength`] where no bytes have a text of this length; [`ErrorKind::BadTail`] at the last symbol, if
 /// bits behind the last byte are set.
 pub fn decode(text: &[u8]) -> Result<Vec<u8>> {
-    ENCODING.decode(text).map_err(|error| {
-        let kind = match error.kind {
-            DecodeKind::Length => ErrorKind::BadLength,
-            DecodeKind::Trailing => ErrorKind::BadTail,
-            DecodeKind::Symbol | DecodeKind::Padding => ErrorKind::BadSymbol,
-        };
-        Error::new(kind).at(error.position as u64)
-    })
+    ENCODING.decode(text).map_err(fault)
 }
 
 /// Exactly so many bytes.
@@ -39,11 +32,27 @@ pub fn decode(text: &[u8]) -> Result<Vec<u8>> {
 /// # Errors
 /// As [`decode`], and [`ErrorKind::BadLength`] for another number of bytes.
 pub fn decode_array<const N: usize>(text: &[u8]) -> Result<[u8; N]> {
-    // No text of another length is looked at, so that nothing is allocated for it.
+    // No text of another length is looked at.
     if text.len() != (N * 8).div_ceil(6) {
         return Err(Error::new(ErrorKind::BadLength).at(text.len() as u64));
     }
-    decode(text)?.try_into().map_err(|_| Error::new(ErrorKind::BadLength).at(text.len() as u64))
+    let mut bytes = [0; N];
+    ENCODING.decode_mut(text, &mut bytes).map_err(|partial| fault(partial.error))?;
+    Ok(bytes)
+}
+
+/// Puts the text of bytes behind another one. A text with room for it is not moved, so that no copy of a secret is left behind.
+pub(crate) fn append(text: &mut String, bytes: &[u8]) {
+    ENCODING.encode_append(bytes, text);
+}
+
+fn fault(error: DecodeError) -> Error {
+    let kind = match error.kind {
+        DecodeKind::Length => ErrorKind::BadLength,
+        DecodeKind::Trailing => ErrorKind::BadTail,
+        DecodeKind::Symbol | DecodeKind::Padding => ErrorKind::BadSymbol,
+    };
+    Error::new(kind).at(error.position as u64)
 }
 
 /// Symbols of the values 0 to 63, in the order of ASCII.

@@ -25,6 +25,32 @@ pub enum ErrorKind {
     BadType,
     /// A time has not its form, `seconds:subseconds` of ten and nine digits.
     BadTime,
+    /// A secret scalar that is 0, or not below the order of the curve.
+    BadScalar,
+    /// A key is to be made of a secret without a byte.
+    EmptySecret,
+    /// No point of the curve has the x-coordinate that is given as a key.
+    BadKey,
+    /// The first half of a signature is no coordinate: it is not below the prime of the curve.
+    BadSignaturePoint,
+    /// The second half of a signature is no scalar: it is not below the order of the curve.
+    BadSignatureScalar,
+    /// A signature is not one of this key under this digest.
+    BadSignature,
+    /// The random bytes for a signature are all zero.
+    ZeroRandom,
+    /// The nonce of a signature came out as 0: other random bytes are needed.
+    ZeroNonce,
+    /// A signature that was just made does not verify, so that it was not given out.
+    FaultySignature,
+    /// The system gave no random bytes.
+    NoRandom,
+    /// The name of the ring that a password is for is no segment of a path.
+    BadRing,
+    /// Parameters of Argon2id that it does not take, or that need more than is allowed.
+    BadPasswordParameters,
+    /// A password is longer than Argon2id takes, or there is no memory for it.
+    PasswordFailed,
 }
 
 /// A [`Result`](std::result::Result) of this crate.
@@ -78,6 +104,19 @@ impl fmt::Display for ErrorKind {
             Self::BadText => "it is no typed text, T.….H3",
             Self::BadType => "the text is one of something else",
             Self::BadTime => "it is no time, ten digits, a colon and nine digits",
+            Self::BadScalar => "the secret scalar is 0, or not below the order of the curve",
+            Self::EmptySecret => "the secret is empty",
+            Self::BadKey => "the key is no x-coordinate of a point of the curve",
+            Self::BadSignaturePoint => "the first half of the signature is no coordinate",
+            Self::BadSignatureScalar => "the second half of the signature is no scalar",
+            Self::BadSignature => "the signature is not one of this key under this digest",
+            Self::ZeroRandom => "the random bytes for a signature are all zero",
+            Self::ZeroNonce => "the nonce is 0, and other random bytes are needed",
+            Self::FaultySignature => "the signature that was made does not verify",
+            Self::NoRandom => "the system gives no random bytes",
+            Self::BadRing => "the ring is no segment of a path",
+            Self::BadPasswordParameters => "Argon2id does not take these parameters",
+            Self::PasswordFailed => "the password is too long, or there is no memory for it",
         })
     }
 }
