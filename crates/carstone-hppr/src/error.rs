@@ -1,12 +1,16 @@
 //! What can be wrong.
 
-use std::{error, fmt};
+use std::sync::Arc;
+use std::{error, fmt, io};
+
+use crate::text::PacketKind;
 
 /// What is wrong, and at which byte of what was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Error {
     kind: ErrorKind,
     at: Option<u64>,
+    source: Option<Arc<io::Error>>,
 }
 
 /// The kinds of fault.
@@ -51,6 +55,106 @@ pub enum ErrorKind {
     BadPasswordParameters,
     /// A password is longer than Argon2id takes, or there is no memory for it.
     PasswordFailed,
+    /// A header line has no colon.
+    NoColon,
+    /// No space follows the colon of a header line.
+    NoSpace,
+    /// More than one space follows the colon of a header line, or a value begins with one.
+    SecondSpace,
+    /// The name of a header is empty.
+    EmptyName,
+    /// The name of a header has a space.
+    NameHasSpace,
+    /// The name of a header has a colon.
+    NameHasColon,
+    /// A value, or a part of a coordinate, is empty.
+    EmptyValue,
+    /// Headers and addresses are UTF-8.
+    NotUtf8,
+    /// Headers and addresses are in normalization form C.
+    NotNfc,
+    /// A byte below 20, or 7F.
+    ControlByte,
+    /// A carriage return: lines end with a line feed alone.
+    CarriageReturn,
+    /// A line is longer than [`MAX_LINE`](crate::MAX_LINE), or an announcement than [`MAX_ANNOUNCEMENT`](crate::MAX_ANNOUNCEMENT).
+    LineTooLong,
+    /// A character that no group, application or segment of a location may have.
+    ForbiddenCharacter,
+    /// A group, application or segment that is `.` or `..`.
+    DotName,
+    /// A group or application is longer than [`MAX_NAME`](crate::MAX_NAME).
+    NameTooLong,
+    /// A location has an empty segment: it begins or ends with a slash, or has two together.
+    EmptySegment,
+    /// A segment of a location is longer than [`MAX_SEGMENT`](crate::MAX_SEGMENT).
+    SegmentTooLong,
+    /// A location is longer than [`MAX_LOCATION`](crate::MAX_LOCATION).
+    LocationTooLong,
+    /// No markline is where a packet is to begin.
+    NoMarkline,
+    /// Another kind of packet is in this place.
+    WrongPacket {
+        /// That which is to be there.
+        expected: PacketKind,
+    },
+    /// The header that is to be here is missing.
+    MissingHeader {
+        /// Its name.
+        expected: &'static str,
+    },
+    /// A header is there once more.
+    RepeatedHeader,
+    /// Another header is to be before this.
+    HeaderOutOfOrder {
+        /// The name of that which is to be there.
+        expected: &'static str,
+    },
+    /// A Seal has no header of this name.
+    UnknownHeader,
+    /// A name that no extra header may have.
+    ReservedName,
+    /// An extra header is to be before the one ahead of it.
+    ExtrasOutOfOrder,
+    /// More extra headers than [`MAX_EXTRAS_READ`](crate::MAX_EXTRAS_READ), or in what is made, [`MAX_EXTRAS_WRITTEN`](crate::MAX_EXTRAS_WRITTEN).
+    TooManyExtras,
+    /// The length of data is no decimal number, or one with zeros ahead.
+    BadDataLength,
+    /// There is more data than [`MAX_DATA`](crate::MAX_DATA).
+    DataTooLong,
+    /// No blank line is ahead of the data.
+    MissingBlankLine,
+    /// It stops before its end.
+    Truncated,
+    /// Bytes follow the packet.
+    TrailingBytes,
+    /// The hash in a markline is another than that of the packet.
+    HashMismatch {
+        /// Whose hash it is.
+        packet: PacketKind,
+    },
+    /// A whole packet is asked for, but some of its data has been taken before.
+    DataTaken,
+    /// A stream with hashes behind the data does not begin with its announcement.
+    BadAnnouncement,
+    /// No line feed is ahead of the first hash behind the data.
+    NoLineBeforeClose,
+    /// A stream has announced another kind of packet, coordinate or key.
+    AnnouncedOther,
+    /// A write has failed before.
+    Broken,
+    /// An address begins with two slashes, or with four and a hash.
+    NoAddress,
+    /// An address ends before its group, application and location are there.
+    MissingPart,
+    /// An address ends with a view, `{…}`, which is for clients alone.
+    ViewSuffix,
+    /// Behind `|` is no selector.
+    BadSelector,
+    /// A path that lists ends with a slash.
+    NoList,
+    /// Reading or writing has failed; the cause is the source of the error.
+    Io(io::ErrorKind),
 }
 
 /// A [`Result`](std::result::Result) of this crate.
@@ -58,7 +162,18 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind) -> Self {
-        Self { kind, at: None }
+        Self { kind, at: None, source: None }
+    }
+
+    /// That reading or writing has failed so.
+    pub(crate) fn io(error: io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
+            Some(inner) => inner.clone(),
+            None => {
+                let kind = ErrorKind::Io(error.kind());
+                Self { kind, at: None, source: Some(Arc::new(error)) }
+            }
+        }
     }
 
     /// The same at this byte, unless it has one.
@@ -117,8 +232,76 @@ impl fmt::Display for ErrorKind {
             Self::BadRing => "the ring is no segment of a path",
             Self::BadPasswordParameters => "Argon2id does not take these parameters",
             Self::PasswordFailed => "the password is too long, or there is no memory for it",
+            Self::NoColon => "a header line has no colon",
+            Self::NoSpace => "no space follows the colon of a header line",
+            Self::SecondSpace => "a value begins with a space",
+            Self::EmptyName => "the name of a header is empty",
+            Self::NameHasSpace => "the name of a header has a space",
+            Self::NameHasColon => "the name of a header has a colon",
+            Self::EmptyValue => "the value is empty",
+            Self::NotUtf8 => "it is not UTF-8",
+            Self::NotNfc => "it is not in Unicode normalization form C",
+            Self::ControlByte => "control bytes are forbidden",
+            Self::CarriageReturn => "a carriage return: lines end with a line feed alone",
+            Self::LineTooLong => "the line is too long",
+            Self::ForbiddenCharacter => "no name in a coordinate may have this character",
+            Self::DotName => "a name in a coordinate is neither `.` nor `..`",
+            Self::NameTooLong => "the name is too long",
+            Self::EmptySegment => "a segment of the location is empty",
+            Self::SegmentTooLong => "the segment of the location is too long",
+            Self::LocationTooLong => "the location is too long",
+            Self::NoMarkline => "no markline is where a packet is to begin",
+            Self::RepeatedHeader => "the header is there already",
+            Self::UnknownHeader => "a Seal has no header of this name",
+            Self::ReservedName => "no extra header may have this name",
+            Self::ExtrasOutOfOrder => "the extra header is to be before the one ahead of it",
+            Self::TooManyExtras => "there are too many extra headers",
+            Self::BadDataLength => "the length of data is no decimal number without zeros ahead",
+            Self::DataTooLong => "there is more data than a packet may have",
+            Self::MissingBlankLine => "no blank line is ahead of the data",
+            Self::Truncated => "it stops before its end",
+            Self::TrailingBytes => "bytes follow the packet",
+            Self::DataTaken => "some of the data has been taken before",
+            Self::BadAnnouncement => "it does not begin with an announcement",
+            Self::NoLineBeforeClose => "no line feed is ahead of the first hash behind the data",
+            Self::AnnouncedOther => "the stream has announced another packet",
+            Self::Broken => "a write has failed before",
+            Self::NoAddress => "it is no address: that begins with two slashes",
+            Self::MissingPart => "the address ends before its group, application and location",
+            Self::ViewSuffix => "the view at the end of an address is for clients alone",
+            Self::BadSelector => "it is no selector",
+            Self::NoList => "a path that lists ends with a slash",
+            Self::Io(_) => "cannot read or write",
+            Self::WrongPacket { expected } => return write!(f, "another packet is where a {expected} is to be"),
+            Self::MissingHeader { expected } => return write!(f, "the header {expected} is missing"),
+            Self::HeaderOutOfOrder { expected } => return write!(f, "the header {expected} is to be here"),
+            Self::HashMismatch { packet } => return write!(f, "the hash is not that of the {packet}"),
         })
     }
 }
 
-impl error::Error for Error {}
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.source.as_ref().map(|source| source.as_ref() as _)
+    }
+}
+
+/// Of the same kind and place; what has caused them is not compared.
+impl PartialEq for Error {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.kind, self.at) == (&other.kind, other.at)
+    }
+}
+
+impl Eq for Error {}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error.kind {
+            ErrorKind::Io(kind) => kind,
+            ErrorKind::Truncated => io::ErrorKind::UnexpectedEof,
+            _ => io::ErrorKind::InvalidData,
+        };
+        Self::new(kind, error)
+    }
+}
