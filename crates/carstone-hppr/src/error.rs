@@ -1,5 +1,6 @@
 //! What can be wrong.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{error, fmt, io};
 
@@ -10,6 +11,8 @@ use crate::text::PacketKind;
 pub struct Error {
     kind: ErrorKind,
     at: Option<u64>,
+    /// The file or directory.
+    path: Option<Box<Path>>,
     source: Option<Arc<io::Error>>,
 }
 
@@ -153,6 +156,18 @@ pub enum ErrorKind {
     BadSelector,
     /// A path that lists ends with a slash.
     NoList,
+    /// The directory holds no repository: `hash/` or `index/` is missing.
+    NoRepository,
+    /// The repository is opened to be read only.
+    ReadOnly,
+    /// The file system cannot hold a repository.
+    UnfitFileSystem(&'static str),
+    /// There is no such packet.
+    NotFound,
+    /// A request that cannot be met as things are.
+    Invalid(&'static str),
+    /// What is on the disk is not what it is to be.
+    Damaged(&'static str),
     /// Reading or writing has failed; the cause is the source of the error.
     Io(io::ErrorKind),
 }
@@ -162,7 +177,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind) -> Self {
-        Self { kind, at: None, source: None }
+        Self { kind, at: None, path: None, source: None }
     }
 
     /// That reading or writing has failed so.
@@ -171,7 +186,7 @@ impl Error {
             Some(inner) => inner.clone(),
             None => {
                 let kind = ErrorKind::Io(error.kind());
-                Self { kind, at: None, source: Some(Arc::new(error)) }
+                Self { kind, at: None, path: None, source: Some(Arc::new(error)) }
             }
         }
     }
@@ -190,9 +205,21 @@ impl Error {
         self
     }
 
+    /// The same of this file or directory, unless it has one.
+    #[must_use]
+    pub(crate) fn of(mut self, path: impl Into<PathBuf>) -> Self {
+        self.path.get_or_insert_with(|| path.into().into_boxed_path());
+        self
+    }
+
     /// What is wrong.
     pub fn kind(&self) -> &ErrorKind {
         &self.kind
+    }
+
+    /// The file or directory that is to blame, if one is.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// The byte of what was given at which that shows.
@@ -203,6 +230,9 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = &self.path {
+            write!(f, "{}: ", path.display())?;
+        }
         if let Some(at) = self.at {
             write!(f, "byte {at}: ")?;
         }
@@ -271,11 +301,23 @@ impl fmt::Display for ErrorKind {
             Self::ViewSuffix => "the view at the end of an address is for clients alone",
             Self::BadSelector => "it is no selector",
             Self::NoList => "a path that lists ends with a slash",
+            Self::NoRepository => "it is no repository",
+            Self::ReadOnly => "it is opened to be read only",
+            Self::NotFound => "there is no such packet",
+            Self::UnfitFileSystem(what) | Self::Invalid(what) | Self::Damaged(what) => what,
             Self::Io(_) => "cannot read or write",
-            Self::WrongPacket { expected } => return write!(f, "another packet is where a {expected} is to be"),
-            Self::MissingHeader { expected } => return write!(f, "the header {expected} is missing"),
-            Self::HeaderOutOfOrder { expected } => return write!(f, "the header {expected} is to be here"),
-            Self::HashMismatch { packet } => return write!(f, "the hash is not that of the {packet}"),
+            Self::WrongPacket { expected } => {
+                return write!(f, "another packet is where a {expected} is to be");
+            }
+            Self::MissingHeader { expected } => {
+                return write!(f, "the header {expected} is missing");
+            }
+            Self::HeaderOutOfOrder { expected } => {
+                return write!(f, "the header {expected} is to be here");
+            }
+            Self::HashMismatch { packet } => {
+                return write!(f, "the hash is not that of the {packet}");
+            }
         })
     }
 }
@@ -289,7 +331,7 @@ impl error::Error for Error {
 /// Of the same kind and place; what has caused them is not compared.
 impl PartialEq for Error {
     fn eq(&self, other: &Self) -> bool {
-        (&self.kind, self.at) == (&other.kind, other.at)
+        (&self.kind, self.at, &self.path) == (&other.kind, other.at, &other.path)
     }
 }
 

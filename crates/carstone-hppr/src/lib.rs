@@ -3,10 +3,12 @@
 pub mod b64a;
 mod coordinate;
 mod error;
-mod hsb3;
 mod header;
+mod hsb3;
 mod limits;
 mod packet;
+#[cfg(unix)]
+mod repository;
 mod tai;
 mod text;
 pub mod trailer;
@@ -14,10 +16,10 @@ mod urc;
 
 pub use coordinate::{Coordinate, Name};
 pub use error::{Error, ErrorKind, Result};
+pub use header::Header;
 pub use hsb3::SigningKey;
 #[cfg(feature = "password")]
 pub use hsb3::{MOST_MEMORY_KIB, PasswordParameters, password_token};
-pub use header::Header;
 pub use limits::{
     MAX_DATA, MAX_EXTRAS_READ, MAX_EXTRAS_WRITTEN, MAX_LINE, MAX_LOCATION, MAX_NAME, MAX_PACKET,
     MAX_SEGMENT,
@@ -26,6 +28,8 @@ pub use packet::{
     Blob, ExtrasOrder, Hashes, Head, Packet, PacketReader, PacketStream, ParseOptions, Plex, Seal,
     verify,
 };
+#[cfg(unix)]
+pub use repository::{Disk, OpenOptions, RealDisk, Repository, Source, Version, What};
 pub use tai::Tai;
 pub use text::{DIGEST, PacketHash, PacketKind, SUFFIX, Signature, TYPED, VerifyingKey};
 pub use trailer::MAX_ANNOUNCEMENT;

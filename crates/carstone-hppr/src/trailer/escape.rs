@@ -204,10 +204,7 @@ impl Unescape {
         Ok(None)
     }
 
-    fn put_line_feed<E>(
-        &mut self,
-        out: &mut impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+    fn put_line_feed<E>(&mut self, out: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         match std::mem::take(&mut self.line_feed) {
             true => out(b"\n"),
             false => Ok(()),

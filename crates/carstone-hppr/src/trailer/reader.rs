@@ -18,7 +18,11 @@ use crate::text::{PacketHash, PacketKind};
 /// # Errors
 /// At the byte of the stream where it shows: it has not the form, or stops before its end, bytes follow it, hashes or the signature are wrong, or it announces another
 /// ([`ErrorKind::AnnouncedOther`]); also if reading or the spool fails.
-pub fn read<S: Spool>(input: impl Read, mut spool: S, options: &ParseOptions) -> Result<Rebuilt<S>> {
+pub fn read<S: Spool>(
+    input: impl Read,
+    mut spool: S,
+    options: &ParseOptions,
+) -> Result<Rebuilt<S>> {
     let start = spool.stream_position().map_err(Error::io)?;
     let mut input = Input::new(input);
     let announcement = announcement(&mut input)?;

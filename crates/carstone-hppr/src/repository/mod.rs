@@ -1,0 +1,79 @@
+//! A repository of packets in a directory (HPPR 022).
+
+mod disk;
+mod layout;
+mod open;
+mod staging;
+mod versions;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use self::disk::{Disk, RealDisk, Source, What};
+pub use self::open::OpenOptions;
+pub(crate) use self::staging::Staging;
+pub(crate) use self::versions::Tip;
+pub use self::versions::Version;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Packets in a directory: under their hashes, and in an index by coordinate and time.
+///
+/// Readers take no lock. One writer at a time holds one, for as long as an operation takes.
+#[derive(Clone, Debug)]
+pub struct Repository {
+    root: PathBuf,
+    disk: Arc<dyn Disk>,
+    is_read_only: bool,
+}
+
+/// The lock of a writer, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Repository {
+    /// The directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Whether nothing is written into it.
+    pub fn is_read_only(&self) -> bool {
+        self.is_read_only
+    }
+
+    /// A path of the repository on the disk.
+    pub(crate) fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.root.join(relative)
+    }
+
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    /// Waits until no other writer has the lock, and takes it.
+    ///
+    /// # Errors
+    /// It is opened to be read only; the lock cannot be taken.
+    pub(crate) fn lock(&self) -> Result<Lock> {
+        if self.is_read_only {
+            return Err(Error::new(ErrorKind::ReadOnly).of(&self.root));
+        }
+        let path = self.path(layout::STAGING).join(layout::LOCK);
+        let locked = || -> io::Result<File> {
+            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
+            file.lock()?;
+            Ok(file)
+        };
+        Ok(Lock { _file: locked().map_err(|error| Error::io(error).of(&path))? })
+    }
+
+    /// The same of what failed there.
+    pub(crate) fn failed(&self, path: &Path) -> impl FnOnce(io::Error) -> Error {
+        let path = path.to_owned();
+        move |error| Error::io(error).of(path)
+    }
+}
