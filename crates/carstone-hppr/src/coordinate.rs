@@ -233,7 +233,10 @@ mod tests {
         refused("g", "a\r", "l", ErrorKind::CarriageReturn, 5);
         refused("g", "a", "l\n", ErrorKind::ControlByte, 7);
         refused("g", "a", "x/e\u{301}", ErrorKind::NotNfc, 8);
-        assert_eq!(Coordinate::new("g ", "a b", " l").map_err(|error| error.offset()), Err(Some(9)));
+        assert_eq!(
+            Coordinate::new("g ", "a b", " l").map_err(|error| error.offset()),
+            Err(Some(9))
+        );
     }
 
     #[test]

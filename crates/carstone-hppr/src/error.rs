@@ -233,10 +233,18 @@ impl fmt::Display for ErrorKind {
             Self::BadSelector => "it is no selector",
             Self::NoList => "a path that lists ends with a slash",
             Self::Io(_) => "cannot read or write",
-            Self::WrongPacket { expected } => return write!(f, "another packet is where a {expected} is to be"),
-            Self::MissingHeader { expected } => return write!(f, "the header {expected} is missing"),
-            Self::HeaderOutOfOrder { expected } => return write!(f, "the header {expected} is to be here"),
-            Self::HashMismatch { packet } => return write!(f, "the hash is not that of the {packet}"),
+            Self::WrongPacket { expected } => {
+                return write!(f, "another packet is where a {expected} is to be");
+            }
+            Self::MissingHeader { expected } => {
+                return write!(f, "the header {expected} is missing");
+            }
+            Self::HeaderOutOfOrder { expected } => {
+                return write!(f, "the header {expected} is to be here");
+            }
+            Self::HashMismatch { packet } => {
+                return write!(f, "the hash is not that of the {packet}");
+            }
         })
     }
 }

@@ -218,9 +218,8 @@ impl ListPath {
         };
         let Parts { group, app, path } = Parts::of(listed);
         let (Some(app), Some(path)) = (app, path) else {
-            let part = |part: &str, at: usize| {
-                Name::new(part).map_err(|error| error.behind(at as u64))
-            };
+            let part =
+                |part: &str, at: usize| Name::new(part).map_err(|error| error.behind(at as u64));
             let group_name = part(group, 2)?;
             return Ok(match app {
                 None => Self::Apps(group_name),
@@ -360,9 +359,8 @@ fn versions(path: &str) -> (&str, Option<usize>) {
 }
 
 fn time(part: Option<(&str, u64)>) -> Result<Option<Tai>> {
-    let time = |(part, at): (&str, u64)| {
-        Tai::parse(part.as_bytes()).map_err(|error| error.behind(at))
-    };
+    let time =
+        |(part, at): (&str, u64)| Tai::parse(part.as_bytes()).map_err(|error| error.behind(at));
     part.map(time).transpose()
 }
 

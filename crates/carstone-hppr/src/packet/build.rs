@@ -121,12 +121,7 @@ pub(crate) fn blob_head(len: usize) -> String {
 }
 
 /// What is between the markline of a Plex and that of its Blob.
-pub(crate) fn plex_lines(
-    coordinate: &Coordinate,
-    tai: Tai,
-    extras: &[Header],
-    out: &mut Vec<u8>,
-) {
+pub(crate) fn plex_lines(coordinate: &Coordinate, tai: Tai, extras: &[Header], out: &mut Vec<u8>) {
     let (group, app) = (coordinate.group(), coordinate.app());
     let location = coordinate.location();
     text(out, format_args!("Group: {group}\nApp: {app}\nLocation: {location}\nTAI: {tai}\n"));

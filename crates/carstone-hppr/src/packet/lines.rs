@@ -162,13 +162,5 @@ const SEAL_HEADERS: [&str; 2] = ["Seal-By", "Seal-Sig"];
 /// The one header of a Blob.
 pub(crate) const BLOB_HEADERS: [&str; 1] = ["Data-Length"];
 /// All names that the grammar uses.
-const RESERVED: [&str; 8] = [
-    "Group",
-    "App",
-    "Location",
-    "TAI",
-    "Data-Length",
-    "Seal-By",
-    "Seal-Sig",
-    "\u{1f5a7}",
-];
+const RESERVED: [&str; 8] =
+    ["Group", "App", "Location", "TAI", "Data-Length", "Seal-By", "Seal-Sig", "\u{1f5a7}"];

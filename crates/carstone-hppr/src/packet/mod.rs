@@ -18,8 +18,8 @@ use crate::tai::Tai;
 use crate::text::{PacketHash, PacketKind, Signature, VerifyingKey};
 
 pub use head::Head;
-pub use parse::{ExtrasOrder, Hashes, ParseOptions, verify};
 pub(crate) use parse::check_signature;
+pub use parse::{ExtrasOrder, Hashes, ParseOptions, verify};
 pub(crate) use reader::Layers;
 pub use reader::{PacketReader, PacketStream};
 
@@ -186,11 +186,7 @@ impl Packet {
 
     /// Its hash and those of the packets in it.
     pub fn hashes(&self) -> Hashes {
-        Hashes::new(
-            self.seal().map(Seal::hash),
-            self.plex().map(Plex::hash),
-            self.blob().hash(),
-        )
+        Hashes::new(self.seal().map(Seal::hash), self.plex().map(Plex::hash), self.blob().hash())
     }
 
     /// The Blob that it is or has.
@@ -275,4 +271,4 @@ from!(Plex);
 from!(Seal);
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -132,11 +132,7 @@ fn blobs_of_the_specification() {
             95,
         ),
         (all, "B.u2JQeHYkGWwD2cRZIDJPA5cqm9vvh4KDN3uzmZQ~zzl.H3", 329),
-        (
-            vec![b'a'; 1_000_003],
-            "B.pG7Zsgd7QVXgzgf0Ej9oTfqEJjUWCwaY1GN34jKGbj0.H3",
-            1_000_080,
-        ),
+        (vec![b'a'; 1_000_003], "B.pG7Zsgd7QVXgzgf0Ej9oTfqEJjUWCwaY1GN34jKGbj0.H3", 1_000_080),
     ] {
         known(&Blob::new(data).expect("it fits").into(), hash, len);
     }
@@ -177,8 +173,12 @@ fn the_seal_of_the_specification() {
     assert_eq!(packet.encode(), SEAL.as_bytes());
     known(&packet, "S.7NTEdlrOkMFBlBzHlFGSdDwsLVTyynKdbKdlR07OtVK.H3", 445);
     let seal = packet.seal().expect("a Seal");
-    let plex =
-        plex(["a-group", "some-app", "our-collection/item"], "1640995200:000000000", &[], seal.data());
+    let plex = plex(
+        ["a-group", "some-app", "our-collection/item"],
+        "1640995200:000000000",
+        &[],
+        seal.data(),
+    );
     assert_eq!(plex.plex(), Some(seal.plex()));
     let made = Seal::new(seal.plex().clone(), seal.key(), seal.signature()).expect("it is signed");
     assert_eq!(&made, seal);

@@ -18,7 +18,11 @@ use crate::text::{PacketHash, PacketKind};
 /// # Errors
 /// At the byte of the stream where it shows: it has not the form, or stops before its end, bytes follow it, hashes or the signature are wrong, or it announces another
 /// ([`ErrorKind::AnnouncedOther`]); also if reading or the spool fails.
-pub fn read<S: Spool>(input: impl Read, mut spool: S, options: &ParseOptions) -> Result<Rebuilt<S>> {
+pub fn read<S: Spool>(
+    input: impl Read,
+    mut spool: S,
+    options: &ParseOptions,
+) -> Result<Rebuilt<S>> {
     let start = spool.stream_position().map_err(Error::io)?;
     let mut input = Input::new(input);
     let announcement = announcement(&mut input)?;
@@ -128,11 +132,11 @@ fn data(input: &mut Input<impl Read>, spool: &mut impl Write) -> Result<usize> {
         if chunk.is_empty() {
             return Err(Error::new(ErrorKind::Truncated).at(at));
         }
-        let close = unescape.push(chunk, |piece| {
-            len += piece.len();
-            if len > MAX_DATA {
-                return Err(Error::new(ErrorKind::DataTooLong).at(at));
+        let close = unescape.push(chunk, at, |piece, at| {
+            if piece.len() > MAX_DATA - len {
+                return Err(Error::new(ErrorKind::DataTooLong).at(at + (MAX_DATA - len) as u64));
             }
+            len += piece.len();
             if buffer.len() + piece.len() > BUFFER {
                 spool.write_all(&buffer).map_err(Error::io)?;
                 buffer.clear();
