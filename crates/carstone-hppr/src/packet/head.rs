@@ -43,6 +43,7 @@ pub(crate) struct PlexHead {
 #[derive(Clone, Debug)]
 pub(crate) struct SealHead {
     pub(crate) key: VerifyingKey,
+    pub(crate) key_at: u64,
     pub(crate) signature: Signature,
     pub(crate) signature_at: u64,
 }

@@ -87,5 +87,5 @@ impl<R: Read> Input<R> {
     }
 }
 
-/// Bytes read at once.
-const BUFFER: usize = 64 << 10;
+/// Bytes read, and hashed, at once.
+const BUFFER: usize = 256 << 10;

@@ -120,8 +120,8 @@ impl SealLines {
     /// All of them, as something else is at this byte.
     pub(crate) fn finish(self, at: u64) -> Result<SealHead> {
         match (self.key, self.signature) {
-            (Some((key, _)), Some((signature, signature_at))) => {
-                Ok(SealHead { key, signature, signature_at })
+            (Some((key, key_at)), Some((signature, signature_at))) => {
+                Ok(SealHead { key, key_at, signature, signature_at })
             }
             _ => Err(missing(&SEAL_HEADERS, self.had(), at)),
         }

@@ -271,4 +271,4 @@ from!(Plex);
 from!(Seal);
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -156,8 +156,11 @@ fn head(bytes: &[u8], options: &ParseOptions) -> Result<Head> {
 pub(crate) fn check_signature(head: &Head) -> Result<()> {
     match (&head.seal, &head.plex) {
         (Some((_, seal)), Some((plex, _))) => {
-            verify_seal(&seal.key, plex.hash.digest(), &seal.signature)
-                .map_err(|error| error.behind(seal.signature_at))
+            let verified = verify_seal(&seal.key, plex.hash.digest(), &seal.signature);
+            verified.map_err(|error| match error.kind() {
+                ErrorKind::BadKey => error.behind(seal.key_at),
+                _ => error.behind(seal.signature_at),
+            })
         }
         _ => Ok(()),
     }

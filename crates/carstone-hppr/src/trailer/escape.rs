@@ -149,17 +149,19 @@ impl Unescape {
         Self { start: Some(LineStart::NEW), line_feed: false }
     }
 
-    /// Hands out the pieces of data in these bytes, up to the end of the data if that is there.
+    /// Hands out the pieces of data in these bytes, which begin at `base`, up to the end of the data if that is there; with each goes where it begins.
     pub(super) fn push<E>(
         &mut self,
         bytes: &[u8],
-        mut out: impl FnMut(&[u8]) -> Result<(), E>,
+        base: u64,
+        mut out: impl FnMut(&[u8], u64) -> Result<(), E>,
     ) -> Result<Option<Close>, E> {
         let mut at = 0;
         while at < bytes.len() {
+            let place = base + at as u64;
             let Some(start) = &mut self.start else {
                 let end = plain(&bytes[at..]);
-                out(&bytes[at..at + end])?;
+                out(&bytes[at..at + end], place)?;
                 at += end;
                 if at < bytes.len() {
                     (self.start, self.line_feed) = (Some(LineStart::NEW), true);
@@ -173,30 +175,23 @@ impl Unescape {
                 Step::Ellipsis => {
                     at += 1;
                     if before.run > 0 {
-                        // It is data, whatever follows: one ellipsis of it is kept back.
-                        self.put_line_feed(&mut out)?;
-                        out(ELLIPSIS)?;
+                        // It is data, whatever follows: the last ellipsis is kept back.
+                        let end = place + 1 - ELLIPSIS.len() as u64;
+                        self.put(&[ELLIPSIS], end, &mut out)?;
                     }
                 }
                 Step::Mark if before.run == 1 => {
                     return Ok(Some(Close { len: at + 1, line_feed: self.line_feed }));
                 }
                 Step::Mark => {
-                    out(MARK)?;
                     at += 1;
+                    self.put(&[MARK], place + 1, &mut out)?;
                     self.start = None;
                 }
                 Step::Other => {
-                    self.put_line_feed(&mut out)?;
-                    for (is, piece) in [
-                        (before.run > 0, ELLIPSIS),
-                        (before.ellipsis > 0, &ELLIPSIS[..before.ellipsis]),
-                        (before.mark > 0, &MARK[..before.mark]),
-                    ] {
-                        if is {
-                            out(piece)?;
-                        }
-                    }
+                    let run = if before.run > 0 { ELLIPSIS } else { &[] };
+                    let (ellipsis, mark) = (&ELLIPSIS[..before.ellipsis], &MARK[..before.mark]);
+                    self.put(&[run, ellipsis, mark], place, &mut out)?;
                     self.start = None;
                 }
             }
@@ -204,11 +199,22 @@ impl Unescape {
         Ok(None)
     }
 
-    fn put_line_feed<E>(&mut self, out: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        match std::mem::take(&mut self.line_feed) {
-            true => out(b"\n"),
-            false => Ok(()),
+    /// Hands out these pieces, which end at this byte, and the line feed ahead of them if it was kept back.
+    fn put<E>(
+        &mut self,
+        pieces: &[&[u8]],
+        end: u64,
+        out: &mut impl FnMut(&[u8], u64) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut at = end - pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
+        if std::mem::take(&mut self.line_feed) {
+            out(b"\n", at - 1)?;
         }
+        for piece in pieces {
+            out(piece, at)?;
+            at += piece.len() as u64;
+        }
+        Ok(())
     }
 }
 

@@ -132,11 +132,11 @@ fn data(input: &mut Input<impl Read>, spool: &mut impl Write) -> Result<usize> {
         if chunk.is_empty() {
             return Err(Error::new(ErrorKind::Truncated).at(at));
         }
-        let close = unescape.push(chunk, |piece| {
-            len += piece.len();
-            if len > MAX_DATA {
-                return Err(Error::new(ErrorKind::DataTooLong).at(at));
+        let close = unescape.push(chunk, at, |piece, at| {
+            if piece.len() > MAX_DATA - len {
+                return Err(Error::new(ErrorKind::DataTooLong).at(at + (MAX_DATA - len) as u64));
             }
+            len += piece.len();
             if buffer.len() + piece.len() > BUFFER {
                 spool.write_all(&buffer).map_err(Error::io)?;
                 buffer.clear();
