@@ -33,7 +33,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("carstone-store", &["carstone-car", "carstone-unixfs"]),
-    ("carstone-cli", &["carstone", "carstone-store"]),
+    ("carstone-hppr", &[]),
+    ("carstone-cli", &["carstone", "carstone-hppr", "carstone-store"]),
 ];
 
 /// The whole list of what the trait crate may pull in.

@@ -2,6 +2,7 @@
 
 mod car;
 mod create;
+mod hppr;
 mod read;
 mod store;
 mod texts;
@@ -20,6 +21,11 @@ pub(crate) use car::{
     codec_named, file_options,
 };
 pub(crate) use create::{CarVersion, CreateArgs, FunctionArg, OrderArg, ReaderArgs};
+pub(crate) use hppr::{
+    HpprAddArgs, HpprArgs, HpprCheckArgs, HpprCommand, HpprDetachArgs, HpprExportArgs, HpprGetArgs,
+    HpprHeadersArgs, HpprIdArgs, HpprImportArgs, HpprKeygenArgs, HpprLsArgs, HpprSealArgs,
+    HpprStoreArgs, HpprTipsArgs,
+};
 pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg, RestoreArgs};
 pub(crate) use store::{
     DedupeArg, DumpOrder, IndexForm, StoreArgs, StoreCatArgs, StoreCheckArgs, StoreCommand,
@@ -108,6 +114,11 @@ pub(crate) enum Command {
     /// Everything that is put becomes blocks in packs of limited size, as IPFS has them; its root is what it is called by. Packs are whole and durable before
     /// the index speaks of them.
     Store(StoreArgs),
+    /// Keep signed packets in an HPPR repository, by coordinate and time.
+    ///
+    /// A Blob is data, a Plex is a Blob at a coordinate, with a time and headers, and a Seal is a Plex that somebody has signed. Each is called by the BLAKE3 hash of
+    /// its bytes, and everything that is read is verified.
+    Hppr(HpprArgs),
     /// Make an age identity, a key to encrypt to.
     Keygen(KeygenArgs),
     /// Print completions for a shell.

@@ -7,6 +7,7 @@ pub(crate) mod cat;
 pub(crate) mod completions;
 pub(crate) mod create;
 pub(crate) mod extract;
+pub(crate) mod hppr;
 pub(crate) mod info;
 pub(crate) mod keygen;
 pub(crate) mod list;

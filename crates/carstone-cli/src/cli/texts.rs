@@ -104,6 +104,17 @@ pub(super) const MAN_EXAMPLES: &str = "\
 Examples:
   carstone man --out /usr/local/share/man/man1
   carstone man && man -l man/carstone-create.1";
+pub(super) const HPPR_EXAMPLES: &str = "\
+Examples:
+  carstone hppr init                                  in ./hppr, or CARSTONE_HPPR
+  carstone hppr keygen -o key.txt
+  carstone hppr add -k key.txt //my-group/notes/2026/first note.txt
+  carstone hppr get -d //my-group/notes/2026/first    its data
+  carstone hppr ls //my-group/notes/2026/
+  carstone hppr tips //my-group/                      the latest of everything
+  carstone hppr check
+  carstone hppr export -o all.hppr";
+
 pub(super) const STORE_EXAMPLES: &str = "\
 Examples:
   carstone store init                             in ./carstone-store, or CARSTONE_STORE
