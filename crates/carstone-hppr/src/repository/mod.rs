@@ -1,20 +1,30 @@
 //! A repository of packets in a directory (HPPR 022).
 
+mod batch;
+mod collect;
+mod detach;
 mod disk;
 mod layout;
 mod open;
+mod rebuild;
 mod staging;
+mod store;
+mod thin;
 mod versions;
+mod writer;
 
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use self::batch::{BATCH_BYTES, Batch};
+pub use self::collect::Collected;
 pub use self::disk::{Disk, RealDisk, Source, What};
 pub use self::open::OpenOptions;
+pub use self::rebuild::Rebuilt;
 pub(crate) use self::staging::Staging;
-pub(crate) use self::versions::Tip;
+pub use self::store::{BATCH, StoreOptions};
 pub use self::versions::Version;
 use crate::error::{Error, ErrorKind, Result};
 

@@ -196,6 +196,14 @@ impl Repository {
         Some(PathBuf::from(text.strip_suffix('\n').unwrap_or(&text)))
     }
 
+    /// The latest packet at a coordinate; `None` if there is none.
+    ///
+    /// # Errors
+    /// The repository cannot be read.
+    pub fn latest(&self, coordinate: &Coordinate) -> Result<Option<Version>> {
+        self.tip(coordinate, &Tip::All)
+    }
+
     /// The latest version of those that a tip is of. Where the link is missing, or names none, all versions are looked at, and the link is made again unless the
     /// repository is only read.
     ///
