@@ -29,7 +29,10 @@ pub use packet::{
     verify,
 };
 #[cfg(unix)]
-pub use repository::{Disk, OpenOptions, RealDisk, Repository, Source, Version, What};
+pub use repository::{
+    BATCH, BATCH_BYTES, Batch, Collected, Disk, OpenOptions, RealDisk, Rebuilt, Repository, Source,
+    StoreOptions, Version, What,
+};
 pub use tai::Tai;
 pub use text::{DIGEST, PacketHash, PacketKind, SUFFIX, Signature, TYPED, VerifyingKey};
 pub use trailer::MAX_ANNOUNCEMENT;

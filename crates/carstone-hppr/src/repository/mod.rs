@@ -1,20 +1,30 @@
 //! A repository of packets in a directory (HPPR 022).
 
+mod batch;
+mod collect;
+mod detach;
 mod disk;
 mod layout;
 mod open;
+mod rebuild;
 mod staging;
+mod store;
+mod thin;
 mod versions;
+mod writer;
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use self::batch::{BATCH_BYTES, Batch};
+pub use self::collect::Collected;
 pub use self::disk::{Disk, RealDisk, Source, What};
 pub use self::open::OpenOptions;
+pub use self::rebuild::Rebuilt;
 pub(crate) use self::staging::Staging;
-pub(crate) use self::versions::Tip;
+pub use self::store::{BATCH, StoreOptions};
 pub use self::versions::Version;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -59,16 +69,31 @@ impl Repository {
     /// # Errors
     /// It is opened to be read only; the lock cannot be taken.
     pub(crate) fn lock(&self) -> Result<Lock> {
+        let (file, path) = self.lock_file()?;
+        file.lock().map_err(self.failed(&path))?;
+        Ok(Lock { _file: file })
+    }
+
+    /// The lock, if no other writer has it.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock).
+    pub(crate) fn try_lock(&self) -> Result<Option<Lock>> {
+        let (file, path) = self.lock_file()?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(Error::io(error).of(path)),
+        }
+    }
+
+    fn lock_file(&self) -> Result<(File, PathBuf)> {
         if self.is_read_only {
             return Err(Error::new(ErrorKind::ReadOnly).of(&self.root));
         }
         let path = self.path(layout::STAGING).join(layout::LOCK);
-        let locked = || -> io::Result<File> {
-            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
-            file.lock()?;
-            Ok(file)
-        };
-        Ok(Lock { _file: locked().map_err(|error| Error::io(error).of(&path))? })
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        Ok((file.map_err(self.failed(&path))?, path))
     }
 
     /// The same of what failed there.

@@ -5,9 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Repository;
 use super::disk::{Disk, RealDisk, What};
 use super::layout::{DETACH, HASH, INDEX, LOCK, REF, STAGING};
-use super::{Repository, Staging};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How a repository is opened.
@@ -113,7 +113,7 @@ impl Repository {
     }
 
     /// Removes what writers have left that ended before they could finish. Nobody else writes.
-    fn clean_staging(&self) -> Result<()> {
+    pub(super) fn clean_staging(&self) -> Result<()> {
         let staging = self.path(STAGING);
         let clean = || -> io::Result<()> {
             for (name, what) in self.disk.list(&staging)? {
@@ -203,13 +203,6 @@ impl Repository {
             true => Ok(()),
             false => Err(io::Error::other("a link came back as another")),
         }
-    }
-}
-
-impl Staging<'_> {
-    /// A name that nothing has in there.
-    pub(super) fn fresh(&self) -> PathBuf {
-        self.directory.join(format!("{:08x}", self.count.replace(self.count.get() + 1)))
     }
 }
 

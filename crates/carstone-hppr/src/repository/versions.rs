@@ -196,6 +196,14 @@ impl Repository {
         Some(PathBuf::from(text.strip_suffix('\n').unwrap_or(&text)))
     }
 
+    /// The latest packet at a coordinate; `None` if there is none.
+    ///
+    /// # Errors
+    /// The repository cannot be read.
+    pub fn latest(&self, coordinate: &Coordinate) -> Result<Option<Version>> {
+        self.tip(coordinate, &Tip::All)
+    }
+
     /// The latest version of those that a tip is of. Where the link is missing, or names none, all versions are looked at, and the link is made again unless the
     /// repository is only read.
     ///
@@ -209,9 +217,9 @@ impl Repository {
         let latest = versions.filter(|version| version.tips().contains(tip)).max();
         if latest.is_some()
             && !self.is_read_only()
-            && let Ok(staging) = Staging::begin(self)
+            && let Ok(Some(staging)) = Staging::try_begin(self)
         {
-            // Under the lock, where nobody changes them.
+            // Under the lock, where nobody changes them. A reader does not wait for it: who has it may be about to make them.
             let _ = self.make_tips(&staging, coordinate);
         }
         Ok(latest)

@@ -1,0 +1,112 @@
+//! A file system that fails from one of its steps on, as if the machine had stopped.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use carstone_hppr::{Disk, RealDisk, Source, What};
+
+/// Counts steps that change something. None of them waits for the disk: it is what would have been done before that counts here.
+#[derive(Debug)]
+pub struct Faulty {
+    left: AtomicU64,
+    is_stopped: std::sync::atomic::AtomicBool,
+}
+
+impl Default for Faulty {
+    fn default() -> Self {
+        Self { left: AtomicU64::new(u64::MAX), is_stopped: false.into() }
+    }
+}
+
+impl Faulty {
+    /// Lets so many steps through.
+    pub fn stop_after(&self, steps: u64) {
+        self.left.store(steps, Ordering::SeqCst);
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::SeqCst)
+    }
+
+    fn step(&self) -> io::Result<()> {
+        let left = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| match left {
+            u64::MAX => Some(left),
+            _ => left.checked_sub(1),
+        });
+        left.map(drop).map_err(|_| {
+            self.is_stopped.store(true, Ordering::SeqCst);
+            io::Error::other("the machine has stopped")
+        })
+    }
+}
+
+impl Disk for Faulty {
+    fn create(&self, path: &Path, bytes: &[&[u8]]) -> io::Result<()> {
+        let was_stopped = self.is_stopped();
+        if let Err(error) = self.step() {
+            if !was_stopped {
+                // Half of it is there.
+                let all = bytes.concat();
+                let _ = RealDisk::default().create(path, &[&all[..all.len() / 2]]);
+            }
+            return Err(error);
+        }
+        RealDisk::default().create(path, bytes)
+    }
+
+    fn sync(&self, _: &Path) -> io::Result<()> {
+        self.step()
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        self.step()?;
+        // That it is there is part of it.
+        std::fs::read_dir(path).map(drop)
+    }
+
+    fn sync_all(&self, _: &Path) -> io::Result<()> {
+        self.step()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step()?;
+        RealDisk::default().rename(from, to)
+    }
+
+    fn link(&self, target: &Path, path: &Path) -> io::Result<()> {
+        self.step()?;
+        RealDisk::default().link(target, path)
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<bool> {
+        self.step()?;
+        RealDisk::default().create_directory(path)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<bool> {
+        self.step()?;
+        RealDisk::default().remove(path)
+    }
+
+    fn remove_directory(&self, path: &Path) -> io::Result<bool> {
+        self.step()?;
+        RealDisk::default().remove_directory(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Source>> {
+        RealDisk::default().open(path)
+    }
+
+    fn look(&self, path: &Path) -> io::Result<Option<What>> {
+        RealDisk::default().look(path)
+    }
+
+    fn target(&self, path: &Path) -> io::Result<PathBuf> {
+        RealDisk::default().target(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<(String, What)>> {
+        RealDisk::default().list(path)
+    }
+}
