@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use carstone_hppr::{Coordinate, Header, ListPath, PacketHash, Tai, Urc};
+use carstone_hppr::{Coordinate, Header, ListPath, PacketHash, Tai, TipPrefix, Urc};
 use clap::{Args, Subcommand, ValueHint};
 
 use super::texts::HPPR_EXAMPLES;
@@ -148,7 +148,7 @@ pub(crate) struct HpprLsArgs {
 pub(crate) struct HpprTipsArgs {
     /// What they are below: `//`, `//GROUP/`, `//GROUP/APP/` or `//GROUP/APP/LOCATION/`.
     #[arg(value_name = "PATH", default_value = "//")]
-    pub path: ListPath,
+    pub path: TipPrefix,
 }
 
 /// `carstone hppr detach`.
@@ -175,7 +175,7 @@ pub(crate) struct HpprCheckArgs {
 pub(crate) struct HpprExportArgs {
     /// What is written: all that is below `//`, `//GROUP/`, `//GROUP/APP/` or `//GROUP/APP/LOCATION/`.
     #[arg(value_name = "PATH", default_value = "//")]
-    pub path: ListPath,
+    pub path: TipPrefix,
     /// Where it goes; `-` is standard output.
     #[arg(short, long, value_name = "FILE", default_value = "-", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
@@ -185,6 +185,9 @@ pub(crate) struct HpprExportArgs {
     /// Write a CAR, in which each packet is a block under the CID of its hash.
     #[arg(long)]
     pub car: bool,
+    /// Leave packets out that are damaged or missing, and tell how many they are. Else the first one ends the export.
+    #[arg(long)]
+    pub skip_damaged: bool,
 }
 
 /// `carstone hppr import`.
