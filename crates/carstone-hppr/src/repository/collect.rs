@@ -59,10 +59,14 @@ impl Repository {
             // All of them are known before the first is removed, since the files are what tells.
             let plexes = self.having(PacketKind::Plex, &blobs)?;
             let seals = self.having(PacketKind::Seal, &plexes)?;
+            for plex in &plexes {
+                self.drop_references(writer, plex)?;
+            }
+            // Seals before their Plexes, and these before the marks: what is left of them can be found again by those.
             for (of, count) in [
                 (&blobs, &mut collected.blobs),
-                (&plexes, &mut collected.plexes),
                 (&seals, &mut collected.seals),
+                (&plexes, &mut collected.plexes),
             ] {
                 for hash in of {
                     let relative = layout::hash_file(hash);
@@ -72,11 +76,8 @@ impl Repository {
                         collected.bytes += len;
                     }
                 }
+                writer.end_step()?;
             }
-            for plex in &plexes {
-                self.drop_references(writer, plex)?;
-            }
-            writer.end_step()?;
             settled.extend(blobs);
         }
         for blob in &settled {

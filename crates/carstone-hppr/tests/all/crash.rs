@@ -23,7 +23,9 @@ fn stopped_everywhere(
     before: impl Fn(&Repository),
     operation: impl Fn(&Repository) -> Result<()>,
 ) -> u64 {
-    let directory = tempfile::tempdir().expect("a directory");
+    // In memory where that can be, as there are thousands of files.
+    let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+    let directory = directory.expect("a directory");
     let at = |name: &str| directory.path().join(name);
     Repository::init(at("old")).expect("a repository");
     before(&open(&at("old")).0);

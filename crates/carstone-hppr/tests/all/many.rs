@@ -24,7 +24,7 @@ fn count(variable: &str, otherwise: u64) -> u64 {
 #[test]
 #[ignore = "it takes long"]
 fn many_in_batches() {
-    let directory = tempfile::tempdir_in(".").expect("a directory");
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     let repository = Repository::init(directory.path()).expect("a repository");
     let (all, size) = (count("MANY", 100_000), count("BATCH", 1024));
     let started = Instant::now();
@@ -45,7 +45,7 @@ fn many_in_batches() {
 #[test]
 #[ignore = "it takes long"]
 fn many_one_by_one() {
-    let directory = tempfile::tempdir_in(".").expect("a directory");
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     let repository = Repository::init(directory.path()).expect("a repository");
     let all = count("MANY", 2_000);
     let started = Instant::now();

@@ -49,12 +49,13 @@ fn assert_all(root: &Path, count: u64) {
 fn threads() {
     let directory = tempfile::tempdir().expect("a directory");
     Repository::init(directory.path()).expect("a repository");
+    let root = directory.path();
     std::thread::scope(|scope| {
         for who in 1..=3 {
-            scope.spawn(move || store_many(directory.path(), who));
+            scope.spawn(move || store_many(root, who));
         }
     });
-    assert_all(directory.path(), 3);
+    assert_all(root, 3);
 }
 
 #[test]
