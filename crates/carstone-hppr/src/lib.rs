@@ -29,7 +29,9 @@ pub use packet::{
     verify,
 };
 #[cfg(unix)]
-pub use repository::{Disk, OpenOptions, RealDisk, Repository, Source, Version, What};
+pub use repository::{
+    Disk, Headers, OpenOptions, RealDisk, Repository, Source, TipPrefix, Tips, Version, What,
+};
 pub use tai::Tai;
 pub use text::{DIGEST, PacketHash, PacketKind, SUFFIX, Signature, TYPED, VerifyingKey};
 pub use trailer::MAX_ANNOUNCEMENT;

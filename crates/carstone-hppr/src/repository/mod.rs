@@ -1,9 +1,12 @@
 //! A repository of packets in a directory (HPPR 022).
 
 mod disk;
+mod get;
 mod layout;
+mod list;
 mod open;
 mod staging;
+mod thin;
 mod versions;
 
 use std::fs::File;
@@ -12,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use self::disk::{Disk, RealDisk, Source, What};
+pub use self::get::Headers;
+pub use self::list::{TipPrefix, Tips};
 pub use self::open::OpenOptions;
 pub(crate) use self::staging::Staging;
 pub(crate) use self::versions::Tip;
