@@ -28,9 +28,12 @@ pub use packet::{
     Blob, ExtrasOrder, Hashes, Head, Packet, PacketReader, PacketStream, ParseOptions, Plex, Seal,
     verify,
 };
+#[cfg(all(unix, feature = "watch"))]
+pub use repository::{Change, WATCH_QUEUE, Watch, WatchOptions};
 #[cfg(unix)]
 pub use repository::{
-    Disk, Headers, OpenOptions, RealDisk, Repository, Source, TipPrefix, Tips, Version, What,
+    CheckOptions, Checked, Disk, ExportOptions, Exported, Finding, Headers, OpenOptions, RealDisk,
+    Repository, Source, TipPrefix, Tips, Version, What, import, import_car,
 };
 pub use tai::Tai;
 pub use text::{DIGEST, PacketHash, PacketKind, SUFFIX, Signature, TYPED, VerifyingKey};

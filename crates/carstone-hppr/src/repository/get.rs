@@ -9,8 +9,8 @@ use bytes::Bytes;
 use super::disk::What;
 use super::layout::{self, PLEX, SEAL};
 use super::thin::{ThinPlex, ThinSeal};
-use super::versions::{Tip, Version, is_nothing};
-use super::Repository;
+use super::versions::{Version, is_nothing};
+use super::{Repository, Tip};
 use crate::coordinate::Coordinate;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{MAX_DATA, MAX_HEAD, MAX_LINE};
@@ -143,15 +143,11 @@ impl Repository {
     }
 
     /// The packet of an entry in the index.
-    pub(super) fn get_version(
-        &self,
-        coordinate: &Coordinate,
-        version: &Version,
-    ) -> Result<Packet> {
+    pub(super) fn get_version(&self, coordinate: &Coordinate, version: &Version) -> Result<Packet> {
         let packet = self.get_hash(&version.hash)?;
-        let is_there = packet.plex().is_some_and(|plex| {
-            plex.coordinate() == coordinate && plex.tai() == version.tai
-        });
+        let is_there = packet
+            .plex()
+            .is_some_and(|plex| plex.coordinate() == coordinate && plex.tai() == version.tai);
         match is_there && packet.seal().map(Seal::key) == version.key {
             true => Ok(packet),
             false => {
@@ -189,7 +185,7 @@ impl Repository {
     }
 
     /// The data of a Blob, which is in another packet or not. It is not verified.
-    fn data(&self, blob: &PacketHash, is_inner: bool) -> Result<Bytes> {
+    pub(super) fn data(&self, blob: &PacketHash, is_inner: bool) -> Result<Bytes> {
         let data = self.read(blob, MAX_DATA).map_err(inner_missing(blob, is_inner))?;
         Ok(data.into())
     }
@@ -227,7 +223,7 @@ impl Repository {
     }
 
     /// The packet of these files and this data, if all hashes, and the signature, are right.
-    fn verified(&self, files: Files, data: Bytes) -> Result<Packet> {
+    pub(super) fn verified(&self, files: Files, data: Bytes) -> Result<Packet> {
         let Files { seal, plex, blob } = files;
         let head = blob_head(data.len());
         let own = |lines: &[&[u8]]| {
@@ -254,8 +250,7 @@ impl Repository {
                 .map_err(|error| error.behind(seal.head.signature_at).of(self.hash_path(hash)))?;
         }
         let head = plex.head;
-        let plex =
-            Plex::of_parts(plex_hash, head.coordinate, head.tai, head.extras, blob(data));
+        let plex = Plex::of_parts(plex_hash, head.coordinate, head.tai, head.extras, blob(data));
         Ok(match seal {
             None => plex.into(),
             Some((hash, seal)) => {
@@ -267,7 +262,8 @@ impl Repository {
     fn headers_of(&self, hash: &PacketHash) -> Result<Headers> {
         let files = self.files(hash)?;
         let is_inner = files.outer() != files.blob;
-        let len = self.file_len(&files.blob, MAX_DATA).map_err(inner_missing(&files.blob, is_inner))?;
+        let len =
+            self.file_len(&files.blob, MAX_DATA).map_err(inner_missing(&files.blob, is_inner))?;
         let mut bytes = Vec::new();
         mark(*hash, &mut bytes);
         // Each of these ends with the markline of the next.

@@ -5,10 +5,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::Repository;
 use super::disk::What;
 use super::layout::{self, INDEX, MARKER, PLEX, SEAL};
 use super::versions::{Tip, Version};
-use super::Repository;
 use crate::coordinate::{Coordinate, Name, check_location};
 use crate::error::Result;
 use crate::limits::MAX_LOCATION;

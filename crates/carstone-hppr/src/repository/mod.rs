@@ -1,26 +1,37 @@
 //! A repository of packets in a directory (HPPR 022).
 
+mod check;
 mod disk;
+mod export;
 mod get;
+mod import;
 mod layout;
 mod list;
 mod open;
+mod repair;
 mod staging;
 mod thin;
 mod versions;
+#[cfg(feature = "watch")]
+mod watch;
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use self::check::{CheckOptions, Checked, Finding};
 pub use self::disk::{Disk, RealDisk, Source, What};
+pub use self::export::{ExportOptions, Exported};
 pub use self::get::Headers;
+pub use self::import::{import, import_car};
 pub use self::list::{TipPrefix, Tips};
 pub use self::open::OpenOptions;
 pub(crate) use self::staging::Staging;
 pub(crate) use self::versions::Tip;
 pub use self::versions::Version;
+#[cfg(feature = "watch")]
+pub use self::watch::{Change, WATCH_QUEUE, Watch, WatchOptions};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Packets in a directory: under their hashes, and in an index by coordinate and time.

@@ -113,7 +113,7 @@ impl Repository {
     }
 
     /// Removes what writers have left that ended before they could finish. Nobody else writes.
-    fn clean_staging(&self) -> Result<()> {
+    pub(super) fn clean_staging(&self) -> Result<()> {
         let staging = self.path(STAGING);
         let clean = || -> io::Result<()> {
             for (name, what) in self.disk.list(&staging)? {

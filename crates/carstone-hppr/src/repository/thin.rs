@@ -4,9 +4,7 @@ use memchr::memchr;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::MAX_LINE;
-use crate::packet::{
-    ExtrasOrder, MARK, PlexHead, PlexLines, SealHead, SealLines, claim_of, mark,
-};
+use crate::packet::{ExtrasOrder, MARK, PlexHead, PlexLines, SealHead, SealLines, claim_of, mark};
 use crate::text::{PacketHash, PacketKind};
 
 /// What is in a thin file. Nothing of it is verified.

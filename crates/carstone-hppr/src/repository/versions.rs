@@ -142,7 +142,11 @@ impl Repository {
     }
 
     /// Times, and hashes of packets of this kind, in `<tai>/<hash>`.
-    pub(super) fn pairs(&self, directory: &Path, kind: PacketKind) -> Result<Vec<(Tai, PacketHash)>> {
+    pub(super) fn pairs(
+        &self,
+        directory: &Path,
+        kind: PacketKind,
+    ) -> Result<Vec<(Tai, PacketHash)>> {
         let mut pairs = Vec::new();
         for tai in self.names::<Tai>(directory, What::Directory)? {
             let at_time = directory.join(tai.to_string());
