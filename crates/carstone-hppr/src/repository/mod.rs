@@ -15,7 +15,7 @@ mod versions;
 #[cfg(feature = "watch")]
 mod watch;
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,16 +75,31 @@ impl Repository {
     /// # Errors
     /// It is opened to be read only; the lock cannot be taken.
     pub(crate) fn lock(&self) -> Result<Lock> {
+        let (file, path) = self.lock_file()?;
+        file.lock().map_err(self.failed(&path))?;
+        Ok(Lock { _file: file })
+    }
+
+    /// The lock, if no other writer has it.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock).
+    pub(crate) fn try_lock(&self) -> Result<Option<Lock>> {
+        let (file, path) = self.lock_file()?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(Error::io(error).of(path)),
+        }
+    }
+
+    fn lock_file(&self) -> Result<(File, PathBuf)> {
         if self.is_read_only {
             return Err(Error::new(ErrorKind::ReadOnly).of(&self.root));
         }
         let path = self.path(layout::STAGING).join(layout::LOCK);
-        let locked = || -> io::Result<File> {
-            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
-            file.lock()?;
-            Ok(file)
-        };
-        Ok(Lock { _file: locked().map_err(|error| Error::io(error).of(&path))? })
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        Ok((file.map_err(self.failed(&path))?, path))
     }
 
     /// The same of what failed there.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::disk::{Disk, RealDisk, What};
 use super::layout::{DETACH, HASH, INDEX, LOCK, REF, STAGING};
-use super::{Repository, Staging};
+use super::Repository;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How a repository is opened.
@@ -203,13 +203,6 @@ impl Repository {
             true => Ok(()),
             false => Err(io::Error::other("a link came back as another")),
         }
-    }
-}
-
-impl Staging<'_> {
-    /// A name that nothing has in there.
-    pub(super) fn fresh(&self) -> PathBuf {
-        self.directory.join(format!("{:08x}", self.count.replace(self.count.get() + 1)))
     }
 }
 

@@ -12,24 +12,38 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub(crate) struct Staging<'a> {
     repository: &'a Repository,
-    pub(super) directory: PathBuf,
-    pub(super) count: Cell<u64>,
+    directory: PathBuf,
+    count: Cell<u64>,
     _lock: Lock,
 }
 
 impl<'a> Staging<'a> {
-    /// Takes the lock.
+    /// Waits for the lock, and takes it. What writers have left that ended before they could finish is removed.
     ///
     /// # Errors
     /// The repository is only read, or cannot be written.
     pub(crate) fn begin(repository: &'a Repository) -> Result<Self> {
-        let lock = repository.lock()?;
-        Ok(Self {
-            repository,
-            directory: repository.path(STAGING),
-            count: Cell::new(0),
-            _lock: lock,
-        })
+        Self::locked(repository, repository.lock()?)
+    }
+
+    /// The same without waiting: `None` if somebody else has the lock.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub(crate) fn try_begin(repository: &'a Repository) -> Result<Option<Self>> {
+        repository.try_lock()?.map(|lock| Self::locked(repository, lock)).transpose()
+    }
+
+    fn locked(repository: &'a Repository, lock: Lock) -> Result<Self> {
+        // Names begin anew with each writer, so that nothing may be in their way.
+        repository.clean_staging()?;
+        let directory = repository.path(STAGING);
+        Ok(Self { repository, directory, count: Cell::new(0), _lock: lock })
+    }
+
+    /// A name that nothing has in there.
+    pub(super) fn fresh(&self) -> PathBuf {
+        self.directory.join(format!("{:08x}", self.count.replace(self.count.get() + 1)))
     }
 
     /// Puts a file of these bytes at a path of the repository, in place of what is there, and makes it durable: its bytes, its name, and directories that are new.

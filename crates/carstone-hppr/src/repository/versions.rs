@@ -213,9 +213,9 @@ impl Repository {
         let latest = versions.filter(|version| version.tips().contains(tip)).max();
         if latest.is_some()
             && !self.is_read_only()
-            && let Ok(staging) = Staging::begin(self)
+            && let Ok(Some(staging)) = Staging::try_begin(self)
         {
-            // Under the lock, where nobody changes them.
+            // Under the lock, where nobody changes them. A reader does not wait for it: who has it may be about to make them.
             let _ = self.make_tips(&staging, coordinate);
         }
         Ok(latest)
