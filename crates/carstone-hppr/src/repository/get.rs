@@ -6,11 +6,11 @@ use std::path::Path;
 use blake3::Hasher;
 use bytes::Bytes;
 
+use super::Repository;
 use super::disk::What;
 use super::layout::{self, PLEX, SEAL};
-use super::thin::{ThinPlex, ThinSeal};
-use super::versions::{Version, is_nothing};
-use super::{Repository, Tip};
+use super::thin_read::{ThinPlex, ThinSeal};
+use super::versions::{Tip, Version, is_nothing};
 use crate::coordinate::Coordinate;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{MAX_DATA, MAX_HEAD, MAX_LINE};

@@ -10,7 +10,7 @@ mod list;
 mod open;
 mod repair;
 mod staging;
-mod thin;
+mod thin_read;
 mod versions;
 #[cfg(feature = "watch")]
 mod watch;
@@ -28,7 +28,6 @@ pub use self::import::{import, import_car};
 pub use self::list::{TipPrefix, Tips};
 pub use self::open::OpenOptions;
 pub(crate) use self::staging::Staging;
-pub(crate) use self::versions::Tip;
 pub use self::versions::Version;
 #[cfg(feature = "watch")]
 pub use self::watch::{Change, WATCH_QUEUE, Watch, WatchOptions};

@@ -5,9 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Repository;
 use super::disk::{Disk, RealDisk, What};
 use super::layout::{DETACH, HASH, INDEX, LOCK, REF, STAGING};
-use super::Repository;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How a repository is opened.

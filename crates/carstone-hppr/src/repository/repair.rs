@@ -5,7 +5,7 @@ use std::path::Path;
 use super::check::{Checked, Finding};
 use super::disk::What;
 use super::get::Files;
-use super::thin::{ThinPlex, ThinSeal, with_markline};
+use super::thin_read::{ThinPlex, ThinSeal, with_markline};
 use super::versions::{Tip, Version};
 use super::{Repository, Staging, layout};
 use crate::coordinate::Coordinate;
