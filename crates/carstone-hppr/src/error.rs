@@ -164,6 +164,19 @@ pub enum ErrorKind {
     UnfitFileSystem(&'static str),
     /// There is no such packet.
     NotFound,
+    /// The markline of a file is that of another packet than its path.
+    WrongMarkline,
+    /// What is behind the tip, the entry or the link of a packet is a packet of another place, time or key.
+    OtherPacket,
+    /// A packet has another one in it, whose file is not there.
+    InnerMissing {
+        /// Which of its kinds that is.
+        packet: PacketKind,
+    },
+    /// It is no CAR of version 1.
+    BadCar,
+    /// A block of a CAR is none of a packet: its CID is not one of version 1, raw, with a digest of BLAKE3 of 32 bytes.
+    ForeignBlock,
     /// A request that cannot be met as things are.
     Invalid(&'static str),
     /// What is on the disk is not what it is to be.
@@ -304,6 +317,10 @@ impl fmt::Display for ErrorKind {
             Self::NoRepository => "it is no repository",
             Self::ReadOnly => "it is opened to be read only",
             Self::NotFound => "there is no such packet",
+            Self::WrongMarkline => "the markline is that of another packet than the path",
+            Self::OtherPacket => "the packet is one of another place, time or key",
+            Self::BadCar => "it is no CAR of version 1",
+            Self::ForeignBlock => "the block is none of a packet",
             Self::UnfitFileSystem(what) | Self::Invalid(what) | Self::Damaged(what) => what,
             Self::Io(_) => "cannot read or write",
             Self::WrongPacket { expected } => {
@@ -314,6 +331,9 @@ impl fmt::Display for ErrorKind {
             }
             Self::HeaderOutOfOrder { expected } => {
                 return write!(f, "the header {expected} is to be here");
+            }
+            Self::InnerMissing { packet } => {
+                return write!(f, "the {packet} in the packet is not there");
             }
             Self::HashMismatch { packet } => {
                 return write!(f, "the hash is not that of the {packet}");

@@ -30,9 +30,12 @@ pub use packet::{
 };
 #[cfg(unix)]
 pub use repository::{
-    BATCH, BATCH_BYTES, Batch, Collected, Disk, OpenOptions, RealDisk, Rebuilt, Repository, Source,
-    StoreOptions, Version, What,
+    BATCH, BATCH_BYTES, Batch, CheckOptions, Checked, Collected, Disk, ExportOptions, Exported,
+    Finding, Headers, OpenOptions, RealDisk, Rebuilt, Repository, Source, StoreOptions, TipPrefix,
+    Tips, Version, What, import, import_car,
 };
+#[cfg(all(unix, feature = "watch"))]
+pub use repository::{Change, WATCH_QUEUE, Watch, WatchOptions};
 pub use tai::Tai;
 pub use text::{DIGEST, PacketHash, PacketKind, SUFFIX, Signature, TYPED, VerifyingKey};
 pub use trailer::MAX_ANNOUNCEMENT;

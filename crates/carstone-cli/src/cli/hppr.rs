@@ -219,7 +219,9 @@ pub(crate) struct HpprIdArgs {
 
 fn coordinate(text: &str) -> Result<Coordinate, String> {
     match text.parse::<Urc>() {
-        Ok(Urc::Coordinate { coordinate, selector: carstone_hppr::Selector::Tip }) => Ok(coordinate),
+        Ok(Urc::Coordinate { coordinate, selector: carstone_hppr::Selector::Tip }) => {
+            Ok(coordinate)
+        }
         Ok(_) => Err("it is no coordinate, //GROUP/APP/LOCATION".to_owned()),
         Err(error) => Err(error.to_string()),
     }

@@ -221,7 +221,8 @@ fn claim(line: &[u8], at: u64) -> Result<Claim> {
     Ok(Claim { hash, hash_at, payload_at: at + line.len() as u64 + 1 })
 }
 
-fn claim_of(expected: PacketKind, line: &[u8], at: u64) -> Result<Claim> {
+/// A markline of this kind, which is at this byte.
+pub(crate) fn claim_of(expected: PacketKind, line: &[u8], at: u64) -> Result<Claim> {
     let claim = claim(line, at)?;
     match claim.hash.kind() == expected {
         true => Ok(claim),

@@ -24,7 +24,7 @@ pub(crate) use reader::Layers;
 pub use reader::{PacketReader, PacketStream};
 
 pub(crate) use build::{blob_head, mark, plex_head, plex_lines, seal_lines, sorted_extras};
-pub(crate) use head::Claim;
+pub(crate) use head::{Claim, HeadParser, PlexHead, SealHead, claim_of};
 pub(crate) use input::Input;
 pub(crate) use lines::{PlexLines, SealLines};
 pub(crate) use seal::verify_seal;

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::disk::What;
-use super::layout::{self, DETACH, EMPTY_BLOB, HASH};
+use super::layout::{self, DETACH, EMPTY_BLOB};
 use super::writer::Writer;
 use super::{Repository, thin};
 use crate::error::Result;
@@ -93,7 +93,8 @@ impl Repository {
         if of.is_empty() {
             return Ok(having);
         }
-        self.each_hash(kind, &mut |hash, len| {
+        self.each_hash(kind, &mut |hash, what| {
+            let What::File(len) = what else { return Ok(()) };
             let path = self.path(layout::hash_file(&hash));
             let tail = self.tail(&path, len).map_err(self.failed(&path))?;
             if thin::last_hash(&tail).is_some_and(|inner| of.contains(&inner)) {
@@ -102,27 +103,6 @@ impl Repository {
             Ok(())
         })?;
         Ok(having)
-    }
-
-    /// Calls with each packet of a kind that has a file, and the length of that.
-    pub(super) fn each_hash(
-        &self,
-        kind: PacketKind,
-        each: &mut dyn FnMut(PacketHash, u64) -> Result<()>,
-    ) -> Result<()> {
-        let base = Path::new(HASH).join(kind.letter().to_string());
-        for (front, what) in self.listed(&base)? {
-            if what != What::Directory {
-                continue;
-            }
-            for (tail, what) in self.listed(&base.join(&front))? {
-                if let (What::File(len), Some(hash)) = (what, layout::hash_of(kind, &front, &tail))
-                {
-                    each(hash, len)?;
-                }
-            }
-        }
-        Ok(())
     }
 
     fn tail(&self, path: &Path, len: u64) -> io::Result<Vec<u8>> {

@@ -42,16 +42,16 @@ impl Repository {
 
     fn detach_plex(&self, writer: &mut Writer<'_>, plex: &PacketHash) -> Result<bool> {
         let thin = self.thin_plex(plex)?.ok_or_else(|| Error::new(ErrorKind::NotFound))?;
-        let marker = layout::marker(&thin.coordinate);
-        let entry = marker.join(Version::plex(thin.tai, *plex).entry());
-        let reference = layout::blob_ref(&thin.blob, plex);
+        let marker = layout::marker(&thin.head.coordinate);
+        let entry = marker.join(Version::plex(thin.head.tai, *plex).entry());
+        let reference = layout::blob_ref(&thin.inner, plex);
         self.is_told_truly(plex, writer.is_file(&entry)? && writer.is_file(&reference)?)?;
         let mut is_changed = writer.remove(&entry)?;
         writer.end_step()?;
         if !self.has_seals(plex, None)? {
-            is_changed |= self.release(writer, plex, &thin.blob)?;
+            is_changed |= self.release(writer, plex, &thin.inner)?;
         }
-        self.make_tips(writer.staging(), &thin.coordinate)?;
+        self.make_tips(writer.staging(), &thin.head.coordinate)?;
         tidy(writer, &entry, INDEX)?;
         tidy(writer, &reference, BLOB_REFS)?;
         tidy(writer, &layout::ref_directory(plex).join("any"), PLEX_REFS)?;
@@ -61,15 +61,15 @@ impl Repository {
 
     fn detach_seal(&self, writer: &mut Writer<'_>, seal: &PacketHash) -> Result<bool> {
         let thin = self.thin_seal(seal)?.ok_or_else(|| Error::new(ErrorKind::NotFound))?;
-        let plex = thin.plex;
+        let plex = thin.inner;
         let inner = self.thin_plex(&plex)?.ok_or_else(|| {
             let path = self.path(layout::hash_file(&plex));
             Error::new(ErrorKind::Damaged("the Plex of a Seal is missing")).of(path)
         })?;
-        let marker = layout::marker(&inner.coordinate);
-        let entry = marker.join(Version::seal(thin.key, inner.tai, *seal).entry());
-        let plex_entry = marker.join(Version::plex(inner.tai, plex).entry());
-        let reference = layout::plex_ref(&plex, seal).join(thin.key.to_string());
+        let marker = layout::marker(&inner.head.coordinate);
+        let entry = marker.join(Version::seal(thin.head.key, inner.head.tai, *seal).entry());
+        let plex_entry = marker.join(Version::plex(inner.head.tai, plex).entry());
+        let reference = layout::plex_ref(&plex, seal).join(thin.head.key.to_string());
         let (is_indexed, is_referred) = (writer.is_file(&entry)?, writer.is_file(&reference)?);
         self.is_told_truly(seal, is_indexed && is_referred)?;
         let is_attached = is_indexed || is_referred;
@@ -82,16 +82,16 @@ impl Repository {
         writer.remove(&entry)?;
         writer.end_step()?;
         if is_last {
-            self.release(writer, &plex, &inner.blob)?;
+            self.release(writer, &plex, &inner.inner)?;
         }
         // Until all is done for the Plex, this says that it is not.
         writer.remove(&reference)?;
         writer.end_step()?;
-        self.make_tips(writer.staging(), &inner.coordinate)?;
+        self.make_tips(writer.staging(), &inner.head.coordinate)?;
         tidy(writer, &entry, INDEX)?;
         tidy(writer, &plex_entry, INDEX)?;
         tidy(writer, &reference, PLEX_REFS)?;
-        tidy(writer, &layout::blob_ref(&inner.blob, &plex), BLOB_REFS)?;
+        tidy(writer, &layout::blob_ref(&inner.inner, &plex), BLOB_REFS)?;
         writer.end_step()?;
         Ok(is_attached)
     }

@@ -1,16 +1,24 @@
 //! A repository of packets in a directory (HPPR 022).
 
 mod batch;
+mod check;
 mod collect;
 mod detach;
 mod disk;
+mod export;
+mod get;
+mod import;
 mod layout;
+mod list;
 mod open;
 mod rebuild;
+mod repair;
 mod staging;
 mod store;
 mod thin;
 mod versions;
+#[cfg(feature = "watch")]
+mod watch;
 mod writer;
 
 use std::fs::{File, TryLockError};
@@ -19,13 +27,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use self::batch::{BATCH_BYTES, Batch};
+pub use self::check::{CheckOptions, Checked, Finding};
 pub use self::collect::Collected;
 pub use self::disk::{Disk, RealDisk, Source, What};
+pub use self::export::{ExportOptions, Exported};
+pub use self::get::Headers;
+pub use self::import::{import, import_car};
+pub use self::list::{TipPrefix, Tips};
 pub use self::open::OpenOptions;
 pub use self::rebuild::Rebuilt;
 pub(crate) use self::staging::Staging;
 pub use self::store::{BATCH, StoreOptions};
 pub use self::versions::Version;
+#[cfg(feature = "watch")]
+pub use self::watch::{Change, WATCH_QUEUE, Watch, WatchOptions};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Packets in a directory: under their hashes, and in an index by coordinate and time.

@@ -67,7 +67,7 @@ impl Repository {
         self.each_hash(PacketKind::Plex, &mut |plex, _| {
             // One whose file does not say which Blob it has is in no reference that can be found.
             let thin = present(self.thin_plex(&plex))?;
-            let reference = thin.map(|thin| layout::blob_ref(&thin.blob, &plex));
+            let reference = thin.map(|thin| layout::blob_ref(&thin.inner, &plex));
             if !reference.map_or(Ok(false), |path| writer.is_file(&path))? {
                 rebuilt.unattached.push(plex);
             }
@@ -87,12 +87,12 @@ impl Repository {
         blob: &PacketHash,
     ) -> Result<bool> {
         let Some(thin) = present(self.thin_plex(plex))? else { return Ok(false) };
-        if thin.blob != *blob || !self.is_intact(plex)? {
+        if thin.inner != *blob || !self.is_intact(plex)? {
             return Ok(false);
         }
-        let version = Version::plex(thin.tai, *plex);
-        writer.entry(&layout::marker(&thin.coordinate).join(version.entry()))?;
-        store::tips(writer, &thin.coordinate, &[version])?;
+        let version = Version::plex(thin.head.tai, *plex);
+        writer.entry(&layout::marker(&thin.head.coordinate).join(version.entry()))?;
+        store::tips(writer, &thin.head.coordinate, &[version])?;
         writer.remove(&layout::detach_record(blob))?;
         writer.end_step()?;
         Ok(true)
@@ -108,15 +108,15 @@ impl Repository {
     ) -> Result<bool> {
         let Some(thin) = present(self.thin_seal(seal))? else { return Ok(false) };
         let Some(inner) = present(self.thin_plex(plex))? else { return Ok(false) };
-        if (thin.key, thin.plex) != (key, *plex) || !self.is_intact(seal)? {
+        if (thin.head.key, thin.inner) != (key, *plex) || !self.is_intact(seal)? {
             return Ok(false);
         }
         // Its data must not be collected while it is attached.
-        writer.entry(&layout::blob_ref(&inner.blob, plex))?;
-        let version = Version::seal(key, inner.tai, *seal);
-        writer.entry(&layout::marker(&inner.coordinate).join(version.entry()))?;
-        store::tips(writer, &inner.coordinate, &[version])?;
-        writer.remove(&layout::detach_record(&inner.blob))?;
+        writer.entry(&layout::blob_ref(&inner.inner, plex))?;
+        let version = Version::seal(key, inner.head.tai, *seal);
+        writer.entry(&layout::marker(&inner.head.coordinate).join(version.entry()))?;
+        store::tips(writer, &inner.head.coordinate, &[version])?;
+        writer.remove(&layout::detach_record(&inner.inner))?;
         writer.end_step()?;
         Ok(true)
     }

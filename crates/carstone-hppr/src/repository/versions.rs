@@ -55,7 +55,7 @@ impl Version {
     }
 
     /// The version whose file has this path below a marker; `None` if no version has.
-    fn of_entry(path: &Path) -> Option<Self> {
+    pub(super) fn of_entry(path: &Path) -> Option<Self> {
         let parts: Option<Vec<&str>> = path.iter().map(|part| part.to_str()).collect();
         let hash = |kind, text: &str| {
             PacketHash::parse(text.as_bytes()).ok().filter(|hash| hash.kind() == kind)
@@ -115,7 +115,7 @@ impl Tip {
     }
 
     /// The version that a link names; `None` if it names none, or one that this is no tip of.
-    fn named(&self, target: &Path) -> Option<Version> {
+    pub(super) fn named(&self, target: &Path) -> Option<Version> {
         let version = Version::of_entry(&self.directory().join(target))?;
         version.tips().contains(self).then_some(version)
     }
@@ -142,7 +142,11 @@ impl Repository {
     }
 
     /// Times, and hashes of packets of this kind, in `<tai>/<hash>`.
-    fn pairs(&self, directory: &Path, kind: PacketKind) -> Result<Vec<(Tai, PacketHash)>> {
+    pub(super) fn pairs(
+        &self,
+        directory: &Path,
+        kind: PacketKind,
+    ) -> Result<Vec<(Tai, PacketHash)>> {
         let mut pairs = Vec::new();
         for tai in self.names::<Tai>(directory, What::Directory)? {
             let at_time = directory.join(tai.to_string());
@@ -190,7 +194,7 @@ impl Repository {
     }
 
     /// The line in a file that stands for a link.
-    fn text(&self, path: &Path, len: u64) -> Option<PathBuf> {
+    pub(super) fn text(&self, path: &Path, len: u64) -> Option<PathBuf> {
         let mut text = String::new();
         self.disk().open(path).ok()?.take(len).read_to_string(&mut text).ok()?;
         Some(PathBuf::from(text.strip_suffix('\n').unwrap_or(&text)))
@@ -255,4 +259,4 @@ pub(super) fn is_nothing(error: &io::Error) -> bool {
 }
 
 /// Bytes of a file that may stand for a link: that of a Seal below a marker has fewer.
-const MOST_TARGET: u64 = 256;
+pub(super) const MOST_TARGET: u64 = 256;

@@ -2,12 +2,20 @@
 #![cfg(unix)]
 
 mod batch;
+mod check;
 mod collect;
 mod crash;
 mod detach;
+mod exchange;
 mod faulty;
+mod get;
+mod laid;
+mod lists;
 mod many;
 mod rebuild;
+mod repair;
 mod sample;
 mod store;
 mod together;
+#[cfg(feature = "watch")]
+mod watch;

@@ -28,7 +28,8 @@ pub(super) fn store(
         let input = source(path)?;
         if args.trailer {
             let spool = tempfile::tempfile().context("cannot make a temporary file")?;
-            let packet = trailer::read(input, spool, &parse).and_then(trailer::Rebuilt::into_packet);
+            let packet =
+                trailer::read(input, spool, &parse).and_then(trailer::Rebuilt::into_packet);
             let packet = packet.with_context(|| name(path))?;
             tell(&repository.store(&packet, &options)?, output)?;
             continue;

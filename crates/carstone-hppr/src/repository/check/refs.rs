@@ -1,0 +1,126 @@
+//! Back-references: those of Plexes, which Seals have, and then of Blobs, which Plexes have.
+
+use std::path::Path;
+
+use super::{Checker, Finding, there};
+use crate::error::Result;
+use crate::repository::disk::What;
+use crate::repository::layout::{self, REF};
+use crate::text::{PacketHash, PacketKind, VerifyingKey};
+
+impl Checker<'_> {
+    pub(super) fn refs(&mut self) -> Result<()> {
+        let top = Path::new(REF);
+        let mut kinds = Vec::new();
+        for (name, what) in self.repository.listed(top)? {
+            match name.as_str() {
+                "B" if what == What::Directory => kinds.push(PacketKind::Blob),
+                "P" if what == What::Directory => kinds.push(PacketKind::Plex),
+                _ => self.foreign(top, &name)?,
+            }
+        }
+        // Whether a Plex is to be in the index depends on its Seals.
+        kinds.sort_unstable_by(|one, two| two.cmp(one));
+        for kind in kinds {
+            self.refs_of(kind, &top.join(kind.letter().to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn refs_of(&mut self, kind: PacketKind, directory: &Path) -> Result<()> {
+        for (front, what) in self.repository.listed(directory)? {
+            if what != What::Directory || front.len() != 2 {
+                self.foreign(directory, &front)?;
+                continue;
+            }
+            let (directory, before) = (directory.join(&front), self.checked.mended);
+            let listed = self.repository.listed(&directory)?;
+            let is_empty = listed.is_empty();
+            for (tail, what) in listed {
+                let hash = layout::hash_of(kind, &front, &tail);
+                match (hash, what) {
+                    (Some(hash), What::Directory)
+                        if layout::ref_directory(&hash) == directory.join(&tail) =>
+                    {
+                        self.refs_to(hash, &directory.join(&tail))?;
+                    }
+                    _ => self.foreign(&directory, &tail)?,
+                }
+            }
+            self.empty(&directory, is_empty, before)?;
+        }
+        Ok(())
+    }
+
+    fn refs_to(&mut self, inner: PacketHash, directory: &Path) -> Result<()> {
+        let before = self.checked.mended;
+        let listed = self.repository.listed(directory)?;
+        let is_empty = listed.is_empty();
+        for (name, what) in listed {
+            match (name.parse::<PacketHash>(), inner.kind(), what) {
+                (Ok(plex), PacketKind::Blob, What::File(_)) if plex.kind() == PacketKind::Plex => {
+                    self.blob_ref(inner, plex)?;
+                }
+                (Ok(seal), PacketKind::Plex, What::Directory)
+                    if seal.kind() == PacketKind::Seal =>
+                {
+                    self.plex_refs(inner, seal)?;
+                }
+                _ => self.foreign(directory, &name)?,
+            }
+        }
+        self.empty(directory, is_empty, before)
+    }
+
+    fn blob_ref(&mut self, blob: PacketHash, plex: PacketHash) -> Result<()> {
+        let path = layout::blob_ref(&blob, &plex);
+        match there(self.repository.plex_file(&plex)) {
+            None => self.found(Finding::StrayRef { path }),
+            // What is damaged has been told.
+            Some(Err(_)) => Ok(()),
+            Some(Ok(thin)) if thin.inner != blob => self.found(Finding::WrongRef { path }),
+            Some(Ok(thin)) => {
+                let marker = layout::marker(&thin.head.coordinate);
+                let entry = marker.join(layout::plex_entry(thin.head.tai, &plex));
+                // One that is detached keeps its back-reference while it has Seals that are not.
+                match self.is_file(&entry)? || self.has_refs(&plex)? {
+                    true => Ok(()),
+                    false => self.found(Finding::NotIndexed { hash: plex }),
+                }
+            }
+        }
+    }
+
+    fn plex_refs(&mut self, plex: PacketHash, seal: PacketHash) -> Result<()> {
+        let (directory, before) = (layout::plex_ref(&plex, &seal), self.checked.mended);
+        let listed = self.repository.listed(&directory)?;
+        let is_empty = listed.is_empty();
+        for (name, what) in listed {
+            match (name.parse::<VerifyingKey>(), what) {
+                (Ok(key), What::File(_)) => self.plex_ref(plex, seal, key)?,
+                _ => self.foreign(&directory, &name)?,
+            }
+        }
+        self.empty(&directory, is_empty, before)
+    }
+
+    fn plex_ref(&mut self, plex: PacketHash, seal: PacketHash, key: VerifyingKey) -> Result<()> {
+        let path = layout::plex_ref(&plex, &seal).join(key.to_string());
+        match there(self.repository.seal_file(&seal)) {
+            None => self.found(Finding::StrayRef { path }),
+            Some(Err(_)) => Ok(()),
+            Some(Ok(thin)) if thin.inner != plex || thin.head.key != key => {
+                self.found(Finding::WrongRef { path })
+            }
+            Some(Ok(_)) => {
+                let Ok(thin) = self.repository.plex_file(&plex) else { return Ok(()) };
+                let marker = layout::marker(&thin.head.coordinate);
+                let entry = marker.join(layout::seal_entry(&key, thin.head.tai, &seal));
+                match self.is_file(&entry)? {
+                    true => Ok(()),
+                    false => self.found(Finding::NotIndexed { hash: seal }),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Mending what a check finds, as far as that can be done without losing anything.
+
+use std::path::Path;
+
+use super::check::{Checked, Finding};
+use super::disk::What;
+use super::get::Files;
+use super::thin::{ThinPlex, ThinSeal, with_markline};
+use super::versions::{Tip, Version};
+use super::{Repository, Staging, layout};
+use crate::coordinate::Coordinate;
+use crate::error::Result;
+use crate::limits::MAX_HEAD;
+use crate::packet::{Packet, Seal};
+use crate::text::{PacketHash, PacketKind, VerifyingKey};
+
+impl Repository {
+    /// Checks all of the repository as [`check`](Self::check) does, with all bytes if `verify` says so, and mends what can be mended; tells each finding, and whether it is mended.
+    /// Nothing of a packet is removed, and what is not of a repository is left.
+    ///
+    /// * Packets that are attached and verified come into the index, and those in the index get their back-references; tips are made again.
+    /// * Entries and back-references of packets that are not there are removed, and so are records of Blobs that are attached, leftovers of writers, and empty directories.
+    /// * A wrong markline of a file is written again if the packet is verified with the right one.
+    ///
+    /// Files that are damaged or missing are mended by storing the packet again.
+    ///
+    /// # Errors
+    /// The repository is opened to be read only; something cannot be read or written.
+    pub fn repair(&self, verify: bool, tell: &mut dyn FnMut(&Finding, bool)) -> Result<Checked> {
+        let staging = Staging::begin(self)?;
+        self.checker(verify, Some(&staging), tell).all()
+    }
+
+    /// Mends a finding, and says whether it could.
+    pub(super) fn mend(&self, staging: &Staging<'_>, finding: &Finding) -> Result<bool> {
+        match finding {
+            Finding::WrongMarkline { hash, .. } => self.mend_markline(staging, hash),
+            Finding::NotIndexed { hash } => {
+                // Where it belongs is known of what is verified alone.
+                let Ok(packet) = self.get_hash(hash) else { return Ok(false) };
+                let Some(path) = entry(&packet) else { return Ok(false) };
+                staging.put(&path, &[]).map(|()| true)
+            }
+            Finding::MissingRef { path, .. } => staging.put(path, &[]).map(|()| true),
+            Finding::StrayRef { path } => self.drop_file(path),
+            Finding::DanglingIndex { coordinate, version } => {
+                // That of a Seal is kept as long as its file is there, whatever is in it.
+                match self.is_gone(&version.hash)? {
+                    true => self.drop_file(&layout::marker(coordinate).join(version.entry())),
+                    false => Ok(false),
+                }
+            }
+            Finding::MissingTip { coordinate, path }
+            | Finding::DanglingTip { coordinate, path }
+            | Finding::WrongTip { coordinate, path }
+            | Finding::CopiedTip { coordinate, path } => self.mend_tip(staging, coordinate, path),
+            Finding::WrongRecord { blob } => self.drop_file(&layout::detach_record(blob)),
+            Finding::Leftover { path } => {
+                self.clean_staging()?;
+                self.is_nothing_at(path)
+            }
+            Finding::EmptyDirectory { path } => {
+                let on_disk = self.path(path);
+                let removed = self.disk().remove_directory(&on_disk);
+                let removed = removed.map_err(self.failed(&on_disk))?;
+                self.sync_above(path)?;
+                Ok(removed)
+            }
+            Finding::Damaged { .. }
+            | Finding::WrongSize { .. }
+            | Finding::InnerMissing { .. }
+            | Finding::HalfStored { .. }
+            | Finding::WrongIndex { .. }
+            | Finding::WrongRef { .. }
+            | Finding::HalfCollected { .. }
+            | Finding::Foreign { .. } => Ok(false),
+        }
+    }
+
+    fn mend_markline(&self, staging: &Staging<'_>, hash: &PacketHash) -> Result<bool> {
+        let file = with_markline(*hash, &self.read(hash, MAX_HEAD)?);
+        match self.would_verify(hash, &file) {
+            Ok(_) => staging.put(&layout::hash_file(hash), &[&file]).map(|()| true),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// The packet that there would be if this were its file.
+    fn would_verify(&self, hash: &PacketHash, file: &[u8]) -> Result<Packet> {
+        let files = match hash.kind() {
+            PacketKind::Seal => {
+                let thin = ThinSeal::parse(hash, file)?;
+                let files = self.files(&thin.inner)?;
+                Files { seal: Some((*hash, thin)), ..files }
+            }
+            _ => {
+                let thin = ThinPlex::parse(hash, file)?;
+                Files { seal: None, blob: thin.inner, plex: Some((*hash, thin)) }
+            }
+        };
+        let data = self.data(&files.blob, true)?;
+        self.verified(files, data)
+    }
+
+    fn mend_tip(
+        &self,
+        staging: &Staging<'_>,
+        coordinate: &Coordinate,
+        path: &Path,
+    ) -> Result<bool> {
+        let on_disk = self.path(path);
+        let what = self.disk().look(&on_disk).map_err(self.failed(&on_disk))?;
+        if !matches!(what, None | Some(What::Link | What::File(_))) {
+            return Ok(false);
+        }
+        let versions = self.versions(coordinate)?;
+        let marker = layout::marker(coordinate);
+        let Some(tip) = path.strip_prefix(&marker).ok().and_then(tip_of) else { return Ok(false) };
+        match versions.iter().filter(|version| version.tips().contains(&tip)).max() {
+            Some(latest) => staging.link(path, &tip.target(latest)).map(|()| true),
+            // A text that somebody has put there may be all that is left of what it says.
+            None if matches!(what, Some(What::File(1..))) => Ok(false),
+            None => self.drop_file(path),
+        }
+    }
+
+    /// Removes a file that says nothing but its name.
+    fn drop_file(&self, path: &Path) -> Result<bool> {
+        let on_disk = self.path(path);
+        let removed = self.disk().remove(&on_disk).map_err(self.failed(&on_disk))?;
+        self.sync_above(path)?;
+        Ok(removed)
+    }
+
+    fn sync_above(&self, path: &Path) -> Result<()> {
+        let above = self.path(path.parent().unwrap_or(Path::new("")));
+        self.disk().sync_directory(&above).map_err(self.failed(&above))
+    }
+
+    fn is_gone(&self, hash: &PacketHash) -> Result<bool> {
+        self.is_nothing_at(&layout::hash_file(hash))
+    }
+
+    fn is_nothing_at(&self, path: &Path) -> Result<bool> {
+        let path = self.path(path);
+        Ok(self.disk().look(&path).map_err(self.failed(&path))?.is_none())
+    }
+}
+
+/// The entry of a packet in the index.
+fn entry(packet: &Packet) -> Option<std::path::PathBuf> {
+    let plex = packet.plex()?;
+    let version =
+        Version { tai: plex.tai(), hash: packet.hash(), key: packet.seal().map(Seal::key) };
+    Some(layout::marker(plex.coordinate()).join(version.entry()))
+}
+
+/// The tip of a link, below a marker.
+fn tip_of(link: &Path) -> Option<Tip> {
+    let mut tips = vec![Tip::All, Tip::Plex, Tip::Seal];
+    let key = link.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    tips.extend(key.and_then(|key| key.parse::<VerifyingKey>().ok()).map(Tip::SealOf));
+    tips.into_iter().find(|tip| tip.link() == link)
+}
