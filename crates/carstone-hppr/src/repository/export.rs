@@ -1,7 +1,4 @@
 //! Packets out of a repository into a stream or a CAR, for systems that cannot hold one.
-//!
-//! A CAR of version 1 has one block for each packet: the bytes that its hash is of, all behind its markline. Its CID is of version 1, raw, with a BLAKE3 digest of 32 bytes: that of
-//! the hash. Which kind of packet it is can be told from its first header. The root is the first block; without packets there is none.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -91,7 +88,11 @@ impl Repository {
         Ok(exported)
     }
 
-    /// The same as a CAR of version 1. The block of a packet is what its hash is of: its bytes behind its markline. Its CID is of version 1, raw (`55`), BLAKE3 (`1e`) with 32 bytes.
+    /// The same as a CAR of version 1, with one block for each packet that [`export`](Self::export) would write.
+    ///
+    /// The block is the canonical payload: all bytes of the packet behind its markline, which are what its hash is of. The CID is of version 1, raw (`55`), with a multihash of
+    /// BLAKE3 (`1e`) of 32 bytes: the digest of the hash. Which kind of packet it is, which a CID does not say, its first header does: `Data-Length`, `Group` or `Seal-By`. The
+    /// one root is the first block; without packets there is none.
     ///
     /// # Errors
     /// As [`export`](Self::export).

@@ -109,7 +109,7 @@ fn is_version_1(header: &[u8]) -> bool {
 
 /// What is behind each length.
 struct Sections<R> {
-    source: R,
+    source: io::BufReader<R>,
     at: u64,
 }
 

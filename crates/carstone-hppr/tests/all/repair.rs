@@ -65,6 +65,9 @@ fn tree(root: &Path) -> BTreeMap<String, String> {
     tree
 }
 
+/// Makes the link of a path a wrong one.
+type Spoil = dyn Fn(&Laid, &str);
+
 fn gets(laid: &Laid, packet: &Packet) {
     let urc: Urc = ITEM.parse().expect("an address");
     assert_eq!(&laid.open().get(&urc).expect("a packet"), packet);
@@ -80,8 +83,7 @@ fn a_whole_repository_is_left() {
 
 #[test]
 fn tips_are_made_again() {
-    type Spoil<'a> = &'a dyn Fn(&Laid, &str);
-    let spoil: [Spoil<'_>; 5] = [
+    let spoil: [&Spoil; 5] = [
         &|laid, path| laid.remove(path),
         &|laid, path| laid.link(&format!("plex/1640995400:000000000/{P}"), path),
         &|laid, path| laid.link("nonsense", path),
