@@ -11,8 +11,8 @@ import shutil
 import sys
 from typing import Callable
 
-from carstone_hppr import layout
-from carstone_hppr.build import build
+from carstone_hppr import car, layout
+from carstone_hppr.build import build, packets
 from carstone_hppr.packet import parse, parse_stream
 from carstone_hppr.store import Store
 from carstone_hppr.walk import walk
@@ -175,6 +175,9 @@ def sound(work: Path) -> int:
         indexed = sum(found.get("indexed", False) for found in described[-1]["packets"])
         wrong += expect(report.entries == indexed, f"{repo}: index entries")
     wrong += expect(all(found == described[0] for found in described), "descriptions differ")
+    made = packets()
+    wrong += expect(parse_stream(b"".join(found.encode() for found in made)) == made, "the stream")
+    wrong += expect(car.decode(car.encode(made)) == made, "the CAR")
     store = Store(work / "one")
     store.store(parse(known.SEAL))
     return wrong + expect(tree(work / "one") == known.TREE, "the tree of one Seal")

@@ -224,7 +224,7 @@ ABOUT = """
 HPPR: packets, and repositories on a file system.
 `b64a`, `typed`: texts; `kinds` are the letters that are allowed. `unix_to_tai`, `tai_to_unix`: times. `key`: of a
 secret, or of a scalar `d0`, which `text` holds (the text of a secret has `d`). `signature`: each step of it.
-`known`: packets whose hashes were known before; `unit` and `times` say what the data of a large one is.
+`known`: packets whose hashes were known before; `unit` and `times` say what the data of a large one is. `cid`: in a CAR.
 `packet`: right ones, with what is in them. `edge`: right ones at the edge of a rule. `reject`: packets that break a
 rule; `line` is the offset of the line that does (of the data, where these are too short), and `by_name = true` says that
 a reader accepts it that looks at the names of extra headers alone. `address`: what it gets and lists. `stream`: the form

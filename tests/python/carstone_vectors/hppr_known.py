@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from carstone_hppr import b64a, hsb3, layout, tai, texts
+from carstone_hppr import b64a, car, hsb3, layout, tai, texts
 from carstone_hppr.errors import Bad
 from carstone_hppr.packet import Blob, Plex, Seal, parse, seal
 
@@ -212,4 +212,4 @@ def cases() -> list[Case]:
         found.append({"name": f"Plex at {plex.location}", "hash": text, "length": length, "packet": plex.encode()})
     for name, one in (("Seal", parse(SEAL)), ("second Seal", second_seal())):
         found.append({"name": name, "hash": one.hash, "length": len(one.encode()), "packet": one.encode()})
-    return found
+    return [{**case, "cid": str(car.cid_of(case["hash"]))} for case in found]
