@@ -4,7 +4,7 @@
 import argparse
 from pathlib import Path
 
-from carstone_vectors import blocks, index_records, layers, manifests, multi, packs, segments, streams
+from carstone_vectors import blocks, hppr, index_records, layers, manifests, multi, packs, segments, streams
 
 FILES = {
     "checks.toml": layers.checks,
@@ -21,6 +21,7 @@ FILES = {
     "index_records.toml": index_records.records,
     "pack_manifest.toml": manifests.manifests,
     "sharded_index.toml": index_records.sharded_indexes,
+    "hppr.toml": hppr.vectors,
 }
 
 

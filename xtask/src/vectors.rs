@@ -1,5 +1,6 @@
 //! `cargo xtask vectors`: makes the test vectors with the independent Python implementation, or with
-//! `--check` compares them with those that are kept, and reads packs of the command with the Python reader.
+//! `--check` compares them with those that are kept, and reads packs of the command with the Python reader. The
+//! Python walker of HPPR repositories is tried on sound and damaged ones.
 
 mod command;
 mod python;
@@ -38,11 +39,19 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     if !arguments.check {
         replace(&kept, &fresh)?;
         eprintln!("vectors: {} rewritten", kept.display());
-        return python.run("check_packs.py", [&kept]);
+        return judge(&python, &work, &kept);
     }
     compare(&kept, &fresh)?;
-    python.run("check_packs.py", [&kept])?;
+    judge(&python, &work, &kept)?;
     command::check(root, &work, &python, arguments.command.as_deref())
+}
+
+/// Reads the kept packs, and tries the walker of HPPR repositories.
+fn judge(python: &Python, work: &Path, kept: &Path) -> anyhow::Result<()> {
+    python.run("check_packs.py", [kept])?;
+    let tried = work.join("hppr");
+    remove_tree(&tried)?;
+    python.run("try_hppr.py", [tried])
 }
 
 /// Replaces everything the generator makes; the README stays.
