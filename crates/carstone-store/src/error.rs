@@ -23,6 +23,13 @@ pub struct Error {
 pub enum ErrorKind {
     /// What keeps the objects failed. Trying again may help.
     Io(io::Error),
+    /// The disk is full.
+    NoRoom {
+        /// What cannot be done, and what to do.
+        advice: &'static str,
+        /// The error of the disk.
+        cause: io::Error,
+    },
     /// The object is not there.
     NotFound,
     /// There is no store.
@@ -122,6 +129,18 @@ impl Error {
         Self::new(ErrorKind::Mismatch { expected: Box::new(*expected) })
     }
 
+    /// The same, with what to do, if the disk is full.
+    pub(crate) fn advised(self, advice: &'static str) -> Self {
+        let Self { kind, object, at } = self;
+        let kind = match kind {
+            ErrorKind::Io(cause) if FULL.contains(&cause.kind()) => {
+                ErrorKind::NoRoom { advice, cause }
+            }
+            kind => kind,
+        };
+        Self { kind, object, at }
+    }
+
     /// Whether what was read is damaged, so that it is no use to read it again.
     pub fn is_malformed(&self) -> bool {
         matches!(
@@ -188,6 +207,7 @@ impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(_) => f.write_str("it cannot be read or written"),
+            Self::NoRoom { advice, .. } => f.write_str(advice),
             Self::NotFound => f.write_str("there is none"),
             Self::NoStore => f.write_str("it is no store"),
             Self::Denied(_) => f.write_str("access is denied"),
@@ -228,7 +248,9 @@ impl fmt::Display for ErrorKind {
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match &self.kind {
-            ErrorKind::Io(error) | ErrorKind::Denied(error) => Some(error),
+            ErrorKind::Io(error)
+            | ErrorKind::Denied(error)
+            | ErrorKind::NoRoom { cause: error, .. } => Some(error),
             ErrorKind::Car(error) => Some(error),
             ErrorKind::UnixFs(error) => Some(error),
             ErrorKind::Dag(error) => Some(error),
@@ -237,3 +259,6 @@ impl error::Error for Error {
         }
     }
 }
+
+/// What systems call a full disk.
+const FULL: [io::ErrorKind; 2] = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];

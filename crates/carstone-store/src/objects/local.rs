@@ -77,7 +77,7 @@ impl Inner {
         let directory = path.parent().unwrap_or(&self.root);
         self.make_directory(directory)?;
         let created = match self.disk.size(&path)? {
-            Some(size) if size == len && !is_damaged => {
+            Some(size) if size == len && !is_damaged && self.has(&path, &content)? => {
                 // Whoever made it may not have come to this yet.
                 self.disk.sync_directory(directory)?;
                 return Ok(Created::Existed);
@@ -109,6 +109,24 @@ impl Inner {
         spool.rename(&path)?;
         self.disk.sync_directory(directory)?;
         Ok(created)
+    }
+
+    /// Whether the file of an object has these bytes, of which there are as many. One that cannot be read has others: these take its place.
+    fn has(&self, path: &Path, content: &Content) -> Result<bool> {
+        let file = match self.disk.open(path) {
+            // It was removed meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            file => file?,
+        };
+        let (mut at, mut is_same) = (0, true);
+        content.for_each(&mut |piece| {
+            for piece in piece.chunks(PIECE) {
+                let end = at + piece.len() as u64;
+                is_same = is_same && read_range(&*file, at..end).is_ok_and(|old| old == piece);
+                at = end;
+            }
+        })?;
+        Ok(is_same)
     }
 
     /// Makes a directory and all above it, and their names durable.

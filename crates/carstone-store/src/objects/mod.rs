@@ -45,7 +45,7 @@ pub trait Objects: fmt::Debug + fmt::Display + Send + Sync {
     /// one that was there.
     ///
     /// An object that is there with the same length is left, and counts as kept: keys are made of hashes, so that the same key means the same bytes. One of
-    /// another length is damaged, and replaced.
+    /// another length is damaged, and replaced; so is one of other bytes where it costs no request to see that.
     async fn create(&self, key: &Key, content: Content) -> Result<Created>;
 
     /// The same, but not before its turn has come. What takes long may be done before that.
@@ -118,6 +118,15 @@ impl Content {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Gives all bytes to `take`, piece by piece.
+    pub(crate) fn for_each(&self, take: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+        match self {
+            Self::Bytes(bytes) => take(bytes),
+            Self::Spool(spool) => spool.for_each(take)?,
+        }
+        Ok(())
+    }
 }
 
 /// What became of an object that was to be kept.
@@ -128,7 +137,7 @@ pub enum Created {
     New,
     /// It was there.
     Existed,
-    /// One of another length was there.
+    /// One that is damaged was there.
     Replaced,
 }
 

@@ -109,8 +109,12 @@ impl Store {
             let key = Key::new(&format!("{prefix}{:032x}.json", u128::from_le_bytes(random)))?;
             let packs: Vec<_> = packs.iter().map(text_of).collect();
             let text = format!("{}\n", json!({ "packs": packs }));
-            self.objects.create(&key, Content::Bytes(text.into())).await?;
+            let created = self.objects.create(&key, Content::Bytes(text.into())).await;
             marks.0.push(key);
+            if let Err(error) = created {
+                marks.lift(self).await;
+                return Err(error);
+            }
         }
         Ok(marks)
     }

@@ -2,6 +2,7 @@
 
 mod cached;
 mod collect;
+mod copies;
 mod crashes;
 mod faults;
 mod faulty;
@@ -15,6 +16,7 @@ mod mend;
 mod moving;
 mod packs;
 mod published;
+mod puts_heal;
 mod records;
 mod remote;
 mod roots;
@@ -23,6 +25,7 @@ mod sim;
 mod sources;
 mod streams;
 mod support;
+mod tight;
 mod uploads;
 mod vectors;
 mod watched;
