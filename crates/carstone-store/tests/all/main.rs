@@ -13,6 +13,7 @@ mod maintain;
 mod manifests;
 mod mend;
 mod moving;
+mod odd;
 mod packs;
 mod published;
 mod records;
