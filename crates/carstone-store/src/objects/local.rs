@@ -270,9 +270,9 @@ impl Objects for LocalObjects {
     }
 
     async fn odd(&self, prefix: &str) -> Result<Vec<String>> {
-        let odd = self.entries(prefix).try_filter_map(|(key, entry)| async move {
-            Ok((!entry.is_file).then_some(key))
-        });
+        let odd = self
+            .entries(prefix)
+            .try_filter_map(|(key, entry)| async move { Ok((!entry.is_file).then_some(key)) });
         odd.try_collect().await
     }
 

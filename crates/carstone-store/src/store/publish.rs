@@ -44,9 +44,7 @@ impl Store {
         let (mut catalog, mut done) = (Catalog::default(), Published::default());
         let segments = Layout::flat(INDEX, SEGMENT_EXTENSION)?;
         let is_own = |key: &str| {
-            is_key_of_record(key)
-                || segments.name(key).is_some()
-                || self.layout.name(key).is_some()
+            is_key_of_record(key) || segments.name(key).is_some() || self.layout.name(key).is_some()
         };
         // Whatever a root leads to was there before it, and so is listed after it.
         let parts =
