@@ -231,8 +231,8 @@ impl fmt::Display for ErrorKind {
                     (cfg!(feature = "http"), "http://"),
                     (cfg!(feature = "http"), "https://"),
                 ];
-                let known = known.iter().filter(|(is_known, _)| *is_known);
-                known.map(|(_, scheme)| write!(f, ", {scheme}")).collect::<fmt::Result>()?;
+                let mut known = known.iter().filter(|(is_known, _)| *is_known);
+                known.try_for_each(|(_, scheme)| write!(f, ", {scheme}"))?;
                 f.write_str(" or memory:")
             }
             Self::Unsupported(what) => write!(f, "{what} cannot be done here"),
