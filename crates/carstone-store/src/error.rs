@@ -83,6 +83,8 @@ pub enum ErrorKind {
     UnknownHash(u64),
     /// A pack is encrypted, and no key at hand opens it.
     NoKey,
+    /// No store is at URLs of this kind, as far as it is compiled in.
+    UnknownUrl,
     /// What was asked for cannot be done here.
     Unsupported(&'static str),
 }
@@ -240,6 +242,19 @@ impl fmt::Display for ErrorKind {
             Self::Malformed(rule) => f.write_str(rule),
             Self::UnknownHash(code) => write!(f, "the hash function {code:#x} is not known"),
             Self::NoKey => f.write_str("it is encrypted, and no key at hand opens it"),
+            Self::UnknownUrl => {
+                f.write_str("no store is at a URL of this kind; one is a directory, file:///PATH")?;
+                let known = [
+                    (cfg!(feature = "s3"), "s3://"),
+                    (cfg!(feature = "gcs"), "gs://"),
+                    (cfg!(feature = "azure"), "az://"),
+                    (cfg!(feature = "http"), "http://"),
+                    (cfg!(feature = "http"), "https://"),
+                ];
+                let mut known = known.iter().filter(|(is_known, _)| *is_known);
+                known.try_for_each(|(_, scheme)| write!(f, ", {scheme}"))?;
+                f.write_str(" or memory:")
+            }
             Self::Unsupported(what) => write!(f, "{what} cannot be done here"),
         }
     }

@@ -10,13 +10,13 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bytes::Bytes;
 use carstone_car::ReadAt;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::disk::{Disk, DiskEntry, DiskFile, RealDisk};
 use super::spool::{PREFIX, Spool};
 use super::{Content, Created, Object, Objects, end_of};
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::Key;
+use crate::name::{Key, is_random};
 
 /// Objects as files of a directory. Each is written under another name, made durable, and then renamed; so is every directory on the way.
 #[derive(Clone, Debug)]
@@ -54,6 +54,30 @@ impl LocalObjects {
     ) -> Result<T> {
         let inner = Arc::clone(&self.inner);
         blocking(move || work(&inner)).await
+    }
+
+    /// All that has a key which begins with `prefix`, and is no directory.
+    fn entries(&self, prefix: &str) -> BoxStream<'static, Result<(String, DiskEntry)>> {
+        let directory =
+            prefix.rsplit_once('/').map_or(String::new(), |(above, _)| format!("{above}/"));
+        let (store, prefix) = (self.clone(), prefix.to_owned());
+        let listed = stream::try_unfold(VecDeque::from([directory]), move |mut left| {
+            let (store, prefix) = (store.clone(), prefix.clone());
+            async move {
+                let Some(directory) = left.pop_front() else { return Ok::<_, Error>(None) };
+                let entries = store.run(move |inner| inner.list(&directory)).await?;
+                let mut found = Vec::new();
+                for (key, entry) in entries {
+                    match entry.is_directory {
+                        true => left.push_back(format!("{key}/")),
+                        false if key.starts_with(&prefix) => found.push(Ok((key, entry))),
+                        false => {}
+                    }
+                }
+                Ok(Some((stream::iter(found), left)))
+            }
+        });
+        listed.try_flatten().boxed()
     }
 }
 
@@ -179,7 +203,7 @@ impl Inner {
         let entries = self.disk.list(&self.root);
         for entry in entries.map_err(|error| Error::from(error).of(self.root.display()))? {
             let is_old = entry.modified.is_none_or(|modified| modified <= before);
-            if entry.name.starts_with(PREFIX) && is_old {
+            if is_spool(&entry) && is_old {
                 match self.disk.remove(&self.root.join(&entry.name)) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                         return Err(Error::from(error).of(entry.name));
@@ -256,30 +280,18 @@ impl Objects for LocalObjects {
     }
 
     fn list(&self, prefix: &str) -> BoxStream<'static, Result<Object>> {
-        let directory =
-            prefix.rsplit_once('/').map_or(String::new(), |(above, _)| format!("{above}/"));
-        let (store, prefix) = (self.clone(), prefix.to_owned());
-        let listed = stream::try_unfold(VecDeque::from([directory]), move |mut left| {
-            let (store, prefix) = (store.clone(), prefix.clone());
-            async move {
-                let Some(directory) = left.pop_front() else { return Ok::<_, Error>(None) };
-                let entries = store.run(move |inner| inner.list(&directory)).await?;
-                let mut objects = Vec::new();
-                for (key, entry) in entries {
-                    match entry.is_directory {
-                        true => left.push_back(format!("{key}/")),
-                        false if key.starts_with(&prefix) => {
-                            let DiskEntry { size, modified, .. } = entry;
-                            objects.push(Ok(Object { key, size, modified }));
-                        }
-                        false => {}
-                    }
-                }
-                Ok(Some((stream::iter(objects), left)))
-            }
+        let objects = self.entries(prefix).try_filter_map(|(key, entry)| async move {
+            let DiskEntry { size, modified, .. } = entry;
+            Ok(entry.is_file.then(|| Object::new(key, size, modified)))
         });
-        use futures::TryStreamExt;
-        listed.try_flatten().boxed()
+        objects.boxed()
+    }
+
+    async fn odd(&self, prefix: &str) -> Result<Vec<String>> {
+        let odd = self
+            .entries(prefix)
+            .try_filter_map(|(key, entry)| async move { Ok((!entry.is_file).then_some(key)) });
+        odd.try_collect().await
     }
 
     async fn delete(&self, key: &Key) -> Result<bool> {
@@ -310,6 +322,11 @@ impl fmt::Display for LocalObjects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.root.display().fmt(f)
     }
+}
+
+/// Whether an entry is a file of a writer, and not one of somebody else that is called alike.
+fn is_spool(entry: &DiskEntry) -> bool {
+    entry.is_file && entry.name.strip_prefix(PREFIX).is_some_and(is_random)
 }
 
 /// The bytes of a range, all of them.

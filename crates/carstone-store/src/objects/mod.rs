@@ -78,6 +78,11 @@ pub trait Objects: fmt::Debug + fmt::Display + Send + Sync {
     /// All objects whose keys begin with `prefix`, in no order.
     fn list(&self, prefix: &str) -> BoxStream<'static, Result<Object>>;
 
+    /// Keys of what stands where objects do whose keys begin with `prefix`, and can be none: in a directory all that is no regular file, and leads to none.
+    async fn odd(&self, _prefix: &str) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     /// Removes an object, and says whether there was one.
     async fn delete(&self, key: &Key) -> Result<bool>;
 

@@ -14,6 +14,7 @@ mod maintain;
 mod manifests;
 mod mend;
 mod moving;
+mod odd;
 mod packs;
 mod published;
 mod puts_heal;
