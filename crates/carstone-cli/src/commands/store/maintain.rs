@@ -271,7 +271,11 @@ pub(super) fn rebuild(
     }
     for name in &done.unneeded {
         let what = format!("no root needs pack {}, and `gc` would take it", text_of(name));
-        output.problem(job.url.url.as_bytes(), &what)?;
+        match args.roots {
+            true => output.problem(job.url.url.as_bytes(), &what)?,
+            // It may well be what a put has left that ended early.
+            false => output.note(&what),
+        }
     }
     if output.is_json() {
         let fields = json!({
