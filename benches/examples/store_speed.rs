@@ -1,7 +1,8 @@
 //! What putting a file into a store costs, beside what it cannot do without: `store_speed FILE DIRECTORY ROUNDS`.
 //!
 //! Into a directory: SHA-256 on one core, and the same bytes written and made durable in files of the same size. With S3_STORE, and the usual variables of
-//! AWS, into a service: the same bytes uploaded in parts by `object_store`. Each by itself, in turns; the best of the rounds is told, as JSON.
+//! AWS, into a service: the same bytes uploaded in parts by `object_store`. Each by itself, in turns, when the disk has what those before it have written; the best of the rounds is
+//! told, as JSON.
 
 #![expect(clippy::print_stdout, reason = "the times are the result")]
 
@@ -55,6 +56,7 @@ async fn measure(file: &Path, directory: &Path, rounds: usize) -> Outcome<()> {
 
         let folder = directory.join("bare");
         fs::create_dir_all(&folder)?;
+        rustix::fs::sync();
         let start = Instant::now();
         write_durably(file, &folder)?;
         note("written and made durable", start);
@@ -62,6 +64,7 @@ async fn measure(file: &Path, directory: &Path, rounds: usize) -> Outcome<()> {
 
         let folder = directory.join("store");
         let store = Store::create_local(&folder).await?;
+        rustix::fs::sync();
         let start = Instant::now();
         put(&store, file).await?;
         note("carstone, put into a directory", start);
@@ -70,12 +73,14 @@ async fn measure(file: &Path, directory: &Path, rounds: usize) -> Outcome<()> {
         if let Some(url) = &service {
             // Each round in a place of its own, since what is there is not sent again.
             let place = format!("{url}/{}-{round}", std::process::id());
+            rustix::fs::sync();
             let start = Instant::now();
             upload(file, &place).await?;
             note("uploaded in parts by object_store", start);
 
             let endpoint = std::env::var("AWS_ENDPOINT_URL").ok();
             let store = Store::create_at(&StoreUrl::new(&place).endpoint(endpoint)).await?;
+            rustix::fs::sync();
             let start = Instant::now();
             put(&store, file).await?;
             note("carstone, put into a service", start);

@@ -71,6 +71,11 @@ impl Target {
     }
 }
 
+/// What a target is called in messages.
+pub(crate) fn name(path: &Path) -> String {
+    if is_stdin(path) { "standard output".to_owned() } else { path.display().to_string() }
+}
+
 /// Counts what goes through.
 pub(crate) struct Counted<'a> {
     /// Where it goes.

@@ -23,6 +23,13 @@ pub struct Error {
 pub enum ErrorKind {
     /// What keeps the objects failed. Trying again may help.
     Io(io::Error),
+    /// The disk is full.
+    NoRoom {
+        /// What cannot be done, and what to do.
+        advice: &'static str,
+        /// The error of the disk.
+        cause: io::Error,
+    },
     /// The object is not there.
     NotFound,
     /// There is no store.
@@ -76,6 +83,8 @@ pub enum ErrorKind {
     UnknownHash(u64),
     /// A pack is encrypted, and no key at hand opens it.
     NoKey,
+    /// No store is at URLs of this kind, as far as it is compiled in.
+    UnknownUrl,
     /// What was asked for cannot be done here.
     Unsupported(&'static str),
 }
@@ -120,6 +129,18 @@ impl Error {
 
     pub(crate) fn mismatch(expected: &Hash) -> Self {
         Self::new(ErrorKind::Mismatch { expected: Box::new(*expected) })
+    }
+
+    /// The same, with what to do, if the disk is full.
+    pub(crate) fn advised(self, advice: &'static str) -> Self {
+        let Self { kind, object, at } = self;
+        let kind = match kind {
+            ErrorKind::Io(cause) if FULL.contains(&cause.kind()) => {
+                ErrorKind::NoRoom { advice, cause }
+            }
+            kind => kind,
+        };
+        Self { kind, object, at }
     }
 
     /// Whether what was read is damaged, so that it is no use to read it again.
@@ -188,6 +209,7 @@ impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(_) => f.write_str("it cannot be read or written"),
+            Self::NoRoom { advice, .. } => f.write_str(advice),
             Self::NotFound => f.write_str("there is none"),
             Self::NoStore => f.write_str("it is no store"),
             Self::Denied(_) => f.write_str("access is denied"),
@@ -220,6 +242,19 @@ impl fmt::Display for ErrorKind {
             Self::Malformed(rule) => f.write_str(rule),
             Self::UnknownHash(code) => write!(f, "the hash function {code:#x} is not known"),
             Self::NoKey => f.write_str("it is encrypted, and no key at hand opens it"),
+            Self::UnknownUrl => {
+                f.write_str("no store is at a URL of this kind; one is a directory, file:///PATH")?;
+                let known = [
+                    (cfg!(feature = "s3"), "s3://"),
+                    (cfg!(feature = "gcs"), "gs://"),
+                    (cfg!(feature = "azure"), "az://"),
+                    (cfg!(feature = "http"), "http://"),
+                    (cfg!(feature = "http"), "https://"),
+                ];
+                let mut known = known.iter().filter(|(is_known, _)| *is_known);
+                known.try_for_each(|(_, scheme)| write!(f, ", {scheme}"))?;
+                f.write_str(" or memory:")
+            }
             Self::Unsupported(what) => write!(f, "{what} cannot be done here"),
         }
     }
@@ -228,7 +263,9 @@ impl fmt::Display for ErrorKind {
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match &self.kind {
-            ErrorKind::Io(error) | ErrorKind::Denied(error) => Some(error),
+            ErrorKind::Io(error)
+            | ErrorKind::Denied(error)
+            | ErrorKind::NoRoom { cause: error, .. } => Some(error),
             ErrorKind::Car(error) => Some(error),
             ErrorKind::UnixFs(error) => Some(error),
             ErrorKind::Dag(error) => Some(error),
@@ -237,3 +274,6 @@ impl error::Error for Error {
         }
     }
 }
+
+/// What systems call a full disk.
+const FULL: [io::ErrorKind; 2] = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];

@@ -29,6 +29,11 @@ pub fn parse_text(text: &str) -> Option<Hash> {
     (text_of(&hash) == text).then_some(hash)
 }
 
+/// Whether this is a random name as this crate makes them: 16 bytes in lower-case hexadecimal.
+pub(crate) fn is_random(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// The name of an object in a store: steps that are joined by slashes.
 ///
 /// A step is not empty, not `.` or `..`, and has no control characters, backslashes or slashes in it, so that no key leads out of the store, whatever

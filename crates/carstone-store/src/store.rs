@@ -54,6 +54,8 @@ use crate::pack::{
 pub struct Store {
     objects: Arc<dyn Objects>,
     packs: Arc<dyn PackStore>,
+    /// The keys of packs.
+    layout: Layout,
     index: Index,
     sources: SourceReader,
     layers: Option<Arc<dyn PackLayers>>,
@@ -138,9 +140,9 @@ impl Store {
         let mark = objects.read(&key, 0..size.min(MOST_MARK)).await?;
         let layout = Format::decode(&key, &mark)?.layout()?;
         let index = Index::open(Arc::clone(&objects), INDEX).await?;
-        let packs = Arc::new(ObjectPackStore::new(Arc::clone(&objects), layout));
+        let packs = Arc::new(ObjectPackStore::new(Arc::clone(&objects), layout.clone()));
         let sources = SourceReader::new().packs(packs.clone());
-        Ok(Self { objects, packs, index, sources, layers: None })
+        Ok(Self { objects, packs, layout, index, sources, layers: None })
     }
 
     /// Sets how blobs are read that lie outside of the store, of which the index may know: `sources`, to which the packs of the store are added.

@@ -22,7 +22,7 @@ pub(crate) use self::maintain::{
 #[derive(Debug, Args)]
 #[command(after_long_help = STORE_EXAMPLES)]
 pub(crate) struct StoreArgs {
-    /// The store: a directory, `s3://BUCKET/PREFIX` with the usual AWS_ variables, `https://HOST/PATH` of one that is only read, or
+    /// The store: a directory or `file:///DIRECTORY`, `s3://BUCKET/PREFIX` with the usual AWS_ variables, `https://HOST/PATH` of one that is only read, or
     /// `memory:` for a trial.
     #[arg(
         long,
@@ -60,7 +60,8 @@ pub(crate) struct StoreArgs {
 pub(crate) enum StoreCommand {
     /// Make a store. One that is there is left as it is.
     Init,
-    /// Put files and directories into packs, and print their roots.
+    /// Put files and directories into packs, and print their roots. The blocks of a directory are all written into a temporary file first, in $TMPDIR or /tmp, which
+    /// takes as much room as the files.
     Put(StorePutArgs),
     /// Copy a file out of the store.
     Get(StoreGetArgs),
@@ -160,7 +161,7 @@ pub(crate) struct StoreIndexImportArgs {
 /// `carstone store index place`.
 #[derive(Debug, Args)]
 pub(crate) struct StoreIndexPlaceArgs {
-    /// The directory. Every file below it gets a root of its own.
+    /// The directory. Every file below it gets a root of its own; symbolic links are left out.
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub directory: PathBuf,
 }
@@ -168,7 +169,7 @@ pub(crate) struct StoreIndexPlaceArgs {
 /// `carstone store put`.
 #[derive(Debug, Args)]
 pub(crate) struct StorePutArgs {
-    /// Files and directories; `-` is standard input. Each gets a root of its own.
+    /// Files and directories; `-` is standard input. Each gets a root of its own. Those that cannot be read are told, and the others put.
     #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
     /// Bytes of a pack at the most: a number, or one with K, M or G behind it.

@@ -22,4 +22,5 @@ mod repair;
 mod repair_car;
 mod store;
 mod store_care;
+mod store_odd;
 mod store_others;

@@ -11,7 +11,7 @@ use super::format::{EntryKind, MAX_LOCATIONS};
 use super::location::Location;
 use super::merge::merge;
 use super::segment::{Found, Memory, Segment};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::hasher::{HashFunction, Hasher};
 use crate::name::{Hash, Key, Layout};
 use crate::objects::{Content, Objects, Spool, blocking};
@@ -227,6 +227,20 @@ impl Index {
         self.segments.read().unwrap_or_else(PoisonError::into_inner).damaged.clone()
     }
 
+    /// Whether all segments can be looked into. If not, what is in the index is not known, and `advice` says what to do.
+    ///
+    /// # Errors
+    /// One of them is damaged.
+    pub(crate) fn whole(&self, advice: &'static str) -> Result<()> {
+        match self.damaged().first() {
+            None => Ok(()),
+            Some(fault) => {
+                let error = Error::new(ErrorKind::Malformed(advice));
+                Err(error.of(fault.object().unwrap_or_default()))
+            }
+        }
+    }
+
     /// Puts all segments together into one, without entries of locations that are not kept; into several where one could not have all locations, of which there may be
     /// about 1.4 million. Each new one is durable before those go that it is made of; a reader that still has them
     /// [looks again](Self::refresh) where they lead to what is gone.
@@ -253,6 +267,7 @@ impl Index {
         keep: &Arc<impl Fn(&Location) -> bool + Send + Sync + 'static>,
     ) -> Result<Compacted> {
         self.refresh().await?;
+        self.whole(REBUILD)?;
         let old = self.segments();
         for part in parts(&old) {
             let mut inputs = Vec::new();
@@ -304,8 +319,10 @@ impl fmt::Debug for Index {
     }
 }
 
+/// What to do where a segment is damaged.
+pub(crate) const REBUILD: &str = "it is damaged: `carstone store index rebuild` makes another one";
 pub(crate) const SEGMENT_EXTENSION: &str = ".seg";
 /// How often segments are listed, when others put them together meanwhile.
-pub(super) const MOST_LOOKS: usize = 8;
+pub(crate) const MOST_LOOKS: usize = 8;
 /// Segments that are read at the same time.
 const AT_ONCE: usize = 8;

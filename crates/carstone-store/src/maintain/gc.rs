@@ -8,8 +8,9 @@ use carstone_car::Cid;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::options::is_in;
-use crate::error::Result;
-use crate::index::Location;
+use super::pack::read_pack;
+use crate::error::{ErrorKind, Result};
+use crate::index::{Location, REBUILD};
 use crate::name::Hash;
 use crate::pack::StoredPack;
 use crate::store::Store;
@@ -45,7 +46,8 @@ pub async fn remove_root(store: &Store, root: &Cid) -> Result<u64> {
 /// A writer that finds an old pack at the same time, and so does not put it again, either keeps it from being removed, or fails.
 ///
 /// # Errors
-/// Something cannot be listed or removed, or the record of a root is damaged.
+/// Something cannot be listed or removed, or the record of a root is damaged. A segment of the index is damaged, unless it is a dry run. The disk is so full that
+/// there is no room to say which packs are to go; or none for the index without them: then they are gone, and the index is put right by doing it again.
 pub async fn collect(store: &Store, grace: Duration, dry_run: bool) -> Result<Collected> {
     collect_from(store, grace, dry_run, None).await
 }
@@ -75,6 +77,10 @@ async fn collect_from(
     let leftovers = if dry_run { 0 } else { store.clean(grace).await? };
     // Whatever these segments speak of was durable before them, and so is listed now, unless it is gone.
     store.index().refresh().await?;
+    if !dry_run {
+        // What it says is to leave it, and it says which roots a listing leaves out.
+        store.index().whole(REBUILD)?;
+    }
     let indexed = store.index().segments();
     let mut records = store.roots().await?;
     records.extend(store.unlisted_roots(&records).await?);
@@ -103,7 +109,7 @@ async fn collect_from(
     let is_any = !(old.is_empty() && gone.is_empty());
     if is_any && !dry_run {
         let names: Vec<Hash> = old.keys().copied().collect();
-        let marks = store.condemn(&names).await?;
+        let marks = store.condemn(&names).await.map_err(|error| error.advised(NO_MARK))?;
         let index = part.is_none().then_some(gone);
         let removed = remove(store, &mut old, before, index).await;
         // What has not gone by now stays.
@@ -127,12 +133,43 @@ async fn remove(
     let needed = store.needed(before).await?;
     let by_roots = by_roots(store).await?;
     packs.retain(|name, _| !needed.contains(name) && !by_roots.contains(name));
-    if let Some(mut gone) = gone {
-        gone.extend(packs.keys());
-        let keep =
-            move |location: &Location| location.pack().is_none_or(|name| !gone.contains(name));
-        store.index().compact(keep).await?;
+    let Some(gone) = gone else { return delete(store, packs).await };
+    let were_gone = gone.clone();
+    let gone: HashSet<Hash> = gone.into_iter().chain(packs.keys().copied()).collect();
+    let keep = move |location: &Location| location.pack().is_none_or(|name| !gone.contains(name));
+    let taken_out = store.index().compact(keep).await.map_err(|error| error.advised(NO_INDEX));
+    match taken_out {
+        // The packs make room, also without it. The index is left then, as it is for a part: by now somebody may put again what it would lose.
+        Err(error) if matches!(error.kind(), ErrorKind::NoRoom { .. }) => {
+            delete(store, packs).await?;
+            Err(error)
+        }
+        Err(error) => Err(error),
+        Ok(_) => {
+            delete(store, packs).await?;
+            index_again(store, &were_gone).await
+        }
     }
+}
+
+/// Indexes packs that were gone, and that somebody has put again before the index was without them: whoever put them is done.
+async fn index_again(store: &Store, packs: &HashSet<Hash>) -> Result<()> {
+    let mut writer = store.index().writer();
+    for name in packs {
+        let Some(size) = store.packs().size(name).await? else { continue };
+        let content = read_pack(&**store.packs(), name, size, false).await?;
+        for blob in content.blobs {
+            let location = Location::Pack { name: *name, size };
+            writer.blob(&blob.cid, &location, blob.offset, blob.len).await?;
+        }
+        for record in store.roots().await?.iter().filter(|record| record.packs.contains(name)) {
+            writer.containing(&record.root, &Location::Pack { name: *name, size })?;
+        }
+    }
+    writer.flush().await
+}
+
+async fn delete(store: &Store, packs: &BTreeMap<Hash, u64>) -> Result<()> {
     let names: Vec<Hash> = packs.keys().copied().collect();
     let deleted = names.into_iter().map(|name| {
         let packs = Arc::clone(store.packs());
@@ -147,5 +184,7 @@ async fn by_roots(store: &Store) -> Result<HashSet<Hash>> {
     Ok(store.roots().await?.into_iter().flat_map(|record| record.packs).collect())
 }
 
+const NO_MARK: &str = "there is no room to say which packs are to go: make some, a few kilobytes, or, when nothing writes to the store, run `carstone store gc --grace 0`, which first removes what writers left behind";
+const NO_INDEX: &str = "packs are gone that no root needs, and there was no room to take them out of the index: run `carstone store gc` again";
 /// Packs that are removed at the same time.
 const AT_ONCE: usize = 16;

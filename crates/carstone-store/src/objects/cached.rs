@@ -202,6 +202,10 @@ impl Objects for CachedObjects {
         self.objects.list(prefix)
     }
 
+    async fn odd(&self, prefix: &str) -> Result<Vec<String>> {
+        self.objects.odd(prefix).await
+    }
+
     async fn delete(&self, key: &Key) -> Result<bool> {
         self.verified().remove(key);
         let _ = self.cache.delete(key).await;

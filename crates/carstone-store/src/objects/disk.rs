@@ -1,7 +1,7 @@
 //! What a store in a directory asks of a file system, so that tests can crash one at any moment.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirEntry, File, Metadata, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::SystemTime;
@@ -11,7 +11,7 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Makes a new file. It is an error if there is one.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Opens a file to read it.
+    /// Opens a regular file to read it. Whatever else has this name is an error, and nothing waits for it.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
     /// Gives a file another name, in place of a file that has it.
@@ -55,10 +55,12 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "file systems of others make it")]
 pub struct DiskEntry {
-    /// The name, if it is text.
+    /// The name. One that is no text is shown as well as it can be, and is neither of a directory nor of a file.
     pub name: String,
-    /// Whether it is a directory.
+    /// Whether it is a directory, and no link to one.
     pub is_directory: bool,
+    /// Whether it is a regular file, or a link to one.
+    pub is_file: bool,
     /// Bytes of a file.
     pub size: u64,
     /// When it was written.
@@ -76,7 +78,20 @@ impl Disk for RealDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(File::open(path)?))
+        // To open a device may do something, and to open a FIFO waits for whoever writes to it.
+        regular(&fs::metadata(path)?)?;
+        let mut options = OpenOptions::new();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+
+            use rustix::fs::OFlags;
+            // It may have become another one by now.
+            options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
+        }
+        let file = options.read(true).open(path)?;
+        regular(&file.metadata()?)?;
+        Ok(Box::new(file))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -104,8 +119,7 @@ impl Disk for RealDisk {
 
     fn size(&self, path: &Path) -> io::Result<Option<u64>> {
         match fs::metadata(path) {
-            Ok(metadata) if metadata.is_file() => Ok(Some(metadata.len())),
-            Ok(_) => Err(io::Error::other("it is no regular file")),
+            Ok(metadata) => regular(&metadata).map(|()| Some(metadata.len())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -116,21 +130,55 @@ impl Disk for RealDisk {
         for entry in fs::read_dir(path)? {
             let entry = entry?;
             let metadata = match entry.metadata() {
+                Ok(metadata) if metadata.is_symlink() => linked(&entry)?.unwrap_or(metadata),
                 Ok(metadata) => metadata,
                 // It was removed meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
+            let name = entry.file_name();
             // No object has a name that is no text.
-            let Ok(name) = entry.file_name().into_string() else { continue };
+            let is_text = name.to_str().is_some();
             entries.push(DiskEntry {
-                name,
-                is_directory: metadata.is_dir(),
+                name: name.to_string_lossy().into_owned(),
+                // A link to a directory may lead out of this one, or round in a circle.
+                is_directory: is_text && entry.file_type()?.is_dir(),
+                is_file: is_text && metadata.is_file(),
                 size: metadata.len(),
                 modified: metadata.modified().ok(),
             });
         }
         Ok(entries)
+    }
+}
+
+/// What a link leads to; `None` if that is nothing.
+///
+/// # Errors
+/// It cannot be found out: it may well be an object. The error names the link.
+fn linked(entry: &DirEntry) -> io::Result<Option<Metadata>> {
+    match fs::metadata(entry.path()) {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) if leads_nowhere(&error) => Ok(None),
+        Err(error) => {
+            let name = entry.file_name();
+            Err(io::Error::new(error.kind(), format!("{}: {error}", name.display())))
+        }
+    }
+}
+
+fn leads_nowhere(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    if rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::LOOP) {
+        return true;
+    }
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn regular(metadata: &Metadata) -> io::Result<()> {
+    match metadata.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::other("it is no regular file")),
     }
 }
 

@@ -10,13 +10,13 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bytes::Bytes;
 use carstone_car::ReadAt;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::disk::{Disk, DiskEntry, DiskFile, RealDisk};
 use super::spool::{PREFIX, Spool};
 use super::{Content, Created, Object, Objects, end_of};
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::Key;
+use crate::name::{Key, is_random};
 
 /// Objects as files of a directory. Each is written under another name, made durable, and then renamed; so is every directory on the way.
 #[derive(Clone, Debug)]
@@ -55,6 +55,30 @@ impl LocalObjects {
         let inner = Arc::clone(&self.inner);
         blocking(move || work(&inner)).await
     }
+
+    /// All that has a key which begins with `prefix`, and is no directory.
+    fn entries(&self, prefix: &str) -> BoxStream<'static, Result<(String, DiskEntry)>> {
+        let directory =
+            prefix.rsplit_once('/').map_or(String::new(), |(above, _)| format!("{above}/"));
+        let (store, prefix) = (self.clone(), prefix.to_owned());
+        let listed = stream::try_unfold(VecDeque::from([directory]), move |mut left| {
+            let (store, prefix) = (store.clone(), prefix.clone());
+            async move {
+                let Some(directory) = left.pop_front() else { return Ok::<_, Error>(None) };
+                let entries = store.run(move |inner| inner.list(&directory)).await?;
+                let mut found = Vec::new();
+                for (key, entry) in entries {
+                    match entry.is_directory {
+                        true => left.push_back(format!("{key}/")),
+                        false if key.starts_with(&prefix) => found.push(Ok((key, entry))),
+                        false => {}
+                    }
+                }
+                Ok(Some((stream::iter(found), left)))
+            }
+        });
+        listed.try_flatten().boxed()
+    }
 }
 
 /// Does it on a thread that may wait.
@@ -77,7 +101,7 @@ impl Inner {
         let directory = path.parent().unwrap_or(&self.root);
         self.make_directory(directory)?;
         let created = match self.disk.size(&path)? {
-            Some(size) if size == len && !is_damaged => {
+            Some(size) if size == len && !is_damaged && self.has(&path, &content)? => {
                 // Whoever made it may not have come to this yet.
                 self.disk.sync_directory(directory)?;
                 return Ok(Created::Existed);
@@ -109,6 +133,24 @@ impl Inner {
         spool.rename(&path)?;
         self.disk.sync_directory(directory)?;
         Ok(created)
+    }
+
+    /// Whether the file of an object has these bytes, of which there are as many. One that cannot be read has others: these take its place.
+    fn has(&self, path: &Path, content: &Content) -> Result<bool> {
+        let file = match self.disk.open(path) {
+            // It was removed meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            file => file?,
+        };
+        let (mut at, mut is_same) = (0, true);
+        content.for_each(&mut |piece| {
+            for piece in piece.chunks(PIECE) {
+                let end = at + piece.len() as u64;
+                is_same = is_same && read_range(&*file, at..end).is_ok_and(|old| old == piece);
+                at = end;
+            }
+        })?;
+        Ok(is_same)
     }
 
     /// Makes a directory and all above it, and their names durable.
@@ -161,7 +203,7 @@ impl Inner {
         let entries = self.disk.list(&self.root);
         for entry in entries.map_err(|error| Error::from(error).of(self.root.display()))? {
             let is_old = entry.modified.is_none_or(|modified| modified <= before);
-            if entry.name.starts_with(PREFIX) && is_old {
+            if is_spool(&entry) && is_old {
                 match self.disk.remove(&self.root.join(&entry.name)) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                         return Err(Error::from(error).of(entry.name));
@@ -238,30 +280,18 @@ impl Objects for LocalObjects {
     }
 
     fn list(&self, prefix: &str) -> BoxStream<'static, Result<Object>> {
-        let directory =
-            prefix.rsplit_once('/').map_or(String::new(), |(above, _)| format!("{above}/"));
-        let (store, prefix) = (self.clone(), prefix.to_owned());
-        let listed = stream::try_unfold(VecDeque::from([directory]), move |mut left| {
-            let (store, prefix) = (store.clone(), prefix.clone());
-            async move {
-                let Some(directory) = left.pop_front() else { return Ok::<_, Error>(None) };
-                let entries = store.run(move |inner| inner.list(&directory)).await?;
-                let mut objects = Vec::new();
-                for (key, entry) in entries {
-                    match entry.is_directory {
-                        true => left.push_back(format!("{key}/")),
-                        false if key.starts_with(&prefix) => {
-                            let DiskEntry { size, modified, .. } = entry;
-                            objects.push(Ok(Object { key, size, modified }));
-                        }
-                        false => {}
-                    }
-                }
-                Ok(Some((stream::iter(objects), left)))
-            }
+        let objects = self.entries(prefix).try_filter_map(|(key, entry)| async move {
+            let DiskEntry { size, modified, .. } = entry;
+            Ok(entry.is_file.then(|| Object::new(key, size, modified)))
         });
-        use futures::TryStreamExt;
-        listed.try_flatten().boxed()
+        objects.boxed()
+    }
+
+    async fn odd(&self, prefix: &str) -> Result<Vec<String>> {
+        let odd = self
+            .entries(prefix)
+            .try_filter_map(|(key, entry)| async move { Ok((!entry.is_file).then_some(key)) });
+        odd.try_collect().await
     }
 
     async fn delete(&self, key: &Key) -> Result<bool> {
@@ -292,6 +322,11 @@ impl fmt::Display for LocalObjects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.root.display().fmt(f)
     }
+}
+
+/// Whether an entry is a file of a writer, and not one of somebody else that is called alike.
+fn is_spool(entry: &DiskEntry) -> bool {
+    entry.is_file && entry.name.strip_prefix(PREFIX).is_some_and(is_random)
 }
 
 /// The bytes of a range, all of them.

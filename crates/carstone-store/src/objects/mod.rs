@@ -45,7 +45,7 @@ pub trait Objects: fmt::Debug + fmt::Display + Send + Sync {
     /// one that was there.
     ///
     /// An object that is there with the same length is left, and counts as kept: keys are made of hashes, so that the same key means the same bytes. One of
-    /// another length is damaged, and replaced.
+    /// another length is damaged, and replaced; so is one of other bytes where it costs no request to see that.
     async fn create(&self, key: &Key, content: Content) -> Result<Created>;
 
     /// The same, but not before its turn has come. What takes long may be done before that.
@@ -77,6 +77,11 @@ pub trait Objects: fmt::Debug + fmt::Display + Send + Sync {
 
     /// All objects whose keys begin with `prefix`, in no order.
     fn list(&self, prefix: &str) -> BoxStream<'static, Result<Object>>;
+
+    /// Keys of what stands where objects do whose keys begin with `prefix`, and can be none: in a directory all that is no regular file, and leads to none.
+    async fn odd(&self, _prefix: &str) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
 
     /// Removes an object, and says whether there was one.
     async fn delete(&self, key: &Key) -> Result<bool>;
@@ -118,6 +123,15 @@ impl Content {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Gives all bytes to `take`, piece by piece.
+    pub(crate) fn for_each(&self, take: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+        match self {
+            Self::Bytes(bytes) => take(bytes),
+            Self::Spool(spool) => spool.for_each(take)?,
+        }
+        Ok(())
+    }
 }
 
 /// What became of an object that was to be kept.
@@ -128,7 +142,7 @@ pub enum Created {
     New,
     /// It was there.
     Existed,
-    /// One of another length was there.
+    /// One that is damaged was there.
     Replaced,
 }
 

@@ -16,7 +16,7 @@ use crate::objects::{Content, Created, Objects, Spool, Turn};
 /// Packs, each under the hash of its bytes.
 #[async_trait]
 pub trait PackStore: fmt::Debug + Send + Sync {
-    /// Keeps a pack. It is there after a crash when this returns. One that is there is left.
+    /// Keeps a pack. It is there after a crash when this returns. One that is there is left, unless it is [seen](Objects::create) to be damaged.
     ///
     /// # Errors
     /// The bytes do not hash to the name; they cannot be kept.
@@ -207,10 +207,9 @@ async fn check(name: &Hash, content: Content) -> Result<Content> {
     crate::objects::blocking(move || {
         let mut hasher = Hasher::new(function);
         match &content {
-            Content::Bytes(bytes) => hasher.update(bytes),
             // Whoever filled it has hashed it, which needs not be done again.
             Content::Spool(spool) if spool.hash() == Some(&name) => return Ok(content),
-            Content::Spool(spool) => spool.for_each(&mut |piece| hasher.update(piece))?,
+            content => content.for_each(&mut |piece| hasher.update(piece))?,
         }
         match hasher.finish() == name {
             true => Ok(content),

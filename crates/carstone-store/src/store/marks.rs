@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Store;
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::{Hash, Key, parse_text, text_of};
+use crate::name::{Hash, Key, is_random, parse_text, text_of};
 use crate::objects::{Content, Object};
 
 /// Marks that are in the store until they are [lifted](Marks::lift).
@@ -106,17 +106,24 @@ impl Store {
         for packs in packs.chunks(PACKS_IN_MARK) {
             let mut random = [0; 16];
             getrandom::fill(&mut random).map_err(std::io::Error::other)?;
-            let key = Key::new(&format!("{prefix}{:032x}.json", u128::from_le_bytes(random)))?;
+            let key = Key::new(&format!("{prefix}{:032x}{MARK}", u128::from_le_bytes(random)))?;
             let packs: Vec<_> = packs.iter().map(text_of).collect();
             let text = format!("{}\n", json!({ "packs": packs }));
-            self.objects.create(&key, Content::Bytes(text.into())).await?;
+            let created = self.objects.create(&key, Content::Bytes(text.into())).await;
             marks.0.push(key);
+            if let Err(error) = created {
+                marks.lift(self).await;
+                return Err(error);
+            }
         }
         Ok(marks)
     }
 
+    /// What others have put beside marks is none.
     async fn marks(&self, prefix: &str) -> Result<Vec<Object>> {
-        self.objects.list(prefix).try_collect().await
+        let mut listed: Vec<Object> = self.objects.list(prefix).try_collect().await?;
+        listed.retain(|object| is_key_of_mark(prefix, &object.key));
+        Ok(listed)
     }
 
     /// The packs of a mark; none if it was lifted meanwhile.
@@ -143,6 +150,11 @@ impl Marks {
     }
 }
 
+fn is_key_of_mark(prefix: &str, key: &str) -> bool {
+    let name = key.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(MARK));
+    name.is_some_and(is_random)
+}
+
 fn is_old(mark: &Object, before: Option<SystemTime>) -> bool {
     mark.modified.zip(before).is_some_and(|(made, before)| made <= before)
 }
@@ -151,6 +163,7 @@ fn is_old(mark: &Object, before: Option<SystemTime>) -> bool {
 const NEEDED: &str = "needed/";
 /// Those of who collects.
 const CONDEMNED: &str = "condemned/";
+const MARK: &str = ".json";
 /// As many packs are not asked for one by one.
 const LISTED_FROM: usize = 200;
 const PACKS_IN_MARK: usize = 100_000;

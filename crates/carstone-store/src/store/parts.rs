@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Store;
 use crate::error::Result;
-use crate::name::{Key, text_of};
+use crate::name::{Key, parse_text, text_of};
 use crate::objects::Content;
 
 /// A part of an index that has been made again.
@@ -28,12 +28,12 @@ impl Store {
         self.objects.create(&key, Content::Bytes(text.into())).await.map(drop)
     }
 
-    /// The notes that there are; `None` for one that is damaged, which counts as none.
+    /// The notes that there are; `None` for one that is damaged, which counts as none. What others have put beside them is left out.
     pub(crate) async fn parts(&self) -> Result<Vec<(Key, Option<IndexPart>)>> {
         let listed: Vec<_> = self.objects.list(PARTS).try_collect().await?;
         let mut parts = Vec::new();
-        for object in listed {
-            let Ok(key) = Key::new(&object.key) else { continue };
+        for object in listed.iter().filter(|object| is_key_of_part(&object.key)) {
+            let key = Key::new(&object.key)?;
             let bytes = match self.objects.read(&key, 0..object.size.min(MOST_PART)).await {
                 Ok(bytes) => bytes,
                 // It was removed meanwhile.
@@ -69,8 +69,14 @@ impl IndexPart {
 /// Where a note with these bytes is.
 fn key_of(text: &[u8]) -> Result<Key> {
     let name = multihash_of(hash_code::BLAKE3, text).unwrap_or_default();
-    Key::new(&format!("{PARTS}{}.json", text_of(&name)))
+    Key::new(&format!("{PARTS}{}{PART}", text_of(&name)))
+}
+
+fn is_key_of_part(key: &str) -> bool {
+    let name = key.strip_prefix(PARTS).and_then(|rest| rest.strip_suffix(PART));
+    name.is_some_and(|name| parse_text(name).is_some())
 }
 
 const PARTS: &str = "rebuild/";
+const PART: &str = ".json";
 const MOST_PART: u64 = 64 << 20;

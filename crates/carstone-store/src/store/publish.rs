@@ -4,10 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;
 
-use super::roots::ROOTS;
+use super::roots::{ROOTS, is_key_of_record};
 use super::{INDEX, PACKS, Store};
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::Key;
+use crate::index::SEGMENT_EXTENSION;
+use crate::name::{Key, Layout};
 use crate::objects::{CATALOG, Catalog, Content, PARTS, Part, blocking, catalog_layout};
 
 /// What a catalogue has.
@@ -27,7 +28,7 @@ impl Store {
     /// HTTP. It takes the place of an older one at once, whatever happens. What is put later is not in it until this is called again; where
     /// segments or packs go, as by [`Index::compact`](crate::Index::compact), it has to be called again.
     ///
-    /// The keys of one listing are in memory, about 150 bytes for each pack.
+    /// What others have put beside the objects of the store is not in it. The keys of one listing are in memory, about 150 bytes for each pack.
     ///
     /// # Errors
     /// The store may only be read; something cannot be listed, or the catalogue cannot be kept. Then the older one stays.
@@ -41,12 +42,17 @@ impl Store {
             old => old?.map(|(_, old)| old),
         };
         let (mut catalog, mut done) = (Catalog::default(), Published::default());
+        let segments = Layout::flat(INDEX, SEGMENT_EXTENSION)?;
+        let is_own = |key: &str| {
+            is_key_of_record(key) || segments.name(key).is_some() || self.layout.name(key).is_some()
+        };
         // Whatever a root leads to was there before it, and so is listed after it.
         let parts =
             [(ROOTS, &mut done.roots), (INDEX, &mut done.segments), (PACKS, &mut done.packs)];
         for (prefix, count) in parts {
             let listed = self.objects.list(prefix).try_filter_map(|object| async move {
-                Ok(Key::new(&object.key).ok().map(|key| (key, object.size)))
+                let key = Some(&object.key).filter(|key| is_own(key.as_str()));
+                Ok(key.map(|key| Key::new(key)).transpose()?.map(|key| (key, object.size)))
             });
             let objects: Vec<(Key, u64)> = listed.try_collect().await?;
             *count = objects.len() as u64;

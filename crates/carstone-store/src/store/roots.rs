@@ -94,13 +94,16 @@ impl Store {
     /// # Errors
     /// They cannot be listed or read, or one is damaged.
     pub async fn roots(&self) -> Result<Vec<RootRecord>> {
-        let RootRecords { sound, damaged, .. } = self.root_records().await?;
+        let RootRecords { sound, damaged, .. } = self.records_in(ROOTS).await?;
         damaged.into_iter().next().map_or(Ok(sound), Err)
     }
 
     /// The records of roots, and what else is where they are.
     pub(crate) async fn root_records(&self) -> Result<RootRecords> {
-        self.records_in(ROOTS).await
+        let mut records = self.records_in(ROOTS).await?;
+        let odd = self.objects.odd(ROOTS).await?;
+        records.odd.extend(odd.iter().map(|key| key.escape_debug().to_string()));
+        Ok(records)
     }
 
     /// Records of roots that the index knows, other than those that are listed: a listing may have left them out, or they have been put meanwhile.
@@ -128,23 +131,33 @@ impl Store {
                 records.odd.push(object.key.escape_debug().to_string());
                 continue;
             };
+            let is_named = is_key_of_record(key.as_str());
+            if !is_named && object.size > MOST_ROOT {
+                records.odd.push(object.key);
+                continue;
+            }
             let bytes = match self.objects.read(&key, 0..object.size.min(MOST_ROOT)).await {
                 Ok(bytes) => bytes,
                 // It was removed meanwhile.
                 Err(error) if error.is_not_found() => continue,
+                // Nothing says that it has to do with roots.
+                Err(_) if !is_named => {
+                    records.odd.push(object.key);
+                    continue;
+                }
                 Err(error) => {
                     records.damaged.push(error.of(&key));
                     continue;
                 }
             };
             // The key follows from the bytes, so that no flipped bit names another pack.
-            let is_named = |record: &RootRecord| {
+            let is_its_own = |record: &RootRecord| {
                 key_of_root(&record.root, &bytes).is_ok_and(|made| made == key)
             };
             match RootRecord::decode(&bytes) {
-                Some(record) if is_named(&record) => records.sound.push(record),
+                Some(record) if is_its_own(&record) => records.sound.push(record),
                 // A record under another name is a damaged one: what it needs must stay.
-                None if !is_key_of_record(key.as_str()) => records.odd.push(object.key),
+                None if !is_named => records.odd.push(object.key),
                 _ => {
                     let malformed = ErrorKind::Malformed("it is no record of a root");
                     records.damaged.push(Error::new(malformed).of(&key));
@@ -210,7 +223,7 @@ fn key_of_root(root: &Cid, text: &[u8]) -> Result<Key> {
 }
 
 /// Whether a record of some root can have this key.
-fn is_key_of_record(key: &str) -> bool {
+pub(super) fn is_key_of_record(key: &str) -> bool {
     let names = key.strip_prefix(ROOTS).and_then(|rest| rest.strip_suffix(RECORD)?.split_once('/'));
     names.is_some_and(|(root, name)| parse_text(root).is_some() && parse_text(name).is_some())
 }

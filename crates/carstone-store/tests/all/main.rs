@@ -2,6 +2,7 @@
 
 mod cached;
 mod collect;
+mod copies;
 mod crashes;
 mod faults;
 mod faulty;
@@ -13,8 +14,10 @@ mod maintain;
 mod manifests;
 mod mend;
 mod moving;
+mod odd;
 mod packs;
 mod published;
+mod puts_heal;
 mod records;
 mod remote;
 mod roots;
@@ -23,6 +26,7 @@ mod sim;
 mod sources;
 mod streams;
 mod support;
+mod tight;
 mod uploads;
 mod vectors;
 mod watched;

@@ -308,6 +308,7 @@ impl Disk for SimDisk {
         let entries = inside.map(|(name, number)| DiskEntry {
             name: name.file_name().expect("a name").to_str().expect("text").to_owned(),
             is_directory: number.is_none(),
+            is_file: number.is_some(),
             size: number
                 .and_then(|number| state.files.get(&number))
                 .map_or(0, |file| file.now.len() as u64),

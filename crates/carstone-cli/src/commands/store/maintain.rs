@@ -105,6 +105,10 @@ pub(super) fn heal(job: &Job, args: &StoreHealArgs, output: &mut Output) -> anyh
     for finding in healed.unread.iter().chain(&healed.index) {
         output.problem(job.url.url.as_bytes(), &told(finding))?;
     }
+    if output.is_json() {
+        let (packs, lost) = (healed.packs.len(), healed.lost.len());
+        output.object("summary", object(json!({ "packs": packs, "lost": lost })))?;
+    }
     output.note(&format!("{} packs put right", healed.packs.len()));
     Ok(Exit::found(output.problems() > 0))
 }
@@ -140,10 +144,15 @@ pub(super) fn copy(job: &Job, args: &StoreCopyArgs, output: &mut Output) -> anyh
 /// Removes a root.
 pub(super) fn rm(job: &Job, args: &StoreRmArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let store = job.open_to_write()?;
-    match job.wait(remove_root(&store, &args.cid))? {
-        0 => bail!("{}: is no root of the store", args.cid),
-        _ => output.note("Its packs stay until `carstone store gc` removes them."),
+    let records = job.wait(remove_root(&store, &args.cid))?;
+    if records == 0 {
+        bail!("{}: is no root of the store", args.cid);
     }
+    if output.is_json() {
+        let fields = json!({ "root": args.cid.to_string(), "records": records });
+        output.object("summary", object(fields))?;
+    }
+    output.note("Its packs stay until `carstone store gc` removes them.");
     Ok(Exit::Intact)
 }
 
@@ -161,14 +170,22 @@ pub(super) fn gc(job: &Job, args: &StoreGcArgs, output: &mut Output) -> anyhow::
         None => job.wait(collect(&store, grace, args.dry_run)),
         Some(part) => job.wait(collect_part(&store, grace, args.dry_run, part)),
     }?;
+    let kind = if args.dry_run { "would_remove" } else { "removed" };
     for name in &collected.packs {
         match output.is_json() {
-            true => output.object("removed", object(json!({ "pack": text_of(name) })))?,
+            true => output.object(kind, object(json!({ "pack": text_of(name) })))?,
             false => output.line(text_of(name).as_bytes())?,
         }
     }
     if !args.dry_run {
         publish_again(job, &store, output)?;
+    }
+    if output.is_json() {
+        let fields = json!({
+            "dry_run": args.dry_run, "packs": collected.packs.len(), "bytes": collected.bytes,
+            "young": collected.young, "leftovers": collected.leftovers,
+        });
+        output.object("summary", object(fields))?;
     }
     let (count, bytes) = (collected.packs.len(), human(collected.bytes));
     let done = if args.dry_run { "would go" } else { "removed" };
@@ -189,6 +206,10 @@ pub(super) fn compact(job: &Job, output: &mut Output) -> anyhow::Result<Exit> {
     let store = job.open_to_write()?;
     let done = job.wait(store.index().compact(|_| true))?;
     publish_again(job, &store, output)?;
+    if output.is_json() {
+        let fields = json!({ "segments": done.segments, "entries": done.entries });
+        output.object("summary", object(fields))?;
+    }
     output.note(&format!("{} segments put together: {} entries", done.segments, done.entries));
     Ok(Exit::Intact)
 }
@@ -250,7 +271,11 @@ pub(super) fn rebuild(
     }
     for name in &done.unneeded {
         let what = format!("no root needs pack {}, and `gc` would take it", text_of(name));
-        output.problem(job.url.url.as_bytes(), &what)?;
+        match args.roots {
+            true => output.problem(job.url.url.as_bytes(), &what)?,
+            // It may well be what a put has left that ended early.
+            false => output.note(&what),
+        }
     }
     if output.is_json() {
         let fields = json!({

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 use carstone_store::{CachedObjects, ErrorKind, LocalObjects, SourceReader, Store, StoreUrl};
+use serde_json::json;
 
 use self::layers::StackLayers;
 use crate::cli::{KeyArgs, StoreArgs, StoreCommand, StoreIndexCommand};
@@ -159,6 +160,9 @@ impl Job {
     fn init(&self, output: &mut Output) -> anyhow::Result<Exit> {
         let made = self.runtime.block_on(Store::create_at(&self.url));
         made.with_context(|| self.url.url.clone())?;
+        if output.is_json() {
+            output.object("summary", show::object(json!({ "store": self.url.url })))?;
+        }
         output.note(&format!("{} is a store", self.url.url));
         Ok(Exit::Intact)
     }

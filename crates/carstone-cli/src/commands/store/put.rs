@@ -1,10 +1,12 @@
 //! `carstone store put`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, anyhow, bail};
 use carstone::car::{CarReader, Cid, FileOptions, ReaderOptions};
@@ -12,11 +14,11 @@ use carstone::pack::fs::{FileId, Order, TreeOptions, WalkEvent, add_tree};
 use carstone::pack::{PackOptions, PlainWriter};
 use carstone::unixfs::Profile;
 use carstone_store::{
-    Blob, Dedupe, Key, LocalObjects, MemoryScheduler, Objects as _, PackWriterOptions, PackWritten,
-    Store, Written, add_pack, index_scheduled, text_of,
+    Blob, Dedupe, Key, LocalObjects, MemoryScheduler, PackWriterOptions, PackWritten, Store,
+    Written, add_pack, index_scheduled, text_of,
 };
 use futures::TryStreamExt;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use super::Job;
 use super::layers::StackLayers;
@@ -25,7 +27,7 @@ use crate::commands::create::report;
 use crate::exit::Exit;
 use crate::input::chain;
 use crate::keys::is_stdin;
-use crate::names::human;
+use crate::names::{self, human};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::signals;
@@ -46,17 +48,23 @@ pub(super) fn run(job: &Job, args: &StorePutArgs, output: &mut Output) -> anyhow
     let profile = Profile::default().with_hash(args.hash.code())?;
     let options = PackWriterOptions::default().shard_size(args.pack_size).profile(profile);
     let options = options.dedupe(dedupe).manifests(args.manifests).layered(layered);
+    let mut is_any_put = false;
     for path in &args.paths {
         let name =
-            if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() };
-        if args.raw {
-            let root =
-                put_raw(job, &store, path, &options, output).with_context(|| name.clone())?;
-            tell_root(&name, &root, Vec::new(), output)?;
-            continue;
+            if is_stdin(path) { "standard input".into() } else { path.display().to_string() };
+        let done = put(job, &store, path, args.raw, &options, output);
+        match done.with_context(|| name.clone())? {
+            Ok(done) => tell(path, &done, output)?,
+            Err(error) if args.paths.len() == 1 => return Err(error.context(name)),
+            Err(error) => {
+                output.problem(path.as_os_str().as_bytes(), &chain(&*error))?;
+                continue;
+            }
         }
-        let written = put(job, &store, path, &options, output).with_context(|| name.clone())?;
-        tell(&name, &written, output)?;
+        is_any_put = true;
+    }
+    if !is_any_put {
+        bail!("nothing is put: no path could be read");
     }
     Ok(Exit::found(output.problems() > 0))
 }
@@ -69,14 +77,14 @@ pub(super) fn add(
 ) -> anyhow::Result<Exit> {
     let store = job.open_to_write()?;
     for path in &args.cars {
-        let (blob, progress) = blob(path, output)?;
+        let Source { blob, progress, .. } = source(path, output)?;
         let added = job.wait(add_pack(&store, blob));
         progress.finish();
         let added = added.with_context(|| path.display().to_string())?;
         let roots: Vec<_> = added.roots.iter().map(Cid::to_string).collect();
         if output.is_json() {
             let mut fields = Map::new();
-            fields.insert("path".to_owned(), path.display().to_string().into());
+            names::put(&mut fields, "path", path.as_os_str().as_bytes());
             fields.insert("pack".to_owned(), text_of(&added.name).into());
             fields.insert("size".to_owned(), added.size.into());
             fields.insert("blobs".to_owned(), added.blobs.into());
@@ -98,25 +106,15 @@ pub(super) fn place(
 ) -> anyhow::Result<Exit> {
     let store = job.open_to_write()?;
     let files = Arc::new(LocalObjects::new(&args.directory));
-    let progress = Progress::new(output, "indexing files", None);
-    let work = async {
-        let mut keys = Vec::new();
-        let mut listed = files.list("");
-        while let Some(file) = listed.try_next().await? {
-            keys.push((file.key, file.size));
-        }
-        keys.sort();
-        anyhow::Ok(keys)
-    };
-    let keys = job.runtime.block_on(work)?;
-    let sizes: HashMap<String, u64> = keys.iter().cloned().collect();
+    let sizes = below(&args.directory, output)?;
     let mut queue = Vec::new();
-    for (text, _) in keys {
-        match Key::new(&text) {
+    for text in sizes.keys() {
+        match Key::new(text) {
             Ok(key) => queue.push(key),
             Err(error) => output.problem(text.as_bytes(), &chain(&error))?,
         }
     }
+    let progress = Progress::new(output, "indexing files", None);
     let (scheduler, profile) = (MemoryScheduler::new(queue), Profile::default());
     let work = async {
         let placed = index_scheduled(&store, files, &scheduler, &profile, FILES_AT_ONCE);
@@ -147,54 +145,134 @@ pub(super) fn place(
     done.map(|()| Exit::found(output.problems() > 0))
 }
 
-fn put_raw(
-    job: &Job,
-    store: &Store,
-    path: &Path,
-    options: &PackWriterOptions,
-    output: &Output,
-) -> anyhow::Result<Cid> {
-    if !is_stdin(path) && path.is_dir() {
-        bail!("is a directory: only files can be kept as they are");
+/// The files below a directory, and their bytes. Links are left out: what they lead to may lie elsewhere.
+fn below(directory: &Path, output: &mut Output) -> anyhow::Result<BTreeMap<String, u64>> {
+    let (mut files, mut left) = (BTreeMap::new(), vec![PathBuf::new()]);
+    while let Some(inner) = left.pop() {
+        let path = directory.join(&inner);
+        let name = || format!("{}: cannot list", path.display());
+        for entry in fs::read_dir(&path).with_context(name)? {
+            signals::check()?;
+            let entry = entry.with_context(name)?;
+            let below = inner.join(entry.file_name());
+            let metadata = match entry.metadata() {
+                Ok(metadata) => metadata,
+                // It was removed meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error).with_context(|| below.display().to_string()),
+            };
+            let is_text = below.to_str().is_some();
+            if metadata.is_symlink() {
+                output.note(&format!("{}: is a link, and is left out", below.display()));
+            } else if metadata.is_dir() && is_text {
+                left.push(below);
+            } else if !metadata.is_file() && is_text {
+                output.note(&format!("{}: is no file, and is left out", below.display()));
+            } else {
+                match below.into_os_string().into_string() {
+                    Ok(text) => drop(files.insert(text, metadata.len())),
+                    Err(name) => {
+                        output.problem(name.as_bytes(), &"left out: its name is no text")?
+                    }
+                }
+            }
+        }
     }
-    let (blob, progress) = blob(path, output)?;
-    let root = job.wait(store.put_blob(blob, options.clone()));
-    progress.finish();
-    root
+    Ok(files)
 }
 
+/// Puts what is at a path. The inner error is of what is there, and of no use for other paths; the outer one of the store.
 fn put(
     job: &Job,
     store: &Store,
     path: &Path,
+    is_raw: bool,
     options: &PackWriterOptions,
     output: &mut Output,
-) -> anyhow::Result<Written> {
+) -> anyhow::Result<anyhow::Result<Done>> {
     if !is_stdin(path) && path.is_dir() {
-        return put_directory(job, store, path, options, output);
+        return match is_raw {
+            true => Ok(Err(anyhow!("is a directory: only files can be kept as they are"))),
+            false => put_directory(job, store, path, options, output),
+        };
     }
-    let (blob, progress) = blob(path, output)?;
-    let written = job.wait(store.put(blob, options.clone()));
+    let Source { blob, progress, is_damaged } = match source(path, output) {
+        Ok(source) => source,
+        Err(error) => return Ok(Err(error)),
+    };
+    let done = match is_raw {
+        true => job.wait(store.put_blob(blob, options.clone())).map(Done::raw),
+        false => job.wait(store.put(blob, options.clone())).map(Done::cut),
+    };
     progress.finish();
-    written
+    match done {
+        Err(error) if is_damaged.load(Ordering::Relaxed) => Ok(Err(error)),
+        done => done.map(Ok),
+    }
 }
 
-/// A file, or standard input, and what shows how far it has been read.
-fn blob(path: &Path, output: &Output) -> anyhow::Result<(Blob, Progress)> {
+/// What became of a path.
+struct Done {
+    root: Cid,
+    /// How it was cut, if it was.
+    written: Option<Written>,
+}
+
+impl Done {
+    fn raw(root: Cid) -> Self {
+        Self { root, written: None }
+    }
+
+    fn cut(written: Written) -> Self {
+        Self { root: written.root, written: Some(written) }
+    }
+}
+
+/// A file, or standard input.
+struct Source {
+    blob: Blob,
+    /// What shows how far it has been read.
+    progress: Progress,
+    /// Whether it could not be read to its end.
+    is_damaged: Arc<AtomicBool>,
+}
+
+fn source(path: &Path, output: &Output) -> anyhow::Result<Source> {
+    let is_damaged = Arc::default();
     if is_stdin(path) {
         let progress = Progress::new(output, "putting", None);
-        return Ok((Blob::reader(Watched(progress.reading(io::stdin()))), progress));
+        let inner = progress.reading(io::stdin());
+        let blob = Blob::reader(Watched(Noting { inner, failed: Arc::clone(&is_damaged) }));
+        return Ok(Source { blob, progress, is_damaged });
     }
     let file = File::open(path).context("cannot open")?;
     let metadata = file.metadata().context("cannot look at it")?;
     let len = Some(metadata.len()).filter(|_| metadata.is_file());
     let progress = Progress::new(output, "putting", len);
-    let blob = Blob::reader(Watched(progress.reading(file)));
+    let inner = progress.reading(file);
+    let blob = Blob::reader(Watched(Noting { inner, failed: Arc::clone(&is_damaged) }));
     let blob = match len {
         Some(len) => blob.with_len(len),
         None => blob,
     };
-    Ok((blob, progress))
+    Ok(Source { blob, progress, is_damaged })
+}
+
+/// Notes that something could not be read.
+struct Noting<R> {
+    inner: R,
+    failed: Arc<AtomicBool>,
+}
+
+impl<R: Read> Read for Noting<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buf);
+        let is_to_try_again = |error: &io::Error| error.kind() == io::ErrorKind::Interrupted;
+        if read.as_ref().is_err_and(|error| !is_to_try_again(error)) {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+        read
+    }
 }
 
 /// The blocks of a tree are made first, in a temporary file, and then cut into packs.
@@ -204,14 +282,17 @@ fn put_directory(
     path: &Path,
     options: &PackWriterOptions,
     output: &mut Output,
-) -> anyhow::Result<Written> {
+) -> anyhow::Result<anyhow::Result<Done>> {
     let profile = options.profile.clone();
     let own =
         job.url.directory().map(fs::metadata).transpose().context("cannot look at the store")?;
     let own = own.as_ref().map(FileId::from);
-    let given = fs::metadata(path).context("cannot look at it")?;
+    let given = match fs::metadata(path).context("cannot look at it") {
+        Ok(given) => given,
+        Err(error) => return Ok(Err(error)),
+    };
     if own == Some(FileId::from(&given)) {
-        bail!("is the store itself");
+        return Ok(Err(anyhow!("is the store itself")));
     }
     let (file, root) = tree(path, &profile, own, output)?;
     let make = move |put: &mut carstone_store::Put<'_>| {
@@ -230,7 +311,7 @@ fn put_directory(
     };
     let written = job.wait(store.put_blocks(make, options.clone(), kept));
     progress.finish();
-    written
+    written.map(Done::cut).map(Ok)
 }
 
 /// A CAR of a tree, without the store itself if it is in there, in a temporary file, and its root.
@@ -275,31 +356,31 @@ fn tree(
     Ok((file, summary.root))
 }
 
-fn tell_root(name: &str, root: &Cid, packs: Vec<Value>, output: &mut Output) -> anyhow::Result<()> {
+/// The root on standard output, packs on standard error.
+fn tell(path: &Path, done: &Done, output: &mut Output) -> anyhow::Result<()> {
+    let bytes = if is_stdin(path) { b"standard input" } else { path.as_os_str().as_bytes() };
+    let packs = done.written.iter().flat_map(|written| &written.packs);
     if output.is_json() {
+        let packs: Vec<_> = packs
+            .map(|pack| json!({ "name": text_of(&pack.name), "size": pack.size, "blobs": pack.blobs.len() }))
+            .collect();
         let mut fields = Map::new();
-        fields.insert("path".to_owned(), name.into());
-        fields.insert("root".to_owned(), root.to_string().into());
+        names::put(&mut fields, "path", bytes);
+        fields.insert("root".to_owned(), done.root.to_string().into());
         fields.insert("packs".to_owned(), packs.into());
         return output.object("put", fields);
     }
-    output.line(root.to_string().as_bytes())?;
-    output.flush()
-}
-
-/// The root on standard output, packs on standard error.
-fn tell(name: &str, written: &Written, output: &mut Output) -> anyhow::Result<()> {
-    let size: u64 = written.packs.iter().map(|pack| pack.size).sum();
-    let packs = written.packs.iter().map(
-        |pack| json!({ "name": text_of(&pack.name), "size": pack.size, "blobs": pack.blobs.len() }),
-    );
-    tell_root(name, &written.root, packs.collect(), output)?;
+    output.line(done.root.to_string().as_bytes())?;
+    output.flush()?;
+    let Some(written) = &done.written else { return Ok(()) };
     for pack in &written.packs {
         output.note(&format!("pack {} {}", text_of(&pack.name), human(pack.size)));
     }
+    let name = names::shown(bytes);
     if !written.known.is_empty() {
         output.note(&format!("{name}: blocks of {} packs were there", written.known.len()));
     }
+    let size: u64 = written.packs.iter().map(|pack| pack.size).sum();
     output.note(&format!("{name}: {} packs, {}", written.packs.len(), human(size)));
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::exit::Exit;
 use crate::output::{Output, stdout_error};
 use crate::progress::Progress;
 use crate::signals;
-use crate::target::Target;
+use crate::target::{self, Target};
 
 impl Job {
     pub(super) fn blocks(&self, keys: &KeyArgs) -> anyhow::Result<StoreBlocks> {
@@ -35,9 +35,13 @@ pub(super) fn get(job: &Job, args: &StoreGetArgs, output: &mut Output) -> anyhow
     let entry = file(&blocks, &args.what)?;
     let target = Target::create(&args.out.output, args.out.force, output)?;
     let progress = Progress::new(output, "getting", entry.size);
-    let copied = stream(&blocks, &entry, &mut target.file(), &mut |bytes| progress.add(bytes));
+    let mut sink = Sink { inner: target.file(), has_failed: false };
+    let copied = stream(&blocks, &entry, &mut sink, &mut |bytes| progress.add(bytes));
     progress.finish();
-    copied.with_context(|| args.what.clone())?;
+    copied.with_context(|| match sink.has_failed {
+        true => format!("{}: cannot write", target::name(&args.out.output)),
+        false => args.what.clone(),
+    })?;
     target.finish()?;
     Ok(Exit::Intact)
 }
@@ -59,7 +63,7 @@ pub(super) fn extract(
 pub(super) fn cat(job: &Job, args: &StoreCatArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let blocks = job.blocks(&args.keys)?;
     let entry = file(&blocks, &args.what)?;
-    let mut sink = output.content(true)?;
+    let mut sink = Sink { inner: output.content(true)?, has_failed: false };
     let copied = match args.range {
         None => stream(&blocks, &entry, &mut sink, &mut |_| ()),
         range => {
@@ -70,8 +74,28 @@ pub(super) fn cat(job: &Job, args: &StoreCatArgs, output: &mut Output) -> anyhow
         }
     };
     match copied.and_then(|()| sink.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(stdout_error(error)),
+        Err(error) if sink.has_failed => Err(stdout_error(error)),
         copied => copied.map(|()| Exit::Intact).with_context(|| args.what.clone()),
+    }
+}
+
+/// Where content goes, and whether that failed, and not what it comes from.
+struct Sink<W> {
+    inner: W,
+    has_failed: bool,
+}
+
+impl<W: Write> Write for Sink<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(buf);
+        self.has_failed = written.is_err();
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.inner.flush();
+        self.has_failed |= flushed.is_err();
+        flushed
     }
 }
 
@@ -148,16 +172,20 @@ pub(super) fn dump(job: &Job, args: &StoreDumpArgs, output: &mut Output) -> anyh
     };
     let mut stream = blocks.store.stream(args.cid, StreamOptions::default().order(order));
     let mut dump = || -> anyhow::Result<()> {
-        while let Some((cid, block)) = blocks.handle.block_on(stream.try_next())? {
+        let next = || args.cid.to_string();
+        while let Some((cid, block)) =
+            blocks.handle.block_on(stream.try_next()).with_context(next)?
+        {
             signals::check()?;
             progress.add(block.len() as u64);
-            writing.put(&cid, &block)?;
+            let put = writing.put(&cid, &block);
+            put.with_context(|| format!("{}: cannot write", target::name(&args.out.output)))?;
         }
         Ok(())
     };
     let done = dump();
     progress.finish();
-    done.with_context(|| args.cid.to_string())?;
+    done?;
     writing.finish()?;
     Ok(Exit::Intact)
 }

@@ -2,13 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use carstone_store::{
-    Imported, Objects, RecordLayout, RecordLevel, RecordOptions, ShardedDagIndex, export_records,
-    import_records, import_sharded_index, sharded_index,
+    Imported, Objects, RecordLayout, RecordLevel, RecordOptions, ShardedDagIndex, StoreUrl,
+    export_records, import_records, import_sharded_index, sharded_index,
 };
 use serde_json::json;
 
@@ -18,7 +18,7 @@ use crate::cli::{IndexForm, StoreIndexExportArgs, StoreIndexImportArgs};
 use crate::exit::Exit;
 use crate::input::chain;
 use crate::output::Output;
-use crate::target::Target;
+use crate::target::{self, Target};
 
 /// Writes the index in another form.
 pub(super) fn export(
@@ -37,9 +37,9 @@ pub(super) fn export(
     let store = job.open()?;
     let path = &args.output;
     let (objects, layout) = job.records(path, args.nested)?;
-    if is_path(job, path) {
-        fs::create_dir_all(path).with_context(|| path.display().to_string())?;
-        let is_empty = fs::read_dir(path).map(|mut entries| entries.next().is_none());
+    if let Some(path) = local(path) {
+        fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
+        let is_empty = fs::read_dir(&path).map(|mut entries| entries.next().is_none());
         let is_empty = is_empty.with_context(|| path.display().to_string())?;
         ensure!(
             args.force || is_empty,
@@ -66,7 +66,8 @@ fn export_sharded(
     let index = job.wait(sharded_index(&store, cid))?;
     let index = index.ok_or_else(|| anyhow!("{cid}: is no root of the index"))?;
     let target = Target::create(&args.output, args.force, output)?;
-    target.file().write_all(&index.encode()?)?;
+    let written = target.file().write_all(&index.encode()?);
+    written.with_context(|| format!("{}: cannot write", target::name(&args.output)))?;
     target.finish()?;
     let packs = index.packs().count();
     let blobs: usize = index.packs().map(|pack| index.blobs(pack).count()).sum();
@@ -86,8 +87,8 @@ pub(super) fn import(
     let store = job.open_to_write()?;
     for path in &args.from {
         let name = path.display().to_string();
-        let imported = if is_path(job, path) && !path.is_dir() {
-            let index = sharded(path).with_context(|| name.clone())?;
+        let imported = if let Some(path) = local(path).filter(|path| !path.is_dir()) {
+            let index = sharded(&path).with_context(|| name.clone())?;
             match index {
                 Ok(index) => job.wait(import_sharded_index(&store, &index)),
                 Err(error) => {
@@ -142,7 +143,7 @@ impl Job {
         path: &Path,
         nested: bool,
     ) -> anyhow::Result<(Arc<dyn Objects>, RecordLayout)> {
-        let layout = match nested || !is_path(self, path) {
+        let layout = match nested || local(path).is_none() {
             true => RecordLayout::nested("")?,
             false => RecordLayout::flat("")?,
         };
@@ -151,9 +152,10 @@ impl Job {
     }
 }
 
-/// Whether it is a path, and no URL.
-fn is_path(job: &Job, path: &Path) -> bool {
-    path.to_str().is_none_or(|text| job.other(text).directory().is_some())
+/// The path that it is, unless it is the URL of a service.
+fn local(path: &Path) -> Option<PathBuf> {
+    let Some(text) = path.to_str() else { return Some(path.to_owned()) };
+    StoreUrl::new(text).directory().map(PathBuf::from)
 }
 
 /// Bytes of a sharded-DAG index, which is read whole.
