@@ -13,6 +13,7 @@ mod carve;
 mod create_extract;
 mod create_forms;
 mod damage;
+mod hppr;
 mod json_errors;
 mod keys_and_shell;
 mod man;
