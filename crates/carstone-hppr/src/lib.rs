@@ -1,4 +1,27 @@
 //! HPPR packets: data, where it belongs, and who says so.
+//!
+//! ```
+//! # #[cfg(unix)] {
+//! use carstone_hppr::{Coordinate, Repository, Selector, SigningKey, Tai, Urc};
+//!
+//! let directory = tempfile::tempdir()?;
+//! let repository = Repository::init(directory.path())?;
+//! let at = Coordinate::new("my-group", "notes", "2026/first")?;
+//! let key = SigningKey::generate()?;
+//! repository.add_sealed(at.clone(), Tai::now()?, Vec::new(), "a note", &key)?;
+//!
+//! let packet = repository.get(&Urc::Coordinate { coordinate: at, selector: Selector::Tip })?;
+//! assert_eq!(&packet.data()[..], b"a note"); // Its hashes and its signature are verified.
+//! assert_eq!(packet.seal().map(|seal| seal.key()), Some(key.verifying_key()));
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Guarantees
+//!
+//! - What is parsed, or got out of a repository, is verified: its hashes, its signature and the rules of each line. What is not says so in its name.
+//! - A repository that a crash has stopped at any step has the old or the new state at each coordinate, and storing again completes it.
+//! - Readers take no lock. Nothing but `collect` removes data.
 
 pub mod b64a;
 mod coordinate;
