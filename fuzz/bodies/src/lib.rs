@@ -13,6 +13,7 @@ mod dags;
 mod damage;
 mod encrypt;
 mod extract;
+mod hppr;
 mod indexes;
 mod input;
 mod keys;
@@ -125,4 +126,10 @@ pub const TARGETS: &[Target] = &[
     target("store_index_segment", segments::segment, input::choices),
     target("store_index_record", listings::record, listings::record_seeds),
     target("store_listing", listings::listing, listings::listing_seeds),
+    target("hppr_packet", hppr::packet, hppr::packet_seeds),
+    target("hppr_trailer", hppr::trailer, hppr::trailer_seeds),
+    target("hppr_urc", hppr::urc, hppr::text_seeds),
+    target("hppr_b64a", hppr::b64a, hppr::text_seeds),
+    target("hppr_thin", hppr::thin, hppr::thin_seeds),
+    target("hppr_car", hppr::car, hppr::car_seeds),
 ];

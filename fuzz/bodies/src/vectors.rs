@@ -4,6 +4,7 @@ pub(crate) const CONTAINER: &str = include_str!("../../../tests/vectors/containe
 pub(crate) const ENCRYPTION: &str = include_str!("../../../tests/vectors/encryption.toml");
 pub(crate) const ENVELOPE: &str = include_str!("../../../tests/vectors/envelope.toml");
 pub(crate) const FRAMES: &str = include_str!("../../../tests/vectors/frames.toml");
+pub(crate) const HPPR: &str = include_str!("../../../tests/vectors/hppr.toml");
 pub(crate) const RECORDS: &str = include_str!("../../../tests/vectors/records.toml");
 
 /// The smaller packs.
@@ -27,5 +28,13 @@ pub(crate) fn values(file: &str, key: &str) -> Vec<Vec<u8>> {
         let bytes = digits.chunks_exact(2).map(|pair| (pair[0] << 4 | pair[1]) as u8);
         Some(bytes.collect::<Vec<_>>())
     });
+    values.filter(|value| value.len() < 5000).collect()
+}
+
+/// The values of `key` in a file of vectors, as they stand there between quotes. Long ones are left out.
+pub(crate) fn texts(file: &str, key: &str) -> Vec<Vec<u8>> {
+    let start = format!("\n{key} = \"");
+    let values = file.split(&start).skip(1).filter_map(|rest| rest.split_once("\"\n"));
+    let values = values.map(|(value, _)| value.as_bytes().to_vec());
     values.filter(|value| value.len() < 5000).collect()
 }
