@@ -17,5 +17,6 @@ mod repair;
 mod sample;
 mod store;
 mod together;
+mod vectors;
 #[cfg(feature = "watch")]
 mod watch;
