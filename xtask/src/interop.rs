@@ -10,6 +10,7 @@ mod cars;
 mod checks;
 mod container;
 mod fixtures;
+mod hppr;
 mod importer;
 mod listing;
 mod tools;
@@ -43,6 +44,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     car_peers::run_all(&tools, work.path(), &mut checks);
     car_fixtures::run_all(&tools, root, work.path(), &mut checks);
     importer::run_all(&tools, root, work.path(), arguments.quick, &mut checks);
+    hppr::run_all(&tools, root, work.path(), &mut checks)?;
     age::run_all(&tools, work.path(), &work.path().join("tree/many"), &mut checks)?;
     checks.close()
 }

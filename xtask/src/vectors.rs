@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 
-use self::python::Python;
+pub use self::python::Python;
 
 /// The flags of the task.
 #[derive(clap::Args)]
