@@ -40,6 +40,15 @@ fn imported(car: &[u8], input: &mut Input<'_>) -> (Vec<Packet>, Option<u64>) {
     if let Err(error) = &whole {
         assert!(error.offset().is_some_and(|at| at <= car.len() as u64), "{error}");
     }
+    if whole.is_ok() {
+        let (len, mut rest) = varint(car).expect("there is a header");
+        rest = &rest[len..];
+        while !rest.is_empty() {
+            let (len, section) = varint(rest).expect("there is a section");
+            assert!(section.starts_with(CID), "a foreign block is taken");
+            rest = &section[len..];
+        }
+    }
     let mut pieces = Vec::new();
     let read = import_car(Stutter::new(car, input), &by_name(), &mut |packet| {
         pieces.push(packet.clone());
