@@ -120,7 +120,11 @@ pub(crate) fn car_seeds() -> Vec<Vec<u8>> {
         sections.map(|sections| HEADER.iter().copied().chain(sections).collect()).collect();
     let packet = section_of(&packets[0]);
     let [root, second] = [ROOT, VERSION_2].map(|header| [header, &packet].concat());
-    seeds.extend([HEADER.to_vec(), root, second]);
+    // The digest is the right one, but said to be of another hash.
+    let mut foreign = [HEADER, &packet].concat();
+    let cid = packet.len() - varint(&packet).map_or(0, |(len, _)| len);
+    foreign[HEADER.len() + cid + 2] = 0x1f;
+    seeds.extend([HEADER.to_vec(), root, second, foreign]);
     seeds
 }
 
