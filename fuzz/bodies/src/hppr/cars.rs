@@ -40,6 +40,15 @@ fn imported(car: &[u8], input: &mut Input<'_>) -> (Vec<Packet>, Option<u64>) {
     if let Err(error) = &whole {
         assert!(error.offset().is_some_and(|at| at <= car.len() as u64), "{error}");
     }
+    if whole.is_ok() {
+        let (len, mut rest) = varint(car).expect("there is a header");
+        rest = &rest[len..];
+        while !rest.is_empty() {
+            let (len, section) = varint(rest).expect("there is a section");
+            assert!(section.starts_with(CID), "a foreign block is taken");
+            rest = &section[len..];
+        }
+    }
     let mut pieces = Vec::new();
     let read = import_car(Stutter::new(car, input), &by_name(), &mut |packet| {
         pieces.push(packet.clone());
@@ -111,7 +120,11 @@ pub(crate) fn car_seeds() -> Vec<Vec<u8>> {
         sections.map(|sections| HEADER.iter().copied().chain(sections).collect()).collect();
     let packet = section_of(&packets[0]);
     let [root, second] = [ROOT, VERSION_2].map(|header| [header, &packet].concat());
-    seeds.extend([HEADER.to_vec(), root, second]);
+    // The digest is the right one, but said to be of another hash.
+    let mut foreign = [HEADER, &packet].concat();
+    let cid = packet.len() - varint(&packet).map_or(0, |(len, _)| len);
+    foreign[HEADER.len() + cid + 2] = 0x1f;
+    seeds.extend([HEADER.to_vec(), root, second, foreign]);
     seeds
 }
 
