@@ -203,7 +203,8 @@ fn what(metadata: &fs::Metadata) -> What {
     }
 }
 
-fn is_nothing(error: &io::Error) -> bool {
+/// Whether an error says that there is nothing.
+pub(super) fn is_nothing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 

@@ -7,10 +7,10 @@ use blake3::Hasher;
 use bytes::Bytes;
 
 use super::Repository;
-use super::disk::What;
+use super::disk::{What, is_nothing};
 use super::layout::{self, PLEX, SEAL};
 use super::thin::{ThinPlex, ThinSeal};
-use super::versions::{Tip, Version, is_nothing};
+use super::versions::{Tip, Version};
 use crate::coordinate::Coordinate;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{MAX_DATA, MAX_HEAD, MAX_LINE};

@@ -1,10 +1,10 @@
 //! The packets at a coordinate, and which of them is the latest: tips.
 
 use std::cmp::Ordering;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::disk::What;
+use super::disk::{What, is_nothing};
 use super::layout::{self, PLEX, SEAL, TIP};
 use super::{Repository, Staging};
 use crate::coordinate::Coordinate;
@@ -252,10 +252,6 @@ impl Repository {
         }
         Ok(())
     }
-}
-
-pub(super) fn is_nothing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Bytes of a file that may stand for a link: that of a Seal below a marker has fewer.

@@ -4,9 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::disk::What;
+use super::disk::{What, is_nothing};
 use super::layout::{HASH, REF};
-use super::versions::is_nothing;
 use super::{Repository, Staging};
 use crate::error::{Error, Result};
 

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::index::{EntryKind, Found, Index, Location};
 use crate::name::{Hash, text_of};
 use crate::pack::{BlobPlace, StoredPack};
-use crate::store::{RootRecords, Store};
+use crate::store::{RootRecord, RootRecords, Store};
 
 /// Looks for what is wrong with a store. `tell` hears of each thing.
 ///
@@ -107,7 +107,7 @@ impl<T: FnMut(Finding) -> Result<()>> Check<'_, T> {
         for fault in store.index().damaged() {
             self.find(Finding::DamagedSegment(fault.to_string()))?;
         }
-        let mut missing = Vec::new();
+        let (mut unlisted, mut missing) = (Vec::new(), Vec::new());
         for segment in store.index().segments() {
             if let Err(error) = store.index().verify(&segment).await {
                 match error.is_malformed() {
@@ -123,7 +123,7 @@ impl<T: FnMut(Finding) -> Result<()>> Check<'_, T> {
                     continue;
                 }
                 match self.sizes.get(name) {
-                    None => missing.push(*name),
+                    None => unlisted.push(*name),
                     Some(size) if *size != location.size() => {
                         let (indexed, found) = (location.size(), *size);
                         self.find(Finding::WrongSize { pack: *name, indexed, found })?;
@@ -132,9 +132,9 @@ impl<T: FnMut(Finding) -> Result<()>> Check<'_, T> {
                 }
             }
         }
-        for name in missing {
+        for name in unlisted {
             match store.packs().size(&name).await {
-                Ok(None) => self.missing(name).await?,
+                Ok(None) => missing.push(name),
                 Ok(Some(_)) => self.find(Finding::NotListed(name))?,
                 Err(error) => {
                     let finding = unreadable(store, name, error).await?;
@@ -142,23 +142,30 @@ impl<T: FnMut(Finding) -> Result<()>> Check<'_, T> {
                 }
             }
         }
-        Ok(())
+        self.missing(missing).await
     }
 
-    /// Tells that a pack is missing, unless somebody has taken it meanwhile as what nobody needs: then the index does not speak of it any more, and no root.
-    async fn missing(&mut self, name: Hash) -> Result<()> {
-        let store = self.store;
-        let mut is_needed = self.indexed_now().await?.contains(&name);
-        for record in self.records.sound.iter().filter(|record| record.packs.contains(&name)) {
-            is_needed = is_needed || store.has_record(record).await?;
+    /// Tells that packs are missing, but for those that somebody has taken meanwhile as what nobody needs: then the index does not speak of them any more, and no root.
+    async fn missing(&mut self, names: Vec<Hash>) -> Result<()> {
+        if names.is_empty() {
+            return Ok(());
         }
-        match is_needed {
-            true => self.find(Finding::MissingPack(name)),
-            false => {
-                self.lost.insert(name);
-                Ok(())
+        let mut needed = self.indexed_now().await?;
+        let missing: BTreeSet<Hash> = names.into_iter().collect();
+        let is_of_one =
+            |record: &&RootRecord| record.packs.iter().any(|pack| missing.contains(pack));
+        for record in self.records.sound.iter().filter(is_of_one) {
+            if self.store.has_record(record).await? {
+                needed.extend(&record.packs);
             }
         }
+        for name in missing {
+            match needed.contains(&name) {
+                true => self.find(Finding::MissingPack(name))?,
+                false => drop(self.lost.insert(name)),
+            }
+        }
+        Ok(())
     }
 
     /// The packs that segments speak of by now. A listing beside somebody who puts them together may have left some out.
@@ -198,14 +205,11 @@ impl<T: FnMut(Finding) -> Result<()>> Check<'_, T> {
         for key in std::mem::take(&mut self.records.odd) {
             self.find(Finding::OddKey(key))?;
         }
-        let mut seen = BTreeSet::new();
+        let packs = self.records.sound.iter().flat_map(|record| &record.packs);
+        let is_known =
+            |name: &&Hash| self.sizes.contains_key(*name) || self.indexed.contains(*name);
+        self.missing(packs.filter(|name| !is_known(name)).copied().collect()).await?;
         for record in self.records.sound.clone() {
-            for name in &record.packs {
-                let is_known = self.sizes.contains_key(name) || self.indexed.contains(name);
-                if !is_known && seen.insert(*name) {
-                    self.missing(*name).await?;
-                }
-            }
             // A pack that names no root is one itself.
             let found = entries(store.places(record.root.hash()).await)?;
             if found.is_some_and(|found| found.is_empty()) && store.has_record(&record).await? {
@@ -218,7 +222,7 @@ impl<T: FnMut(Finding) -> Result<()>> Check<'_, T> {
     /// Reads packs, and compares them with the index.
     async fn data(&mut self, done: &mut impl FnMut(u64)) -> Result<()> {
         let (store, options) = (self.store, self.options);
-        let mut closed = Closed { index: store.index(), known: None };
+        let (mut closed, mut gone) = (Closed { index: store.index(), known: None }, Vec::new());
         for pack in std::mem::take(&mut self.packs) {
             if !is_in(&pack.name, options.part) {
                 continue;
@@ -243,7 +247,7 @@ impl<T: FnMut(Finding) -> Result<()>> Check<'_, T> {
                     self.find(Finding::DamagedPack { name: pack.name, error })?;
                 }
                 // It went after it was listed.
-                Err(error) if error.is_not_found() => self.missing(pack.name).await?,
+                Err(error) if error.is_not_found() => gone.push(pack.name),
                 Err(error) => {
                     let finding = unreadable(store, pack.name, error).await?;
                     self.find(finding)?;
@@ -251,7 +255,7 @@ impl<T: FnMut(Finding) -> Result<()>> Check<'_, T> {
             }
             done(pack.size);
         }
-        Ok(())
+        self.missing(gone).await
     }
 
     /// Looks for the blobs of a pack in the index.
