@@ -6,6 +6,7 @@ mod damage;
 mod demo;
 mod faults;
 mod fuzz;
+mod hppr;
 mod interop;
 mod made;
 mod man;
@@ -50,6 +51,8 @@ enum Task {
     Faults(faults::Arguments),
     /// Build the fuzz targets and run each for a while
     Fuzz(fuzz::Arguments),
+    /// Measure an HPPR repository, also with several processes at the same time
+    Hppr(hppr::Arguments),
     /// Try carstone with programs of others, both ways
     Interop(interop::Arguments),
     /// Write the pages of the manual
@@ -76,6 +79,7 @@ fn main() -> anyhow::Result<()> {
         Task::Demo(arguments) => demo::run(&root, &arguments),
         Task::Faults(arguments) => faults::run(&root, &arguments),
         Task::Fuzz(arguments) => fuzz::run(&root, &arguments),
+        Task::Hppr(arguments) => hppr::run(&root, &arguments),
         Task::Interop(arguments) => interop::run(&root, &arguments),
         Task::Man(arguments) => man::run(&root, &arguments),
         Task::Measured(arguments) => measure::run(&arguments),

@@ -1,8 +1,8 @@
 //! Files that are made, and then put in their place.
 
-use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::layout::STAGING;
 use super::{Lock, Repository};
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 pub(crate) struct Staging<'a> {
     repository: &'a Repository,
     directory: PathBuf,
-    count: Cell<u64>,
+    count: AtomicU64,
     _lock: Lock,
 }
 
@@ -38,12 +38,12 @@ impl<'a> Staging<'a> {
         // Names begin anew with each writer, so that nothing may be in their way.
         repository.clean_staging()?;
         let directory = repository.path(STAGING);
-        Ok(Self { repository, directory, count: Cell::new(0), _lock: lock })
+        Ok(Self { repository, directory, count: AtomicU64::new(0), _lock: lock })
     }
 
     /// A name that nothing has in there.
     pub(super) fn fresh(&self) -> PathBuf {
-        self.directory.join(format!("{:08x}", self.count.replace(self.count.get() + 1)))
+        self.directory.join(format!("{:08x}", self.count.fetch_add(1, Ordering::Relaxed)))
     }
 
     /// Puts a file of these bytes at a path of the repository, in place of what is there, and makes it durable: its bytes, its name, and directories that are new.

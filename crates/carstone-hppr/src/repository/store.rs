@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 
@@ -163,28 +164,25 @@ impl Repository {
 /// The order is what a crash can come between at any place: data is there before what names it, references before the index that they keep the data for, and links last.
 fn steps(writer: &mut Writer<'_>, packets: &[Packet], verify: bool) -> Result<()> {
     hash_files(writer, packets, verify)?;
-    for packet in packets {
-        if let Some(plex) = packet.plex() {
-            writer.entry(&layout::blob_ref(&plex.blob().hash(), &plex.hash()))?;
-        }
-    }
-    for seal in packets.iter().filter_map(Packet::seal) {
+    writer.each(packets, |writer, packet| match packet.plex() {
+        Some(plex) => writer.entry(&layout::blob_ref(&plex.blob().hash(), &plex.hash())),
+        None => Ok(()),
+    })?;
+    writer.each(packets, |writer, packet| {
+        let Some(seal) = packet.seal() else { return Ok(()) };
         let of_plex = layout::plex_ref(&seal.plex().hash(), &seal.hash());
-        writer.entry(&of_plex.join(seal.key().to_string()))?;
-    }
+        writer.entry(&of_plex.join(seal.key().to_string()))
+    })?;
     writer.end_step()?;
-    let coordinates = coordinates(packets);
-    for (coordinate, versions) in &coordinates {
+    let coordinates: Vec<_> = coordinates(packets).into_iter().collect();
+    writer.each(&coordinates, |writer, (coordinate, versions)| {
         let marker = layout::marker(coordinate);
         // The latest is first, so that where nothing was nothing but it can be the latest.
-        for version in versions.iter().rev() {
-            writer.entry(&marker.join(version.entry()))?;
-        }
-    }
+        versions.iter().rev().try_for_each(|version| writer.entry(&marker.join(version.entry())))
+    })?;
     writer.end_step()?;
-    for (coordinate, versions) in &coordinates {
-        tips(writer, coordinate, versions)?;
-    }
+    writer
+        .each(&coordinates, |writer, (coordinate, versions)| tips(writer, coordinate, versions))?;
     writer.end_step()?;
     writer.sync_all()?;
     // A record that is still there does no harm: who collects looks for references.
@@ -196,21 +194,29 @@ fn steps(writer: &mut Writer<'_>, packets: &[Packet], verify: bool) -> Result<()
 
 /// Makes the files of all packets in them, those of Blobs first.
 fn hash_files(writer: &mut Writer<'_>, packets: &[Packet], verify: bool) -> Result<()> {
-    let (mut had, mut staged) = (HashSet::new(), Vec::new());
+    let mut had = HashSet::new();
+    let mut files = Vec::new();
     for packet in packets {
-        for hash in packet.hashes().iter().filter(|hash| had.insert(*hash)) {
-            if let Some(file) = stage(writer, packet, hash, verify)? {
-                staged.push((hash.kind(), file, layout::hash_file(&hash)));
-            }
-        }
+        let hashes = packet.hashes();
+        files.extend(hashes.iter().filter(|hash| had.insert(*hash)).map(|hash| (packet, hash)));
     }
+    let staged = Mutex::new(Vec::new());
+    writer.each(&files, |writer, (packet, hash)| {
+        if let Some(file) = stage(writer, packet, *hash, verify)? {
+            let mut staged = staged.lock().unwrap_or_else(PoisonError::into_inner);
+            staged.push((hash.kind(), layout::hash_file(hash), file));
+        }
+        Ok(())
+    })?;
+    let mut staged = staged.into_inner().unwrap_or_else(PoisonError::into_inner);
     if !staged.is_empty() {
         writer.sync_all()?;
     }
+    // Each directory is come to once.
+    staged.sort_unstable();
     for kind in PacketKind::ALL {
-        for (_, file, relative) in staged.iter().filter(|(of, ..)| *of == kind) {
-            writer.place(file, relative)?;
-        }
+        let of_kind: Vec<_> = staged.iter().filter(|(of, ..)| *of == kind).collect();
+        writer.each(&of_kind, |writer, (_, relative, file)| writer.place(file, relative))?;
         writer.end_step()?;
     }
     Ok(())
@@ -287,6 +293,6 @@ pub(super) fn tips(
 }
 
 /// Packets that a batch collects, unless an option says how many.
-pub const BATCH: usize = 1024;
+pub const BATCH: usize = 16 << 10;
 /// Bytes that are compared at once.
 const PIECE: usize = 64 << 10;

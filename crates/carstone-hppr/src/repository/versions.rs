@@ -181,11 +181,14 @@ impl Repository {
     pub(crate) fn linked(&self, coordinate: &Coordinate, tip: &Tip) -> Result<Option<Version>> {
         let marker = layout::marker(coordinate);
         let path = self.path(marker.join(tip.link()));
-        let target = match self.disk().look(&path).map_err(self.failed(&path))? {
-            Some(What::Link) => self.disk().target(&path).ok(),
-            // A tool that follows links, or knows none, may have copied it.
-            Some(What::File(len)) if (1..=MOST_TARGET).contains(&len) => self.text(&path, len),
-            _ => None,
+        let target = match self.disk().target(&path) {
+            Ok(target) => Some(target),
+            Err(error) if is_nothing(&error) => None,
+            Err(_) => match self.disk().look(&path).map_err(self.failed(&path))? {
+                // A tool that follows links, or knows none, may have copied it.
+                Some(What::File(len)) if (1..=MOST_TARGET).contains(&len) => self.text(&path, len),
+                _ => None,
+            },
         };
         let Some(version) = target.and_then(|target| tip.named(&target)) else { return Ok(None) };
         let entry = self.path(marker.join(version.entry()));

@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
 
 use super::disk::{What, is_nothing};
 use super::layout::{HASH, REF};
@@ -13,7 +15,7 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub(super) struct Writer<'a> {
     repository: &'a Repository,
-    staging: Staging<'a>,
+    staging: Arc<Staging<'a>>,
     is_together: bool,
     /// Directories that are there: nobody else removes one meanwhile.
     known: HashSet<PathBuf>,
@@ -27,9 +29,53 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// The repository is only read, or cannot be written.
     pub(super) fn begin(repository: &'a Repository, is_together: bool) -> Result<Self> {
-        let staging = Staging::begin(repository)?;
+        let staging = Arc::new(Staging::begin(repository)?);
         let (known, changed) = (HashSet::new(), BTreeSet::new());
         Ok(Self { repository, staging, is_together, known, changed })
+    }
+
+    /// Does something for each of many items, which are other files for each: by threads if steps are made together and there are enough of them, and in order else.
+    ///
+    /// # Errors
+    /// That of the first item that has one.
+    pub(super) fn each<T: Sync>(
+        &mut self,
+        items: &[T],
+        work: impl Fn(&mut Self, &T) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+        if !self.is_together || threads == 1 || items.len() < LEAST_ITEMS {
+            return items.iter().try_for_each(|item| work(self, item));
+        }
+        let work = &work;
+        let done = thread::scope(|scope| {
+            let parts = items.chunks(items.len().div_ceil(threads)).map(|part| {
+                let mut writer = self.another();
+                scope.spawn(move || {
+                    let done = part.iter().try_for_each(|item| work(&mut writer, item));
+                    (writer.known, done)
+                })
+            });
+            let parts: Vec<_> = parts.collect();
+            parts.into_iter().map(thread::ScopedJoinHandle::join).collect::<Vec<_>>()
+        });
+        for part in done {
+            match part {
+                Ok((known, done)) => {
+                    self.known.extend(known);
+                    done?;
+                }
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        Ok(())
+    }
+
+    /// One that makes files beside this one. It is not told what is durable, since steps that are made together need not be.
+    fn another(&self) -> Self {
+        let (known, changed) = (self.known.clone(), BTreeSet::new());
+        let staging = Arc::clone(&self.staging);
+        Self { repository: self.repository, staging, is_together: true, known, changed }
     }
 
     pub(super) fn repository(&self) -> &'a Repository {
@@ -52,9 +98,15 @@ impl<'a> Writer<'a> {
 
     /// Puts that in its place, instead of what is there.
     pub(super) fn place(&mut self, staged: &Path, relative: &Path) -> Result<()> {
-        self.directory_of(relative)?;
-        let path = self.repository.path(relative);
-        self.repository.disk().rename(staged, &path).map_err(self.repository.failed(&path))
+        let (path, disk) = (self.repository.path(relative), self.repository.disk());
+        self.keep(relative);
+        let mut placed = disk.rename(staged, &path);
+        // The directory is there more often than not.
+        if placed.as_ref().is_err_and(is_nothing) {
+            self.directory_of(relative)?;
+            placed = disk.rename(staged, &path);
+        }
+        placed.map_err(self.repository.failed(&path))
     }
 
     /// Makes a link there, instead of what is there.
@@ -186,5 +238,9 @@ fn above(relative: &Path) -> impl Iterator<Item = &Path> {
     relative.ancestors().skip(1).take_while(move |path| !fixed.contains(path))
 }
 
+/// Threads that make files; directories of the file system are what they wait for each other at.
+const MOST_THREADS: usize = 4;
+/// Items that are worth threads.
+const LEAST_ITEMS: usize = 64;
 /// Directories that are remembered.
 const MOST_KNOWN: usize = 1 << 16;

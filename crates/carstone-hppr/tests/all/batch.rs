@@ -36,6 +36,28 @@ fn a_batch_of_any_size_comes_to_what_single_packets_do() {
 }
 
 #[test]
+fn so_many_that_threads_make_them_come_to_the_same() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let [few, many] = ["few", "many"]
+        .map(|name| Repository::init(directory.path().join(name)).expect("a repository"));
+    let mut in_order = few.batch(&StoreOptions::default().batch(20));
+    let mut batch = many.batch(&StoreOptions::default());
+    for number in 0..400_u64 {
+        let (location, data) = (format!("item-{}", number % 90), format!("data {}", number % 150));
+        let packet = match number % 8 {
+            0 => seal(&location, number * 7 % 400, &data, (number % 3) as u8),
+            1 => blob(&data),
+            _ => plex(&location, number * 7 % 400, &data),
+        };
+        batch.store(&packet).expect("it is taken");
+        in_order.store(&packet).expect("it is taken");
+    }
+    assert_eq!(batch.commit().expect("all are stored"), 400);
+    assert_eq!(in_order.commit().expect("all are stored"), 400);
+    assert_eq!(tree(many.root()), tree(few.root()));
+}
+
+#[test]
 fn what_was_detached_is_attached_again() {
     let directory = tempfile::tempdir().expect("a directory");
     let repository = Repository::init(directory.path()).expect("a repository");

@@ -410,20 +410,3 @@ fn packets_of_all_names_are_found() {
     gets(&laid.open(), "//grüppe/app/café/日本#1", &odd);
     assert!(laid.path(references(&odd.blob().hash().to_string())).is_dir());
 }
-
-/// Run by hand, in release.
-#[test]
-#[ignore = "it measures"]
-fn speed() {
-    let laid = Laid::with_seal();
-    laid.lay(&plex(["g", "a", "l"], TAI, "small"));
-    let repository = laid.open();
-    for address in ["//g/a/l", ITEM] {
-        let urc: Urc = address.parse().expect("an address");
-        let start = std::time::Instant::now();
-        for _ in 0..10_000 {
-            repository.get(&urc).expect("a packet");
-        }
-        eprintln!("{address}: {:?}", start.elapsed() / 10_000);
-    }
-}

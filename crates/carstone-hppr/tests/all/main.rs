@@ -11,7 +11,6 @@ mod faulty;
 mod get;
 mod laid;
 mod lists;
-mod many;
 mod rebuild;
 mod repair;
 mod sample;
