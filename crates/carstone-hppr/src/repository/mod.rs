@@ -33,6 +33,7 @@ pub use self::disk::{Disk, RealDisk, Source, What};
 pub use self::export::{ExportOptions, Exported};
 pub use self::get::Headers;
 pub use self::import::{import, import_car};
+pub use self::layout::EMPTY_BLOB;
 pub use self::list::{TipPrefix, Tips};
 pub use self::open::OpenOptions;
 pub use self::rebuild::Rebuilt;

@@ -39,9 +39,9 @@ impl Repository {
                 // Where it belongs is known of what is verified alone.
                 let Ok(packet) = self.get_hash(hash) else { return Ok(false) };
                 let Some(path) = entry(&packet) else { return Ok(false) };
-                staging.put(&path, &[]).map(|()| true)
+                staging.put(&path, &[layout::ENTRY]).map(|()| true)
             }
-            Finding::MissingRef { path, .. } => staging.put(path, &[]).map(|()| true),
+            Finding::MissingRef { path, .. } => staging.put(path, &[layout::ENTRY]).map(|()| true),
             Finding::StrayRef { path } => self.drop_file(path),
             Finding::DanglingIndex { coordinate, version } => {
                 // That of a Seal is kept as long as its file is there, whatever is in it.
