@@ -1,5 +1,6 @@
 //! A repository of packets in a directory (HPPR 022).
 
+mod attach;
 mod batch;
 mod check;
 mod collect;

@@ -127,7 +127,7 @@ impl Checker<'_> {
                         let version = Version { tai, hash, key };
                         self.entry(coordinate, version)?;
                         // Unless it has been removed.
-                        if self.staging.is_none() || self.is_file(&directory.join(&name))? {
+                        if self.writer.is_none() || self.is_file(&directory.join(&name))? {
                             versions.push(version);
                         }
                     }
