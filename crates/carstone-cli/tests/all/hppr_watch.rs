@@ -28,8 +28,8 @@ impl Watch {
             .stderr(Stdio::piped())
             .spawn()
             .expect("it runs");
-        let lines = lines(child.stdout.take().expect("asked for"));
-        let notes = lines_of_notes(&mut child);
+        let lines = lines_of(child.stdout.take().expect("asked for"));
+        let notes = lines_of(child.stderr.take().expect("asked for"));
         Self { child, lines, notes }
     }
 
@@ -68,11 +68,7 @@ impl Drop for Watch {
     }
 }
 
-fn lines_of_notes(child: &mut Child) -> Receiver<String> {
-    lines(child.stderr.take().expect("asked for"))
-}
-
-fn lines(from: impl std::io::Read + Send + 'static) -> Receiver<String> {
+fn lines_of(from: impl std::io::Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         let mut lines = BufReader::new(from).lines().map_while(Result::ok);
