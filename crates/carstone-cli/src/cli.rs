@@ -24,7 +24,7 @@ pub(crate) use create::{CarVersion, CreateArgs, FunctionArg, OrderArg, ReaderArg
 pub(crate) use hppr::{
     HpprAddArgs, HpprArgs, HpprCheckArgs, HpprCommand, HpprDetachArgs, HpprExportArgs, HpprGetArgs,
     HpprHeadersArgs, HpprIdArgs, HpprImportArgs, HpprKeygenArgs, HpprLsArgs, HpprSealArgs,
-    HpprStoreArgs, HpprTipsArgs,
+    HpprStoreArgs, HpprTipsArgs, HpprWatchArgs,
 };
 pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg, RestoreArgs};
 pub(crate) use store::{

@@ -8,13 +8,14 @@ use indicatif::{ProgressBar, ProgressBarIter, ProgressStyle};
 use crate::output::Output;
 
 /// A bar, or nothing.
+#[derive(Clone, Debug)]
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
     /// Counts bytes up to `total`, if that is known.
     pub(crate) fn new(output: &Output, what: &'static str, total: Option<u64>) -> Self {
         if !output.shows_progress() {
-            return Self(ProgressBar::hidden());
+            return Self::hidden();
         }
         let (bar, template) = match total {
             Some(total) => (ProgressBar::new(total), WITH_TOTAL),
@@ -27,6 +28,11 @@ impl Progress {
         }
         bar.enable_steady_tick(Duration::from_millis(200));
         Self(bar)
+    }
+
+    /// Nothing that anybody sees.
+    pub(crate) fn hidden() -> Self {
+        Self(ProgressBar::hidden())
     }
 
     /// It is known now how many bytes there will be.
@@ -49,9 +55,20 @@ impl Progress {
         self.0.inc(bytes);
     }
 
+    /// Bytes done so far.
+    #[cfg(test)]
+    pub(crate) fn done(&self) -> u64 {
+        self.0.position()
+    }
+
     /// Counts what is read.
     pub(crate) fn reading<R: io::Read>(&self, inner: R) -> ProgressBarIter<R> {
         self.0.wrap_read(inner)
+    }
+
+    /// Counts what is written.
+    pub(crate) fn writing<W: io::Write>(&self, inner: W) -> ProgressBarIter<W> {
+        self.0.wrap_write(inner)
     }
 
     /// Runs `print` without the bar in its way.

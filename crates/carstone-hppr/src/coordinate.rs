@@ -127,17 +127,21 @@ impl fmt::Display for Coordinate {
 pub(crate) fn check_location(location: &str) -> Result<()> {
     let mut at = 0;
     for segment in location.split('/') {
-        let fault = |kind, behind: usize| Err(Error::new(kind).at(at + behind as u64));
-        if segment.is_empty() {
-            return fault(ErrorKind::EmptySegment, 0);
-        }
-        if segment.len() > MAX_SEGMENT {
-            return fault(ErrorKind::SegmentTooLong, MAX_SEGMENT);
-        }
-        check_name(segment, &['{', '}', '|']).map_err(|error| error.behind(at))?;
+        check_segment(segment).map_err(|error| error.behind(at))?;
         at += segment.len() as u64 + 1;
     }
     Ok(())
+}
+
+/// The rules of a segment, which has no slash, in a location that is a good value of a header.
+pub(crate) fn check_segment(segment: &str) -> Result<()> {
+    if segment.is_empty() {
+        return Err(Error::new(ErrorKind::EmptySegment).at(0));
+    }
+    if segment.len() > MAX_SEGMENT {
+        return Err(Error::new(ErrorKind::SegmentTooLong).at(MAX_SEGMENT as u64));
+    }
+    check_name(segment, &['{', '}', '|'])
 }
 
 fn check_name(name: &str, forbidden: &[char]) -> Result<()> {

@@ -123,6 +123,12 @@ pub(crate) fn check_value(value: &str) -> Result<()> {
     }
 }
 
+/// Whether this can be a part of a value, at the byte where it cannot.
+pub(crate) fn check_text(text: &str) -> Result<()> {
+    no_controls(text)?;
+    normal(text)
+}
+
 pub(crate) fn utf8(bytes: &[u8]) -> Result<&str> {
     std::str::from_utf8(bytes)
         .map_err(|error| Error::new(ErrorKind::NotUtf8).at(error.valid_up_to() as u64))

@@ -48,18 +48,18 @@ pub use limits::{
     MAX_SEGMENT,
 };
 pub use packet::{
-    Blob, ExtrasOrder, Hashes, Head, Packet, PacketReader, PacketStream, ParseOptions, Plex, Seal,
-    verify,
+    Blob, ExtrasOrder, Hashes, Head, MARK_CHARACTER, Packet, PacketReader, PacketStream,
+    ParseOptions, Plex, RESERVED_HEADERS, Seal, verify,
 };
 #[cfg(unix)]
 pub use repository::{
-    BATCH, BATCH_BYTES, Batch, CheckOptions, Checked, Collected, Disk, ExportOptions, Exported,
-    Finding, Headers, OpenOptions, RealDisk, Rebuilt, Repository, Source, StoreOptions, TipPrefix,
-    Tips, Version, What, import, import_car,
+    BATCH, BATCH_BYTES, Batch, CheckOptions, Checked, Collected, Disk, EMPTY_BLOB, ExportOptions,
+    Exported, Finding, Headers, OpenOptions, RealDisk, Rebuilt, Repository, Source, StoreOptions,
+    TipPrefix, Tips, Version, What, import, import_car,
 };
 #[cfg(all(unix, feature = "watch"))]
 pub use repository::{Change, WATCH_QUEUE, Watch, WatchOptions};
-pub use tai::Tai;
+pub use tai::{FIRST_TAI_OFFSET, TAI_OFFSETS, Tai};
 pub use text::{DIGEST, PacketHash, PacketKind, SUFFIX, Signature, TYPED, VerifyingKey};
 pub use trailer::MAX_ANNOUNCEMENT;
 pub use urc::{ListPath, Listing, Selector, Urc};

@@ -39,15 +39,16 @@ impl Tai {
     /// assert_eq!(time.to_unix().as_secs(), 1_767_225_600);
     /// ```
     pub fn from_unix(unix: Duration) -> Option<Self> {
-        let offset = OFFSETS.iter().rev().find(|(start, _)| *start <= unix.as_secs());
-        let offset = offset.map_or(FIRST_OFFSET, |(_, offset)| *offset);
+        let offset = TAI_OFFSETS.iter().rev().find(|(start, _)| *start <= unix.as_secs());
+        let offset = offset.map_or(FIRST_TAI_OFFSET, |(_, offset)| *offset);
         Self::new(unix.as_secs().checked_add(offset)?, unix.subsec_nanos())
     }
 
     /// The Unix time; that of an instant within a leap second is the one of the second behind it.
     pub fn to_unix(self) -> Duration {
-        let offset = OFFSETS.iter().rev().find(|(start, offset)| start + offset <= self.seconds);
-        let offset = offset.map_or(FIRST_OFFSET, |(_, offset)| *offset);
+        let offset =
+            TAI_OFFSETS.iter().rev().find(|(start, offset)| start + offset <= self.seconds);
+        let offset = offset.map_or(FIRST_TAI_OFFSET, |(_, offset)| *offset);
         Duration::new(self.seconds.saturating_sub(offset), self.nanos)
     }
 
@@ -101,10 +102,10 @@ impl FromStr for Tai {
 
 const MOST_SECONDS: u64 = 9_999_999_999;
 const NANOS: u32 = 1_000_000_000;
-/// The offset before the first of them.
-const FIRST_OFFSET: u64 = 10;
-/// From which Unix time on there is which offset between the two: one more with each leap second.
-const OFFSETS: [(u64, u64); 28] = [
+/// Seconds that TAI is ahead of Unix time before the first of [`TAI_OFFSETS`].
+pub const FIRST_TAI_OFFSET: u64 = 10;
+/// From which Unix time on TAI is how many seconds ahead of it: one more with each leap second. The last of them still holds, as far as is known.
+pub const TAI_OFFSETS: [(u64, u64); 28] = [
     (63_072_000, 10),
     (78_796_800, 11),
     (94_694_400, 12),
@@ -159,8 +160,8 @@ mod tests {
 
     #[test]
     fn around_each_leap_second() {
-        for (number, (start, offset)) in OFFSETS.into_iter().enumerate().skip(1) {
-            assert_eq!(offset, OFFSETS[number - 1].1 + 1);
+        for (number, (start, offset)) in TAI_OFFSETS.into_iter().enumerate().skip(1) {
+            assert_eq!(offset, TAI_OFFSETS[number - 1].1 + 1);
             let tai =
                 |unix: u64| Tai::from_unix(Duration::from_secs(unix)).expect("near").seconds();
             assert_eq!(tai(start), start + offset);

@@ -15,9 +15,9 @@ def encode(data: bytes) -> str:
 
 def decode(text: str) -> bytes:
     """The bytes of a text; only what `encode` makes is accepted."""
+    require(len(text) % 4 != 1, "b64a-length", f"{len(text)} symbols", len(text))
     for at, symbol in enumerate(text):
         require(symbol in VALUES, "b64a-symbol", repr(symbol), at)
-    require(len(text) % 4 != 1, "b64a-length", f"{len(text)} symbols", len(text))
     bits = "".join(f"{VALUES[symbol]:06b}" for symbol in text)
     whole = len(bits) // 8 * 8
     require("1" not in bits[whole:], "b64a-bits", "bits that are not part of a byte", len(text) - 1)

@@ -47,17 +47,19 @@ def line(header: Header) -> bytes:
 
 def check_name(value: str, at: int = 0) -> None:
     """The rules of `Group` and `App`."""
-    require(0 < len(value.encode()) <= MAX_NAME, "coordinate", f"{len(value.encode())} bytes", at)
-    require(not set(value) & set("/{}|#"), "coordinate", repr(value), at)
-    require(value not in (".", ".."), "coordinate", repr(value), at)
+    require(value != "", "value", "empty", at)
+    require(len(value.encode()) <= MAX_NAME, "long-name", f"{len(value.encode())} bytes", at)
+    require(not set(value) & set("/{}|#"), "character", repr(value), at)
+    require(value not in (".", ".."), "dots", repr(value), at)
 
 
 def check_location(value: str, at: int = 0) -> None:
     """The rules of `Location`."""
     for segment in value.split("/"):
-        require(0 < len(segment.encode()) <= MAX_SEGMENT, "coordinate", f"a segment of {len(segment.encode())} bytes", at)
-        require(not set(segment) & set("{}|"), "coordinate", repr(segment), at)
-        require(segment not in (".", ".."), "coordinate", repr(segment), at)
+        require(segment != "", "no-segment", repr(value), at)
+        require(len(segment.encode()) <= MAX_SEGMENT, "long-segment", f"a segment of {len(segment.encode())} bytes", at)
+        require(not set(segment) & set("{}|"), "character", repr(segment), at)
+        require(segment not in (".", ".."), "dots", repr(segment), at)
 
 
 def check(name: str, value: str, at: int = 0) -> None:

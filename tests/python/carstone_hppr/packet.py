@@ -144,10 +144,10 @@ class Lines:
         require(found == name, "header", f"{found!r} where {name} is due", at)
         return value, at
 
-    def mark(self, letters: str) -> tuple[str, int]:
+    def mark(self, letters: str, otherwise: str = "markline") -> tuple[str, int]:
         """The hash text of the markline that must come next, and where it starts."""
         line, at = self.line()
-        require(line.startswith(MARK), "markline", "no mark", at)
+        require(line.startswith(MARK), otherwise, "no mark", at)
         try:
             text = line[len(MARK) :].decode("ascii")
             texts.payload(text, letters)
@@ -185,7 +185,8 @@ def read(data: bytes, at: int = 0, by_name: bool = False) -> Found:
         value, at_sig = lines.header("Seal-Sig")
         places = (at_key, at_sig)
         sealed = (read_vkey(vkey, at_key), read_signature(value, at_sig))
-        text, where = lines.mark("P")
+        # Whatever else is there is one header too many.
+        text, where = lines.mark("P", "header")
         marks.append((text, "P", where))
         letter = "P"
     known = _coordinate(lines, by_name) if letter == "P" else None
@@ -207,17 +208,17 @@ def read_vkey(text: str, at: int) -> str:
     try:
         texts.payload(text, "V")
     except Bad as bad:
-        raise Bad("vkey", bad.detail, at) from bad
+        raise Bad(bad.name, bad.detail, at) from bad
     return text
 
 
 def read_signature(text: str, at: int) -> bytes:
     """The bytes of a signature, the value of a header."""
     try:
-        require(len(text) == 86, "signature", f"{len(text)} symbols")
+        require(len(text) == 86, "b64a-length", f"{len(text)} symbols")
         return b64a.decode(text)
     except Bad as bad:
-        raise Bad("signature", bad.detail, at) from bad
+        raise Bad(bad.name, bad.detail, at) from bad
 
 
 def _coordinate(lines: Lines, by_name: bool) -> tuple[list[str], tuple[Header, ...]]:

@@ -64,6 +64,7 @@ def decode(stream: bytes) -> Packet:
 
 
 def _open(stream: bytes) -> tuple[str, str, int]:
+    require(not MARKER.startswith(stream), "truncated", "no whole marker")
     require(stream.startswith(MARKER), "marker", "no opening marker")
     end = stream.find(b"\n")
     require(end >= 0, "truncated", "no LF behind the opening marker")
@@ -72,12 +73,12 @@ def _open(stream: bytes) -> tuple[str, str, int]:
     except UnicodeDecodeError as error:
         raise Bad("utf-8", str(error)) from error
     kind, space, announced = text.partition(" ")
-    require(kind in ("B", "P", "S"), "type", repr(kind))
+    require(kind in ("B", "P", "S"), "marker", repr(kind))
     require(bool(announced) == bool(space), "marker", "a space and no coordinate")
     if announced:
         require(kind != "B", "marker", "a Blob has no coordinate")
         where = urc.parse(announced)
-        require(where.kind == ("plex" if kind == "P" else "signer"), "marker", announced)
+        require(where.kind == ("plex" if kind == "P" else "signer"), "announced", announced)
     return kind, announced, end + 1
 
 

@@ -36,34 +36,42 @@ LIST = {
 }
 
 
+def _check(text: str) -> None:
+    require(text.startswith("//"), "address", "no `//` in front")
+    require("{" not in text and "}" not in text, "view", "the state of a client")
+
+
 def _split(text: str) -> tuple[list[str], list[str] | None]:
     """Names of a coordinate, and those behind `|`, or nothing where there is none."""
     headers.check_part(text)
-    require("{" not in text and "}" not in text, "address", "the state of a client")
-    require(text.startswith("//"), "address", "no `//` in front")
+    _check(text)
     parts = text[2:].split("/")
-    if "|" not in parts:
+    # In the place of a name it is a name, and no good one.
+    if "|" not in parts[2:]:
         return parts, None
-    at = parts.index("|")
+    at = parts.index("|", 2)
     return parts[:at], parts[at + 1 :]
 
 
 def _selector(parts: list[str], known: dict[tuple[str, ...], str]) -> str:
-    shape = tuple(_shape(part, index) for index, part in enumerate(parts))
-    require(shape in known, "address", "/".join(parts))
+    shape: tuple[str, ...] = ()
+    for part in parts:
+        due = [longer[len(shape)] for longer in known if longer[: len(shape)] == shape and len(longer) > len(shape)]
+        if shape == ():
+            require(part in due, "selector", part)
+            shape = (part,)
+            continue
+        require(due != [], "selector", "/".join(parts))
+        if due[0] == "tai":
+            require(tai.is_tai(part), "tai", part)
+        else:
+            texts.payload(part, due[0])
+        shape = (*shape, due[0])
     return known[shape]
 
 
-def _shape(part: str, index: int) -> str:
-    if index == 0:
-        return part
-    if tai.is_tai(part):
-        return "tai"
-    return part[0] if texts.is_typed(part, "PSV") else "?"
-
-
 def _coordinate(names: list[str]) -> None:
-    require(len(names) >= 3, "address", "no location")
+    require(len(names) >= 3, "no-location", "/".join(names))
     headers.check_name(names[0])
     headers.check_name(names[1])
     headers.check_location("/".join(names[2:]))
@@ -72,9 +80,9 @@ def _coordinate(names: list[str]) -> None:
 def parse(text: str) -> Address:
     """An address of one packet."""
     if text.startswith("////"):
-        require(texts.is_typed(text[4:]), "address", "no hash text")
+        texts.payload(text[4:])
         return Address("hash", (text[4:],), text)
-    trimmed = text.removesuffix("/")
+    trimmed = text if text == "//" else text.removesuffix("/")
     names, selector = _split(trimmed)
     _coordinate(names)
     kind = _selector(selector or [], GET)
@@ -85,7 +93,8 @@ def parse(text: str) -> Address:
 
 def parse_list(text: str) -> Address:
     """An address of what is to be listed."""
-    require(text.endswith("/"), "address", "no `/` at the end")
+    _check(text)
+    require(text.endswith("/"), "no-list", "no `/` at the end")
     if text == "//":
         return Address("groups", (), text)
     names, selector = _split(text.removesuffix("/"))

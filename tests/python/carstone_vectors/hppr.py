@@ -147,12 +147,13 @@ def _addresses() -> list[Case]:
                "//" + "g" * 57 + "/a/l", "//g/a/" + "l" * 256]
     found: list[Case] = []
     for text in [*good, *refused]:
-        got = None if _refusal(lambda text=text: urc.parse(text)) else urc.parse(text)
-        lists = None if _refusal(lambda text=text: urc.parse_list(text)) else urc.parse_list(text)
+        bad_get, bad_list = _refusal(lambda text=text: urc.parse(text)), _refusal(lambda text=text: urc.parse_list(text))
+        got, lists = None if bad_get else urc.parse(text), None if bad_list else urc.parse_list(text)
         assert (got is None and lists is None) == (text in refused), text
         found.append({"text": text, "get": got.kind if got else "refused", "list": lists.kind if lists else "refused",
                       "parts": list(got.parts if got else lists.parts) if got or lists else None,
-                      "canonical": got.text if got else None})
+                      "canonical": got.text if got else None, "get_fault": bad_get.name if bad_get else None,
+                      "list_fault": bad_list.name if bad_list else None})
     return found
 
 
@@ -227,7 +228,8 @@ secret, or of a scalar `d0`, which `text` holds (the text of a secret has `d`). 
 `known`: packets whose hashes were known before; `unit` and `times` say what the data of a large one is. `cid`: in a CAR.
 `packet`: right ones, with what is in them. `edge`: right ones at the edge of a rule. `reject`: packets that break a
 rule; `line` is the offset of the line that does (of the data, where these are too short), and `by_name = true` says that
-a reader accepts it that looks at the names of extra headers alone. `address`: what it gets and lists. `stream`: the form
+a reader accepts it that looks at the names of extra headers alone. `expect` is what is wrong, as `tests/python/carstone_hppr` names it.
+`address`: what it gets and lists, or what is wrong with it as the one and the other (`get_fault`, `list_fault`). `stream`: the form
 with hashes behind; without `announced`, the first line is the marker and the kind alone.
 `repository`: all files (`content`) and links (`target`) after the packets of `stream` were stored into an empty one.
 """

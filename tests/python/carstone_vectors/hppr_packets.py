@@ -225,10 +225,13 @@ def _headers() -> list[tuple[str, str, bytes]]:
 def _coordinates() -> list[tuple[str, str, bytes]]:
     found = []
     for at, name in ((0, "Group"), (1, "App")):
-        for value in ("a/b", "a{", "}a", "a|b", "#", ".", "..", "x" * 57, "é" * 28 + "x"):
-            found.append((f"{name} {value[:9]}", "coordinate", _with(at, f"{name}: {value}".encode())))
-    for value in ("/a", "a/", "a//b", "/", ".", "a/..", "../a", "a/./b", "{a}", "a/b|c", "|", "a/|/b", "x" * 256, "a/" + "é" * 128):
-        found.append((f"Location {value[:9]}", "coordinate", _with(2, f"Location: {value}".encode())))
+        for value, fault in (("a/b", "character"), ("a{", "character"), ("}a", "character"), ("a|b", "character"), ("#", "character"),
+                             (".", "dots"), ("..", "dots"), ("x" * 57, "long-name"), ("é" * 28 + "x", "long-name")):
+            found.append((f"{name} {value[:9]}", fault, _with(at, f"{name}: {value}".encode())))
+    for value, fault in (("/a", "no-segment"), ("a/", "no-segment"), ("a//b", "no-segment"), ("/", "no-segment"), (".", "dots"),
+                         ("a/..", "dots"), ("../a", "dots"), ("a/./b", "dots"), ("{a}", "character"), ("a/b|c", "character"),
+                         ("|", "character"), ("a/|/b", "character"), ("x" * 256, "long-segment"), ("a/" + "é" * 128, "long-segment")):
+        found.append((f"Location {value[:9]}", fault, _with(2, f"Location: {value}".encode())))
     for value in ("37:0", "000000037:000000000", "00000000037:000000000", "0000000037.000000000", "0000000037:00000000",
                   "0000000037:0000000000", "0000000037:00000000 ", "-000000037:000000000", "000000003７:000000000"):
         found.append((f"TAI {value}", "tai", _with(3, f"TAI: {value}".encode())))
@@ -277,16 +280,16 @@ def _digests() -> list[tuple[str, str, bytes]]:
         ("no Seal-By", "header", _seal(lines=[sig])),
         ("no Seal-Sig", "header", _seal(lines=[by])),
         ("Seal-Sig in front of Seal-By", "header", _seal(lines=[sig, by])),
-        ("an extra header in a Seal", "markline", _seal(lines=[by, sig, b"A: 1"])),
+        ("an extra header in a Seal", "header", _seal(lines=[by, sig, b"A: 1"])),
         ("Seal-By twice", "header", _seal(lines=[by, by, sig])),
-        ("a key that is a hash of a Blob", "vkey", _seal(lines=[by.replace(b"V.", b"B."), sig])),
-        ("a key too short", "vkey", _seal(lines=[by[:-1], sig])),
+        ("a key that is a hash of a Blob", "type", _seal(lines=[by.replace(b"V.", b"B."), sig])),
+        ("a key too short", "hash-text", _seal(lines=[by[:-1], sig])),
         ("a key that is no x of the curve", "vkey", _seal(lines=[f"Seal-By: {_no_curve()}".encode(), sig])),
         ("a key that is the prime", "vkey", _seal(lines=[f"Seal-By: {texts.typed('V', hsb3.P.to_bytes(32, 'big'))}".encode(), sig])),
-        ("a signature too short", "signature", _seal(lines=[by, sig[:-1]])),
-        ("a signature too long", "signature", _seal(lines=[by, sig + b"0"])),
-        ("a signature with bits left over", "signature", _seal(lines=[by, sig[:-1] + b"1"])),
-        ("a signature with a dot", "signature", _seal(lines=[by, sig[:-1] + b"."])),
+        ("a signature too short", "b64a-length", _seal(lines=[by, sig[:-1]])),
+        ("a signature too long", "b64a-length", _seal(lines=[by, sig + b"0"])),
+        ("a signature with bits left over", "b64a-bits", _seal(lines=[by, sig[:-1] + b"1"])),
+        ("a signature with a dot", "b64a-symbol", _seal(lines=[by, sig[:-1] + b"."])),
         ("r is the prime", "signature", _seal(lines=[by, b"Seal-Sig: " + high])),
         ("s is the order", "signature", _seal(lines=[by, b"Seal-Sig: " + order])),
         ("a signature of zeros", "signature", _seal(lines=[by, b"Seal-Sig: " + b"0" * 86])),

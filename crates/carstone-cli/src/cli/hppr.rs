@@ -46,6 +46,8 @@ pub(crate) enum HpprCommand {
     Ls(HpprLsArgs),
     /// List the latest packets of all coordinates below a path.
     Tips(HpprTipsArgs),
+    /// Print a line for each new tip below a path as it comes, until a signal ends it. The lines are those of `tips`.
+    Watch(HpprWatchArgs),
     /// Take a packet out of the index. Its hash still leads to it.
     Detach(HpprDetachArgs),
     /// Remove data that no packet has any more, as `detach` has noted.
@@ -151,6 +153,14 @@ pub(crate) struct HpprTipsArgs {
     pub path: TipPrefix,
 }
 
+/// `carstone hppr watch`.
+#[derive(Debug, Args)]
+pub(crate) struct HpprWatchArgs {
+    /// What they are below: `//`, `//GROUP/`, `//GROUP/APP/` or `//GROUP/APP/LOCATION/`.
+    #[arg(value_name = "PATH", default_value = "//")]
+    pub path: TipPrefix,
+}
+
 /// `carstone hppr detach`.
 #[derive(Debug, Args)]
 pub(crate) struct HpprDetachArgs {
@@ -185,6 +195,9 @@ pub(crate) struct HpprExportArgs {
     /// Write a CAR, in which each packet is a block under the CID of its hash.
     #[arg(long)]
     pub car: bool,
+    /// Write Blobs too that no packet has. They are below no path, so that all is to be written.
+    #[arg(long)]
+    pub lone_blobs: bool,
     /// Leave packets out that are damaged or missing, and tell how many they are. Else the first one ends the export.
     #[arg(long)]
     pub skip_damaged: bool,

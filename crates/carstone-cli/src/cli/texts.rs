@@ -112,6 +112,7 @@ Examples:
   carstone hppr get -d //my-group/notes/2026/first    its data
   carstone hppr ls //my-group/notes/2026/
   carstone hppr tips //my-group/                      the latest of everything
+  carstone hppr --json watch //my-group/              and what comes later
   carstone hppr check
   carstone hppr export -o all.hppr";
 

@@ -143,6 +143,28 @@ fn packets_go_from_one_repository_into_another() {
 }
 
 #[test]
+fn blobs_that_nothing_has_are_exported_where_they_are_asked_for() {
+    let (place, repo) = place();
+    pipe!(b"of a Plex", "hppr", "--repo", &repo, "add", "//g/a/l").exits(0);
+    let blob = b"nobody's";
+    // A Plex of it, which is detached and leaves the Blob alone.
+    let lone = pipe!(blob, "hppr", "--repo", &repo, "add", "//g/a/gone").exits(0).lines();
+    run!("hppr", "--repo", &repo, "detach", &lone[0]).exits(0);
+    let other = place.path("other").to_str().expect("text").to_owned();
+    for (form, count, status) in [(None, "1 packets", 2), (Some("--lone-blobs"), "2 packets", 0)] {
+        let mut arguments = vec!["hppr", "--repo", &repo, "export"];
+        arguments.extend(form);
+        let arguments: Vec<_> = arguments.into_iter().map(Into::into).collect();
+        let stream = crate::support::run_args(&arguments, None).exits(0).says(count).stdout;
+        run!("hppr", "--repo", &other, "init").exits(0);
+        pipe!(&stream, "hppr", "--repo", &other, "import").exits(0).says(count);
+        let got = run!("hppr", "--repo", &other, "get", "-d", format!("////{}", lone[1]));
+        assert_eq!(got.exits(status).stdout, if form.is_some() { &blob[..] } else { b"" });
+    }
+    run!("hppr", "--repo", &repo, "export", "--lone-blobs", "//g/").exits(2).says("no prefix");
+}
+
+#[test]
 fn what_is_detached_goes_when_it_is_collected() {
     let (_place, repo) = place();
     let hashes = pipe!(b"gone soon", "hppr", "--repo", &repo, "add", "//g/a/l").exits(0).lines();

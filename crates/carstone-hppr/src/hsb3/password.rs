@@ -1,11 +1,14 @@
 //! Keys of passwords, with Argon2id.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+use memchr::memchr;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{context, tagged};
 use crate::b64a;
+use crate::coordinate::check_segment;
 use crate::error::{Error, ErrorKind, Result};
+use crate::header::check_text;
 use crate::hsb3::SigningKey;
 use crate::text::{DIGEST, SUFFIX, TYPED, VerifyingKey};
 
@@ -85,7 +88,7 @@ impl SigningKey {
 /// one that is public.
 ///
 /// # Errors
-/// [`ErrorKind::BadRing`], at the byte with which the name of the ring is no segment of a path; [`ErrorKind::BadPasswordParameters`]; [`ErrorKind::PasswordFailed`].
+/// [`ErrorKind::BadRing`], at the byte with which the name of the ring is no segment of a path; [`ErrorKind::NotNfc`], at that with which it is not in normalization form C; [`ErrorKind::BadPasswordParameters`]; [`ErrorKind::PasswordFailed`].
 pub fn password_token(
     password: &str,
     ring: &str,
@@ -130,18 +133,16 @@ fn memory(blocks: usize) -> Result<Vec<Block>> {
     Ok(memory)
 }
 
-/// A slash or an empty name would let two rings be one; for the rest, a ring is to be a segment of a Location.
+/// A ring is to be a segment of a Location: a slash, an empty name or another form of the same letters would let two rings be one, or one be two.
 fn check_ring(ring: &str) -> Result<()> {
-    let bad = |at: usize| Error::new(ErrorKind::BadRing).at(at as u64);
-    if matches!(ring, "" | "." | "..") {
-        return Err(bad(0));
-    }
-    let refused = |byte: u8| matches!(byte, b'/' | b'{' | b'}' | b'|' | 0..0x20 | 0x7f);
-    match ring.bytes().position(refused) {
-        Some(at) => Err(bad(at)),
-        None if ring.len() > MOST_RING => Err(bad(MOST_RING)),
-        None => Ok(()),
-    }
+    let checked = check_text(ring).and_then(|()| match memchr(b'/', ring.as_bytes()) {
+        Some(at) => Err(Error::new(ErrorKind::ForbiddenCharacter).at(at as u64)),
+        None => check_segment(ring),
+    });
+    checked.map_err(|error| match error.kind() {
+        ErrorKind::NotNfc => error,
+        _ => Error::new(ErrorKind::BadRing).at(error.offset().unwrap_or(0)),
+    })
 }
 
 fn place(ring: &str, repository: &VerifyingKey) -> String {
@@ -150,14 +151,13 @@ fn place(ring: &str, repository: &VerifyingKey) -> String {
 
 /// Memory that Argon2id may be asked to use, in KiB: 4 GiB.
 pub const MOST_MEMORY_KIB: u32 = 4 << 20;
-/// Bytes of the name of a ring, as of each segment of a Location.
-const MOST_RING: usize = 255;
 /// Bytes of a salt.
 const SALT: usize = 16;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MAX_SEGMENT;
 
     fn repository() -> VerifyingKey {
         SigningKey::from_secret(b"init").expect("a key").verifying_key()
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_ring_that_is_no_segment_is_refused_at_its_place() {
-        let long = "a".repeat(MOST_RING + 1);
+        let long = "a".repeat(MAX_SEGMENT + 1);
         for (ring, at) in [
             ("", 0),
             (".", 0),
@@ -237,6 +237,15 @@ mod tests {
         }
         password_token("pass", &long[1..], &repository(), &small()).expect("255 bytes are a name");
         password_token("pass", "é#...", &repository(), &small()).expect("it is a name");
+    }
+
+    #[test]
+    fn a_ring_that_is_not_in_normalization_form_c_is_refused_at_its_place() {
+        let error = password_token("pass", "ring-e\u{301}", &repository(), &small());
+        assert_eq!(error.expect_err("two characters"), Error::new(ErrorKind::NotNfc).at(5));
+        password_token("pass", "ring-\u{e9}", &repository(), &small()).expect("one character");
+        // A password is a text of its own, and not a name.
+        password_token("e\u{301}", "ring", &repository(), &small()).expect("a password");
     }
 
     #[test]

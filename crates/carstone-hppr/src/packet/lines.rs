@@ -154,13 +154,13 @@ fn missing(headers: &[&'static str], had: usize, at: u64) -> Error {
 
 /// Whether no extra header may have this name.
 pub(crate) fn is_reserved(name: &str) -> bool {
-    RESERVED.contains(&name)
+    RESERVED_HEADERS.contains(&name)
 }
 
 const PLEX_HEADERS: [&str; 4] = ["Group", "App", "Location", "TAI"];
 const SEAL_HEADERS: [&str; 2] = ["Seal-By", "Seal-Sig"];
 /// The one header of a Blob.
 pub(crate) const BLOB_HEADERS: [&str; 1] = ["Data-Length"];
-/// All names that the grammar uses.
-const RESERVED: [&str; 8] =
+/// Names that no extra header may have: all that the grammar uses.
+pub const RESERVED_HEADERS: [&str; 8] =
     ["Group", "App", "Location", "TAI", "Data-Length", "Seal-By", "Seal-Sig", "\u{1f5a7}"];

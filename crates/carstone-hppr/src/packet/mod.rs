@@ -26,11 +26,12 @@ pub use reader::{PacketReader, PacketStream};
 pub(crate) use build::{blob_head, mark, plex_head, plex_lines, seal_lines, sorted_extras};
 pub(crate) use head::{Claim, HeadParser, PlexHead, SealHead, claim_of};
 pub(crate) use input::Input;
+pub use lines::RESERVED_HEADERS;
 pub(crate) use lines::{PlexLines, SealLines};
 pub(crate) use seal::verify_seal;
 
-/// What marklines begin with.
-pub(crate) const MARK_CHARACTER: char = '\u{1f5a7}';
+/// What marklines begin with, and the applications of commands.
+pub const MARK_CHARACTER: char = '\u{1f5a7}';
 /// The same with its colon and space.
 pub(crate) const MARK: &[u8] = "\u{1f5a7}: ".as_bytes();
 

@@ -8,9 +8,10 @@ mod refs;
 use std::path::Path;
 
 pub use self::finding::Finding;
+use super::Repository;
 use super::disk::What;
 use super::layout::{DETACH, HASH, INDEX, LOCK, REF, STAGING};
-use super::{Repository, Staging};
+use super::writer::Writer;
 use crate::error::Result;
 use crate::text::{PacketHash, PacketKind};
 
@@ -68,10 +69,10 @@ impl Repository {
     pub(super) fn checker<'a>(
         &'a self,
         verify: bool,
-        staging: Option<&'a Staging<'a>>,
+        writer: Option<Writer<'a>>,
         tell: &'a mut dyn FnMut(&Finding, bool),
     ) -> Checker<'a> {
-        Checker { repository: self, verify, staging, tell, checked: Checked::default() }
+        Checker { repository: self, verify, writer, tell, checked: Checked::default() }
     }
 }
 
@@ -80,7 +81,7 @@ pub(super) struct Checker<'a> {
     repository: &'a Repository,
     verify: bool,
     /// What findings are mended with, at once, so that what comes later finds things as they are then.
-    staging: Option<&'a Staging<'a>>,
+    writer: Option<Writer<'a>>,
     tell: &'a mut dyn FnMut(&Finding, bool),
     checked: Checked,
 }
@@ -129,8 +130,8 @@ impl Checker<'_> {
 
     /// Tells a finding, which is mended first if that is asked for and can be done.
     fn found(&mut self, finding: Finding) -> Result<()> {
-        let mended = match self.staging {
-            Some(staging) => self.repository.mend(staging, &finding)?,
+        let mended = match &mut self.writer {
+            Some(writer) => self.repository.mend(writer, &finding)?,
             None => false,
         };
         self.checked.mended += u64::from(mended);

@@ -134,12 +134,19 @@ impl Repository {
         read: impl Fn(&Version) -> Result<T>,
     ) -> Result<T> {
         let nothing = || Error::new(ErrorKind::NotFound);
-        let version = self.resolve(coordinate, selector)?.ok_or_else(nothing)?;
-        read(&version).or_else(|error| match self.resolve(coordinate, selector)? {
-            Some(again) if again != version => read(&again),
-            Some(_) => Err(error),
-            None => Err(nothing()),
-        })
+        let mut version = self.resolve(coordinate, selector)?.ok_or_else(nothing)?;
+        for _ in 0..TIMES_AGAIN {
+            let error = match read(&version) {
+                Err(error) => error,
+                read => return read,
+            };
+            match self.resolve(coordinate, selector)? {
+                Some(again) if again != version => version = again,
+                Some(_) => return Err(error),
+                None => return Err(nothing()),
+            }
+        }
+        read(&version)
     }
 
     /// The packet of an entry in the index.
@@ -327,5 +334,7 @@ fn too_long(hash: &PacketHash, most: usize) -> Error {
     Error::new(kind).at(most as u64)
 }
 
+/// How often it is looked up once more what a selector means, as what it meant has gone.
+const TIMES_AGAIN: usize = 1;
 /// Bytes of the file of a Seal: four lines.
 pub(super) const MOST_SEAL: usize = 4 * (MAX_LINE + 1);

@@ -25,8 +25,10 @@ pub(crate) const PLEX: &str = "plex";
 pub(crate) const SEAL: &str = "seal";
 /// The link to the latest packet.
 pub(crate) const TIP: &str = "tip";
-/// The data of an empty Blob is needed by many, and is never collected.
-pub(crate) const EMPTY_BLOB: &str = "B.svyLzSM7ffc91i~XDbkMnuOsdjsw_6GrXpTSckqHlpO.H3";
+/// The hash of the Blob without data, which many may have, and which is never collected.
+pub const EMPTY_BLOB: &str = "B.svyLzSM7ffc91i~XDbkMnuOsdjsw_6GrXpTSckqHlpO.H3";
+/// What is in files that say all with their names: those of the index, of references and of [`DETACH`].
+pub(crate) const ENTRY: &[u8] = b"";
 /// Characters of a digest that are a directory.
 const FRONT: usize = 2;
 

@@ -9,8 +9,9 @@ use super::Repository;
 use super::disk::What;
 use super::layout::{self, INDEX, MARKER, PLEX, SEAL};
 use super::versions::{Tip, Version};
-use crate::coordinate::{Coordinate, Name, check_location};
+use crate::coordinate::{Coordinate, Name, check_segment};
 use crate::error::Result;
+use crate::header::{check_text, check_value};
 use crate::limits::MAX_LOCATION;
 use crate::tai::Tai;
 use crate::text::{PacketKind, VerifyingKey};
@@ -117,13 +118,13 @@ impl Repository {
             ListPath::Apps(group) => self.trees(&Path::new(INDEX).join(group.as_str()), 1)?,
             ListPath::Segments(group, app) => {
                 let path = Path::new(INDEX).join(group.as_str()).join(app.as_str());
-                self.children(&path)?
+                self.children(&path, true)?
             }
             ListPath::At(coordinate, listing) => {
                 let marker = layout::marker(coordinate);
                 match listing {
                     Listing::Children => {
-                        let mut found = self.children(&layout::location(coordinate))?;
+                        let mut found = self.children(&layout::location(coordinate), false)?;
                         if self.has_version(&marker)? {
                             found.push(format!("{MARKER}/"));
                         }
@@ -169,14 +170,14 @@ impl Repository {
     }
 
     /// Segments in a directory: with packets, with further ones, or both.
-    fn children(&self, directory: &Path) -> Result<Vec<String>> {
+    fn children(&self, directory: &Path, is_first: bool) -> Result<Vec<String>> {
         let mut found = Vec::new();
-        for name in self.segments(directory)? {
+        for name in self.segments(directory, is_first)? {
             let path = directory.join(&name);
             if self.has_version(&path.join(MARKER))? {
                 found.push(name.clone());
             }
-            for below in self.segments(&path)? {
+            for below in self.segments(&path, false)? {
                 if self.has_packets(&path.join(below), DEEP)? {
                     found.push(name + "/");
                     break;
@@ -187,9 +188,9 @@ impl Repository {
     }
 
     /// Names of directories that are segments of a location.
-    fn segments(&self, directory: &Path) -> Result<Vec<String>> {
+    fn segments(&self, directory: &Path, is_first: bool) -> Result<Vec<String>> {
         let names = self.names::<String>(directory, What::Directory)?.into_iter();
-        Ok(names.filter(|name| is_segment(name)).collect())
+        Ok(names.filter(|name| is_segment(name, is_first)).collect())
     }
 
     /// Whether a packet is at or below a directory of the index, which is so deep.
@@ -199,7 +200,7 @@ impl Repository {
             if depth >= DEEP && self.has_version(&directory.join(MARKER))? {
                 return Ok(true);
             }
-            let names = self.segments(&directory)?.into_iter();
+            let names = self.segments(&directory, depth < DEEP)?.into_iter();
             left.extend(names.map(|name| (directory.join(name), depth + 1)));
         }
         Ok(false)
@@ -306,8 +307,8 @@ impl<'r> Coordinates<'r> {
             .into_iter()
             .filter(|name| match depth {
                 0 | 1 => Name::new(name).is_ok(),
-                2 => is_segment(name),
-                _ => name == MARKER || is_segment(name),
+                2 => is_segment(name, true),
+                _ => name == MARKER || is_segment(name, false),
             })
             .collect();
         // As addresses sort: a slash follows each.
@@ -363,8 +364,10 @@ impl Iterator for Coordinates<'_> {
     }
 }
 
-pub(super) fn is_segment(name: &str) -> bool {
-    crate::header::check_value(name).is_ok() && check_location(name).is_ok()
+/// Whether a name of a directory is a segment. The first of a location cannot begin with a space, as the value of a header cannot.
+pub(super) fn is_segment(name: &str, is_first: bool) -> bool {
+    let text = if is_first { check_value(name) } else { check_text(name) };
+    text.and_then(|()| check_segment(name)).is_ok()
 }
 
 fn texts<T: fmt::Display>(values: impl IntoIterator<Item = T>) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! A repository of packets in a directory (HPPR 022).
 
+mod attach;
 mod batch;
 mod check;
 mod collect;
@@ -33,6 +34,7 @@ pub use self::disk::{Disk, RealDisk, Source, What};
 pub use self::export::{ExportOptions, Exported};
 pub use self::get::Headers;
 pub use self::import::{import, import_car};
+pub use self::layout::EMPTY_BLOB;
 pub use self::list::{TipPrefix, Tips};
 pub use self::open::OpenOptions;
 pub use self::rebuild::Rebuilt;

@@ -9,6 +9,7 @@ use super::Repository;
 use super::disk::{Disk, RealDisk, What};
 use super::layout::{DETACH, HASH, INDEX, LOCK, REF, STAGING};
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::MAX_SEGMENT;
 
 /// How a repository is opened.
 #[derive(Clone, Debug)]
@@ -93,7 +94,7 @@ impl Repository {
     pub fn open_with(directory: impl Into<PathBuf>, options: OpenOptions) -> Result<Self> {
         let root = directory.into();
         let repository = Self { root, disk: options.disk, is_read_only: options.read_only };
-        for needed in [HASH, INDEX] {
+        for needed in NEEDED {
             let path = repository.path(needed);
             let what = repository.disk.look(&path).map_err(repository.failed(&path))?;
             if what != Some(What::Directory) {
@@ -175,7 +176,9 @@ impl Repository {
             made.map_err(|_| {
                 unfit(match name {
                     "Aa" => "it does not tell upper from lower case",
-                    _ if name == long => "it does not have names of 255 bytes",
+                    _ if name == long => {
+                        "it does not have names as long as those of segments can be"
+                    }
                     _ => "it does not have all names of UTF-8",
                 })
             })?;
@@ -209,9 +212,11 @@ impl Repository {
 /// What a repository is made of, those above first.
 const DIRECTORIES: [&str; 10] =
     [HASH, "hash/B", "hash/P", "hash/S", REF, "ref/B", "ref/P", INDEX, DETACH, STAGING];
+/// What is there wherever a repository is.
+const NEEDED: [&str; 2] = [HASH, INDEX];
 /// The name of what is tried.
 const PROBE: &str = "probe";
 /// Names that a file system has to keep as they are: case, characters of markers, times and secrets, and of coordinates.
 const NAMES: [&str; 7] = ["aA", "Aa", "|", "1:2", "~&+", "\u{1f5a7}", "\u{e9}"];
-/// Bytes of the longest name of a file.
-const LONGEST_NAME: usize = 255;
+/// Bytes of the longest name of a file: that of a segment.
+const LONGEST_NAME: usize = MAX_SEGMENT;

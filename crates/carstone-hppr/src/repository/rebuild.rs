@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use super::attach::{Attach, Reference};
 use super::disk::What;
 use super::writer::Writer;
-use super::{Repository, Version, layout, store};
+use super::{BATCH, Repository, layout};
 use crate::error::{Error, Result};
 use crate::text::{PacketHash, PacketKind, VerifyingKey};
 
@@ -39,31 +40,23 @@ impl Repository {
     }
 
     fn rebuild_with(&self, writer: &mut Writer<'_>) -> Result<Rebuilt> {
-        let mut rebuilt = Rebuilt::default();
-        self.each_reference(PacketKind::Blob, &mut |blob, plex, what| {
-            if plex.kind() == PacketKind::Plex && matches!(what, What::File(_)) {
-                match self.attach_plex(writer, &plex, &blob)? {
-                    true => rebuilt.plexes += 1,
-                    false => rebuilt.lost.push(plex),
-                }
-            }
-            Ok(())
-        })?;
-        self.each_reference(PacketKind::Plex, &mut |plex, seal, what| {
-            if seal.kind() != PacketKind::Seal || what != What::Directory {
+        let (mut rebuilt, mut attach) = (Rebuilt::default(), Attach::default());
+        self.each_reference(&mut |reference| {
+            let Some(packet) = self.attachable(&reference)? else {
+                rebuilt.lost.push(reference.packet());
                 return Ok(());
+            };
+            match reference {
+                Reference::OfBlob { .. } => rebuilt.plexes += 1,
+                Reference::OfPlex { .. } => rebuilt.seals += 1,
             }
-            for (name, what) in self.listed(&layout::plex_ref(&plex, &seal))? {
-                let Ok(key) = name.parse::<VerifyingKey>() else { continue };
-                if matches!(what, What::File(_)) {
-                    match self.attach_seal(writer, &seal, &plex, key)? {
-                        true => rebuilt.seals += 1,
-                        false => rebuilt.lost.push(seal),
-                    }
-                }
+            attach.outer(&packet);
+            match attach.len() < BATCH {
+                true => Ok(()),
+                false => std::mem::take(&mut attach).make(writer),
             }
-            Ok(())
         })?;
+        attach.make(writer)?;
         self.each_hash(PacketKind::Plex, &mut |plex, _| {
             // One whose file does not say which Blob it has is in no reference that can be found.
             let thin = present(self.thin_plex(&plex))?;
@@ -73,56 +66,35 @@ impl Repository {
             }
             Ok(())
         })?;
-        writer.sync_all()?;
         rebuilt.unattached.sort_unstable();
         rebuilt.lost.sort_unstable();
         Ok(rebuilt)
     }
 
-    /// Whether a Plex is in the index, since it is there and has this Blob.
-    fn attach_plex(
-        &self,
-        writer: &mut Writer<'_>,
-        plex: &PacketHash,
-        blob: &PacketHash,
-    ) -> Result<bool> {
-        let Some(thin) = present(self.thin_plex(plex))? else { return Ok(false) };
-        if thin.inner != *blob || !self.is_intact(plex)? {
-            return Ok(false);
-        }
-        let version = Version::plex(thin.head.tai, *plex);
-        writer.entry(&layout::marker(&thin.head.coordinate).join(version.entry()))?;
-        store::tips(writer, &thin.head.coordinate, &[version])?;
-        writer.remove(&layout::detach_record(blob))?;
-        writer.end_step()?;
-        Ok(true)
-    }
-
-    /// The same of a Seal, which has this Plex and is by this key.
-    fn attach_seal(
-        &self,
-        writer: &mut Writer<'_>,
-        seal: &PacketHash,
-        plex: &PacketHash,
-        key: VerifyingKey,
-    ) -> Result<bool> {
-        let Some(thin) = present(self.thin_seal(seal))? else { return Ok(false) };
-        let Some(inner) = present(self.thin_plex(plex))? else { return Ok(false) };
-        if (thin.head.key, thin.inner) != (key, *plex) || !self.is_intact(seal)? {
-            return Ok(false);
-        }
-        // Its data must not be collected while it is attached.
-        writer.entry(&layout::blob_ref(&inner.inner, plex))?;
-        let version = Version::seal(key, inner.head.tai, *seal);
-        writer.entry(&layout::marker(&inner.head.coordinate).join(version.entry()))?;
-        store::tips(writer, &inner.head.coordinate, &[version])?;
-        writer.remove(&layout::detach_record(&inner.inner))?;
-        writer.end_step()?;
-        Ok(true)
+    /// Calls with each back-reference, those of Blobs first.
+    fn each_reference(&self, each: &mut dyn FnMut(Reference) -> Result<()>) -> Result<()> {
+        self.each_referred(PacketKind::Blob, &mut |blob, plex, what| match plex.kind()
+            == PacketKind::Plex
+            && matches!(what, What::File(_))
+        {
+            true => each(Reference::OfBlob { blob, plex }),
+            false => Ok(()),
+        })?;
+        self.each_referred(PacketKind::Plex, &mut |plex, seal, what| {
+            if seal.kind() != PacketKind::Seal || what != What::Directory {
+                return Ok(());
+            }
+            for (name, what) in self.listed(&layout::plex_ref(&plex, &seal))? {
+                if let (Ok(key), What::File(_)) = (name.parse::<VerifyingKey>(), what) {
+                    each(Reference::OfPlex { plex, seal, key })?;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Calls with each packet of a kind that has references, and each packet that it is named to be in.
-    fn each_reference(
+    fn each_referred(
         &self,
         kind: PacketKind,
         each: &mut dyn FnMut(PacketHash, PacketHash, What) -> Result<()>,

@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
+use super::attach::Attach;
 use super::check::{Checked, Finding};
 use super::disk::What;
 use super::get::Files;
 use super::thin::{ThinPlex, ThinSeal, with_markline};
-use super::versions::{Tip, Version};
+use super::versions::Tip;
+use super::writer::Writer;
 use super::{Repository, Staging, layout};
 use crate::coordinate::Coordinate;
 use crate::error::Result;
 use crate::limits::MAX_HEAD;
-use crate::packet::{Packet, Seal};
+use crate::packet::Packet;
 use crate::text::{PacketHash, PacketKind, VerifyingKey};
 
 impl Repository {
@@ -27,44 +29,45 @@ impl Repository {
     /// # Errors
     /// The repository is opened to be read only; something cannot be read or written.
     pub fn repair(&self, verify: bool, tell: &mut dyn FnMut(&Finding, bool)) -> Result<Checked> {
-        let staging = Staging::begin(self)?;
-        self.checker(verify, Some(&staging), tell).all()
+        let writer = Writer::begin(self, false)?;
+        self.checker(verify, Some(writer), tell).all()
     }
 
     /// Mends a finding, and says whether it could.
-    pub(super) fn mend(&self, staging: &Staging<'_>, finding: &Finding) -> Result<bool> {
+    pub(super) fn mend(&self, writer: &mut Writer<'_>, finding: &Finding) -> Result<bool> {
         match finding {
-            Finding::WrongMarkline { hash, .. } => self.mend_markline(staging, hash),
+            Finding::WrongMarkline { hash, .. } => self.mend_markline(writer.staging(), hash),
             Finding::NotIndexed { hash } => {
                 // Where it belongs is known of what is verified alone.
                 let Ok(packet) = self.get_hash(hash) else { return Ok(false) };
-                let Some(path) = entry(&packet) else { return Ok(false) };
-                staging.put(&path, &[]).map(|()| true)
+                let mut attach = Attach::default();
+                attach.outer(&packet);
+                attach.make(writer).map(|()| true)
             }
-            Finding::MissingRef { path, .. } => staging.put(path, &[]).map(|()| true),
-            Finding::StrayRef { path } => self.drop_file(path),
+            Finding::MissingRef { path, .. } => {
+                writer.staging().put(path, &[layout::ENTRY]).map(|()| true)
+            }
+            Finding::StrayRef { path } => drop_file(writer, path),
             Finding::DanglingIndex { coordinate, version } => {
                 // That of a Seal is kept as long as its file is there, whatever is in it.
                 match self.is_gone(&version.hash)? {
-                    true => self.drop_file(&layout::marker(coordinate).join(version.entry())),
+                    true => drop_file(writer, &layout::marker(coordinate).join(version.entry())),
                     false => Ok(false),
                 }
             }
             Finding::MissingTip { coordinate, path }
             | Finding::DanglingTip { coordinate, path }
             | Finding::WrongTip { coordinate, path }
-            | Finding::CopiedTip { coordinate, path } => self.mend_tip(staging, coordinate, path),
-            Finding::WrongRecord { blob } => self.drop_file(&layout::detach_record(blob)),
+            | Finding::CopiedTip { coordinate, path } => self.mend_tip(writer, coordinate, path),
+            Finding::WrongRecord { blob } => drop_file(writer, &layout::detach_record(blob)),
             Finding::Leftover { path } => {
                 self.clean_staging()?;
                 self.is_nothing_at(path)
             }
             Finding::EmptyDirectory { path } => {
-                let on_disk = self.path(path);
-                let removed = self.disk().remove_directory(&on_disk);
-                let removed = removed.map_err(self.failed(&on_disk))?;
-                self.sync_above(path)?;
-                Ok(removed)
+                writer.tidy(path, path.parent().unwrap_or(Path::new("")))?;
+                writer.end_step()?;
+                self.is_nothing_at(path)
             }
             Finding::Damaged { .. }
             | Finding::WrongSize { .. }
@@ -104,7 +107,7 @@ impl Repository {
 
     fn mend_tip(
         &self,
-        staging: &Staging<'_>,
+        writer: &mut Writer<'_>,
         coordinate: &Coordinate,
         path: &Path,
     ) -> Result<bool> {
@@ -117,24 +120,11 @@ impl Repository {
         let marker = layout::marker(coordinate);
         let Some(tip) = path.strip_prefix(&marker).ok().and_then(tip_of) else { return Ok(false) };
         match versions.iter().filter(|version| version.tips().contains(&tip)).max() {
-            Some(latest) => staging.link(path, &tip.target(latest)).map(|()| true),
+            Some(latest) => writer.staging().link(path, &tip.target(latest)).map(|()| true),
             // A text that somebody has put there may be all that is left of what it says.
             None if matches!(what, Some(What::File(1..))) => Ok(false),
-            None => self.drop_file(path),
+            None => drop_file(writer, path),
         }
-    }
-
-    /// Removes a file that says nothing but its name.
-    fn drop_file(&self, path: &Path) -> Result<bool> {
-        let on_disk = self.path(path);
-        let removed = self.disk().remove(&on_disk).map_err(self.failed(&on_disk))?;
-        self.sync_above(path)?;
-        Ok(removed)
-    }
-
-    fn sync_above(&self, path: &Path) -> Result<()> {
-        let above = self.path(path.parent().unwrap_or(Path::new("")));
-        self.disk().sync_directory(&above).map_err(self.failed(&above))
     }
 
     fn is_gone(&self, hash: &PacketHash) -> Result<bool> {
@@ -147,12 +137,11 @@ impl Repository {
     }
 }
 
-/// The entry of a packet in the index.
-fn entry(packet: &Packet) -> Option<std::path::PathBuf> {
-    let plex = packet.plex()?;
-    let version =
-        Version { tai: plex.tai(), hash: packet.hash(), key: packet.seal().map(Seal::key) };
-    Some(layout::marker(plex.coordinate()).join(version.entry()))
+/// Removes a file that says nothing but its name.
+fn drop_file(writer: &mut Writer<'_>, path: &Path) -> Result<bool> {
+    let removed = writer.remove(path)?;
+    writer.end_step()?;
+    Ok(removed)
 }
 
 /// The tip of a link, below a marker.

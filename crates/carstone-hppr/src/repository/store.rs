@@ -1,12 +1,13 @@
 //! Putting packets into a repository (HPPR 022, store).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use super::attach::Attach;
 use super::disk::What;
 use super::writer::Writer;
 use super::{Repository, Version, layout, thin};
@@ -161,35 +162,12 @@ impl Repository {
     }
 }
 
-/// The order is what a crash can come between at any place: data is there before what names it, references before the index that they keep the data for, and links last.
+/// The order is what a crash can come between at any place: data is there before what names it.
 fn steps(writer: &mut Writer<'_>, packets: &[Packet], verify: bool) -> Result<()> {
     hash_files(writer, packets, verify)?;
-    writer.each(packets, |writer, packet| match packet.plex() {
-        Some(plex) => writer.entry(&layout::blob_ref(&plex.blob().hash(), &plex.hash())),
-        None => Ok(()),
-    })?;
-    writer.each(packets, |writer, packet| {
-        let Some(seal) = packet.seal() else { return Ok(()) };
-        let of_plex = layout::plex_ref(&seal.plex().hash(), &seal.hash());
-        writer.entry(&of_plex.join(seal.key().to_string()))
-    })?;
-    writer.end_step()?;
-    let coordinates: Vec<_> = coordinates(packets).into_iter().collect();
-    writer.each(&coordinates, |writer, (coordinate, versions)| {
-        let marker = layout::marker(coordinate);
-        // The latest is first, so that where nothing was nothing but it can be the latest.
-        versions.iter().rev().try_for_each(|version| writer.entry(&marker.join(version.entry())))
-    })?;
-    writer.end_step()?;
-    writer
-        .each(&coordinates, |writer, (coordinate, versions)| tips(writer, coordinate, versions))?;
-    writer.end_step()?;
-    writer.sync_all()?;
-    // A record that is still there does no harm: who collects looks for references.
-    for plex in packets.iter().filter_map(Packet::plex) {
-        writer.remove(&layout::detach_record(&plex.blob().hash()))?;
-    }
-    writer.end_step()
+    let mut attach = Attach::default();
+    packets.iter().for_each(|packet| attach.all(packet));
+    attach.make(writer)
 }
 
 /// Makes the files of all packets in them, those of Blobs first.
@@ -244,23 +222,6 @@ fn stage(
         return Ok(None);
     }
     writer.stage(&[bytes]).map(Some)
-}
-
-/// The versions at each coordinate, the latest last.
-fn coordinates(packets: &[Packet]) -> BTreeMap<&Coordinate, Vec<Version>> {
-    let mut coordinates = BTreeMap::<_, Vec<_>>::new();
-    for packet in packets {
-        let Some(plex) = packet.plex() else { continue };
-        let versions = coordinates.entry(plex.coordinate()).or_default();
-        versions.push(Version::plex(plex.tai(), plex.hash()));
-        let seal = packet.seal();
-        versions.extend(seal.map(|seal| Version::seal(seal.key(), plex.tai(), seal.hash())));
-    }
-    for versions in coordinates.values_mut() {
-        versions.sort_unstable();
-        versions.dedup();
-    }
-    coordinates
 }
 
 /// Makes the links at a coordinate name these versions, which the index has, where none that is later is there.

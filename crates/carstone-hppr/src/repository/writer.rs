@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 
 use super::disk::{What, is_nothing};
-use super::layout::{HASH, REF};
+use super::layout::{ENTRY, HASH, REF};
 use super::{Repository, Staging};
 use crate::error::{Error, Result};
 
@@ -121,12 +121,12 @@ impl<'a> Writer<'a> {
     pub(super) fn entry(&mut self, relative: &Path) -> Result<()> {
         self.directory_of(relative)?;
         let path = self.repository.path(relative);
-        match self.repository.disk().create(&path, &[]) {
+        match self.repository.disk().create(&path, &[ENTRY]) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 if self.is_file(relative)? {
                     return Ok(());
                 }
-                self.staging.put(relative, &[])
+                self.staging.put(relative, &[ENTRY])
             }
             made => made.map_err(self.repository.failed(&path)),
         }

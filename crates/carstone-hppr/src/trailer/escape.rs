@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memchr_iter};
 
-use super::ELLIPSIS;
+use super::{ELLIPSIS, END_OF_DATA};
 use crate::packet::MARK;
 
 /// Where in a line it is, as far as that could begin with ellipses and the mark.
@@ -208,7 +208,7 @@ impl Unescape {
     ) -> Result<(), E> {
         let mut at = end - pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         if std::mem::take(&mut self.line_feed) {
-            out(b"\n", at - 1)?;
+            out(END_OF_DATA, at - END_OF_DATA.len() as u64)?;
         }
         for piece in pieces {
             out(piece, at)?;

@@ -136,6 +136,8 @@ struct Found<'p> {
 
 /// What is ahead of the mark in lines that are no data.
 const ELLIPSIS: &[u8] = "\u{22ef}".as_bytes();
+/// What ends the data, and is no part of it: data may lack a last line feed.
+const END_OF_DATA: &[u8] = b"\n";
 /// Where the address is behind the mark of the first line.
 const ADDRESS_AT: u64 = 2;
 /// Bytes of the first line, without its line feed.

@@ -5,7 +5,7 @@ use std::io::{self, SeekFrom, Write};
 use blake3::Hasher;
 
 use super::escape::Escape;
-use super::{Announcement, ELLIPSIS, Found, Spool};
+use super::{Announcement, ELLIPSIS, END_OF_DATA, Found, Spool};
 use crate::coordinate::Coordinate;
 use crate::error::{Error, ErrorKind, Result};
 use crate::header::Header;
@@ -108,7 +108,7 @@ impl<W: Write, S: Spool> TrailerWriter<W, S> {
         }
         let hash = self.hash(PacketKind::Blob, blob_head(self.len).as_bytes())?;
         let rest = self.escape.rest();
-        self.put(&[rest, b"\n"].concat(), hash)?;
+        self.put(&[rest, END_OF_DATA].concat(), hash)?;
         Ok(hash)
     }
 
@@ -199,7 +199,7 @@ pub fn write_packet(packet: &Packet, out: &mut impl Write) -> Result<()> {
         open(&announcement, out)?;
         let mut escape = Escape::new();
         escape.push(packet.data(), |piece| out.write_all(piece))?;
-        close(&[escape.rest(), b"\n"].concat(), packet.blob().hash(), out)?;
+        close(&[escape.rest(), END_OF_DATA].concat(), packet.blob().hash(), out)?;
         let mut lines = Vec::new();
         if let Some(plex) = packet.plex() {
             plex_lines(plex.coordinate(), plex.tai(), plex.extras(), &mut lines);

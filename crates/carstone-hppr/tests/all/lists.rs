@@ -1,5 +1,7 @@
 //! Lists, and tips below prefixes.
 
+use std::fs;
+
 use carstone_hppr::{ErrorKind, ListPath, Repository, Tai, TipPrefix, Version};
 
 use crate::laid::{ITEM, Laid, MARKER, P, S, TAI, V, at_item, other_seal, plex, seal};
@@ -52,6 +54,24 @@ fn a_location_lists_children_and_its_marker() {
     lists(&tree().open(), &format!("{ITEM}/"), &["deep/", "|/"]);
     lists(&tree().open(), &format!("{ITEM}/deep/"), &["er"]);
     lists(&tree().open(), "//a-group/some-app/nothing/", &[]);
+}
+
+#[test]
+fn segments_that_begin_with_a_space_are_listed_behind_others() {
+    let laid = Laid::new();
+    laid.lay(&plex(["g", "a", "x/ y"], TAI, "x"));
+    let repository = laid.open();
+    lists(&repository, "//", &["g/"]);
+    lists(&repository, "//g/a/", &["x/"]);
+    lists(&repository, "//g/a/x/", &[" y"]);
+    let prefix: TipPrefix = "//g/a/".parse().expect("a prefix");
+    let tips: Result<Vec<_>, _> = repository.tips(&prefix).collect();
+    let tips = tips.expect("all tips");
+    assert_eq!(tips.iter().map(|(at, _)| at.location()).collect::<Vec<_>>(), ["x/ y"]);
+    assert_eq!(crate::check::names(&laid), [""; 0]);
+    // A location cannot begin with one.
+    fs::create_dir_all(laid.path("index/g/a/ z/|/plex")).expect("a directory");
+    assert_eq!(crate::check::names(&laid), ["foreign"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod batch;
 mod check;
 mod collect;
 mod crash;
+mod decisions;
 mod detach;
 mod exchange;
 mod faulty;

@@ -98,3 +98,33 @@ fn a_seal_whose_plex_has_no_reference_gets_it_back() {
     assert_eq!(repository.rebuild_index().expect("it is made again").plexes, 1);
     assert_eq!(tree(repository.root()), before);
 }
+
+/// What both make of references where no Plex that has a Seal is.
+#[test]
+fn a_repair_makes_the_index_that_a_rebuild_makes() {
+    let packets: Vec<Packet> = packets().into_iter().filter(|one| one.seal().is_none()).collect();
+    let (_directory, rebuilt) = with(&packets);
+    let (_other, repaired) = with(&packets);
+    let before = tree(rebuilt.root());
+    for repository in [&rebuilt, &repaired] {
+        remove_index(repository);
+        // Whoever attaches takes the record away that says that the data is to be collected.
+        let record = format!("detach/{}", packets[0].blob().hash());
+        fs::write(repository.root().join(record), "").expect("a record");
+    }
+    rebuilt.rebuild_index().expect("it is made again");
+    repaired.repair(true, &mut |_, _| {}).expect("it is made again");
+    assert_eq!(tree(rebuilt.root()), before);
+    assert_eq!(tree(repaired.root()), before);
+}
+
+#[test]
+fn a_seal_alone_comes_back_into_an_index_that_its_plex_has_left() {
+    let packet = seal("item", 4, "three", 1);
+    let (_directory, repository) = with(std::slice::from_ref(&packet));
+    repository.detach(&packet.plex().expect("a Plex").hash()).expect("it is detached");
+    let before = tree(repository.root());
+    remove_index(&repository);
+    repository.repair(true, &mut |_, _| {}).expect("it is made again");
+    assert_eq!(tree(repository.root()), before);
+}

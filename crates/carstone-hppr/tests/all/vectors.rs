@@ -1,5 +1,6 @@
 //! The shared test vectors, which an independent implementation made: packets, what is in them, and repositories.
 
+mod faults;
 mod packets;
 mod texts;
 

@@ -1,22 +1,27 @@
 //! `carstone hppr`: a repository of signed packets.
 
+mod counted;
 mod keys;
 mod read;
 mod upkeep;
+mod watch;
 mod write;
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 use carstone_hppr::{Hashes, OpenOptions, Repository};
 use serde_json::{Map, Value, json};
 
+use self::counted::CountedDisk;
 use crate::cli::{HpprArgs, HpprCommand};
 use crate::exit::Exit;
 use crate::keys::is_stdin;
 use crate::output::Output;
+use crate::progress::Progress;
 
 /// Does what is asked for.
 pub(crate) fn run(args: HpprArgs, output: &mut Output) -> anyhow::Result<Exit> {
@@ -39,13 +44,12 @@ pub(crate) fn run(args: HpprArgs, output: &mut Output) -> anyhow::Result<Exit> {
         HpprCommand::Headers(args) => read::headers(&to_read(repo)?, &args, output),
         HpprCommand::Ls(args) => read::ls(&to_read(repo)?, &args, output),
         HpprCommand::Tips(args) => read::tips(&to_read(repo)?, &args, output),
+        HpprCommand::Watch(args) => watch::watch(&to_read(repo)?, &args, output),
         HpprCommand::Export(args) => read::export(&to_read(repo)?, args, output),
         HpprCommand::Detach(args) => upkeep::detach(&Repository::open(repo)?, &args, output),
-        HpprCommand::Collect => upkeep::collect(&Repository::open(repo)?, output),
-        HpprCommand::Check(args) if args.repair => {
-            upkeep::repair(&Repository::open(repo)?, &args, output)
-        }
-        HpprCommand::Check(args) => upkeep::check(&to_read(repo)?, &args, output),
+        HpprCommand::Collect => upkeep::collect(repo, output),
+        HpprCommand::Check(args) if args.repair => upkeep::repair(repo, &args, output),
+        HpprCommand::Check(args) => upkeep::check(repo, &args, output),
         HpprCommand::Keygen(args) => keys::keygen(&args, output),
         HpprCommand::Id(args) => keys::id(&args, output),
     }
@@ -54,6 +58,25 @@ pub(crate) fn run(args: HpprArgs, output: &mut Output) -> anyhow::Result<Exit> {
 /// The repository, of which nothing is changed.
 fn to_read(repo: &Path) -> carstone_hppr::Result<Repository> {
     Repository::open_with(repo, OpenOptions::default().read_only(true))
+}
+
+/// The repository, and a bar that counts what is read of it.
+fn counted(
+    repo: &Path,
+    read_only: bool,
+    what: &'static str,
+    output: &Output,
+) -> carstone_hppr::Result<(Repository, Progress)> {
+    let progress = Progress::new(output, what, None);
+    let disk = Arc::new(CountedDisk(progress.clone()));
+    let options = OpenOptions::default().read_only(read_only).disk(disk);
+    match Repository::open_with(repo, options) {
+        Ok(repository) => Ok((repository, progress)),
+        Err(error) => {
+            progress.finish();
+            Err(error)
+        }
+    }
 }
 
 /// A file, or standard input.

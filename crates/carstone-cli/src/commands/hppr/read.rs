@@ -3,13 +3,15 @@
 use std::io::{BufWriter, Write};
 
 use anyhow::Context;
-use carstone_hppr::{ErrorKind, ExportOptions, Repository, trailer};
+use carstone_hppr::{Coordinate, ErrorKind, ExportOptions, Repository, Version, trailer};
 use serde_json::json;
 
+use super::counted::Stopping;
 use super::{BUFFER, object};
 use crate::cli::{HpprExportArgs, HpprGetArgs, HpprHeadersArgs, HpprLsArgs, HpprTipsArgs};
 use crate::exit::Exit;
 use crate::output::Output;
+use crate::progress::Progress;
 use crate::signals;
 use crate::target::{self, Target};
 
@@ -87,17 +89,23 @@ pub(super) fn tips(
     for tip in repository.tips(&args.path) {
         signals::check()?;
         let (coordinate, version) = tip?;
-        let address = version.address(coordinate).to_string();
-        match output.is_json() {
-            true => {
-                let (tai, hash) = (version.tai.to_string(), version.hash.to_string());
-                let fields = json!({ "address": address, "tai": tai, "hash": hash });
-                output.object("tip", object(fields))?;
-            }
-            false => output.line(address.as_bytes())?,
-        }
+        tell_tip(&coordinate, &version, output)?;
     }
     Ok(Exit::Intact)
+}
+
+/// A line of a tip.
+pub(super) fn tell_tip(
+    coordinate: &Coordinate,
+    version: &Version,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    let address = version.address(coordinate.clone()).to_string();
+    if !output.is_json() {
+        return output.line(address.as_bytes());
+    }
+    let (tai, hash) = (version.tai.to_string(), version.hash.to_string());
+    output.object("tip", object(json!({ "address": address, "tai": tai, "hash": hash })))
 }
 
 /// Writes packets into a stream or a CAR. What is damaged is left out and told.
@@ -107,12 +115,17 @@ pub(super) fn export(
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
     let target = Target::create(&args.output, args.force, output)?;
-    let mut out = BufWriter::with_capacity(BUFFER, target.file());
-    let options = ExportOptions::default().prefix(args.path).skip_damaged(args.skip_damaged);
+    let progress = Progress::new(output, "exporting", None);
+    let mut out = BufWriter::with_capacity(BUFFER, progress.writing(Stopping(target.file())));
+    let options = ExportOptions::default()
+        .prefix(args.path)
+        .lone_blobs(args.lone_blobs)
+        .skip_damaged(args.skip_damaged);
     let exported = match args.car {
         true => repository.export_car(&options, &mut out),
         false => repository.export(&options, &mut out),
     };
+    progress.finish();
     let exported = exported.map_err(|error| match error.kind() {
         ErrorKind::Damaged(_) | ErrorKind::HashMismatch { .. } => {
             anyhow::Error::from(error).context("--skip-damaged leaves such packets out")

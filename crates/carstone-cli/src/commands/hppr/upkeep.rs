@@ -1,10 +1,12 @@
 //! `carstone hppr detach`, `collect` and `check`: keeping it in order.
 
+use std::path::Path;
+
 use anyhow::Context;
 use carstone_hppr::{CheckOptions, Checked, Finding, Repository};
 use serde_json::json;
 
-use super::object;
+use super::{counted, object};
 use crate::cli::{HpprCheckArgs, HpprDetachArgs};
 use crate::exit::Exit;
 use crate::names::human;
@@ -28,8 +30,11 @@ pub(super) fn detach(
 }
 
 /// Removes data that nothing has.
-pub(super) fn collect(repository: &Repository, output: &mut Output) -> anyhow::Result<Exit> {
-    let done = repository.collect()?;
+pub(super) fn collect(repo: &Path, output: &mut Output) -> anyhow::Result<Exit> {
+    let (repository, progress) = counted(repo, false, "collecting", output)?;
+    let done = repository.collect();
+    progress.finish();
+    let done = done?;
     if output.is_json() {
         let fields = json!({
             "blobs": done.blobs, "plexes": done.plexes, "seals": done.seals, "bytes": done.bytes,
@@ -49,17 +54,20 @@ pub(super) fn collect(repository: &Repository, output: &mut Output) -> anyhow::R
 
 /// Looks for what is wrong.
 pub(super) fn check(
-    repository: &Repository,
+    repo: &Path,
     args: &HpprCheckArgs,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
+    let (repository, progress) = counted(repo, true, "checking", output)?;
     let mut told = Ok(());
     let mut tell = |finding: &Finding| {
         if told.is_ok() {
-            told = tell_finding(repository, finding, None, output);
+            told = progress.suspend(|| tell_finding(&repository, finding, None, output));
         }
     };
-    let checked = repository.check(&CheckOptions::default().verify(!args.quick), &mut tell)?;
+    let checked = repository.check(&CheckOptions::default().verify(!args.quick), &mut tell);
+    progress.finish();
+    let checked = checked?;
     told?;
     summary(&checked, output)?;
     Ok(Exit::found(checked.faults > 0))
@@ -67,18 +75,22 @@ pub(super) fn check(
 
 /// The same, and puts right what can be.
 pub(super) fn repair(
-    repository: &Repository,
+    repo: &Path,
     args: &HpprCheckArgs,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
+    let (repository, progress) = counted(repo, false, "checking", output)?;
     let (mut told, mut left) = (Ok(()), 0);
     let mut tell = |finding: &Finding, is_mended: bool| {
         left += u64::from(finding.is_fault() && !is_mended);
         if told.is_ok() {
-            told = tell_finding(repository, finding, Some(is_mended), output);
+            let mut tell = || tell_finding(&repository, finding, Some(is_mended), output);
+            told = progress.suspend(&mut tell);
         }
     };
-    let checked = repository.repair(!args.quick, &mut tell)?;
+    let checked = repository.repair(!args.quick, &mut tell);
+    progress.finish();
+    let checked = checked?;
     told?;
     summary(&checked, output)?;
     Ok(Exit::found(left > 0))

@@ -9,6 +9,7 @@ use carstone_hppr::{
 };
 use serde_json::json;
 
+use super::counted::Stopping;
 use super::{keys, name, object, source, tell};
 use crate::cli::{HpprAddArgs, HpprImportArgs, HpprSealArgs, HpprStoreArgs};
 use crate::exit::Exit;
@@ -95,7 +96,7 @@ pub(super) fn import(
     let mut packets = 0;
     for path in &args.files {
         let progress = Progress::new(output, "importing", None);
-        let input = progress.reading(source(path)?);
+        let input = progress.reading(Stopping(source(path)?));
         let mut batch = repository.batch(&StoreOptions::default());
         let mut store = |packet: &Packet| batch.store(packet);
         let parse = ParseOptions::default();

@@ -28,7 +28,7 @@ impl Checker<'_> {
         for (name, what) in listed {
             let is_name = match names.len() {
                 0 | 1 => Name::new(&name).is_ok(),
-                _ => is_segment(&name) && len + name.len() <= MAX_LOCATION,
+                _ => is_segment(&name, names.len() + 1 == DEEP) && len + name.len() <= MAX_LOCATION,
             };
             match name == MARKER && names.len() >= DEEP {
                 _ if what != What::Directory => self.foreign(&directory, &name)?,
@@ -127,7 +127,7 @@ impl Checker<'_> {
                         let version = Version { tai, hash, key };
                         self.entry(coordinate, version)?;
                         // Unless it has been removed.
-                        if self.staging.is_none() || self.is_file(&directory.join(&name))? {
+                        if self.writer.is_none() || self.is_file(&directory.join(&name))? {
                             versions.push(version);
                         }
                     }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::{Checker, Finding, there};
+use super::{Checker, Finding};
 use crate::error::Result;
+use crate::repository::attach::{Reference, Referred};
 use crate::repository::disk::What;
 use crate::repository::layout::{self, REF};
 use crate::text::{PacketHash, PacketKind, VerifyingKey};
@@ -59,7 +60,7 @@ impl Checker<'_> {
         for (name, what) in listed {
             match (name.parse::<PacketHash>(), inner.kind(), what) {
                 (Ok(plex), PacketKind::Blob, What::File(_)) if plex.kind() == PacketKind::Plex => {
-                    self.blob_ref(inner, plex)?;
+                    self.reference(Reference::OfBlob { blob: inner, plex })?;
                 }
                 (Ok(seal), PacketKind::Plex, What::Directory)
                     if seal.kind() == PacketKind::Seal =>
@@ -72,22 +73,20 @@ impl Checker<'_> {
         self.empty(directory, is_empty, before)
     }
 
-    fn blob_ref(&mut self, blob: PacketHash, plex: PacketHash) -> Result<()> {
-        let path = layout::blob_ref(&blob, &plex);
-        match there(self.repository.plex_file(&plex)) {
-            None => self.found(Finding::StrayRef { path }),
-            // What is damaged has been told.
-            Some(Err(_)) => Ok(()),
-            Some(Ok(thin)) if thin.inner != blob => self.found(Finding::WrongRef { path }),
-            Some(Ok(thin)) => {
-                let marker = layout::marker(&thin.head.coordinate);
-                let entry = marker.join(layout::plex_entry(thin.head.tai, &plex));
-                // One that is detached keeps its back-reference while it has Seals that are not.
-                match self.is_file(&entry)? || self.has_refs(&plex)? {
-                    true => Ok(()),
-                    false => self.found(Finding::NotIndexed { hash: plex }),
-                }
-            }
+    /// What a back-reference says, against the index. Files that are damaged have been told.
+    fn reference(&mut self, reference: Reference) -> Result<()> {
+        let (path, hash) = (reference.path(), reference.packet());
+        let (coordinate, version) = match self.repository.referred(&reference) {
+            Referred::Gone => return self.found(Finding::StrayRef { path }),
+            Referred::Other => return self.found(Finding::WrongRef { path }),
+            Referred::Faulty(_) => return Ok(()),
+            Referred::At(coordinate, version) => (coordinate, version),
+        };
+        let is_indexed = self.is_file(&layout::marker(&coordinate).join(version.entry()))?;
+        // A Plex that is detached keeps its back-reference while it has Seals that are not.
+        match is_indexed || (hash.kind() == PacketKind::Plex && self.has_refs(&hash)?) {
+            true => Ok(()),
+            false => self.found(Finding::NotIndexed { hash }),
         }
     }
 
@@ -97,30 +96,12 @@ impl Checker<'_> {
         let is_empty = listed.is_empty();
         for (name, what) in listed {
             match (name.parse::<VerifyingKey>(), what) {
-                (Ok(key), What::File(_)) => self.plex_ref(plex, seal, key)?,
+                (Ok(key), What::File(_)) => {
+                    self.reference(Reference::OfPlex { plex, seal, key })?
+                }
                 _ => self.foreign(&directory, &name)?,
             }
         }
         self.empty(&directory, is_empty, before)
-    }
-
-    fn plex_ref(&mut self, plex: PacketHash, seal: PacketHash, key: VerifyingKey) -> Result<()> {
-        let path = layout::plex_ref(&plex, &seal).join(key.to_string());
-        match there(self.repository.seal_file(&seal)) {
-            None => self.found(Finding::StrayRef { path }),
-            Some(Err(_)) => Ok(()),
-            Some(Ok(thin)) if thin.inner != plex || thin.head.key != key => {
-                self.found(Finding::WrongRef { path })
-            }
-            Some(Ok(_)) => {
-                let Ok(thin) = self.repository.plex_file(&plex) else { return Ok(()) };
-                let marker = layout::marker(&thin.head.coordinate);
-                let entry = marker.join(layout::seal_entry(&key, thin.head.tai, &seal));
-                match self.is_file(&entry)? {
-                    true => Ok(()),
-                    false => self.found(Finding::NotIndexed { hash: seal }),
-                }
-            }
-        }
     }
 }

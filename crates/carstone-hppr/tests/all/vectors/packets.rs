@@ -9,6 +9,7 @@ use carstone_hppr::{
 use cid::Cid;
 use toml::Value;
 
+use super::faults::Wrong;
 use super::{bytes, each, maybe, number, stream, text};
 
 fn by_name() -> ParseOptions {
@@ -95,38 +96,39 @@ fn packets_at_the_edge_of_a_rule_are_taken() {
 }
 
 #[test]
-fn packets_that_break_a_rule_are_refused_at_the_line_that_does() {
-    let mut wrong = Vec::new();
+fn packets_that_break_a_rule_are_refused_for_it_at_the_line_that_does() {
+    let mut wrong = Wrong::default();
     each("reject", |case| {
         let (name, packet) = (text(case, "name"), bytes(case, "packet"));
         let Err(error) = Packet::parse(&packet, &ParseOptions::default()) else {
-            return wrong.push(format!("{name}: taken"));
+            return wrong.0.push(format!("{name}: taken"));
         };
         let (expect, at) = (text(case, "expect"), error.offset());
+        wrong.compare(name, expect, &error);
         if case.get("line").is_some() {
             let line = number(case, "line") as usize;
             let rest = packet.get(line..).unwrap_or_default();
             let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
             let inside = at.is_some_and(|at| (line..=line + end).contains(&(at as usize)));
             if !inside {
-                wrong.push(format!("{name} ({expect}): {error}, not in {line}..={}", line + end));
+                wrong.0.push(format!("{name} ({expect}): {error}, not in {line}..={}", line + end));
             }
         }
         let is_taken = Packet::parse(&packet, &by_name()).is_ok();
         if is_taken != case.get("by_name").is_some() {
-            wrong.push(format!("{name}: by names taken: {is_taken}"));
+            wrong.0.push(format!("{name}: by names taken: {is_taken}"));
         }
         if verify(&packet, &ParseOptions::default()).as_ref() != Err(&error) {
-            wrong.push(format!("{name}: verify differs"));
+            wrong.0.push(format!("{name}: verify differs"));
         }
         if error.kind() != &ErrorKind::TrailingBytes && !packet.is_empty() {
             match stream(&packet, ParseOptions::default()) {
                 Err(other) if other == error => {}
-                other => wrong.push(format!("{name}: {error}, but {other:?} in a stream")),
+                other => wrong.0.push(format!("{name}: {error}, but {other:?} in a stream")),
             }
         }
     });
-    assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
+    wrong.end();
 }
 
 fn read(stream: &[u8]) -> carstone_hppr::Result<Packet> {
@@ -159,11 +161,14 @@ fn streams_with_hashes_behind_are_the_same() {
 }
 
 #[test]
-fn streams_that_break_a_rule_are_refused() {
+fn streams_that_break_a_rule_are_refused_for_it() {
+    let mut wrong = Wrong::default();
     each("stream_refused", |case| {
         let name = text(case, "name");
-        read(&bytes(case, "stream")).expect_err(name);
+        let error = read(&bytes(case, "stream")).expect_err(name);
+        wrong.compare(name, text(case, "expect"), &error);
     });
+    wrong.end();
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use carstone_hppr::{
-    Coordinate, ListPath, Listing, PacketHash, PacketKind, Selector, Signature, SigningKey, Tai,
-    Urc, VerifyingKey, b64a,
+    Coordinate, Error, ListPath, Listing, PacketHash, PacketKind, Selector, Signature, SigningKey,
+    Tai, Urc, VerifyingKey, b64a,
 };
 use toml::Value;
 
+use super::faults::Wrong;
 use super::{array, bytes, each, maybe, number, text};
 
 #[test]
@@ -20,37 +21,45 @@ fn b64a_is_the_same() {
 }
 
 #[test]
-fn b64a_refuses_the_same() {
+fn b64a_refuses_the_same_for_the_same() {
+    let mut wrong = Wrong::default();
     each("b64a_refused", |case| {
-        let text = text(case, "text");
-        b64a::decode(text.as_bytes()).expect_err(text);
+        let (name, expect) = (text(case, "text"), text(case, "expect"));
+        let error = b64a::decode(name.as_bytes()).expect_err(name);
+        wrong.compare(name, expect, &error);
     });
+    wrong.end();
 }
 
-/// The payload of a typed text that is one of these kinds.
-fn payload(text: &str, kinds: &str) -> Option<Vec<u8>> {
+/// The payload of a typed text that is one of these kinds; `None` if it is a hash of another.
+fn payload(text: &str, kinds: &str) -> Result<Option<Vec<u8>>, Error> {
     let text = text.as_bytes();
     match kinds {
-        "V" => VerifyingKey::parse(text).ok().map(|key| key.as_bytes().to_vec()),
+        "V" => VerifyingKey::parse(text).map(|key| Some(key.as_bytes().to_vec())),
         "&" => {
-            let key = SigningKey::parse(text).ok()?;
-            let text = key.to_text();
-            b64a::decode(text[2..].strip_suffix(".H3")?.as_bytes()).ok()
+            let text = SigningKey::parse(text)?.to_text();
+            let symbols = text[2..].strip_suffix(".H3").expect("a typed text");
+            b64a::decode(symbols.as_bytes()).map(Some)
         }
         _ => PacketHash::parse(text)
-            .ok()
-            .filter(|hash| kinds.contains(hash.kind().letter()))
-            .map(|hash| hash.digest().to_vec()),
+            .map(|hash| kinds.contains(hash.kind().letter()).then(|| hash.digest().to_vec())),
     }
 }
 
 #[test]
 fn typed_texts_are_the_same() {
+    let mut wrong = Wrong::default();
     each("typed", |case| {
         let (name, kinds) = (text(case, "text"), text(case, "kinds"));
-        let expected = (text(case, "expect") == "ok").then(|| bytes(case, "payload"));
-        assert_eq!(payload(name, kinds), expected, "{name} as one of {kinds}");
+        let case_name = format!("{name} as one of {kinds}");
+        match (payload(name, kinds), text(case, "expect")) {
+            (Ok(Some(found)), "ok") => assert_eq!(found, bytes(case, "payload"), "{case_name}"),
+            (Ok(None), expect) => assert_eq!(expect, "type", "{case_name}"),
+            (Err(error), expect) => wrong.compare(&case_name, expect, &error),
+            (Ok(Some(_)), expect) => panic!("{case_name} is taken, and not {expect}"),
+        }
     });
+    wrong.end();
 }
 
 #[test]
@@ -73,14 +82,17 @@ fn times_go_to_unix_the_same() {
 
 #[test]
 fn keys_are_the_same() {
+    let mut wrong = Wrong::default();
     each("key", |case| {
         let parsed = SigningKey::parse(text(case, "text").as_bytes());
         let made = match case.get("secret") {
             Some(_) => SigningKey::from_secret(&bytes(case, "secret")),
             None => SigningKey::from_scalar(&array(case, "d0")),
         };
-        if case.get("expect").is_some() {
-            assert!(parsed.is_err() && made.is_err(), "{case}");
+        if let Some(expect) = maybe(case, "expect") {
+            for refused in [parsed, made] {
+                wrong.compare(text(case, "text"), expect, &refused.expect_err("no key"));
+            }
             return;
         }
         let normal = format!("&.{}.H3", b64a::encode(&bytes(case, "d")));
@@ -89,6 +101,7 @@ fn keys_are_the_same() {
             assert_eq!(*key.to_text(), normal);
         }
     });
+    wrong.end();
 }
 
 #[test]
@@ -105,12 +118,16 @@ fn signatures_are_the_same() {
 }
 
 #[test]
-fn forged_signatures_are_refused() {
+fn forged_signatures_are_refused_for_what_they_are() {
+    let mut wrong = Wrong::default();
     each("forged", |case| {
         let public = VerifyingKey::new(array(case, "public"));
         let signature = Signature::new(array(case, "signature"));
-        public.verify(&array(case, "message"), &signature).expect_err(text(case, "name"));
+        let error = public.verify(&array(case, "message"), &signature);
+        let name = text(case, "name");
+        wrong.compare(name, text(case, "expect"), &error.expect_err(name));
     });
+    wrong.end();
 }
 
 /// What an address gets, and its parts.
@@ -173,6 +190,7 @@ fn at(coordinate: &Coordinate, more: Vec<String>) -> Vec<String> {
 
 #[test]
 fn addresses_are_the_same() {
+    let mut wrong = Wrong::default();
     each("address", |case| {
         let address = text(case, "text");
         let parts: Option<Vec<&str>> = case.get("parts").map(|parts| {
@@ -184,7 +202,7 @@ fn addresses_are_the_same() {
             assert!(parts.as_ref().is_some_and(|parts| *parts == found), "{address}: {found:?}");
         };
         match (Urc::parse(address.as_bytes()), text(case, "get")) {
-            (Err(_), "refused") => {}
+            (Err(error), "refused") => wrong.compare(address, text(case, "get_fault"), &error),
             (Ok(urc), expected) => {
                 same(get(&urc), expected);
                 assert_eq!(Some(&*urc.to_string()), maybe(case, "canonical"), "{address}");
@@ -192,7 +210,7 @@ fn addresses_are_the_same() {
             (Err(error), expected) => panic!("{address}: {error}, not {expected}"),
         }
         match (ListPath::parse(address.as_bytes()), text(case, "list")) {
-            (Err(_), "refused") => {}
+            (Err(error), "refused") => wrong.compare(address, text(case, "list_fault"), &error),
             (Ok(path), expected) => {
                 same(list(&path), expected);
                 assert_eq!(path.to_string(), address);
@@ -200,4 +218,5 @@ fn addresses_are_the_same() {
             (Err(error), expected) => panic!("{address}: {error}, not {expected} as a list"),
         }
     });
+    wrong.end();
 }
