@@ -161,16 +161,22 @@ impl Repository {
 }
 
 /// The order is what a crash can come between at any place: data is there before what names it, references before the index that they keep the data for, and links last.
+///
+/// The power may go too, and then a file system may have kept any of the names that were not durable, in no order. So those of packets are durable ahead of what speaks of them, with
+/// steps that are made together as well: an index that speaks of a packet of which a file was never there could not be told from one of which a file was lost.
 fn steps(writer: &mut Writer<'_>, packets: &[Packet], verify: bool) -> Result<()> {
     hash_files(writer, packets, verify)?;
-    for packet in packets {
-        if let Some(plex) = packet.plex() {
-            writer.entry(&layout::blob_ref(&plex.blob().hash(), &plex.hash()))?;
-        }
-    }
+    // Ahead of those of Plexes: a repair attaches what has a reference, and a signed Plex is not to be attached without its Seal.
     for seal in packets.iter().filter_map(Packet::seal) {
         let of_plex = layout::plex_ref(&seal.plex().hash(), &seal.hash());
         writer.entry(&of_plex.join(seal.key().to_string()))?;
+    }
+    writer.end_step()?;
+    if packets.iter().any(|packet| packet.plex().is_some()) {
+        writer.sync_all()?;
+    }
+    for plex in packets.iter().filter_map(Packet::plex) {
+        writer.entry(&layout::blob_ref(&plex.blob().hash(), &plex.hash()))?;
     }
     writer.end_step()?;
     let coordinates = coordinates(packets);

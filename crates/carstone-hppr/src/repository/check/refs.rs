@@ -83,7 +83,8 @@ impl Checker<'_> {
                 let marker = layout::marker(&thin.head.coordinate);
                 let entry = marker.join(layout::plex_entry(thin.head.tai, &plex));
                 // One that is detached keeps its back-reference while it has Seals that are not.
-                match self.is_file(&entry)? || self.has_refs(&plex)? {
+                // Nor is one that lacks its Blob, which has been told, one to come into the index.
+                match self.is_file(&entry)? || self.has_refs(&plex)? || !self.is_there(&blob)? {
                     true => Ok(()),
                     false => self.found(Finding::NotIndexed { hash: plex }),
                 }
@@ -116,7 +117,7 @@ impl Checker<'_> {
                 let Ok(thin) = self.repository.plex_file(&plex) else { return Ok(()) };
                 let marker = layout::marker(&thin.head.coordinate);
                 let entry = marker.join(layout::seal_entry(&key, thin.head.tai, &seal));
-                match self.is_file(&entry)? {
+                match self.is_file(&entry)? || !self.is_there(&thin.inner)? {
                     true => Ok(()),
                     false => self.found(Finding::NotIndexed { hash: seal }),
                 }

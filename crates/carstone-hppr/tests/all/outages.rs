@@ -1,0 +1,194 @@
+//! What is there when the power goes in the middle of an operation: see [`Case`] for what is tried, and `outage.rs` for the laws.
+
+use carstone_hppr::{Packet, Repository, Result, StoreOptions};
+
+use crate::outage::{Case, Tried};
+use crate::sample::{blob, hash_file, plex, plex_at, seal, sealed};
+use crate::sim::SimDisk;
+
+fn stores(packets: &[Packet]) -> impl Fn(&Repository) {
+    move |repository| {
+        for packet in packets {
+            repository.store(packet, &StoreOptions::default()).expect("it is stored");
+        }
+    }
+}
+
+fn nothing(_: &SimDisk) {}
+
+/// Packets that are there, an operation, what may be told of it, and how many disks that are not alike come of it at least.
+#[track_caller]
+fn tried(
+    old: &[Packet],
+    operation: impl Fn(&Repository) -> Result<()>,
+    told: &[&'static str],
+    least: u64,
+) -> Tried {
+    let before = stores(old);
+    let case =
+        Case { before: &before, spoil: &nothing, operation: &operation, is_of_many: false, told };
+    enough(case.tried(), least)
+}
+
+#[track_caller]
+fn enough(tried: Tried, least: u64) -> Tried {
+    assert!(tried.disks >= least, "{tried:?}");
+    tried
+}
+
+fn store(packet: Packet) -> impl Fn(&Repository) -> Result<()> {
+    move |repository| repository.store(&packet, &StoreOptions::default()).map(drop)
+}
+
+fn detach(packet: &Packet) -> impl Fn(&Repository) -> Result<()> {
+    let hash = packet.hash();
+    move |repository| repository.detach(&hash).map(drop)
+}
+
+#[test]
+fn storing_a_blob() {
+    tried(&[], store(blob("new")), &[], 1);
+    tried(&[blob("new")], store(blob("new")), &[], 1);
+}
+
+#[test]
+fn storing_a_plex() {
+    let new = || plex("item", 5, "new");
+    tried(&[], store(new()), STORING, 1);
+    for seconds in [4, 6] {
+        let old = [plex("item", seconds, "old"), plex("item/deeper", 9, "deeper")];
+        tried(&old, store(new()), STORING, 1);
+    }
+    tried(&[new()], store(new()), &[], 1);
+}
+
+#[test]
+fn storing_a_seal() {
+    tried(&[], store(seal("item", 5, "new", 1)), STORING, 1);
+    tried(&[plex("item", 5, "new")], store(seal("item", 5, "new", 1)), STORING, 1);
+}
+
+#[test]
+fn storing_a_seal_where_others_are() {
+    for (seconds, key) in [(4, 1), (6, 2)] {
+        let old = [seal("item", 5, "old", 1), plex("item", 5, "other")];
+        tried(&old, store(seal("item", seconds, "new", key)), STORING, 1);
+    }
+}
+
+#[test]
+fn storing_what_was_detached() {
+    let new = plex("item", 5, "new");
+    let before = |repository: &Repository| {
+        stores(&[new.clone(), plex("item", 4, "old")])(repository);
+        repository.detach(&new.hash()).expect("it is detached");
+    };
+    let operation = store(new.clone());
+    let case = Case {
+        before: &before,
+        spoil: &nothing,
+        operation: &operation,
+        is_of_many: false,
+        told: STORING,
+    };
+    enough(case.tried(), 1);
+}
+
+#[test]
+fn storing_over_damaged_files() {
+    let packet = seal("item", 5, "new", 1);
+    for hash in packet.hashes().iter() {
+        let old = [packet.clone(), plex("other", 1, "other")];
+        let case = Case {
+            before: &stores(&old),
+            spoil: &|disk: &SimDisk| disk.flip(&format!("/repository/{}", hash_file(&hash))),
+            operation: &|repository: &Repository| {
+                let verify = StoreOptions::default().verify(true);
+                repository.store(&packet, &verify).map(drop)
+            },
+            is_of_many: false,
+            told: &[],
+        };
+        enough(case.tried(), 1);
+    }
+}
+
+#[test]
+fn storing_many_together() {
+    let old = [plex("item", 4, "old"), seal("other", 5, "old", 1)];
+    let new = [
+        plex("item", 5, "new"),
+        plex("item", 6, "newer"),
+        seal("item/deeper", 3, "deeper", 1),
+        plex("other", 5, "lower"),
+        blob("lone"),
+        plex("x", 1, "new"),
+        seal("x", 2, "new", 2),
+    ];
+    let case = Case {
+        before: &stores(&old),
+        spoil: &nothing,
+        operation: &|repository: &Repository| {
+            let mut batch = repository.batch(&StoreOptions::default());
+            new.iter().try_for_each(|packet| batch.store(packet))?;
+            batch.commit().map(drop)
+        },
+        is_of_many: true,
+        told: &["half-stored", "inner-missing"],
+    };
+    enough(case.tried(), 1);
+}
+
+#[test]
+fn detaching_a_plex() {
+    let all = [plex("item", 4, "one"), plex("item", 5, "two"), plex("item", 5, "one")];
+    tried(&all[..1], detach(&all[0]), STORING, 1);
+    for packet in &all {
+        tried(&all, detach(packet), STORING, 1);
+    }
+}
+
+#[test]
+fn detaching_a_seal_and_its_plex() {
+    let packet = seal("item", 5, "new", 1);
+    tried(&[packet.clone()], detach(&packet), STORING, 1);
+    let old = [packet.clone(), plex("item", 4, "old"), seal("item", 3, "old", 2)];
+    tried(&old, detach(&packet), STORING, 1);
+}
+
+#[test]
+fn detaching_one_of_two_seals_and_a_plex_that_has_a_seal() {
+    let both = [1, 2].map(|key| sealed(plex_at("item", 5, "new"), key));
+    for packet in &both {
+        tried(&both, detach(packet), &[], 1);
+    }
+    tried(&both[..1], detach(&plex("item", 5, "new")), &[], 1);
+}
+
+#[test]
+fn detaching_a_blob() {
+    tried(&[blob("lone")], detach(&blob("lone")), &[], 1);
+}
+
+#[test]
+fn collecting() {
+    let (one, two) = (seal("item", 5, "one", 1), plex("other", 5, "two"));
+    let lone = blob("lone");
+    let before = |repository: &Repository| {
+        stores(&[one.clone(), two.clone(), plex("x", 1, "three"), lone.clone()])(repository);
+        for packet in [&one, &two, &lone] {
+            repository.detach(&packet.hash()).expect("it is detached");
+        }
+    };
+    let case = Case {
+        before: &before,
+        spoil: &nothing,
+        operation: &|repository: &Repository| repository.collect().map(drop),
+        is_of_many: false,
+        told: &["half-stored", "inner-missing", "half-collected"],
+    };
+    enough(case.tried(), 1);
+}
+
+/// What is told of a packet that is not attached, and of which no record tells that it was.
+const STORING: &[&str] = &["half-stored"];
