@@ -121,6 +121,7 @@ impl<'a> Judge<'a> {
             }
         };
         kept(place);
+        self.collected(&disk.fork(), place);
         let first = findings(&repository);
         let mut told = Vec::new();
         let repaired =
@@ -147,15 +148,21 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// That what is attached stays when data that nothing has is removed without a repair.
+    fn collected(&self, disk: &SimDisk, place: &str) {
+        let place = format!("{place}, and a collection");
+        let repository = opened(disk);
+        repository.collect().unwrap_or_else(|error| panic!("{error} {place}"));
+        repository.repair(true, &mut |_, _| {}).unwrap_or_else(|error| panic!("{error} {place}"));
+        self.has_kept_entries(&disk.tree(ROOT), &place);
+        for hash in self.kept.iter().filter(|hash| self.is_attached(hash)) {
+            repository.get_hash(hash).unwrap_or_else(|error| panic!("{error} {place}"));
+        }
+    }
+
     /// That the index has what it had and what it is to have, and nothing else.
     fn is_between(&self, now: &Tree, place: &str) {
-        assert_sound(now);
-        let entries = |tree: &Tree| -> BTreeSet<String> {
-            tree.keys().filter(|path| is_entry(path)).cloned().collect()
-        };
-        let (was, is, now_is) = (entries(&self.old), entries(&self.new), entries(now));
-        assert!(was.intersection(&is).all(|entry| now_is.contains(entry)), "{now_is:?} {place}");
-        assert!(now_is.iter().all(|entry| was.contains(entry) || is.contains(entry)), "{place}");
+        self.has_kept_entries(now, place);
         if self.case.is_of_many {
             return;
         }
@@ -169,6 +176,16 @@ impl<'a> Judge<'a> {
                 );
             }
         }
+    }
+
+    fn has_kept_entries(&self, now: &Tree, place: &str) {
+        assert_sound(now);
+        let entries = |tree: &Tree| -> BTreeSet<String> {
+            tree.keys().filter(|path| is_entry(path)).cloned().collect()
+        };
+        let (was, is, now_is) = (entries(&self.old), entries(&self.new), entries(now));
+        assert!(was.intersection(&is).all(|entry| now_is.contains(entry)), "{now_is:?} {place}");
+        assert!(now_is.iter().all(|entry| was.contains(entry) || is.contains(entry)), "{place}");
     }
 
     /// That the links are there and say what the index says, and that what they name is verified.
@@ -252,15 +269,18 @@ fn selectors(tree: &Tree) -> BTreeSet<String> {
     links.map(|(_, link)| link.trim_end_matches("tip").to_owned()).collect()
 }
 
-fn losses(step: u64) -> impl Iterator<Item = Lost> {
+/// What is lost at a step, in turn.
+pub fn losses(step: u64) -> impl Iterator<Item = Lost> {
     let whole = [Lost::All, Lost::Nothing, Lost::Contents, Lost::Torn, Lost::Zeroed];
     let prefixes = (0..SOME).map(|count| Lost::Prefix((count * 1000 / SOME) as usize));
-    let seeds = (0..SOME).map(move |count| Lost::Some(step * SOME + count));
+    let seeds = (0..SEEDS).map(move |count| Lost::Some(step * SEEDS + count));
     whole.into_iter().chain(prefixes).chain(seeds)
 }
 
 pub const LOCATIONS: [&str; 4] = ["item", "item/deeper", "other", "x"];
 /// Where the repository is.
 pub const ROOT: &str = "/repository";
-/// Losses of each kind that is by chance.
+/// Prefixes of the changes.
 const SOME: u64 = 8;
+/// Losses by chance.
+const SEEDS: u64 = 12;

@@ -1,9 +1,12 @@
 //! What is there when the power goes in the middle of an operation: see [`Case`] for what is tried, and `outage.rs` for the laws.
 
-use carstone_hppr::{Packet, Repository, Result, StoreOptions};
+use std::sync::Arc;
 
-use crate::outage::{Case, Tried};
-use crate::sample::{blob, hash_file, plex, plex_at, seal, sealed};
+use carstone_hppr::{OpenOptions, Packet, Repository, Result, StoreOptions};
+
+use crate::losses::Lost;
+use crate::outage::{Case, ROOT, Tried, losses, opened};
+use crate::sample::{blob, hash_file, plex, plex_at, references, seal, sealed};
 use crate::sim::SimDisk;
 
 fn stores(packets: &[Packet]) -> impl Fn(&Repository) {
@@ -32,6 +35,7 @@ fn tried(
 
 #[track_caller]
 fn enough(tried: Tried, least: u64) -> Tried {
+    eprintln!("TRIED {tried:?}");
     assert!(tried.disks >= least, "{tried:?}");
     tried
 }
@@ -101,7 +105,7 @@ fn storing_over_damaged_files() {
         let old = [packet.clone(), plex("other", 1, "other")];
         let case = Case {
             before: &stores(&old),
-            spoil: &|disk: &SimDisk| disk.flip(&format!("/repository/{}", hash_file(&hash))),
+            spoil: &|disk: &SimDisk| disk.flip(&format!("{ROOT}/{}", hash_file(&hash))),
             operation: &|repository: &Repository| {
                 let verify = StoreOptions::default().verify(true);
                 repository.store(&packet, &verify).map(drop)
@@ -125,18 +129,47 @@ fn storing_many_together() {
         plex("x", 1, "new"),
         seal("x", 2, "new", 2),
     ];
+    let told = ["half-stored", "inner-missing"];
+    assert_eq!(together(&stores(&old), &new, 10, &told, 1).syncs, 3);
+    // In three parts.
+    assert_eq!(together(&stores(&old), &new, 3, &told, 1).syncs, 9);
+}
+
+#[test]
+fn storing_many_again_together() {
+    let old = [plex("item", 4, "old"), seal("item", 5, "new", 1), plex("item/deeper", 3, "x")];
+    let before = |repository: &Repository| {
+        stores(&old)(repository);
+        repository.detach(&old[2].hash()).expect("it is detached");
+    };
+    // A Seal of a Plex that is there too, and one of one that is detached.
+    let new = [old[0].clone(), old[1].clone(), sealed(plex_at("item/deeper", 3, "x"), 1)];
+    let told = ["half-stored", "inner-missing"];
+    together(&before, &new, 10, &told, 1);
+    assert_eq!(together(&before, &new[..2], 10, &[], 1).syncs, 2);
+}
+
+/// The same of a batch.
+#[track_caller]
+fn together(
+    before: &dyn Fn(&Repository),
+    new: &[Packet],
+    at_once: usize,
+    told: &[&'static str],
+    least: u64,
+) -> Tried {
     let case = Case {
-        before: &stores(&old),
+        before,
         spoil: &nothing,
         operation: &|repository: &Repository| {
-            let mut batch = repository.batch(&StoreOptions::default());
+            let mut batch = repository.batch(&StoreOptions::default().batch(at_once));
             new.iter().try_for_each(|packet| batch.store(packet))?;
             batch.commit().map(drop)
         },
         is_of_many: true,
-        told: &["half-stored", "inner-missing"],
+        told,
     };
-    enough(case.tried(), 1);
+    enough(case.tried(), least)
 }
 
 #[test]
@@ -188,6 +221,74 @@ fn collecting() {
         told: &["half-stored", "inner-missing", "half-collected"],
     };
     enough(case.tried(), 1);
+}
+
+#[test]
+fn repairing() {
+    let old = [
+        plex("item", 4, "old"),
+        seal("item", 5, "new", 1),
+        seal("other", 5, "other", 2),
+        plex("x", 1, "x"),
+    ];
+    let spoil = |disk: &SimDisk| {
+        for path in [
+            "index/a-group/some-app/item/|/tip".to_owned(),
+            "index/a-group/some-app/other".to_owned(),
+            "index/a-group/some-app/x/|/plex/tip".to_owned(),
+            references(&old[1].plex().expect("one").hash()),
+            references(&old[3].blob().hash()),
+        ] {
+            disk.lose(&format!("{ROOT}/{path}"));
+        }
+    };
+    let case = Case {
+        before: &stores(&old),
+        spoil: &spoil,
+        operation: &|repository: &Repository| repository.repair(true, &mut |_, _| {}).map(drop),
+        is_of_many: true,
+        told: &[],
+    };
+    enough(case.tried(), 1);
+}
+
+#[test]
+fn making_a_repository() {
+    let made = |disk: &SimDisk| {
+        Repository::init_with(ROOT, OpenOptions::default().disk(Arc::new(disk.clone())))
+    };
+    let packet = seal("item", 5, "new", 1);
+    let uses = |disk: &SimDisk, place: &str| {
+        let repository = opened(disk);
+        store(packet.clone())(&repository).expect("it is stored");
+        let after = disk.after(Lost::All);
+        let got = opened(&after).get_hash(&packet.hash());
+        assert!(got.is_ok(), "{got:?} {place}");
+    };
+    let whole = SimDisk::default();
+    made(&whole).expect("a repository");
+    uses(&whole.after(Lost::All), "of a whole one");
+    let mut opened_again = 0;
+    for step in 0..whole.steps() {
+        let disk = SimDisk::default();
+        disk.stop_after(step);
+        made(&disk).expect_err("the power went");
+        for lost in losses(step) {
+            let after = disk.after(lost);
+            made(&after).unwrap_or_else(|error| panic!("{error} at step {step}, {lost:?}"));
+            uses(&after, "behind an outage");
+        }
+        // The process alone was killed.
+        let killed = disk.fork();
+        let options = OpenOptions::default().disk(Arc::new(killed.clone()));
+        if Repository::open_with(ROOT, options).is_err() {
+            made(&killed).expect("a repository");
+        } else {
+            opened_again += 1;
+        }
+        uses(&killed, "of a killed process");
+    }
+    assert!(opened_again > 10, "{opened_again}");
 }
 
 /// What is told of a packet that is not attached, and of which no record tells that it was.
