@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use carstone_hppr::{
-    CheckOptions, Finding, OpenOptions, PacketHash, Repository, Result, Selector, Urc,
+    CheckOptions, ErrorKind, Finding, OpenOptions, PacketHash, Repository, Result, Selector, Urc,
 };
 
 use crate::losses::Lost;
@@ -152,11 +152,32 @@ impl<'a> Judge<'a> {
     fn collected(&self, disk: &SimDisk, place: &str) {
         let place = format!("{place}, and a collection");
         let repository = opened(disk);
+        self.is_readable(&repository, &place);
         repository.collect().unwrap_or_else(|error| panic!("{error} {place}"));
+        if !self.case.is_of_many {
+            self.is_readable(&repository, &place);
+        }
         repository.repair(true, &mut |_, _| {}).unwrap_or_else(|error| panic!("{error} {place}"));
         self.has_kept_entries(&disk.tree(ROOT), &place);
         for hash in self.kept.iter().filter(|hash| self.is_attached(hash)) {
             repository.get_hash(hash).unwrap_or_else(|error| panic!("{error} {place}"));
+        }
+    }
+
+    /// That without a repair each coordinate has a packet that is verified, or none.
+    fn is_readable(&self, repository: &Repository, place: &str) {
+        for location in LOCATIONS {
+            let urc = Urc::Coordinate { coordinate: coordinate(location), selector: Selector::Tip };
+            match repository.get(&urc) {
+                Err(error) if *error.kind() != ErrorKind::NotFound => {
+                    assert!(!self.found.is_empty(), "{location}: {error} {place}");
+                }
+                got => {
+                    let has =
+                        [&self.old, &self.new].iter().all(|tree| tip(tree, location, "").is_some());
+                    assert!(got.is_ok() || !has, "{location} is lost {place}");
+                }
+            }
         }
     }
 
@@ -283,4 +304,4 @@ pub const ROOT: &str = "/repository";
 /// Prefixes of the changes.
 const SOME: u64 = 8;
 /// Losses by chance.
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 10;
