@@ -183,7 +183,7 @@ fn detaching_a_plex() {
 #[test]
 fn detaching_a_seal_and_its_plex() {
     let packet = seal("item", 5, "new", 1);
-    tried(&[packet.clone()], detach(&packet), STORING, 20);
+    tried(std::slice::from_ref(&packet), detach(&packet), STORING, 20);
     let old = [packet.clone(), plex("item", 4, "old"), seal("item", 3, "old", 2)];
     tried(&old, detach(&packet), STORING, 40);
 }
