@@ -54,8 +54,8 @@ pub use packet::{
 #[cfg(unix)]
 pub use repository::{
     BATCH, BATCH_BYTES, Batch, CheckOptions, Checked, Collected, Disk, EMPTY_BLOB, ExportOptions,
-    Exported, Finding, Headers, OpenOptions, RealDisk, Rebuilt, Repository, Source, StoreOptions,
-    TipPrefix, Tips, Version, What, import, import_car,
+    Exported, Finding, Headers, Held, OpenOptions, RealDisk, Rebuilt, Repository, Source,
+    StoreOptions, TipPrefix, Tips, Version, What, import, import_car,
 };
 #[cfg(all(unix, feature = "watch"))]
 pub use repository::{Change, WATCH_QUEUE, Watch, WatchOptions};

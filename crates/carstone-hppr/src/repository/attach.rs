@@ -14,7 +14,9 @@ use crate::text::{PacketHash, VerifyingKey};
 /// What packets are to be attached, each step for all of them.
 #[derive(Debug, Default)]
 pub(super) struct Attach<'p> {
-    refs: Vec<PathBuf>,
+    /// References to Seals, and to Plexes.
+    seals: Vec<PathBuf>,
+    plexes: Vec<PathBuf>,
     versions: BTreeMap<Cow<'p, Coordinate>, Vec<Version>>,
     blobs: Vec<PacketHash>,
     len: usize,
@@ -48,8 +50,17 @@ impl<'p> Attach<'p> {
     }
 
     /// Attaches them. A crash can come between any two steps: references are there before the index that they keep the data for, and links last.
+    ///
+    /// The power may go too, and then a file system may have kept any of the names that were not durable, in no order. So those of packets are durable ahead of what speaks of them,
+    /// with steps that are made together as well: an index that speaks of a packet of which a file was never there could not be told from one of which a file was lost.
     pub(super) fn make(mut self, writer: &mut Writer<'_>) -> Result<()> {
-        writer.each(&self.refs, |writer, path| writer.entry(path))?;
+        // Ahead of those of Plexes: a repair attaches what has a reference, and a signed Plex is not to be attached without its Seal.
+        writer.each(&self.seals, |writer, path| writer.entry(path))?;
+        writer.end_step()?;
+        if !self.plexes.is_empty() {
+            writer.sync_all()?;
+        }
+        writer.each(&self.plexes, |writer, path| writer.entry(path))?;
         writer.end_step()?;
         for versions in self.versions.values_mut() {
             versions.sort_unstable();
@@ -79,7 +90,7 @@ impl<'p> Attach<'p> {
 
     fn plex(&mut self, plex: &Plex, coordinate: Cow<'p, Coordinate>) -> &mut Vec<Version> {
         let blob = plex.blob().hash();
-        self.refs.push(layout::blob_ref(&blob, &plex.hash()));
+        self.plexes.push(layout::blob_ref(&blob, &plex.hash()));
         self.blobs.push(blob);
         self.len += 1;
         self.versions.entry(coordinate).or_default()
@@ -87,7 +98,7 @@ impl<'p> Attach<'p> {
 
     fn seal(&mut self, seal: &Seal, coordinate: Cow<'p, Coordinate>) {
         let of_plex = layout::plex_ref(&seal.plex().hash(), &seal.hash());
-        self.refs.push(of_plex.join(seal.key().to_string()));
+        self.seals.push(of_plex.join(seal.key().to_string()));
         let version = Version::seal(seal.key(), seal.plex().tai(), seal.hash());
         self.versions.entry(coordinate).or_default().push(version);
     }
@@ -111,8 +122,8 @@ pub(super) enum Referred {
     Faulty(Error),
     /// It has another packet in it, or is by another key.
     Other,
-    /// Where its files say that it belongs. Nothing of that is verified.
-    At(Coordinate, Version),
+    /// Where its files say that it belongs, and which Blob it has. Nothing of that is verified.
+    At(Coordinate, Version, PacketHash),
 }
 
 impl Reference {
@@ -157,7 +168,7 @@ impl Repository {
             None => Version::plex(tai, plex),
             Some((seal, key)) => Version::seal(key, tai, seal),
         };
-        Referred::At(thin.head.coordinate, version)
+        Referred::At(thin.head.coordinate, version, thin.inner)
     }
 
     /// The packet behind a back-reference, verified; `None` if it is not there, or damaged.

@@ -4,7 +4,7 @@ use super::{Repository, StoreOptions};
 use crate::error::Result;
 use crate::packet::Packet;
 
-/// Packets that are stored together: each step for all of them, and the disk is waited for twice and not many times for each.
+/// Packets that are stored together: each step for all of them, and the disk is waited for three times and not many times for each.
 ///
 /// Packets are collected in memory and stored when there are [`StoreOptions::batch`] of them, or [`BATCH_BYTES`] bytes, and at the end. Nothing is known to be stored before
 /// [`commit`](Self::commit) says so; a batch that is dropped without has stored some of its packets, each of them whole. Others can write between two parts of it.

@@ -43,6 +43,8 @@ impl Repository {
     }
 
     fn collect_with(&self, writer: &mut Writer<'_>) -> Result<Collected> {
+        // Who has detached a packet, or collected, may have ended too soon: what tells that nothing has the data must not come back with the power when the data is gone.
+        self.sync_all()?;
         let mut collected = Collected::default();
         let (mut blobs, mut settled) = (HashSet::new(), Vec::new());
         for (name, what) in self.listed(Path::new(DETACH))? {

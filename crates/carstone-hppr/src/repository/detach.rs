@@ -46,7 +46,7 @@ impl Repository {
         let entry = marker.join(Version::plex(thin.head.tai, *plex).entry());
         let reference = layout::blob_ref(&thin.inner, plex);
         self.is_told_truly(plex, writer.is_file(&entry)? && writer.is_file(&reference)?)?;
-        let mut is_changed = writer.remove(&entry)?;
+        let mut is_changed = writer.remove_for_good(&entry)?;
         writer.end_step()?;
         if !self.has_seals(plex, None)? {
             is_changed |= self.release(writer, plex, &thin.inner)?;
@@ -77,15 +77,15 @@ impl Repository {
         let is_last = is_attached && !self.has_seals(&plex, Some(seal))?;
         if is_last {
             // Ahead of the Seal, so that the coordinate never has the Plex alone.
-            writer.remove(&plex_entry)?;
+            writer.remove_for_good(&plex_entry)?;
         }
-        writer.remove(&entry)?;
+        writer.remove_for_good(&entry)?;
         writer.end_step()?;
         if is_last {
             self.release(writer, &plex, &inner.inner)?;
         }
         // Until all is done for the Plex, this says that it is not.
-        writer.remove(&reference)?;
+        writer.remove_for_good(&reference)?;
         writer.end_step()?;
         self.make_tips(writer.staging(), &inner.head.coordinate)?;
         tidy(writer, &entry, INDEX)?;
@@ -103,7 +103,7 @@ impl Repository {
         plex: &PacketHash,
         blob: &PacketHash,
     ) -> Result<bool> {
-        let is_changed = writer.remove(&layout::blob_ref(blob, plex))?;
+        let is_changed = writer.remove_for_good(&layout::blob_ref(blob, plex))?;
         writer.end_step()?;
         if !self.has_plexes(blob)? {
             record(writer, blob)?;

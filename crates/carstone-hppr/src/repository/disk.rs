@@ -1,7 +1,7 @@
 //! The file system of a repository, as far as it is needed. Tests put others in its place, which fail.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
@@ -84,7 +84,18 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// # Errors
     /// There is none, or it cannot be read.
     fn list(&self, path: &Path) -> io::Result<Vec<(String, What)>>;
+
+    /// Locks a file, which is made if there is none, until what is given is dropped or the process ends. `None` if somebody else has locked it; with `wait`, that is waited for.
+    ///
+    /// # Errors
+    /// It cannot be made or locked.
+    fn lock(&self, path: &Path, wait: bool) -> io::Result<Option<Box<dyn Held>>>;
 }
+
+/// A file that is locked, until this is dropped.
+pub trait Held: fmt::Debug + Send + Sync {}
+
+impl<T: fmt::Debug + Send + Sync> Held for T {}
 
 /// What is read.
 pub trait Source: Read + Seek + Send {}
@@ -190,6 +201,19 @@ impl Disk for RealDisk {
             });
         }
         Ok(found)
+    }
+
+    fn lock(&self, path: &Path, wait: bool) -> io::Result<Option<Box<dyn Held>>> {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        if wait {
+            file.lock()?;
+            return Ok(Some(Box::new(file)));
+        }
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Box::new(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
     }
 }
 

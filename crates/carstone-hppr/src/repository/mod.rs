@@ -22,7 +22,6 @@ mod versions;
 mod watch;
 mod writer;
 
-use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,7 +29,7 @@ use std::sync::Arc;
 pub use self::batch::{BATCH_BYTES, Batch};
 pub use self::check::{CheckOptions, Checked, Finding};
 pub use self::collect::Collected;
-pub use self::disk::{Disk, RealDisk, Source, What};
+pub use self::disk::{Disk, Held, RealDisk, Source, What};
 pub use self::export::{ExportOptions, Exported};
 pub use self::get::Headers;
 pub use self::import::{import, import_car};
@@ -58,7 +57,7 @@ pub struct Repository {
 /// The lock of a writer, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    _held: Box<dyn Held>,
 }
 
 impl Repository {
@@ -81,14 +80,18 @@ impl Repository {
         &*self.disk
     }
 
+    /// Makes all that is there durable.
+    pub(crate) fn sync_all(&self) -> Result<()> {
+        self.disk.sync_all(&self.root).map_err(self.failed(&self.root))
+    }
+
     /// Waits until no other writer has the lock, and takes it.
     ///
     /// # Errors
     /// It is opened to be read only; the lock cannot be taken.
     pub(crate) fn lock(&self) -> Result<Lock> {
-        let (file, path) = self.lock_file()?;
-        file.lock().map_err(self.failed(&path))?;
-        Ok(Lock { _file: file })
+        let held = self.held(true)?;
+        held.ok_or_else(|| Error::io(io::ErrorKind::WouldBlock.into()).of(self.lock_file()))
     }
 
     /// The lock, if no other writer has it.
@@ -96,21 +99,20 @@ impl Repository {
     /// # Errors
     /// As [`lock`](Self::lock).
     pub(crate) fn try_lock(&self) -> Result<Option<Lock>> {
-        let (file, path) = self.lock_file()?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Lock { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(Error::io(error).of(path)),
-        }
+        self.held(false)
     }
 
-    fn lock_file(&self) -> Result<(File, PathBuf)> {
+    fn held(&self, wait: bool) -> Result<Option<Lock>> {
         if self.is_read_only {
             return Err(Error::new(ErrorKind::ReadOnly).of(&self.root));
         }
-        let path = self.path(layout::STAGING).join(layout::LOCK);
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
-        Ok((file.map_err(self.failed(&path))?, path))
+        let path = self.lock_file();
+        let held = self.disk.lock(&path, wait).map_err(self.failed(&path))?;
+        Ok(held.map(|held| Lock { _held: held }))
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.path(layout::STAGING).join(layout::LOCK)
     }
 
     /// The same of what failed there.

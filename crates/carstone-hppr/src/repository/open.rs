@@ -64,14 +64,14 @@ impl Repository {
                 _ => Path::new("."),
             };
             // Those above the directory are not ours to make.
-            if disk.create_directory(&root)? {
-                disk.sync_directory(above)?;
+            let is_new = disk.create_directory(&root)?;
+            match disk.sync_directory(above) {
+                // Who has made it may have ended too soon, or it may be in one that is not ours to read.
+                Err(error) if !is_new && error.kind() == io::ErrorKind::PermissionDenied => {}
+                synced => synced?,
             }
             for directory in DIRECTORIES {
                 disk.create_directory(&root.join(directory))?;
-            }
-            for directory in [HASH, REF, ""] {
-                disk.sync_directory(&root.join(directory))?;
             }
             Ok(())
         };
@@ -105,6 +105,11 @@ impl Repository {
             for directory in DIRECTORIES {
                 let path = repository.path(directory);
                 repository.disk.create_directory(&path).map_err(repository.failed(&path))?;
+            }
+            // Also if they were there: who has made them may have ended too soon, and all that is stored is in them.
+            for directory in [HASH, REF, ""] {
+                let path = repository.path(directory);
+                repository.disk.sync_directory(&path).map_err(repository.failed(&path))?;
             }
             let _lock = repository.lock()?;
             repository.clean_staging()?;

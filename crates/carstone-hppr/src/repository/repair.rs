@@ -30,7 +30,12 @@ impl Repository {
     /// The repository is opened to be read only; something cannot be read or written.
     pub fn repair(&self, verify: bool, tell: &mut dyn FnMut(&Finding, bool)) -> Result<Checked> {
         let writer = Writer::begin(self, false)?;
-        self.checker(verify, Some(writer), tell).all()
+        let checked = self.checker(verify, Some(writer), tell).all()?;
+        if checked.mended > 0 {
+            // With the directories that were there, though who has made them may have ended too soon.
+            self.sync_all()?;
+        }
+        Ok(checked)
     }
 
     /// Mends a finding, and says whether it could.

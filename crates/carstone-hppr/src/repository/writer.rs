@@ -146,6 +146,20 @@ impl<'a> Writer<'a> {
         Ok(removed)
     }
 
+    /// The same, and it is not to come back once the step is ended: if there was none, who has removed it may have ended too soon.
+    pub(super) fn remove_for_good(&mut self, relative: &Path) -> Result<bool> {
+        let removed = self.remove(relative)?;
+        if !removed {
+            for directory in relative.ancestors().skip(1) {
+                if self.repository.what(directory)? == Some(What::Directory) {
+                    self.changed.insert(directory.to_owned());
+                    break;
+                }
+            }
+        }
+        Ok(removed)
+    }
+
     /// Removes this directory and those that it is in up to `base`, which stays, as long as they are empty.
     pub(super) fn tidy(&mut self, relative: &Path, base: &Path) -> Result<()> {
         let below = |path: &&Path| *path != base && path.starts_with(base);
@@ -192,8 +206,7 @@ impl<'a> Writer<'a> {
         if !self.is_together {
             return Ok(());
         }
-        let root = self.repository.root();
-        self.repository.disk().sync_all(root).map_err(self.repository.failed(root))
+        self.repository.sync_all()
     }
 
     /// Ends after an error, which is the one to tell.

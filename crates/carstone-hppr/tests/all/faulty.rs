@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use carstone_hppr::{Disk, RealDisk, Source, What};
+use carstone_hppr::{Disk, Held, RealDisk, Source, What};
 
 /// Counts steps that change something. None of them waits for the disk: it is what would have been done before that counts here.
 #[derive(Debug)]
@@ -108,5 +108,9 @@ impl Disk for Faulty {
 
     fn list(&self, path: &Path) -> io::Result<Vec<(String, What)>> {
         RealDisk::default().list(path)
+    }
+
+    fn lock(&self, path: &Path, wait: bool) -> io::Result<Option<Box<dyn Held>>> {
+        RealDisk::default().lock(path, wait)
     }
 }

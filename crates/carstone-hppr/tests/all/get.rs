@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use carstone_hppr::{
-    Disk, ErrorKind, OpenOptions, Packet, PacketKind, RealDisk, Repository, Result, Source, Urc,
-    What,
+    Disk, ErrorKind, Held, OpenOptions, Packet, PacketKind, RealDisk, Repository, Result, Source,
+    Urc, What,
 };
 
 use crate::laid::{
@@ -374,6 +374,7 @@ impl Disk for Meanwhile {
         fn look(path: &Path) -> Option<What>;
         fn target(path: &Path) -> PathBuf;
         fn list(path: &Path) -> Vec<(String, What)>;
+        fn lock(path: &Path, wait: bool) -> Option<Box<dyn Held>>;
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn Source>> {

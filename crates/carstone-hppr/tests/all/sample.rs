@@ -159,3 +159,18 @@ pub fn assert_sound(tree: &Tree) {
         assert!(references.any(|path| path.ends_with(&reference)), "{path} has no reference");
     }
 }
+
+/// A number that two trees have in common only if they are alike, but for chance.
+pub fn tree_hash(tree: &Tree) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    for (path, node) in tree {
+        path.hash(&mut hasher);
+        match node {
+            Node::File(bytes) => (0, bytes).hash(&mut hasher),
+            Node::Link(target) => (1, target).hash(&mut hasher),
+            Node::Empty => 2.hash(&mut hasher),
+        }
+    }
+    hasher.finish()
+}

@@ -76,15 +76,17 @@ impl Checker<'_> {
     /// What a back-reference says, against the index. Files that are damaged have been told.
     fn reference(&mut self, reference: Reference) -> Result<()> {
         let (path, hash) = (reference.path(), reference.packet());
-        let (coordinate, version) = match self.repository.referred(&reference) {
+        let (coordinate, version, blob) = match self.repository.referred(&reference) {
             Referred::Gone => return self.found(Finding::StrayRef { path }),
             Referred::Other => return self.found(Finding::WrongRef { path }),
             Referred::Faulty(_) => return Ok(()),
-            Referred::At(coordinate, version) => (coordinate, version),
+            Referred::At(coordinate, version, blob) => (coordinate, version, blob),
         };
         let is_indexed = self.is_file(&layout::marker(&coordinate).join(version.entry()))?;
         // A Plex that is detached keeps its back-reference while it has Seals that are not.
-        match is_indexed || (hash.kind() == PacketKind::Plex && self.has_refs(&hash)?) {
+        let is_kept = hash.kind() == PacketKind::Plex && self.has_refs(&hash)?;
+        // Nor is one that lacks its Blob, which has been told, one to come into the index.
+        match is_indexed || is_kept || !self.is_there(&blob)? {
             true => Ok(()),
             false => self.found(Finding::NotIndexed { hash }),
         }
