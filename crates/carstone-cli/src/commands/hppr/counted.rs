@@ -3,7 +3,7 @@
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use carstone_hppr::{Disk, RealDisk, Source, What};
+use carstone_hppr::{Disk, Held, RealDisk, Source, What};
 
 use crate::progress::Progress;
 use crate::signals;
@@ -52,6 +52,10 @@ impl Disk for CountedDisk {
     fn open(&self, path: &Path) -> io::Result<Box<dyn Source>> {
         let inner = RealDisk::default().open(path)?;
         Ok(Box::new(CountedSource { inner, progress: self.0.clone() }))
+    }
+
+    fn lock(&self, path: &Path, wait: bool) -> io::Result<Option<Box<dyn Held>>> {
+        RealDisk::default().lock(path, wait)
     }
 
     fn look(&self, path: &Path) -> io::Result<Option<What>> {
