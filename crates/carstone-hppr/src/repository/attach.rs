@@ -1,6 +1,5 @@
 //! What attaches packets whose files are there: references, the index and its tips (HPPR 022, store). All that comes into the index does so here.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -8,73 +7,77 @@ use super::writer::Writer;
 use super::{Repository, Version, layout};
 use crate::coordinate::Coordinate;
 use crate::error::{Error, ErrorKind, Result};
-use crate::packet::{Packet, Plex, Seal};
+use crate::packet::Packet;
 use crate::text::{PacketHash, VerifyingKey};
 
 /// What packets are to be attached, each step for all of them.
 #[derive(Debug, Default)]
-pub(super) struct Attach<'p> {
-    /// References to Seals, and to Plexes.
+pub(super) struct Attach {
+    /// References to Seals.
     seals: Vec<PathBuf>,
-    plexes: Vec<PathBuf>,
-    versions: BTreeMap<Cow<'p, Coordinate>, Vec<Version>>,
+    /// References to Plexes, and whether a Seal was given with one.
+    plexes: Vec<(PathBuf, bool)>,
+    versions: BTreeMap<Coordinate, Vec<Version>>,
     blobs: Vec<PacketHash>,
-    len: usize,
 }
 
-impl<'p> Attach<'p> {
-    /// A packet and those in it, as whoever stores it has them attached.
-    pub(super) fn all(&mut self, packet: &'p Packet) {
+impl Attach {
+    /// A packet and those in it. A Blob by itself is only not marked to be collected any more.
+    pub(super) fn add(&mut self, packet: &Packet) {
+        self.blobs.push(packet.blob().hash());
         let Some(plex) = packet.plex() else { return };
-        let versions = self.plex(plex, Cow::Borrowed(plex.coordinate()));
+        let seal = packet.seal();
+        let of_blob = layout::blob_ref(&plex.blob().hash(), &plex.hash());
+        self.plexes.push((of_blob, seal.is_some()));
+        let versions = self.versions.entry(plex.coordinate().clone()).or_default();
         versions.push(Version::plex(plex.tai(), plex.hash()));
-        if let Some(seal) = packet.seal() {
-            self.seal(seal, Cow::Borrowed(plex.coordinate()));
-        }
-    }
-
-    /// A packet, and of those in it only that they are kept: a Plex may be detached while a Seal of it is not.
-    pub(super) fn outer(&mut self, packet: &Packet) {
-        let Some(plex) = packet.plex() else { return };
-        let coordinate = || Cow::Owned(plex.coordinate().clone());
-        let versions = self.plex(plex, coordinate());
-        match packet.seal() {
-            Some(seal) => self.seal(seal, coordinate()),
-            None => versions.push(Version::plex(plex.tai(), plex.hash())),
+        if let Some(seal) = seal {
+            let of_plex = layout::plex_ref(&plex.hash(), &seal.hash());
+            self.seals.push(of_plex.join(seal.key().to_string()));
+            versions.push(Version::seal(seal.key(), plex.tai(), seal.hash()));
         }
     }
 
     /// Packets that have been given.
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.blobs.len()
     }
 
-    /// Attaches them. A crash can come between any two steps: references are there before the index that they keep the data for, and links last.
+    /// Attaches them. A crash can come between any two steps: files are there before what speaks of them, and links are last.
+    ///
+    /// Where a Plex comes with a Seal, its reference is behind the index. As long as it lacks that, a Seal that is there stands for both, which a repair completes; with it, a Plex that
+    /// is not in the index is one that was detached while a Seal of it was not. So neither comes to a coordinate without the other.
     ///
     /// The power may go too, and then a file system may have kept any of the names that were not durable, in no order. So those of packets are durable ahead of what speaks of them,
     /// with steps that are made together as well: an index that speaks of a packet of which a file was never there could not be told from one of which a file was lost.
     pub(super) fn make(mut self, writer: &mut Writer<'_>) -> Result<()> {
-        // Ahead of those of Plexes: a repair attaches what has a reference, and a signed Plex is not to be attached without its Seal.
         writer.each(&self.seals, |writer, path| writer.entry(path))?;
         writer.end_step()?;
         if !self.plexes.is_empty() {
             writer.sync_all()?;
         }
-        writer.each(&self.plexes, |writer, path| writer.entry(path))?;
+        let (mut ahead, mut behind) = (Vec::new(), Vec::new());
+        for (path, is_sealed) in self.plexes {
+            let is_new = is_sealed && !writer.is_file(&path)?;
+            if is_new { &mut behind } else { &mut ahead }.push(path);
+        }
+        writer.each(&ahead, |writer, path| writer.entry(path))?;
         writer.end_step()?;
         for versions in self.versions.values_mut() {
-            versions.sort_unstable();
+            // The latest is first, so that where nothing was nothing but it can be the latest: a Seal before its Plex. If that had a reference, something was there.
+            versions.sort_unstable_by(|one, two| match behind.is_empty() {
+                true => one.cmp(two),
+                false => two.cmp(one),
+            });
             versions.dedup();
         }
         let coordinates: Vec<_> = self.versions.into_iter().collect();
         writer.each(&coordinates, |writer, (coordinate, versions)| {
             let marker = layout::marker(coordinate);
-            // The latest is first, so that where nothing was nothing but it can be the latest.
-            versions
-                .iter()
-                .rev()
-                .try_for_each(|version| writer.entry(&marker.join(version.entry())))
+            versions.iter().try_for_each(|version| writer.entry(&marker.join(version.entry())))
         })?;
+        writer.end_step()?;
+        writer.each(&behind, |writer, path| writer.entry(path))?;
         writer.end_step()?;
         writer.each(&coordinates, |writer, (coordinate, versions)| {
             super::store::tips(writer, coordinate, versions)
@@ -86,21 +89,6 @@ impl<'p> Attach<'p> {
             writer.remove(&layout::detach_record(blob))?;
         }
         writer.end_step()
-    }
-
-    fn plex(&mut self, plex: &Plex, coordinate: Cow<'p, Coordinate>) -> &mut Vec<Version> {
-        let blob = plex.blob().hash();
-        self.plexes.push(layout::blob_ref(&blob, &plex.hash()));
-        self.blobs.push(blob);
-        self.len += 1;
-        self.versions.entry(coordinate).or_default()
-    }
-
-    fn seal(&mut self, seal: &Seal, coordinate: Cow<'p, Coordinate>) {
-        let of_plex = layout::plex_ref(&seal.plex().hash(), &seal.hash());
-        self.seals.push(of_plex.join(seal.key().to_string()));
-        let version = Version::seal(seal.key(), seal.plex().tai(), seal.hash());
-        self.versions.entry(coordinate).or_default().push(version);
     }
 }
 

@@ -12,7 +12,7 @@ use super::Repository;
 use super::disk::What;
 use super::layout::{DETACH, HASH, INDEX, LOCK, REF, STAGING};
 use super::writer::Writer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::text::{PacketHash, PacketKind};
 
 /// How a repository is checked.
@@ -61,7 +61,10 @@ impl Repository {
     /// # Errors
     /// A directory cannot be read. What is wrong with a file is a finding.
     pub fn check(&self, options: &CheckOptions, tell: &mut dyn FnMut(&Finding)) -> Result<Checked> {
-        let _lock = (!self.is_read_only()).then(|| self.lock()).transpose()?;
+        let _lock = match self.is_read_only() {
+            false => Some(self.lock()?),
+            true => self.lock_as_reader(),
+        };
         let mut tell = |finding: &Finding, _| tell(finding);
         self.checker(options.verify, None, &mut tell).all()
     }
@@ -131,7 +134,11 @@ impl Checker<'_> {
     /// Tells a finding, which is mended first if that is asked for and can be done.
     fn found(&mut self, finding: Finding) -> Result<()> {
         let mended = match &mut self.writer {
-            Some(writer) => self.repository.mend(writer, &finding)?,
+            Some(writer) => match self.repository.mend(writer, &finding) {
+                // Something else has the name of what would be made, and is not ours to remove.
+                Err(error) if is_in_the_way(&error) => false,
+                mended => mended?,
+            },
             None => false,
         };
         self.checked.mended += u64::from(mended);
@@ -175,7 +182,7 @@ impl Checker<'_> {
     }
 
     fn is_there(&self, hash: &PacketHash) -> Result<bool> {
-        Ok(self.look(&super::layout::hash_file(hash))?.is_some())
+        self.is_file(&super::layout::hash_file(hash))
     }
 
     /// Whether attached packets have this one in them.
@@ -196,6 +203,13 @@ impl Checker<'_> {
         }
         Ok(false)
     }
+}
+
+/// Whether it says that a directory is where a file is to be, or the other way round.
+fn is_in_the_way(error: &Error) -> bool {
+    use std::io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, IsADirectory, NotADirectory};
+    let kinds = [AlreadyExists, DirectoryNotEmpty, IsADirectory, NotADirectory];
+    matches!(error.kind(), crate::ErrorKind::Io(kind) if kinds.contains(kind))
 }
 
 /// What a thin file says; `None` where it is not there, and damage, which is told elsewhere, as an error.

@@ -1,13 +1,13 @@
 //! Removing data that nothing has any more (HPPR 022: what the list of detached Blobs is for).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::disk::What;
 use super::layout::{self, DETACH, EMPTY_BLOB};
 use super::writer::Writer;
-use super::{Repository, thin};
+use super::{Repository, Version, thin};
 use crate::error::Result;
 use crate::limits::MARKLINE;
 use crate::text::{PacketHash, PacketKind};
@@ -50,7 +50,7 @@ impl Repository {
         for (name, what) in self.listed(Path::new(DETACH))? {
             let hash = name.parse::<PacketHash>().ok().filter(|_| matches!(what, What::File(_)));
             let Some(blob) = hash.filter(|hash| hash.kind() == PacketKind::Blob) else { continue };
-            if name == EMPTY_BLOB || self.has_plexes(&blob)? {
+            if name == EMPTY_BLOB || self.has_plexes(&blob, None)? {
                 collected.kept += 1;
                 settled.push(blob);
             } else {
@@ -59,8 +59,17 @@ impl Repository {
         }
         if !blobs.is_empty() {
             // All of them are known before the first is removed, since the files are what tells.
-            let plexes = self.having(PacketKind::Plex, &blobs)?;
-            let seals = self.having(PacketKind::Seal, &plexes)?;
+            let mut plexes = self.having(PacketKind::Plex, &blobs)?;
+            // Their references may be lost.
+            for (plex, blob) in &plexes {
+                if self.is_attached(plex)? && blobs.remove(blob) {
+                    collected.kept += 1;
+                    settled.push(*blob);
+                }
+            }
+            plexes.retain(|_, blob| blobs.contains(blob));
+            let plexes: HashSet<_> = plexes.into_keys().collect();
+            let seals: HashSet<_> = self.having(PacketKind::Seal, &plexes)?.into_keys().collect();
             for plex in &plexes {
                 self.drop_references(writer, plex)?;
             }
@@ -89,9 +98,25 @@ impl Repository {
         Ok(collected)
     }
 
-    /// The packets of a kind whose files name one of these.
-    fn having(&self, kind: PacketKind, of: &HashSet<PacketHash>) -> Result<HashSet<PacketHash>> {
-        let mut having = HashSet::new();
+    /// Whether a Seal has a Plex, as its reference says, or the index has it or a Seal of it. One whose place is not known is taken for attached.
+    fn is_attached(&self, plex: &PacketHash) -> Result<bool> {
+        if self.has_seals(plex, None)? {
+            return Ok(true);
+        }
+        let Ok(thin) = self.plex_file(plex) else { return Ok(true) };
+        let version = Version::plex(thin.head.tai, *plex);
+        let entry = layout::marker(&thin.head.coordinate).join(version.entry());
+        Ok(matches!(self.what(&entry)?, Some(What::File(_)))
+            || self.has_indexed_seal(&thin.head.coordinate, &version)?)
+    }
+
+    /// The packets of a kind whose files name one of these, and which.
+    fn having(
+        &self,
+        kind: PacketKind,
+        of: &HashSet<PacketHash>,
+    ) -> Result<HashMap<PacketHash, PacketHash>> {
+        let mut having = HashMap::new();
         if of.is_empty() {
             return Ok(having);
         }
@@ -99,8 +124,8 @@ impl Repository {
             let What::File(len) = what else { return Ok(()) };
             let path = self.path(layout::hash_file(&hash));
             let tail = self.tail(&path, len).map_err(self.failed(&path))?;
-            if thin::last_hash(&tail).is_some_and(|inner| of.contains(&inner)) {
-                having.insert(hash);
+            if let Some(inner) = thin::last_hash(&tail).filter(|inner| of.contains(inner)) {
+                having.insert(hash, inner);
             }
             Ok(())
         })?;

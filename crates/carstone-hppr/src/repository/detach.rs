@@ -34,7 +34,7 @@ impl Repository {
         if !writer.is_file(&layout::hash_file(blob))? {
             return Err(Error::new(ErrorKind::NotFound));
         }
-        if self.has_plexes(blob)? {
+        if self.has_plexes(blob, None)? {
             return Err(Error::new(ErrorKind::Invalid("a Plex has this Blob")));
         }
         record(writer, blob)
@@ -75,18 +75,27 @@ impl Repository {
         let is_attached = is_indexed || is_referred;
         // One that was detached before has nothing to say of a Plex that was stored since then.
         let is_last = is_attached && !self.has_seals(&plex, Some(seal))?;
-        if is_last {
-            // Ahead of the Seal, so that the coordinate never has the Plex alone.
+        // Between any two steps a repair finds what was there before: a Seal with a reference comes back with its Plex, one that is in the index comes back alone, unless its Plex lacks
+        // the reference that it has while it is kept. And the coordinate never has the Plex alone.
+        if is_last && writer.is_file(&plex_entry)? {
+            writer.remove_for_good(&layout::blob_ref(&inner.inner, &plex))?;
+            writer.end_step()?;
             writer.remove_for_good(&plex_entry)?;
-        }
-        writer.remove_for_good(&entry)?;
-        writer.end_step()?;
-        if is_last {
+            writer.end_step()?;
+            writer.remove_for_good(&entry)?;
+            writer.end_step()?;
             self.release(writer, &plex, &inner.inner)?;
+            writer.remove_for_good(&reference)?;
+            writer.end_step()?;
+        } else {
+            writer.remove_for_good(&reference)?;
+            writer.end_step()?;
+            if is_last {
+                self.release(writer, &plex, &inner.inner)?;
+            }
+            writer.remove_for_good(&entry)?;
+            writer.end_step()?;
         }
-        // Until all is done for the Plex, this says that it is not.
-        writer.remove_for_good(&reference)?;
-        writer.end_step()?;
         self.make_tips(writer.staging(), &inner.head.coordinate)?;
         tidy(writer, &entry, INDEX)?;
         tidy(writer, &plex_entry, INDEX)?;
@@ -96,18 +105,18 @@ impl Repository {
         Ok(is_attached)
     }
 
-    /// Removes the reference of a Plex to its Blob, and marks the Blob if it was the last.
+    /// Removes the reference of a Plex to its Blob. If it is the last, the Blob is marked ahead of that, so that it is never without both.
     fn release(
         &self,
         writer: &mut Writer<'_>,
         plex: &PacketHash,
         blob: &PacketHash,
     ) -> Result<bool> {
-        let is_changed = writer.remove_for_good(&layout::blob_ref(blob, plex))?;
-        writer.end_step()?;
-        if !self.has_plexes(blob)? {
+        if !self.has_plexes(blob, Some(plex))? {
             record(writer, blob)?;
         }
+        let is_changed = writer.remove_for_good(&layout::blob_ref(blob, plex))?;
+        writer.end_step()?;
         Ok(is_changed)
     }
 
@@ -120,14 +129,14 @@ impl Repository {
         Err(Error::new(ErrorKind::HashMismatch { packet: hash.kind() }).of(path))
     }
 
-    /// Whether a reference says that a Plex has this Blob.
-    pub(super) fn has_plexes(&self, blob: &PacketHash) -> Result<bool> {
+    /// Whether a reference says that a Plex, but for one, has this Blob.
+    pub(super) fn has_plexes(&self, blob: &PacketHash, but: Option<&PacketHash>) -> Result<bool> {
         let listed = self.listed(&layout::ref_directory(blob))?;
         let mut plexes = listed.iter().filter_map(|(name, what)| {
             let is_file = matches!(what, What::File(_));
             name.parse::<PacketHash>().ok().filter(|_| is_file)
         });
-        Ok(plexes.any(|hash| hash.kind() == PacketKind::Plex))
+        Ok(plexes.any(|hash| hash.kind() == PacketKind::Plex && Some(&hash) != but))
     }
 
     /// Whether a reference says that a Seal, but for one, has this Plex.

@@ -111,6 +111,13 @@ impl Repository {
         Ok(held.map(|held| Lock { _held: held }))
     }
 
+    /// Takes the lock if there has been a writer, and it can be had: who only reads need not wait, but sees what is half made.
+    pub(crate) fn lock_as_reader(&self) -> Option<Lock> {
+        let path = self.lock_file();
+        self.disk.look(&path).ok()??;
+        Some(Lock { _held: self.disk.lock(&path, true).ok()?? })
+    }
+
     fn lock_file(&self) -> PathBuf {
         self.path(layout::STAGING).join(layout::LOCK)
     }

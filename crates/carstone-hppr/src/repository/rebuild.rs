@@ -50,7 +50,7 @@ impl Repository {
                 Reference::OfBlob { .. } => rebuilt.plexes += 1,
                 Reference::OfPlex { .. } => rebuilt.seals += 1,
             }
-            attach.outer(&packet);
+            attach.add(&packet);
             match attach.len() < BATCH {
                 true => Ok(()),
                 false => std::mem::take(&mut attach).make(writer),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::attach::Attach;
+use super::attach::{Attach, Reference};
 use super::check::{Checked, Finding};
 use super::disk::What;
 use super::get::Files;
@@ -21,7 +21,7 @@ impl Repository {
     /// Nothing of a packet is removed, and what is not of a repository is left.
     ///
     /// * Packets that are attached and verified come into the index, and those in the index get their back-references; tips are made again.
-    /// * Entries and back-references of packets that are not there are removed, and so are records of Blobs that are attached, leftovers of writers, and empty directories.
+    /// * Entries and back-references of packets that are not there, or that are verified and say otherwise, are removed, and so are records of Blobs that are attached, leftovers of writers, and empty directories.
     /// * A wrong markline of a file is written again if the packet is verified with the right one.
     ///
     /// Files that are damaged or missing are mended by storing the packet again.
@@ -46,12 +46,25 @@ impl Repository {
                 // Where it belongs is known of what is verified alone.
                 let Ok(packet) = self.get_hash(hash) else { return Ok(false) };
                 let mut attach = Attach::default();
-                attach.outer(&packet);
+                attach.add(&packet);
                 attach.make(writer).map(|()| true)
             }
-            Finding::MissingRef { path, .. } => {
-                writer.staging().put(path, &[layout::ENTRY]).map(|()| true)
+            Finding::MissingRef { hash, path } => {
+                // Which packet it has is known of what is verified alone.
+                let Ok(packet) = self.get_hash(hash) else { return Ok(false) };
+                match reference(&packet).is_some_and(|reference| reference.path() == *path) {
+                    true => writer.staging().put(path, &[layout::ENTRY]).map(|()| true),
+                    false => Ok(false),
+                }
             }
+            Finding::WrongRef { hash, path } => match self.get_hash(hash) {
+                Ok(_) => drop_file(writer, path),
+                Err(_) => Ok(false),
+            },
+            Finding::WrongIndex { coordinate, version } => match self.get_hash(&version.hash) {
+                Ok(_) => drop_file(writer, &layout::marker(coordinate).join(version.entry())),
+                Err(_) => Ok(false),
+            },
             Finding::StrayRef { path } => drop_file(writer, path),
             Finding::DanglingIndex { coordinate, version } => {
                 // That of a Seal is kept as long as its file is there, whatever is in it.
@@ -78,8 +91,6 @@ impl Repository {
             | Finding::WrongSize { .. }
             | Finding::InnerMissing { .. }
             | Finding::HalfStored { .. }
-            | Finding::WrongIndex { .. }
-            | Finding::WrongRef { .. }
             | Finding::HalfCollected { .. }
             | Finding::Foreign { .. } => Ok(false),
         }
@@ -124,8 +135,8 @@ impl Repository {
         let versions = self.versions(coordinate)?;
         let marker = layout::marker(coordinate);
         let Some(tip) = path.strip_prefix(&marker).ok().and_then(tip_of) else { return Ok(false) };
-        match versions.iter().filter(|version| version.tips().contains(&tip)).max() {
-            Some(latest) => writer.staging().link(path, &tip.target(latest)).map(|()| true),
+        match self.latest_of(coordinate, &tip, versions) {
+            Some(latest) => writer.staging().link(path, &tip.target(&latest)).map(|()| true),
             // A text that somebody has put there may be all that is left of what it says.
             None if matches!(what, Some(What::File(1..))) => Ok(false),
             None => drop_file(writer, path),
@@ -140,6 +151,15 @@ impl Repository {
         let path = self.path(path);
         Ok(self.disk().look(&path).map_err(self.failed(&path))?.is_none())
     }
+}
+
+/// What says that a packet is attached.
+fn reference(packet: &Packet) -> Option<Reference> {
+    let plex = packet.plex()?;
+    Some(match packet.seal() {
+        Some(seal) => Reference::OfPlex { plex: plex.hash(), seal: seal.hash(), key: seal.key() },
+        None => Reference::OfBlob { blob: plex.blob().hash(), plex: plex.hash() },
+    })
 }
 
 /// Removes a file that says nothing but its name.

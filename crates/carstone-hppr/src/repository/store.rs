@@ -24,7 +24,7 @@ use crate::text::{PacketHash, PacketKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreOptions {
-    /// Whether files that are there already are read, and replaced if they are damaged. Those of a wrong length are in any case. Default: no.
+    /// Whether files that are there already are read, and replaced if they are damaged. Those of a wrong length are in any case. Default: yes.
     pub verify: bool,
     /// Whether commands of the protocol, which are no content, are stored. Default: no.
     pub commands: bool,
@@ -34,7 +34,7 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { verify: false, commands: false, batch: BATCH }
+        Self { verify: true, commands: false, batch: BATCH }
     }
 }
 
@@ -166,7 +166,7 @@ impl Repository {
 fn steps(writer: &mut Writer<'_>, packets: &[Packet], verify: bool) -> Result<()> {
     hash_files(writer, packets, verify)?;
     let mut attach = Attach::default();
-    packets.iter().for_each(|packet| attach.all(packet));
+    packets.iter().for_each(|packet| attach.add(packet));
     attach.make(writer)
 }
 

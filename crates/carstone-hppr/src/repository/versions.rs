@@ -220,8 +220,7 @@ impl Repository {
         if let Some(version) = self.linked(coordinate, tip)? {
             return Ok(Some(version));
         }
-        let versions = self.versions(coordinate)?.into_iter();
-        let latest = versions.filter(|version| version.tips().contains(tip)).max();
+        let latest = self.latest_of(coordinate, tip, self.versions(coordinate)?);
         if latest.is_some()
             && !self.is_read_only()
             && let Ok(Some(staging)) = Staging::try_begin(self)
@@ -230,6 +229,51 @@ impl Repository {
             let _ = self.make_tips(&staging, coordinate);
         }
         Ok(latest)
+    }
+
+    /// The latest of these that a tip is of, but for those whose files say that they belong elsewhere.
+    pub(super) fn latest_of(
+        &self,
+        coordinate: &Coordinate,
+        tip: &Tip,
+        mut versions: Vec<Version>,
+    ) -> Option<Version> {
+        versions.retain(|version| version.tips().contains(tip));
+        versions.sort_unstable();
+        versions.into_iter().rev().find(|version| !self.is_elsewhere(coordinate, version))
+    }
+
+    fn is_elsewhere(&self, coordinate: &Coordinate, version: &Version) -> bool {
+        let (plex, key) = match version.key {
+            None => (Ok(version.hash), None),
+            Some(_) => match self.seal_file(&version.hash) {
+                Err(error) => (Err(error), None),
+                Ok(thin) => (Ok(thin.inner), Some(thin.head.key)),
+            },
+        };
+        let thin = plex.and_then(|plex| self.plex_file(&plex));
+        thin.is_ok_and(|thin| {
+            thin.head.coordinate != *coordinate
+                || thin.head.tai != version.tai
+                || key != version.key
+        })
+    }
+
+    /// Whether the index has a Seal of this Plex.
+    pub(super) fn has_indexed_seal(&self, coordinate: &Coordinate, plex: &Version) -> Result<bool> {
+        let seals = layout::marker(coordinate).join(SEAL);
+        for key in self.names::<VerifyingKey>(&seals, What::Directory)? {
+            let at = seals.join(key.to_string()).join(plex.tai.to_string());
+            for (name, what) in self.listed(&at)? {
+                let Ok(seal) = name.parse::<PacketHash>() else { continue };
+                if matches!(what, What::File(_))
+                    && self.seal_file(&seal).is_ok_and(|thin| thin.inner == plex.hash)
+                {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Makes all links at a coordinate name what they are to, and removes those that have nothing to name.
@@ -242,11 +286,10 @@ impl Repository {
         let keys = self.names::<VerifyingKey>(&marker.join(SEAL), What::Directory)?;
         tips.extend(keys.into_iter().map(Tip::SealOf));
         for tip in tips {
-            let latest = versions.iter().filter(|version| version.tips().contains(&tip)).max();
             let link = marker.join(tip.link());
-            match latest {
-                Some(latest) if self.linked(coordinate, &tip)? == Some(*latest) => {}
-                Some(latest) => staging.link(&link, &tip.target(latest))?,
+            match self.latest_of(coordinate, &tip, versions.clone()) {
+                Some(latest) if self.linked(coordinate, &tip)? == Some(latest) => {}
+                Some(latest) => staging.link(&link, &tip.target(&latest))?,
                 None => {
                     let path = self.path(&link);
                     self.disk().remove(&path).map_err(self.failed(&path))?;

@@ -233,7 +233,9 @@ fn an_index_entry_of_another_packet_is_found() {
     let key = V.replace("V.XB", "V.XC");
     laid.write(format!("{MARKER}/seal/{key}/{TAI}/{S}"), "");
     laid.tips(MARKER);
-    finds(&laid, &["wrong-index", "wrong-index", "wrong-index"]);
+    // So are the links that name one.
+    let tips = ["dangling-tip"; 4];
+    finds(&laid, &[&tips[..], &["wrong-index"; 3]].concat());
 }
 
 #[test]
@@ -369,4 +371,35 @@ fn a_half_finished_collection_is_found() {
     laid.write(format!("detach/{gone}"), "");
     let found = all(&laid.read_only(), true).0;
     assert_eq!(found, [Finding::HalfCollected { blob: hash(&gone) }]);
+}
+
+#[test]
+fn what_is_no_regular_file_is_no_file_of_a_packet() {
+    for hash in [B, P, S] {
+        for spoil in
+            [(|laid, path| laid.link("elsewhere", path)) as fn(&Laid, &str), |laid, path| {
+                std::fs::create_dir(laid.path(path)).expect("a directory")
+            }]
+        {
+            let laid = Laid::with_seal();
+            laid.remove(file(hash));
+            spoil(&laid, &file(hash));
+            assert!(names(&laid).contains(&"damaged"), "{hash}: {:?}", names(&laid));
+        }
+    }
+}
+
+#[test]
+fn who_only_reads_waits_for_a_writer() {
+    let laid = whole();
+    let lock = std::fs::File::create(laid.path(".tmp/lock")).expect("a file");
+    lock.lock().expect("it is locked");
+    let reader = laid.read_only();
+    std::thread::scope(|scope| {
+        let check = scope.spawn(move || reader.check(&CheckOptions::default(), &mut |_| ()));
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        assert!(!check.is_finished());
+        drop(lock);
+        assert_eq!(check.join().expect("no panic").expect("a check").faults, 0);
+    });
 }

@@ -3,7 +3,7 @@
 use carstone_hppr::{Collected, Packet, Repository, StoreOptions};
 use tempfile::TempDir;
 
-use crate::sample::{blob, hash_file, plex, plex_at, seal, sealed, tree};
+use crate::sample::{blob, hash_file, plex, plex_at, references, seal, sealed, tree};
 
 fn with(packets: &[Packet]) -> (TempDir, Repository) {
     let directory = tempfile::tempdir().expect("a directory");
@@ -17,6 +17,12 @@ fn with(packets: &[Packet]) -> (TempDir, Repository) {
 #[track_caller]
 fn collect(repository: &Repository) -> Collected {
     repository.collect().expect("it is collected")
+}
+
+fn kept(blobs: u64) -> Collected {
+    let mut collected = Collected::default();
+    collected.kept = blobs;
+    collected
 }
 
 #[test]
@@ -85,4 +91,30 @@ fn foreign_files_stay() {
     }
     assert_eq!(collect(&repository).plexes, 1);
     assert!(tree(repository.root()).keys().filter(|path| path.ends_with("foreign")).count() == 3);
+}
+
+#[test]
+fn what_is_attached_stays_though_its_reference_is_lost() {
+    let (one, two) = (seal("item", 5, "data", 1), plex("other", 6, "data"));
+    for packet in [one.clone(), plex("item", 5, "data")] {
+        let (_directory, repository) = with(&[packet.clone(), two.clone()]);
+        let inner = packet.plex().expect("a Plex").hash();
+        let reference = format!("{}/{inner}", references(&packet.blob().hash()));
+        std::fs::remove_file(repository.root().join(reference)).expect("it is removed");
+        repository.detach(&two.hash()).expect("it is detached");
+        assert_eq!(collect(&repository), kept(1));
+        assert_eq!(repository.get_hash(&packet.hash()).expect("it is there"), packet);
+        repository.repair(true, &mut |_, _| ()).expect("it is mended");
+        assert_eq!(collect(&repository), Collected::default());
+    }
+}
+
+#[test]
+fn a_blob_that_is_stored_again_stays() {
+    let packet = plex("item", 5, "data");
+    let (_directory, repository) = with(std::slice::from_ref(&packet));
+    repository.detach(&packet.hash()).expect("it is detached");
+    repository.store(&blob("data"), &StoreOptions::default()).expect("it is stored");
+    assert_eq!(collect(&repository), Collected::default());
+    assert_eq!(repository.get_hash(&blob("data").hash()).expect("it is there"), blob("data"));
 }

@@ -8,7 +8,8 @@ use carstone_hppr::{OpenOptions, Packet, Repository, Result, StoreOptions};
 
 use crate::faulty::Faulty;
 use crate::sample::{
-    Node, Tree, assert_sound, blob, coordinate, copy, plex, plex_at, seal, sealed, tip, tree,
+    Node, Tree, assert_sound, assert_whole, blob, coordinate, copy, plex, plex_at, seal, sealed,
+    tip, tree,
 };
 
 fn open(root: &Path) -> (Repository, Arc<Faulty>) {
@@ -17,11 +18,21 @@ fn open(root: &Path) -> (Repository, Arc<Faulty>) {
     (Repository::open_with(root, options).expect("a repository"), disk)
 }
 
-/// Stops an operation after each number of its steps.
+/// Stops an operation after each number of its steps. A repair comes to what was, or to what is to be.
 #[track_caller]
 fn stopped_everywhere(
     before: impl Fn(&Repository),
     operation: impl Fn(&Repository) -> Result<()>,
+) -> u64 {
+    stopped(before, operation, true)
+}
+
+/// The same of one that does several things, between which a repair may leave it.
+#[track_caller]
+fn stopped(
+    before: impl Fn(&Repository),
+    operation: impl Fn(&Repository) -> Result<()>,
+    is_one: bool,
 ) -> u64 {
     // In memory where that can be, as there are thousands of files.
     let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
@@ -47,6 +58,14 @@ fn stopped_everywhere(
         drop(repository);
         let between = tree(&root);
         assert_between(&old, &between, &new, steps);
+        copy(&root, &at("repaired"));
+        let (repaired, _) = open(&at("repaired"));
+        repaired.repair(true, &mut |_, _| ()).expect("it is mended");
+        match is_one {
+            true => assert_repaired(&old, &tree(&at("repaired")), &new, steps),
+            false => assert_sound(&tree(&at("repaired"))),
+        }
+        std::fs::remove_dir_all(at("repaired")).expect("it is removed");
         let (repository, _) = open(&root);
         for location in LOCATIONS {
             let latest = repository.latest(&coordinate(location)).expect("it is read");
@@ -63,7 +82,7 @@ fn stopped_everywhere(
 /// That each selector has what it had or what it is to have, that what is in the index is whole, and that each file is whole.
 #[track_caller]
 fn assert_between(old: &Tree, between: &Tree, new: &Tree, steps: u64) {
-    assert_sound(between);
+    assert_whole(between);
     for location in LOCATIONS {
         for below in selectors(old).union(&selectors(new)) {
             let now = tip(between, location, below);
@@ -83,6 +102,21 @@ fn assert_between(old: &Tree, between: &Tree, new: &Tree, steps: u64) {
             }
             _ => {}
         }
+    }
+}
+
+/// That a repair comes to what was attached and detached before, or to what is to be, as a whole.
+#[track_caller]
+fn assert_repaired(old: &Tree, repaired: &Tree, new: &Tree, steps: u64) {
+    let attached = |tree: &Tree| -> Tree {
+        let paths = tree.iter().filter(|(path, _)| !path.starts_with("hash/"));
+        paths.map(|(path, node)| (path.clone(), node.clone())).collect()
+    };
+    let now = attached(repaired);
+    if now != attached(old) && now != attached(new) {
+        let (old, new) = (attached(old), attached(new));
+        let [old, now, new] = [&old, &now, &new].map(|tree| tree.keys().collect::<Vec<_>>());
+        panic!("after {steps} steps and a repair:\n{old:#?}\n{now:#?}\n{new:#?}");
     }
 }
 
@@ -207,11 +241,12 @@ fn a_batch() {
         blob("lone"),
         plex("x", 1, "new"),
     ];
-    stopped_everywhere(has(old), |repository| {
+    let stores = |repository: &Repository| {
         let mut batch = repository.batch(&StoreOptions::default());
         new.iter().try_for_each(|packet| batch.store(packet))?;
         batch.commit().map(drop)
-    });
+    };
+    stopped(has(old), stores, false);
 }
 
 fn detaches(packet: Packet) -> impl Fn(&Repository) -> Result<()> {
@@ -268,6 +303,6 @@ fn collecting() {
             repository.detach(&hash).expect("it is detached");
         }
     };
-    let steps = stopped_everywhere(before, |repository| repository.collect().map(drop));
+    let steps = stopped(before, |repository| repository.collect().map(drop), false);
     assert!(steps > 6);
 }

@@ -270,6 +270,8 @@ fn an_entry_of_another_place_time_or_key_is_refused() {
         let entry = format!("{marker}/plex/{TAI}/{P}");
         laid.write(&entry, "");
         let address = format!("//{}", &marker["index/".len()..]);
+        refused(&laid.open(), &address, ErrorKind::NotFound, None);
+        let address = format!("{address}/plex/{TAI}");
         refused(&laid.open(), &address, ErrorKind::OtherPacket, Some(laid.path(entry)));
     }
     let entry = format!("{MARKER}/plex/1640995201:000000000/{P}");
@@ -279,7 +281,8 @@ fn an_entry_of_another_place_time_or_key_is_refused() {
     let key = V.replace("V.XB", "V.XC");
     let entry = format!("{MARKER}/seal/{key}/{TAI}/{S}");
     laid.write(&entry, "");
-    let address = format!("{ITEM}/|/seal/{key}");
+    refused(&laid.open(), &format!("{ITEM}/|/seal/{key}"), ErrorKind::NotFound, None);
+    let address = format!("{ITEM}/|/seal/{key}/{TAI}");
     refused(&laid.open(), &address, ErrorKind::OtherPacket, Some(laid.path(entry)));
 }
 

@@ -99,10 +99,9 @@ fn a_seal_whose_plex_has_no_reference_gets_it_back() {
     assert_eq!(tree(repository.root()), before);
 }
 
-/// What both make of references where no Plex that has a Seal is.
 #[test]
 fn a_repair_makes_the_index_that_a_rebuild_makes() {
-    let packets: Vec<Packet> = packets().into_iter().filter(|one| one.seal().is_none()).collect();
+    let packets = packets();
     let (_directory, rebuilt) = with(&packets);
     let (_other, repaired) = with(&packets);
     let before = tree(rebuilt.root());
@@ -119,11 +118,11 @@ fn a_repair_makes_the_index_that_a_rebuild_makes() {
 }
 
 #[test]
-fn a_seal_alone_comes_back_into_an_index_that_its_plex_has_left() {
+fn a_seal_comes_back_into_an_index_that_is_lost_with_its_plex() {
     let packet = seal("item", 4, "three", 1);
     let (_directory, repository) = with(std::slice::from_ref(&packet));
-    repository.detach(&packet.plex().expect("a Plex").hash()).expect("it is detached");
     let before = tree(repository.root());
+    repository.detach(&packet.plex().expect("a Plex").hash()).expect("it is detached");
     remove_index(&repository);
     repository.repair(true, &mut |_, _| {}).expect("it is made again");
     assert_eq!(tree(repository.root()), before);

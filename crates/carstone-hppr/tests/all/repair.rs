@@ -278,13 +278,24 @@ fn half_finished_collections_are_left() {
 }
 
 #[test]
-fn entries_and_refs_of_packets_that_are_there_are_left() {
+fn entries_and_refs_that_verified_packets_contradict_go() {
     let laid = whole();
     laid.write(format!("index/g/a/n/|/plex/{TAI}/{P}"), "");
     laid.tips("index/g/a/n/|");
+    laid.write(format!("{MARKER}/plex/9999999999:000000000/{P}"), "");
+    laid.write(format!("{}/{P}", references(EMPTY)), "");
+    mends(&laid, &whole());
+}
+
+#[test]
+fn those_of_packets_that_are_not_verified_stay() {
+    let laid = whole();
+    laid.write(format!("index/g/a/n/|/plex/{TAI}/{P}"), "");
+    laid.write(file(B), "other data of this lngth");
     leaves(&laid, "wrong-index");
     let laid = whole();
     laid.write(format!("{}/{P}", references(EMPTY)), "");
+    laid.write(file(B), "other data of this lngth");
     leaves(&laid, "wrong-ref");
 }
 
@@ -322,4 +333,31 @@ fn a_check_writes_nothing() {
     let (repository, before) = (laid.open(), tree(laid.root()));
     assert_eq!(all(&repository, true).0.len(), 2);
     assert_eq!(tree(laid.root()), before);
+}
+
+#[test]
+fn references_are_made_of_verified_packets_alone() {
+    let laid = Laid::with_seal();
+    let path = laid.path(file(P));
+    let thin = fs::read_to_string(&path).expect("a file");
+    fs::write(&path, thin.replace(&B[..20], &B.replace("B.xN", "B.xM")[..20])).expect("a file");
+    let (_, checked) = repair(&laid);
+    assert_eq!(checked.mended, 0);
+    fs::write(&path, thin).expect("a file");
+    assert_eq!(names(&laid), Vec::<&str>::new());
+}
+
+#[test]
+fn a_directory_in_the_way_does_not_end_a_repair() {
+    let laid = Laid::with_seal();
+    let reference = format!("{}/{P}", references(B));
+    laid.remove(&reference);
+    fs::create_dir(laid.path(&reference)).expect("a directory");
+    laid.lay(&plex(["g", "a", "l"], TAI, "x"));
+    let tip = "index/g/a/l/|/tip";
+    laid.remove(tip);
+    let (told, _) = repair(&laid);
+    assert!(told.contains(&("missing-ref", false)), "{told:?}");
+    assert!(told.contains(&("missing-tip", true)), "{told:?}");
+    assert!(laid.path(tip).is_symlink());
 }

@@ -145,19 +145,34 @@ pub fn tip(tree: &Tree, location: &str, below: &str) -> Option<String> {
 
 /// That what is in the index has references and files, so that nothing of it is missing or can be collected.
 pub fn assert_sound(tree: &Tree) {
-    for path in tree.keys().filter(|path| path.starts_with("index/") && !path.ends_with("/tip")) {
-        let Some((_, entry)) = path.split_once("/|/") else { continue };
+    assert_whole(tree);
+    for (path, _, reference) in entries(tree) {
+        let mut references = tree.keys().filter(|path| path.starts_with("ref/"));
+        assert!(references.any(|path| path.ends_with(&reference)), "{path} has no reference");
+    }
+}
+
+/// That what is in the index has files.
+pub fn assert_whole(tree: &Tree) {
+    for (path, hash, _) in entries(tree) {
+        let file = hash_file(&hash);
+        assert!(tree.contains_key(&file), "{path} has no {file}");
+    }
+}
+
+/// What is in the index: each path, the hash that it names, and how the path of its reference ends.
+fn entries(tree: &Tree) -> impl Iterator<Item = (&String, PacketHash, String)> {
+    let paths = tree.keys().filter(|path| path.starts_with("index/") && !path.ends_with("/tip"));
+    paths.filter_map(|path| {
+        let (_, entry) = path.split_once("/|/")?;
         let parts: Vec<&str> = entry.split('/').collect();
         let (hash, reference) = match parts[..] {
             ["plex", _, hash] => (hash, format!("/{hash}")),
             ["seal", key, _, hash] => (hash, format!("/{hash}/{key}")),
-            _ => continue,
+            _ => return None,
         };
-        let file = hash_file(&hash.parse().expect("a hash"));
-        assert!(tree.contains_key(&file), "{path} has no {file}");
-        let mut references = tree.keys().filter(|path| path.starts_with("ref/"));
-        assert!(references.any(|path| path.ends_with(&reference)), "{path} has no reference");
-    }
+        Some((path, hash.parse().expect("a hash"), reference))
+    })
 }
 
 /// A number that two trees have in common only if they are alike, but for chance.

@@ -71,6 +71,8 @@ pub enum Finding {
     },
     /// A back-reference speaks of a packet that does not have this one in it, or of another key.
     WrongRef {
+        /// The packet that it speaks of.
+        hash: PacketHash,
         /// Its path.
         path: PathBuf,
     },
@@ -191,7 +193,7 @@ impl fmt::Display for Finding {
                 version.address(coordinate.clone()).fmt(f)
             }
             Self::StrayRef { path }
-            | Self::WrongRef { path }
+            | Self::WrongRef { path, .. }
             | Self::MissingRef { path, .. }
             | Self::MissingTip { path, .. }
             | Self::DanglingTip { path, .. }

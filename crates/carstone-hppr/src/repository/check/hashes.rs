@@ -39,6 +39,11 @@ impl Checker<'_> {
                         self.checked.packets += 1;
                         self.packet(hash, len)?;
                     }
+                    (Some(hash), _) if name.ends_with(SUFFIX) => {
+                        let error = Error::new(ErrorKind::Damaged("it is no regular file"));
+                        let error = error.of(self.repository.hash_path(&hash));
+                        self.found(Finding::Damaged { hash, error })?;
+                    }
                     _ => self.foreign(&directory, &name)?,
                 }
             }

@@ -125,11 +125,7 @@ impl Checker<'_> {
                     (Ok(hash), What::File(_)) if hash.kind() == kind => {
                         self.checked.entries += 1;
                         let version = Version { tai, hash, key };
-                        self.entry(coordinate, version)?;
-                        // Unless it has been removed.
-                        if self.writer.is_none() || self.is_file(&directory.join(&name))? {
-                            versions.push(version);
-                        }
+                        versions.extend(self.entry(coordinate, version)?);
                     }
                     _ => self.foreign(&directory, &name)?,
                 }
@@ -139,17 +135,16 @@ impl Checker<'_> {
         Ok(is_empty)
     }
 
-    fn entry(&mut self, coordinate: &Coordinate, version: Version) -> Result<()> {
-        let coordinate = coordinate.clone();
+    /// An entry, and the versions that tips are to be of, as far as it tells.
+    fn entry(&mut self, coordinate: &Coordinate, version: Version) -> Result<Vec<Version>> {
+        let marker = layout::marker(coordinate);
         let mut plex = version.hash;
         let mut refs = Vec::new();
         if let Some(key) = version.key {
             match there(self.repository.seal_file(&version.hash)) {
-                None => return self.found(Finding::DanglingIndex { coordinate, version }),
-                Some(Err(_)) => return Ok(()),
-                Some(Ok(thin)) if thin.head.key != key => {
-                    return self.found(Finding::WrongIndex { coordinate, version });
-                }
+                None => return self.dangling(coordinate, version),
+                Some(Err(_)) => return Ok(vec![version]),
+                Some(Ok(thin)) if thin.head.key != key => return self.wrong(coordinate, version),
                 Some(Ok(thin)) => plex = thin.inner,
             }
             let path = layout::plex_ref(&plex, &version.hash).join(key.to_string());
@@ -157,22 +152,44 @@ impl Checker<'_> {
         }
         match there(self.repository.plex_file(&plex)) {
             // Of a Seal that has been told.
-            None if version.key.is_some() => return Ok(()),
-            None => return self.found(Finding::DanglingIndex { coordinate, version }),
-            Some(Err(_)) => return Ok(()),
+            None if version.key.is_some() => return Ok(vec![version]),
+            None => return self.dangling(coordinate, version),
+            Some(Err(_)) => return Ok(vec![version]),
             Some(Ok(thin))
-                if thin.head.coordinate != coordinate || thin.head.tai != version.tai =>
+                if thin.head.coordinate != *coordinate || thin.head.tai != version.tai =>
             {
-                return self.found(Finding::WrongIndex { coordinate, version });
+                return self.wrong(coordinate, version);
             }
             Some(Ok(thin)) => refs.push((plex, layout::blob_ref(&thin.inner, &plex))),
+        }
+        let of_plex = Version::plex(version.tai, plex);
+        if let [(_, of_seal), (_, of_blob)] = &refs[..]
+            && self.is_file(of_seal)?
+            && !self.is_file(of_blob)?
+            && !self.is_file(&marker.join(of_plex.entry()))?
+        {
+            // It was being stored with its Seal, or detached with it: one that is detached by itself keeps the reference.
+            self.found(Finding::NotIndexed { hash: plex })?;
+            return Ok(vec![version, of_plex]);
         }
         for (hash, path) in refs {
             if !self.is_file(&path)? {
                 self.found(Finding::MissingRef { hash, path })?;
             }
         }
-        Ok(())
+        Ok(vec![version])
+    }
+
+    /// One that speaks of nothing; a tip of it is none that is wrong, unless the entry has been removed.
+    fn dangling(&mut self, coordinate: &Coordinate, version: Version) -> Result<Vec<Version>> {
+        let entry = layout::marker(coordinate).join(version.entry());
+        self.found(Finding::DanglingIndex { coordinate: coordinate.clone(), version })?;
+        Ok(self.is_file(&entry)?.then_some(version).into_iter().collect())
+    }
+
+    fn wrong(&mut self, coordinate: &Coordinate, version: Version) -> Result<Vec<Version>> {
+        self.found(Finding::WrongIndex { coordinate: coordinate.clone(), version })?;
+        Ok(Vec::new())
     }
 
     fn tip(&mut self, coordinate: &Coordinate, tip: &Tip, latest: Option<&Version>) -> Result<()> {

@@ -78,13 +78,16 @@ impl Checker<'_> {
         let (path, hash) = (reference.path(), reference.packet());
         let (coordinate, version, blob) = match self.repository.referred(&reference) {
             Referred::Gone => return self.found(Finding::StrayRef { path }),
-            Referred::Other => return self.found(Finding::WrongRef { path }),
+            Referred::Other => return self.found(Finding::WrongRef { hash, path }),
             Referred::Faulty(_) => return Ok(()),
             Referred::At(coordinate, version, blob) => (coordinate, version, blob),
         };
         let is_indexed = self.is_file(&layout::marker(&coordinate).join(version.entry()))?;
-        // A Plex that is detached keeps its back-reference while it has Seals that are not.
-        let is_kept = hash.kind() == PacketKind::Plex && self.has_refs(&hash)?;
+        // A Plex that is detached keeps its back-reference while it has Seals that are not, as their references say, or the index.
+        let is_kept = hash.kind() == PacketKind::Plex
+            && !is_indexed
+            && (self.has_refs(&hash)?
+                || self.repository.has_indexed_seal(&coordinate, &version)?);
         // Nor is one that lacks its Blob, which has been told, one to come into the index.
         match is_indexed || is_kept || !self.is_there(&blob)? {
             true => Ok(()),
