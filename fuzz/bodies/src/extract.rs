@@ -15,6 +15,7 @@ use carstone::unixfs::{Cid, Profile, symlink, write_file};
 use tempfile::TempDir;
 
 use crate::built::{self, PACK};
+use crate::folder::folder;
 use crate::input::Input;
 use crate::unixfs::hostile;
 
@@ -87,12 +88,7 @@ const WAY: [&str; 4] = ["a", "b", "c", "target"];
 
 impl Cell {
     fn new(input: &mut Input<'_>) -> Self {
-        let memory = Path::new("/dev/shm");
-        let folder = match memory.is_dir() {
-            true => tempfile::tempdir_in(memory),
-            false => tempfile::tempdir(),
-        };
-        let cell = Self(folder.expect("a temporary directory"));
+        let cell = Self(folder());
         fs::create_dir_all(cell.target()).expect("a temporary directory");
         // What stands there already may lead out too, but not through the names in the pack.
         if input.one_in(4) {

@@ -13,6 +13,7 @@ mod dags;
 mod damage;
 mod encrypt;
 mod extract;
+mod folder;
 mod hppr;
 mod indexes;
 mod input;

@@ -12,6 +12,7 @@ use carstone_hppr::{
 
 use super::forge::{MARK, by_name, forged, key, markline, sign};
 use super::packets::packet_seeds;
+use crate::folder::folder;
 use crate::input::Input;
 
 /// Files of packets by their hashes.
@@ -23,7 +24,7 @@ pub(crate) fn thin(data: &[u8]) {
     let mut input = Input::new(data);
     let flags = input.byte();
     let files = files(&mut input, flags);
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = folder();
     let root = directory.path();
     let is_writable = flags & WRITABLE == WRITABLE;
     match is_writable {
