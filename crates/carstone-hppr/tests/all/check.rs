@@ -1,9 +1,11 @@
 //! What a check finds.
 
 use std::fs;
+use std::sync::Arc;
 
-use carstone_hppr::{CheckOptions, Checked, Finding, PacketHash, Repository};
+use carstone_hppr::{CheckOptions, Checked, Finding, OpenOptions, PacketHash, Repository};
 
+use crate::faulty::Faulty;
 use crate::laid::{
     B, Laid, MARKER, P, S, TAI, V, at_item, file, other_seal, plex, references, seal,
 };
@@ -369,4 +371,19 @@ fn a_half_finished_collection_is_found() {
     laid.write(format!("detach/{gone}"), "");
     let found = all(&laid.read_only(), true).0;
     assert_eq!(found, [Finding::HalfCollected { blob: hash(&gone) }]);
+}
+
+#[test]
+fn why_a_file_cannot_be_read_is_told() {
+    let laid = Laid::with_seal();
+    for name in [B, P, S] {
+        let disk = Faulty::default();
+        disk.deny(laid.path(file(name)));
+        let options = OpenOptions::default().read_only(true).disk(Arc::new(disk));
+        let repository = Repository::open_with(laid.root(), options).expect("a repository");
+        let (found, _) = all(&repository, true);
+        let text = found.iter().map(ToString::to_string).find(|text| text.contains(name));
+        let text = text.expect("a finding");
+        assert!(text.starts_with("damaged") && text.ends_with(": permission denied"), "{text}");
+    }
 }
