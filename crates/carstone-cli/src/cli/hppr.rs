@@ -16,7 +16,7 @@ pub(crate) struct HpprArgs {
         long,
         global = true,
         value_name = "DIR",
-        env = "CARSTONE_HPPR",
+        env = HPPR_VARIABLE,
         default_value = "hppr",
         value_hint = ValueHint::DirPath,
         display_order = 800
@@ -243,3 +243,6 @@ fn coordinate(text: &str) -> Result<Coordinate, String> {
 fn header(text: &str) -> Result<Header, String> {
     Header::parse(text.as_bytes()).map_err(|error| error.to_string())
 }
+
+/// The variable that names the repository.
+pub(crate) const HPPR_VARIABLE: &str = "CARSTONE_HPPR";
