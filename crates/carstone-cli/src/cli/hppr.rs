@@ -40,7 +40,7 @@ pub(crate) enum HpprCommand {
     Seal(HpprSealArgs),
     /// Write a packet, or its data alone. It is verified first.
     Get(HpprGetArgs),
-    /// Print the headers of a packet, down to the blank line ahead of its data. The data is not verified.
+    /// Print the headers of a packet, down to the blank line ahead of its data. Nothing of them is verified: neither hashes nor a signature, as that takes the data.
     Headers(HpprHeadersArgs),
     /// List what a path has: groups, applications, locations, times, keys or hashes.
     Ls(HpprLsArgs),

@@ -1,5 +1,7 @@
 //! What `carstone hppr` takes and refuses, and what it says then.
 
+use std::fs;
+
 use crate::support::{Place, command};
 
 /// A place with a repository in it.
@@ -13,6 +15,23 @@ fn repository(place: &Place, name: &str) -> String {
     let repo = place.path(name).to_str().expect("text").to_owned();
     run!("hppr", "--repo", &repo, "init").exits(0);
     repo
+}
+
+#[test]
+fn headers_are_said_not_to_be_verified() {
+    let (place, repo) = place();
+    pipe!(b"data", "hppr", "--repo", &repo, "add", "-H", "Kind: note", "//g/a/l").exits(0);
+    let thin = fs::read_dir(place.path("repo/hash/P")).expect("listed").next().expect("one");
+    let thin = fs::read_dir(thin.expect("an entry").path()).expect("listed").next().expect("one");
+    let thin = thin.expect("an entry").path();
+    let text = fs::read_to_string(&thin).expect("text").replace("Kind: note", "Kind: nota");
+    fs::write(thin, text).expect("written");
+    let shown = run!("hppr", "--repo", &repo, "headers", "//g/a/l").exits(0);
+    assert!(shown.text().contains("Kind: nota\n"));
+    shown.says("nothing of these headers is verified");
+    let quiet = run!("hppr", "--repo", &repo, "--quiet", "headers", "//g/a/l").exits(0);
+    assert_eq!(quiet.stderr, "");
+    run!("hppr", "--repo", &repo, "get", "//g/a/l").exits(2).says("hash");
 }
 
 #[test]

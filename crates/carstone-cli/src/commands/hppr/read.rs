@@ -45,6 +45,7 @@ pub(super) fn headers(
     let headers = repository.headers(&args.address).with_context(|| args.address.to_string())?;
     if !output.is_json() {
         output.bytes(headers.unverified_bytes())?;
+        output.note("nothing of these headers is verified: `get` does that");
         return Ok(Exit::Intact);
     }
     let head = headers.unverified();
