@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Place, command};
+use crate::support::{Place, command, noise};
 
 /// A place with a repository in it.
 fn place() -> (Place, String) {
@@ -32,6 +32,34 @@ fn headers_are_said_not_to_be_verified() {
     let quiet = run!("hppr", "--repo", &repo, "--quiet", "headers", "//g/a/l").exits(0);
     assert_eq!(quiet.stderr, "");
     run!("hppr", "--repo", &repo, "get", "//g/a/l").exits(2).says("hash");
+}
+
+#[test]
+fn an_export_that_ends_at_a_packet_says_how_to_go_on() {
+    let (place, repo) = place();
+    pipe!(&noise(1000, 1), "hppr", "--repo", &repo, "add", "//g/a/l").exits(0);
+    let mut path = place.path("repo/hash/P");
+    while path.is_dir() {
+        let entry = fs::read_dir(&path).expect("listed").next().expect("one");
+        path = entry.expect("an entry").path();
+    }
+    let thin = fs::read(&path).expect("read");
+    let mut other = thin.clone();
+    other[8] ^= 1;
+    for bytes in [Some(&thin[..thin.len() - 9]), Some(&other), Some(b""), None] {
+        fs::remove_file(&path).expect("removed");
+        if let Some(bytes) = bytes {
+            fs::write(&path, bytes).expect("written");
+        }
+        run!("hppr", "--repo", &repo, "export").exits(2).says("--skip-damaged leaves");
+        let left = run!("hppr", "--repo", &repo, "export", "--skip-damaged").exits(1);
+        left.says("0 packets, 0 bytes").says("1 packet is damaged");
+        fs::write(&path, &thin).expect("written");
+    }
+    run!("hppr", "--repo", &repo, "check").exits(0).text().starts_with("sound: 2 packets, ");
+    // Of what is no packet nothing is left out.
+    let full = run!("hppr", "--repo", &repo, "export", "-o", "/dev/full", "--force");
+    assert!(!full.exits(2).stderr.contains("--skip-damaged"));
 }
 
 #[test]

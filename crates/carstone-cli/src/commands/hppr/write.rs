@@ -10,7 +10,7 @@ use carstone_hppr::{
 use serde_json::json;
 
 use super::counted::Stopping;
-use super::{keys, name, object, source, tell};
+use super::{count, keys, name, object, source, tell};
 use crate::cli::{HpprAddArgs, HpprImportArgs, HpprSealArgs, HpprStoreArgs};
 use crate::exit::Exit;
 use crate::output::Output;
@@ -113,6 +113,6 @@ pub(super) fn import(
     if output.is_json() {
         output.object("summary", object(json!({ "packets": packets })))?;
     }
-    output.note(&format!("{packets} packets"));
+    output.note(&count(packets, "packet"));
     Ok(Exit::Intact)
 }
