@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use carstone_hppr::{Coordinate, Header, ListPath, PacketHash, Tai, TipPrefix, Urc};
+use carstone_hppr::{
+    Coordinate, ErrorKind, Header, ListPath, PacketHash, RESERVED_HEADERS, Tai, TipPrefix, Urc,
+};
 use clap::{Args, Subcommand, ValueHint};
 
 use super::texts::HPPR_EXAMPLES;
@@ -212,6 +214,9 @@ pub(crate) struct HpprImportArgs {
     /// The input is a CAR.
     #[arg(long)]
     pub car: bool,
+    /// Take extra headers that are in order by their names alone.
+    #[arg(long)]
+    pub by_name: bool,
 }
 
 /// `carstone hppr keygen`.
@@ -241,7 +246,11 @@ fn coordinate(text: &str) -> Result<Coordinate, String> {
 }
 
 fn header(text: &str) -> Result<Header, String> {
-    Header::parse(text.as_bytes()).map_err(|error| error.to_string())
+    let header = Header::parse(text.as_bytes()).map_err(|error| error.to_string())?;
+    match RESERVED_HEADERS.contains(&header.name()) {
+        true => Err(ErrorKind::ReservedName.to_string()),
+        false => Ok(header),
+    }
 }
 
 /// The variable that names the repository.

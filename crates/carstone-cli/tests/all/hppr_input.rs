@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use carstone_hppr::{Blob, Coordinate, Packet, Plex, Tai};
+
 use crate::support::{Place, command, noise};
 
 /// A place with a repository in it.
@@ -15,6 +17,71 @@ fn repository(place: &Place, name: &str) -> String {
     let repo = place.path(name).to_str().expect("text").to_owned();
     run!("hppr", "--repo", &repo, "init").exits(0);
     repo
+}
+
+fn plex(app: &str) -> Vec<u8> {
+    let coordinate = Coordinate::new("g", app, "l").expect("a coordinate");
+    let blob = Blob::new("data").expect("a Blob");
+    let tai = Tai::new(1_640_995_200, 0).expect("a time");
+    Packet::from(Plex::new(coordinate, tai, Vec::new(), blob).expect("a Plex")).encode()
+}
+
+/// A Plex whose extra headers are in order by their names alone.
+const BY_NAME: &str = "\
+\u{1f5a7}: P.vR4MEH337lYtHSgXrqkK_SqBt~oUF2xm6x_YJlIU5ZK.H3
+Group: g
+App: a
+Location: l
+TAI: 1640995200:000000000
+A: 2
+A: 1
+\u{1f5a7}: B.1~28V2siN6f3tioXnVD8xMwee0Xs6Gf8TTXWtvPWtEK.H3
+Data-Length: 4
+
+data";
+
+#[test]
+fn what_was_stored_by_name_goes_into_another_repository() {
+    let (place, repo) = place();
+    let packet = BY_NAME.as_bytes();
+    pipe!(packet, "hppr", "--repo", &repo, "store").exits(2).says("--by-name");
+    pipe!(packet, "hppr", "--repo", &repo, "store", "--by-name").exits(0);
+    for form in [&[][..], &["--car"]] {
+        let run = |repo: &str, arguments: &[&str], input: Option<&[u8]>| {
+            let all = [&["hppr", "--repo", repo], arguments, form].concat();
+            let all: Vec<_> = all.into_iter().map(Into::into).collect();
+            crate::support::run_args(&all, input)
+        };
+        let exported = run(&repo, &["export"], None).exits(0).says("1 packet, ").stdout;
+        let other = repository(&place, &format!("other{}", form.len()));
+        run(&other, &["import"], Some(&exported)).exits(2).says("--by-name takes").says("byte ");
+        run(&other, &["import", "--by-name"], Some(&exported)).exits(0).says("1 packet\n");
+        assert_eq!(run!("hppr", "--repo", &other, "get", "//g/a/l").exits(0).stdout, packet);
+    }
+    // What does not help is not named.
+    let descending = BY_NAME.replace("A: 2\n", "B: 2\n");
+    let refused = pipe!(descending.as_bytes(), "hppr", "--repo", &repo, "import", "--by-name");
+    assert!(!refused.exits(2).says("the extra header is to be").stderr.contains("--by-name"));
+}
+
+#[test]
+fn a_command_is_refused_at_its_byte() {
+    let (place, repo) = place();
+    let good = plex("a");
+    let stream = [&good[..], &plex("\u{1f5a7}get")].concat();
+    let file = place.write("stream", &stream);
+    for what in ["store", "import"] {
+        let said = format!("stream: byte {}: it is a command", good.len());
+        run!("hppr", "--repo", &repo, what, &file).exits(2).says(&said);
+        run!("hppr", "--repo", &repo, "get", "//g/a/l").exits(0);
+    }
+}
+
+#[test]
+fn a_header_that_cannot_be_given_is_named() {
+    let (_place, repo) = place();
+    let added = pipe!(b"", "hppr", "--repo", &repo, "add", "-H", "A: x", "-H", "TAI: y", "//g/a/l");
+    added.exits(2).says("TAI: y").says("no extra header may have this name");
 }
 
 #[test]

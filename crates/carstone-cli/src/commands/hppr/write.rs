@@ -4,8 +4,8 @@ use std::io::Read;
 
 use anyhow::{Context, bail};
 use carstone_hppr::{
-    Blob, ExtrasOrder, MAX_DATA, Packet, PacketReader, ParseOptions, Plex, Repository, Seal,
-    SigningKey, StoreOptions, Tai, trailer,
+    Blob, ErrorKind, ExtrasOrder, MAX_DATA, Packet, PacketReader, ParseOptions, Plex, Repository,
+    Seal, SigningKey, StoreOptions, Tai, trailer,
 };
 use serde_json::json;
 
@@ -23,26 +23,55 @@ pub(super) fn store(
     args: &HpprStoreArgs,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
-    let extras = if args.by_name { ExtrasOrder::ByName } else { ExtrasOrder::Strict };
-    let (parse, options) = (ParseOptions::default().extras(extras), StoreOptions::default());
+    let (parse, options) = (parsing(args.by_name), StoreOptions::default());
     for path in &args.files {
         let input = source(path)?;
         if args.trailer {
             let spool = tempfile::tempfile().context("cannot make a temporary file")?;
             let packet =
                 trailer::read(input, spool, &parse).and_then(trailer::Rebuilt::into_packet);
-            let packet = packet.with_context(|| name(path))?;
-            tell(&repository.store(&packet, &options)?, output)?;
-            continue;
-        }
-        for packet in PacketReader::with_options(input, parse) {
-            signals::check()?;
+            let packet = packet.map_err(|error| hint(error, args.by_name));
             let packet = packet.with_context(|| name(path))?;
             let hashes = repository.store(&packet, &options).with_context(|| name(path))?;
             tell(&hashes, output)?;
+            continue;
+        }
+        let mut reader = PacketReader::with_options(input, parse);
+        while let Some((at, packet)) = next(&mut reader)
+            .map_err(|error| hint(error, args.by_name))
+            .with_context(|| name(path))?
+        {
+            signals::check()?;
+            let hashes = repository.store(&packet, &options).map_err(|error| match error.kind() {
+                ErrorKind::Invalid(_) => anyhow::Error::from(error).context(format!("byte {at}")),
+                _ => anyhow::Error::from(error),
+            });
+            tell(&hashes.with_context(|| name(path))?, output)?;
         }
     }
     Ok(Exit::Intact)
+}
+
+/// The next packet, which is verified, and the byte at which it begins.
+fn next(reader: &mut PacketReader<impl Read>) -> carstone_hppr::Result<Option<(u64, Packet)>> {
+    let Some(packet) = reader.next_packet()? else { return Ok(None) };
+    let at = packet.head().offset();
+    Ok(Some((at, packet.into_packet()?)))
+}
+
+/// How packets are read.
+fn parsing(by_name: bool) -> ParseOptions {
+    let extras = if by_name { ExtrasOrder::ByName } else { ExtrasOrder::Strict };
+    ParseOptions::default().extras(extras)
+}
+
+/// Why packets are not read, and the option that may help.
+fn hint(error: carstone_hppr::Error, by_name: bool) -> anyhow::Error {
+    match error.kind() {
+        ErrorKind::ExtrasOutOfOrder if !by_name => anyhow::Error::from(error)
+            .context("--by-name takes extra headers that are in order by their names alone"),
+        _ => error.into(),
+    }
 }
 
 /// Makes a packet of data, and stores it.
@@ -99,7 +128,7 @@ pub(super) fn import(
         let input = progress.reading(Stopping(source(path)?));
         let mut batch = repository.batch(&StoreOptions::default());
         let mut store = |packet: &Packet| batch.store(packet);
-        let parse = ParseOptions::default();
+        let parse = parsing(args.by_name);
         let read = match args.car {
             true => carstone_hppr::import_car(input, &parse, &mut store),
             false => carstone_hppr::import(input, &parse, &mut store),
@@ -107,7 +136,7 @@ pub(super) fn import(
         // What came before a fault is good, and stays.
         let committed = batch.commit();
         progress.finish();
-        read.with_context(|| name(path))?;
+        read.map_err(|error| hint(error, args.by_name)).with_context(|| name(path))?;
         packets += committed.with_context(|| name(path))?;
     }
     if output.is_json() {
