@@ -102,6 +102,40 @@ fn headers_are_said_not_to_be_verified() {
 }
 
 #[test]
+fn standard_input_is_given_once() {
+    let (place, repo) = place();
+    let key = run!("hppr", "keygen").exits(0).stdout;
+    for arguments in [
+        &["add", "-k", "-", "//g/a/l", "-"][..],
+        &["add", "-k", "-", "//g/a/l"],
+        &["store", "-", "-"],
+        &["import", "-", "-"],
+    ] {
+        let all = [&["hppr", "--repo", &repo], arguments].concat();
+        let all: Vec<_> = all.into_iter().map(Into::into).collect();
+        let refused = crate::support::run_args(&all, Some(&key)).exits(2);
+        refused.says("standard input (-) can be given once only");
+    }
+    assert_eq!(run!("hppr", "--repo", &repo, "ls").exits(0).text(), "");
+    // The key alone may come from it.
+    let file = place.write("data", b"data");
+    let added = pipe!(&key, "hppr", "--repo", &repo, "add", "-k", "-", "//g/a/l", &file);
+    assert_eq!(added.exits(0).lines().len(), 3);
+}
+
+#[test]
+fn an_input_without_a_packet_is_no_packet_to_store() {
+    let (place, repo) = place();
+    pipe!(b"", "hppr", "--repo", &repo, "store").exits(2).says("standard input: is empty");
+    pipe!(b"", "hppr", "--repo", &repo, "store", "--trailer").exits(2);
+    let empty = place.write("empty", b"");
+    let good = place.write("good", &plex("a"));
+    run!("hppr", "--repo", &repo, "store", good, empty).exits(2).says("empty: is empty");
+    // Nothing is what a repository without packets exports.
+    pipe!(b"", "hppr", "--repo", &repo, "import").exits(0).says("0 packets");
+}
+
+#[test]
 fn an_export_that_ends_at_a_packet_says_how_to_go_on() {
     let (place, repo) = place();
     pipe!(&noise(1000, 1), "hppr", "--repo", &repo, "add", "//g/a/l").exits(0);

@@ -1,6 +1,7 @@
 //! `carstone hppr store`, `add`, `seal` and `import`: what goes in.
 
 use std::io::Read;
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use carstone_hppr::{
@@ -13,6 +14,7 @@ use super::counted::Stopping;
 use super::{count, keys, name, object, source, tell};
 use crate::cli::{HpprAddArgs, HpprImportArgs, HpprSealArgs, HpprStoreArgs};
 use crate::exit::Exit;
+use crate::keys::once;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::signals;
@@ -23,6 +25,7 @@ pub(super) fn store(
     args: &HpprStoreArgs,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
+    once(args.files.iter().map(PathBuf::as_path))?;
     let (parse, options) = (parsing(args.by_name), StoreOptions::default());
     for path in &args.files {
         let input = source(path)?;
@@ -37,6 +40,7 @@ pub(super) fn store(
             continue;
         }
         let mut reader = PacketReader::with_options(input, parse);
+        let mut packets = 0;
         while let Some((at, packet)) = next(&mut reader)
             .map_err(|error| hint(error, args.by_name))
             .with_context(|| name(path))?
@@ -47,6 +51,10 @@ pub(super) fn store(
                 _ => anyhow::Error::from(error),
             });
             tell(&hashes.with_context(|| name(path))?, output)?;
+            packets += 1;
+        }
+        if packets == 0 {
+            bail!("{}: is empty, and has no packet", name(path));
         }
     }
     Ok(Exit::Intact)
@@ -80,6 +88,7 @@ pub(super) fn add(
     args: HpprAddArgs,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
+    once([args.file.as_path()].into_iter().chain(args.key.as_deref()))?;
     let key = args.key.as_deref().map(keys::read).transpose()?;
     let mut data = Vec::new();
     let read = source(&args.file)?.take(MAX_DATA as u64 + 1).read_to_end(&mut data);
@@ -122,6 +131,7 @@ pub(super) fn import(
     args: &HpprImportArgs,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
+    once(args.files.iter().map(PathBuf::as_path))?;
     let mut packets = 0;
     for path in &args.files {
         let progress = Progress::new(output, "importing", None);
