@@ -11,7 +11,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use carstone::car::ReaderOptions;
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::builder::{OsStr, Resettable};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 
 pub(crate) use car::{
     AttachIndexArgs, CODECS, CarArgs, CarCommand, CarListArgs, CompileArgs, CompleteArgs,
@@ -22,9 +23,9 @@ pub(crate) use car::{
 };
 pub(crate) use create::{CarVersion, CreateArgs, FunctionArg, OrderArg, ReaderArgs};
 pub(crate) use hppr::{
-    HpprAddArgs, HpprArgs, HpprCheckArgs, HpprCommand, HpprDetachArgs, HpprExportArgs, HpprGetArgs,
-    HpprHeadersArgs, HpprIdArgs, HpprImportArgs, HpprKeygenArgs, HpprLsArgs, HpprSealArgs,
-    HpprStoreArgs, HpprTipsArgs, HpprWatchArgs,
+    HPPR_VARIABLE, HpprAddArgs, HpprArgs, HpprCheckArgs, HpprCommand, HpprDetachArgs,
+    HpprExportArgs, HpprGetArgs, HpprHeadersArgs, HpprIdArgs, HpprImportArgs, HpprKeygenArgs,
+    HpprLsArgs, HpprSealArgs, HpprStoreArgs, HpprTipsArgs, HpprWatchArgs,
 };
 pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg, RestoreArgs};
 pub(crate) use store::{
@@ -62,6 +63,20 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// What this process was called with. A variable that is empty names no repository.
+    pub(crate) fn of_process() -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        if std::env::var_os(HPPR_VARIABLE).is_some_and(|value| value.is_empty()) {
+            let unset = |repo: clap::Arg| repo.env(Resettable::<OsStr>::Reset);
+            command = command.mut_subcommand("hppr", |hppr| hppr.mut_arg("repo", unset));
+        }
+        let mut matches = command.try_get_matches()?;
+        let read = Self::from_arg_matches_mut(&mut matches);
+        read.map_err(|error| error.format(&mut Self::command()))
+    }
 }
 
 /// What can be done.
@@ -294,8 +309,6 @@ fn size(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

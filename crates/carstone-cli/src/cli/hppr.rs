@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use carstone_hppr::{Coordinate, Header, ListPath, PacketHash, Tai, TipPrefix, Urc};
+use carstone_hppr::{
+    Coordinate, ErrorKind, Header, ListPath, PacketHash, RESERVED_HEADERS, Tai, TipPrefix, Urc,
+};
 use clap::{Args, Subcommand, ValueHint};
 
 use super::texts::HPPR_EXAMPLES;
@@ -16,7 +18,7 @@ pub(crate) struct HpprArgs {
         long,
         global = true,
         value_name = "DIR",
-        env = "CARSTONE_HPPR",
+        env = HPPR_VARIABLE,
         default_value = "hppr",
         value_hint = ValueHint::DirPath,
         display_order = 800
@@ -40,7 +42,7 @@ pub(crate) enum HpprCommand {
     Seal(HpprSealArgs),
     /// Write a packet, or its data alone. It is verified first.
     Get(HpprGetArgs),
-    /// Print the headers of a packet, down to the blank line ahead of its data. The data is not verified.
+    /// Print the headers of a packet, down to the blank line ahead of its data. Nothing of them is verified: neither hashes nor a signature, as that takes the data.
     Headers(HpprHeadersArgs),
     /// List what a path has: groups, applications, locations, times, keys or hashes.
     Ls(HpprLsArgs),
@@ -212,6 +214,9 @@ pub(crate) struct HpprImportArgs {
     /// The input is a CAR.
     #[arg(long)]
     pub car: bool,
+    /// Take extra headers that are in order by their names alone.
+    #[arg(long)]
+    pub by_name: bool,
 }
 
 /// `carstone hppr keygen`.
@@ -241,5 +246,12 @@ fn coordinate(text: &str) -> Result<Coordinate, String> {
 }
 
 fn header(text: &str) -> Result<Header, String> {
-    Header::parse(text.as_bytes()).map_err(|error| error.to_string())
+    let header = Header::parse(text.as_bytes()).map_err(|error| error.to_string())?;
+    match RESERVED_HEADERS.contains(&header.name()) {
+        true => Err(ErrorKind::ReservedName.to_string()),
+        false => Ok(header),
+    }
 }
+
+/// The variable that names the repository.
+pub(crate) const HPPR_VARIABLE: &str = "CARSTONE_HPPR";

@@ -151,7 +151,7 @@ fn blobs_that_nothing_has_are_exported_where_they_are_asked_for() {
     let lone = pipe!(blob, "hppr", "--repo", &repo, "add", "//g/a/gone").exits(0).lines();
     run!("hppr", "--repo", &repo, "detach", &lone[0]).exits(0);
     let other = place.path("other").to_str().expect("text").to_owned();
-    for (form, count, status) in [(None, "1 packets", 2), (Some("--lone-blobs"), "2 packets", 0)] {
+    for (form, count, status) in [(None, "1 packet", 2), (Some("--lone-blobs"), "2 packets", 0)] {
         let mut arguments = vec!["hppr", "--repo", &repo, "export"];
         arguments.extend(form);
         let arguments: Vec<_> = arguments.into_iter().map(Into::into).collect();
@@ -174,7 +174,7 @@ fn what_is_detached_goes_when_it_is_collected() {
     run!("hppr", "--repo", &repo, "detach", &hashes[0]).exits(0).says("was detached already");
     run!("hppr", "--repo", &repo, "get", "//g/a/l").exits(2).says("there is no such packet");
     assert_eq!(run!("hppr", "--repo", &repo, "get", "-d", &by_hash).exits(0).text(), "gone soon");
-    run!("hppr", "--repo", &repo, "collect").exits(0).says("1 Blobs, 1 Plexes");
+    run!("hppr", "--repo", &repo, "collect").exits(0).says("1 Blob, 1 Plex and 0 Seals removed");
     run!("hppr", "--repo", &repo, "get", &by_hash).exits(2);
     run!("hppr", "--repo", &repo, "check").exits(0);
 }
@@ -212,9 +212,7 @@ fn what_is_wrong_is_told_and_put_right() {
     run!("hppr", "--repo", &repo, "check", "--quick").exits(0);
     run!("hppr", "--repo", &repo, "check", "--repair").exits(1).says("damaged");
     run!("hppr", "--repo", &repo, "export").exits(2).says("--skip-damaged");
-    run!("hppr", "--repo", &repo, "export", "--skip-damaged")
-        .exits(1)
-        .says("1 packets are damaged");
+    run!("hppr", "--repo", &repo, "export", "--skip-damaged").exits(1).says("1 packet is damaged");
     // The packet once more heals it, since nothing else does.
     fs::remove_file(file).expect("removed");
     let tai = run!("hppr", "--repo", &repo, "ls", "//g/a/l/|/plex/").exits(0).lines().remove(0);

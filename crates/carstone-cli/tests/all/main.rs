@@ -14,6 +14,7 @@ mod create_extract;
 mod create_forms;
 mod damage;
 mod hppr;
+mod hppr_input;
 mod hppr_watch;
 mod json_errors;
 mod keys_and_shell;

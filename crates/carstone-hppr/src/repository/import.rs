@@ -14,15 +14,18 @@ use crate::text::{DIGEST, PacketHash, PacketKind};
 /// Reads packets one behind the other, and hands out each once it is verified. Gives how many they were.
 ///
 /// # Errors
-/// At the byte where it shows: something is no packet or not verified; `source` or `store` fails. What was handed out before is good.
+/// At the byte where it shows: something is no packet or not verified; `source` or `store` fails, where [`ErrorKind::Invalid`] is at the byte at which the packet begins. What was
+/// handed out before is good.
 pub fn import(
     source: impl Read,
     options: &ParseOptions,
     store: &mut dyn FnMut(&Packet) -> Result<()>,
 ) -> Result<u64> {
     let mut packets = 0;
-    for packet in PacketReader::with_options(source, *options) {
-        store(&packet?)?;
+    let mut reader = PacketReader::with_options(source, *options);
+    while let Some(packet) = reader.next_packet()? {
+        let at = packet.head().offset();
+        store(&packet.into_packet()?).map_err(|error| refused(error, at))?;
         packets += 1;
     }
     Ok(packets)
@@ -32,8 +35,8 @@ pub fn import(
 /// were. Roots are passed over. The order of extra headers is as `options` say.
 ///
 /// # Errors
-/// At the byte where it shows: [`ErrorKind::BadCar`], [`ErrorKind::ForeignBlock`], [`ErrorKind::Truncated`], or what is wrong with a packet; `source` or `store` fails. What was
-/// handed out before is good.
+/// At the byte where it shows: [`ErrorKind::BadCar`], [`ErrorKind::ForeignBlock`], [`ErrorKind::Truncated`], or what is wrong with a packet; `source` or `store` fails, where
+/// [`ErrorKind::Invalid`] is at the byte at which the block begins. What was handed out before is good.
 pub fn import_car(
     source: impl Read,
     options: &ParseOptions,
@@ -51,10 +54,18 @@ pub fn import_car(
     }
     let mut packets = 0;
     while let Some((section, at)) = source.next(MAX_PACKET)? {
-        store(&packet(&section, at, options)?)?;
+        store(&packet(&section, at, options)?).map_err(|error| refused(error, at))?;
         packets += 1;
     }
     Ok(packets)
+}
+
+/// Why a packet was not stored: if it is to blame, at this byte, where it begins.
+fn refused(error: Error, at: u64) -> Error {
+    match error.kind() {
+        ErrorKind::Invalid(_) => error.at(at),
+        _ => error,
+    }
 }
 
 /// The packet of a section, which is at this byte of the source.

@@ -1,6 +1,7 @@
 //! What is in the index: lists, and the tips below a prefix (HPPR 020).
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -187,10 +188,12 @@ impl Repository {
         Ok(found)
     }
 
-    /// Names of directories that are segments of a location.
+    /// Names of directories that are segments of a location, which is not too long with them.
     fn segments(&self, directory: &Path, is_first: bool) -> Result<Vec<String>> {
+        let len = location_len(directory.iter().skip(1));
         let names = self.names::<String>(directory, What::Directory)?.into_iter();
-        Ok(names.filter(|name| is_segment(name, is_first)).collect())
+        let fits = |name: &String| len + name.len() <= MAX_LOCATION;
+        Ok(names.filter(|name| fits(name) && is_segment(name, is_first)).collect())
     }
 
     /// Whether a packet is at or below a directory of the index, which is so deep.
@@ -351,8 +354,7 @@ impl Iterator for Coordinates<'_> {
             }
             self.path.push(name);
             // What is too deep to be a coordinate is none of ours.
-            let len: usize = self.path.iter().skip(DEEP - 1).map(|name| name.len() + 1).sum();
-            if len > MAX_LOCATION + 1 {
+            if location_len(&self.path) > MAX_LOCATION + 1 {
                 self.path.pop();
                 continue;
             }
@@ -368,6 +370,11 @@ impl Iterator for Coordinates<'_> {
 pub(super) fn is_segment(name: &str, is_first: bool) -> bool {
     let text = if is_first { check_value(name) } else { check_text(name) };
     text.and_then(|()| check_segment(name)).is_ok()
+}
+
+/// Bytes of the location that names below the index end with, and of a slash behind.
+pub(super) fn location_len(names: impl IntoIterator<Item = impl AsRef<OsStr>>) -> usize {
+    names.into_iter().skip(DEEP - 1).map(|name| name.as_ref().len() + 1).sum()
 }
 
 fn texts<T: fmt::Display>(values: impl IntoIterator<Item = T>) -> Vec<String> {

@@ -157,7 +157,7 @@ impl Repository {
         Ok(())
     }
 
-    /// Tries whether the file system does what a repository needs.
+    /// Tries whether the file system does what a repository needs. What it has no room for is not tried: to read, and to remove, needs none.
     fn probe(&self) -> Result<()> {
         let directory = self.path(STAGING).join(PROBE);
         let tried = self.try_all(&directory);
@@ -165,27 +165,34 @@ impl Repository {
             Ok(Some(_)) => self.remove_all(&directory),
             looked => looked.map(drop),
         };
-        tried?;
-        removed.map_err(self.failed(&directory))
+        for done in [tried, removed.map_err(self.failed(&directory))] {
+            done.or_else(|error| if is_full(&error) { Ok(()) } else { Err(error) })?;
+        }
+        Ok(())
     }
 
     fn try_all(&self, directory: &Path) -> Result<()> {
         let disk = &*self.disk;
         let failed = |error| Error::io(error).of(directory);
         let unfit = |what| Error::new(ErrorKind::UnfitFileSystem(what)).of(&self.root);
+        let not = |error, what| match failed(error) {
+            error if is_full(&error) => error,
+            _ => unfit(what),
+        };
         disk.create_directory(directory).map_err(failed)?;
         let long = "n".repeat(LONGEST_NAME);
         for name in NAMES.into_iter().chain([&long[..]]) {
             // One that takes the name of another is there already.
             let made = disk.create(&directory.join(name), &[name.as_bytes()]);
-            made.map_err(|_| {
-                unfit(match name {
+            made.map_err(|error| {
+                let what = match name {
                     "Aa" => "it does not tell upper from lower case",
                     _ if name == long => {
                         "it does not have names as long as those of segments can be"
                     }
                     _ => "it does not have all names of UTF-8",
-                })
+                };
+                not(error, what)
             })?;
         }
         let listed = disk.list(directory).map_err(failed)?;
@@ -194,12 +201,11 @@ impl Repository {
             return Err(unfit("it changes names"));
         }
         self.try_links(directory)
-            .map_err(|_| unfit("it has no links that can take the place of others"))?;
+            .map_err(|error| not(error, "it has no links that can take the place of others"))?;
         let (from, to) = (directory.join(NAMES[0]), self.path(HASH).join("B").join(PROBE));
         let moved = disk.rename(&from, &to).and_then(|()| disk.remove(&to));
-        moved
-            .map(drop)
-            .map_err(|_| unfit("the parts of the repository are on several file systems"))
+        let several = "the parts of the repository are on several file systems";
+        moved.map(drop).map_err(|error| not(error, several))
     }
 
     fn try_links(&self, directory: &Path) -> io::Result<()> {
@@ -212,6 +218,12 @@ impl Repository {
             false => Err(io::Error::other("a link came back as another")),
         }
     }
+}
+
+/// Whether there was no room.
+fn is_full(error: &Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), ErrorKind::Io(StorageFull | QuotaExceeded))
 }
 
 /// What a repository is made of, those above first.

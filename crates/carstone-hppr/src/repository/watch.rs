@@ -14,10 +14,11 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use super::Repository;
 use super::disk::What;
 use super::layout::{INDEX, MARKER};
-use super::list::{DEEP, TipPrefix};
+use super::list::{DEEP, TipPrefix, location_len};
 use super::versions::Version;
 use crate::coordinate::Coordinate;
 use crate::error::{Error, Result};
+use crate::limits::MAX_LOCATION;
 
 /// How changes are watched.
 #[derive(Clone, Copy, Debug)]
@@ -162,7 +163,7 @@ impl Watch {
     fn descend(&mut self, directory: PathBuf, tell: bool) -> Result<()> {
         let mut left = vec![directory];
         while let Some(directory) = left.pop() {
-            if !self.is_on_the_way(&directory) {
+            if !self.is_on_the_way(&directory) || !self.is_place(&directory) {
                 continue;
             }
             match self.watcher.watch(&directory, RecursiveMode::NonRecursive) {
@@ -211,6 +212,14 @@ impl Watch {
     fn is_on_the_way(&self, directory: &Path) -> bool {
         let names = self.names(directory);
         names.is_some_and(|names| names.iter().zip(&self.prefix).all(|(name, of)| name == of))
+    }
+
+    /// Whether a directory is not too deep for a coordinate, or for a version of one. Others have nothing that is ours.
+    fn is_place(&self, directory: &Path) -> bool {
+        let Some(names) = self.names(directory) else { return false };
+        let marker = names.iter().position(|name| *name == MARKER).unwrap_or(names.len());
+        let (place, version) = names.split_at(marker);
+        location_len(place) <= MAX_LOCATION + 1 && version.len() <= DEEPEST_VERSION
     }
 
     /// The entry of a path, if it is below the prefix.
@@ -265,5 +274,7 @@ fn failed(error: notify::Error, path: &Path) -> Error {
     Error::io(error).of(path)
 }
 
+/// Names of the deepest directory of a version, with the marker: `|/seal/<vkey>/<tai>`.
+const DEEPEST_VERSION: usize = 4;
 /// Changes that are kept.
 pub const WATCH_QUEUE: usize = 4096;

@@ -1,9 +1,11 @@
 //! What a check finds.
 
 use std::fs;
+use std::sync::Arc;
 
-use carstone_hppr::{CheckOptions, Checked, Finding, PacketHash, Repository};
+use carstone_hppr::{CheckOptions, Checked, Finding, OpenOptions, PacketHash, Repository};
 
+use crate::faulty::Faulty;
 use crate::laid::{
     B, Laid, MARKER, P, S, TAI, V, at_item, file, other_seal, plex, references, seal,
 };
@@ -402,4 +404,19 @@ fn who_only_reads_waits_for_a_writer() {
         drop(lock);
         assert_eq!(check.join().expect("no panic").expect("a check").faults, 0);
     });
+}
+
+#[test]
+fn why_a_file_cannot_be_read_is_told() {
+    let laid = Laid::with_seal();
+    for name in [B, P, S] {
+        let disk = Faulty::default();
+        disk.deny(laid.path(file(name)));
+        let options = OpenOptions::default().read_only(true).disk(Arc::new(disk));
+        let repository = Repository::open_with(laid.root(), options).expect("a repository");
+        let (found, _) = all(&repository, true);
+        let text = found.iter().map(ToString::to_string).find(|text| text.contains(name));
+        let text = text.expect("a finding");
+        assert!(text.starts_with("damaged") && text.ends_with(": permission denied"), "{text}");
+    }
 }

@@ -142,6 +142,32 @@ fn what_cannot_be_stored_ends_an_import() {
     assert_eq!(error.expect_err("it fails").kind(), &ErrorKind::BadLength);
 }
 
+#[test]
+fn what_is_refused_is_told_with_the_byte_of_its_packet() {
+    let command = plex(["g", "\u{1f5a7}get", "l"], TAI, "x");
+    let source = Laid::new();
+    source.lay(&plex(["a", "a", "l"], TAI, "x"));
+    source.lay(&command);
+    let refused = |read: &dyn Fn(&mut dyn FnMut(&Packet) -> Result<()>) -> Result<u64>| {
+        let into = Laid::new();
+        let repository = into.open();
+        let error = read(&mut |packet| repository.store(packet, &Default::default()).map(drop));
+        let error = error.expect_err("it is a command");
+        assert!(matches!(error.kind(), ErrorKind::Invalid(_)), "{error}");
+        assert_eq!(exported(&repository, &ExportOptions::default()).len(), 1);
+        error.offset()
+    };
+    let mut stream = Vec::new();
+    source.open().export(&ExportOptions::default(), &mut stream).expect("an export");
+    let at = stream.len() - command.encode().len();
+    let options = ParseOptions::default();
+    assert_eq!(refused(&|store| import(&stream[..], &options, store)), Some(at as u64));
+    let car = car(&source);
+    let cid = [&[0x01, 0x55, 0x1e, 0x20], &command.hash().digest()[..]].concat();
+    let at = car.windows(cid.len()).rposition(|bytes| bytes == cid).expect("its block");
+    assert_eq!(refused(&|store| import_car(&car[..], &options, store)), Some(at as u64));
+}
+
 trait FromKind {
     fn from_kind() -> Error;
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use carstone_hppr::{Disk, Held, RealDisk, Source, What};
@@ -11,11 +12,18 @@ use carstone_hppr::{Disk, Held, RealDisk, Source, What};
 pub struct Faulty {
     left: AtomicU64,
     is_stopped: std::sync::atomic::AtomicBool,
+    room: Mutex<Option<(u64, io::ErrorKind)>>,
+    denied: Mutex<Option<PathBuf>>,
 }
 
 impl Default for Faulty {
     fn default() -> Self {
-        Self { left: AtomicU64::new(u64::MAX), is_stopped: false.into() }
+        Self {
+            left: AtomicU64::new(u64::MAX),
+            is_stopped: false.into(),
+            room: Mutex::default(),
+            denied: Mutex::default(),
+        }
     }
 }
 
@@ -27,6 +35,27 @@ impl Faulty {
 
     pub fn is_stopped(&self) -> bool {
         self.is_stopped.load(Ordering::SeqCst)
+    }
+
+    /// Has room for so many names more, and then fails so.
+    pub fn has_room(&self, names: u64, then: io::ErrorKind) {
+        *self.room.lock().expect("nobody panics") = Some((names, then));
+    }
+
+    /// Lets nobody read this file.
+    pub fn deny(&self, path: PathBuf) {
+        *self.denied.lock().expect("nobody panics") = Some(path);
+    }
+
+    fn take_room(&self) -> io::Result<()> {
+        match &mut *self.room.lock().expect("nobody panics") {
+            Some((0, then)) => Err((*then).into()),
+            Some((left, _)) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
     fn step(&self) -> io::Result<()> {
@@ -52,6 +81,7 @@ impl Disk for Faulty {
             }
             return Err(error);
         }
+        self.take_room()?;
         RealDisk::default().create(path, bytes)
     }
 
@@ -76,11 +106,15 @@ impl Disk for Faulty {
 
     fn link(&self, target: &Path, path: &Path) -> io::Result<()> {
         self.step()?;
+        self.take_room()?;
         RealDisk::default().link(target, path)
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<bool> {
         self.step()?;
+        if !path.is_dir() {
+            self.take_room()?;
+        }
         RealDisk::default().create_directory(path)
     }
 
@@ -95,6 +129,9 @@ impl Disk for Faulty {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn Source>> {
+        if self.denied.lock().expect("nobody panics").as_deref() == Some(path) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         RealDisk::default().open(path)
     }
 

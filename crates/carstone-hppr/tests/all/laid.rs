@@ -156,6 +156,18 @@ impl Laid {
     }
 }
 
+/// Makes directories in one another below this one, so many that no path to the last can be given to the system.
+pub fn too_deep(laid: &Laid, top: &str) {
+    let chain = |top: PathBuf| {
+        let bottom = (0..12).fold(top, |path, _| path.join("n".repeat(250)));
+        fs::create_dir_all(&bottom).expect("directories");
+        bottom
+    };
+    let lower = laid.path("lower");
+    chain(lower.clone());
+    fs::rename(lower, chain(laid.path(top)).join("lower")).expect("it is moved");
+}
+
 /// Names of what is no link.
 fn names(directory: &Path) -> Vec<String> {
     let Ok(listed) = fs::read_dir(directory) else { return Vec::new() };

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use carstone_hppr::{ErrorKind, ListPath, Repository, Tai, TipPrefix, Version};
+use carstone_hppr::{ErrorKind, ListPath, MAX_LOCATION, Repository, Tai, TipPrefix, Version};
 
-use crate::laid::{ITEM, Laid, MARKER, P, S, TAI, V, at_item, other_seal, plex, seal};
+use crate::laid::{ITEM, Laid, MARKER, P, S, TAI, V, at_item, other_seal, plex, seal, too_deep};
 
 #[track_caller]
 fn lists(repository: &Repository, path: &str, expected: &[&str]) {
@@ -134,6 +134,29 @@ fn what_is_foreign_or_empty_is_not_listed() {
     ] {
         lists(&repository, &path, &[expected]);
     }
+}
+
+#[test]
+fn what_is_too_deep_for_a_location_is_not_listed() {
+    let laid = Laid::new();
+    for top in ["index/g/a", "index/g/b", "index/g/a/l"] {
+        too_deep(&laid, top);
+    }
+    laid.lay(&plex(["g", "a", "l"], TAI, "x"));
+    let repository = laid.open();
+    for (path, expected) in [("//", "g/"), ("//g/", "a/"), ("//g/a/", "l"), ("//g/a/l/", "|/")] {
+        lists(&repository, path, &[expected]);
+    }
+    lists(&repository, "//g/b/", &[]);
+    // The longest location there is, and one byte more.
+    let long =
+        |last| ["n".repeat(250), "n".repeat(250), "n".repeat(250), "n".repeat(last)].join("/");
+    let longest = long(MAX_LOCATION - 3 * 251 - 10) + "/123456789";
+    laid.lay(&plex(["long", "a", &longest], TAI, "x"));
+    laid.write(format!("index/longer/a/{longest}0/|/plex/{TAI}/{P}"), "");
+    lists(&repository, "//", &["g/", "long/"]);
+    lists(&repository, &format!("//long/a/{}/", long(MAX_LOCATION - 3 * 251 - 10)), &["123456789"]);
+    lists(&repository, &format!("//longer/a/{}/", long(MAX_LOCATION - 3 * 251 - 10)), &[]);
 }
 
 fn tips(repository: &Repository, prefix: &str) -> Vec<String> {

@@ -9,6 +9,7 @@ mod decisions;
 mod detach;
 mod exchange;
 mod faulty;
+mod full;
 mod get;
 mod laid;
 mod lists;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use carstone_hppr::{Change, Coordinate, Packet, Watch, WatchOptions};
 
-use crate::laid::{ITEM, Laid, MARKER, P, S, TAI, at_item, marker, plex, seal};
+use crate::laid::{ITEM, Laid, MARKER, P, S, TAI, at_item, marker, plex, seal, too_deep};
 
 /// More than the system needs.
 const LONG: Duration = Duration::from_secs(20);
@@ -51,6 +51,21 @@ fn seals_and_their_plexes_are_told() {
     let mut found = [attached(next(&mut watch)).1, attached(next(&mut watch)).1];
     found.sort_unstable();
     assert_eq!(found, [P, S]);
+    assert_eq!(watch.next(SHORT).expect("it is read"), None);
+}
+
+#[test]
+fn what_is_too_deep_for_a_packet_is_not_watched() {
+    let laid = Laid::new();
+    for top in ["index/g/a", "index/g/a/l/|/seal"] {
+        too_deep(&laid, top);
+    }
+    let mut watch = watch(&laid, "//", 100);
+    let packet = plex(["g", "a", "l"], TAI, "x");
+    laid.lay(&packet);
+    assert_eq!(attached(next(&mut watch)).1, packet.hash().to_string());
+    // It comes while it is watched.
+    too_deep(&laid, "index/g/b");
     assert_eq!(watch.next(SHORT).expect("it is read"), None);
 }
 

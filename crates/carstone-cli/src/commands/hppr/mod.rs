@@ -102,6 +102,16 @@ fn tell(hashes: &Hashes, output: &mut Output) -> anyhow::Result<()> {
     hashes.iter().try_for_each(|hash| output.line(hash.as_bytes()))
 }
 
+/// So many of something whose name takes an `s` or `es`.
+fn count(number: u64, what: &str) -> String {
+    let plural = match number {
+        1 => "",
+        _ if what.ends_with('x') => "es",
+        _ => "s",
+    };
+    format!("{number} {what}{plural}")
+}
+
 /// The fields of an object.
 fn object(value: Value) -> Map<String, Value> {
     match value {

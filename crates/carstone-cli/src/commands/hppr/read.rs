@@ -1,13 +1,14 @@
 //! `carstone hppr get`, `headers`, `ls`, `tips` and `export`: what comes out.
 
 use std::io::{BufWriter, Write};
+use std::path::Path;
 
 use anyhow::Context;
 use carstone_hppr::{Coordinate, ErrorKind, ExportOptions, Repository, Version, trailer};
 use serde_json::json;
 
 use super::counted::Stopping;
-use super::{BUFFER, object};
+use super::{BUFFER, count, object};
 use crate::cli::{HpprExportArgs, HpprGetArgs, HpprHeadersArgs, HpprLsArgs, HpprTipsArgs};
 use crate::exit::Exit;
 use crate::output::Output;
@@ -45,6 +46,7 @@ pub(super) fn headers(
     let headers = repository.headers(&args.address).with_context(|| args.address.to_string())?;
     if !output.is_json() {
         output.bytes(headers.unverified_bytes())?;
+        output.note("nothing of these headers is verified: `get` does that");
         return Ok(Exit::Intact);
     }
     let head = headers.unverified();
@@ -126,11 +128,9 @@ pub(super) fn export(
         false => repository.export(&options, &mut out),
     };
     progress.finish();
-    let exported = exported.map_err(|error| match error.kind() {
-        ErrorKind::Damaged(_) | ErrorKind::HashMismatch { .. } => {
-            anyhow::Error::from(error).context("--skip-damaged leaves such packets out")
-        }
-        _ => anyhow::Error::from(error),
+    let exported = exported.map_err(|error| match is_of_packet(&error) && !args.skip_damaged {
+        true => anyhow::Error::from(error).context("--skip-damaged leaves such packets out"),
+        false => anyhow::Error::from(error),
     });
     let exported = exported.with_context(|| target::name(&args.output))?;
     out.flush().with_context(|| target::name(&args.output))?;
@@ -142,10 +142,26 @@ pub(super) fn export(
         });
         output.object("summary", object(fields))?;
     }
-    output.note(&format!("{} packets, {} bytes", exported.packets, exported.bytes));
+    output.note(&format!(
+        "{}, {}",
+        count(exported.packets, "packet"),
+        count(exported.bytes, "byte")
+    ));
     if exported.damaged > 0 {
-        let what = format!("{} packets are damaged or missing, and left out", exported.damaged);
+        let are = if exported.damaged == 1 { "is" } else { "are" };
+        let packets = count(exported.damaged, "packet");
+        let what = format!("{packets} {are} damaged or missing, and left out");
         output.problem(repository.root().as_os_str().as_encoded_bytes(), &what)?;
     }
     Ok(Exit::found(exported.damaged > 0))
+}
+
+/// Whether an export has ended at a packet: its file is damaged, missing or not to be read.
+fn is_of_packet(error: &carstone_hppr::Error) -> bool {
+    match error.kind() {
+        ErrorKind::Invalid(_) => false,
+        // Directories have no such names, and where the packets go to has no path here.
+        ErrorKind::Io(_) => error.path().and_then(Path::extension).is_some_and(|end| end == "H3"),
+        _ => true,
+    }
 }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use carstone_hppr::{CheckOptions, Checked, Finding, Repository};
 use serde_json::json;
 
-use super::{counted, object};
+use super::{count, counted, object};
 use crate::cli::{HpprCheckArgs, HpprDetachArgs};
 use crate::exit::Exit;
 use crate::names::human;
@@ -43,10 +43,10 @@ pub(super) fn collect(repo: &Path, output: &mut Output) -> anyhow::Result<Exit> 
         output.object("summary", object(fields))?;
     }
     output.note(&format!(
-        "{} Blobs, {} Plexes and {} Seals removed, {}",
-        done.blobs,
-        done.plexes,
-        done.seals,
+        "{}, {} and {} removed, {}",
+        count(done.blobs, "Blob"),
+        count(done.plexes, "Plex"),
+        count(done.seals, "Seal"),
         human(done.bytes)
     ));
     Ok(Exit::Intact)
@@ -127,9 +127,9 @@ fn summary(checked: &Checked, output: &mut Output) -> anyhow::Result<()> {
         });
         return output.object("summary", object(fields));
     }
-    let (packets, entries) = (checked.packets, checked.entries);
+    let (packets, entries) = (count(checked.packets, "packet"), checked.entries);
     match checked.faults {
-        0 => output.line(format!("sound: {packets} packets, {entries} in the index").as_bytes()),
+        0 => output.line(format!("sound: {packets}, {entries} in the index").as_bytes()),
         _ => Ok(()),
     }
 }

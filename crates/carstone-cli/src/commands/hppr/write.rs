@@ -1,18 +1,20 @@
 //! `carstone hppr store`, `add`, `seal` and `import`: what goes in.
 
 use std::io::Read;
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use carstone_hppr::{
-    Blob, ExtrasOrder, MAX_DATA, Packet, PacketReader, ParseOptions, Plex, Repository, Seal,
-    SigningKey, StoreOptions, Tai, trailer,
+    Blob, ErrorKind, ExtrasOrder, MAX_DATA, Packet, PacketReader, ParseOptions, Plex, Repository,
+    Seal, SigningKey, StoreOptions, Tai, trailer,
 };
 use serde_json::json;
 
 use super::counted::Stopping;
-use super::{keys, name, object, source, tell};
+use super::{count, keys, name, object, source, tell};
 use crate::cli::{HpprAddArgs, HpprImportArgs, HpprSealArgs, HpprStoreArgs};
 use crate::exit::Exit;
+use crate::keys::once;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::signals;
@@ -23,26 +25,61 @@ pub(super) fn store(
     args: &HpprStoreArgs,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
-    let extras = if args.by_name { ExtrasOrder::ByName } else { ExtrasOrder::Strict };
-    let (parse, options) = (ParseOptions::default().extras(extras), StoreOptions::default());
+    once(args.files.iter().map(PathBuf::as_path))?;
+    let (parse, options) = (parsing(args.by_name), StoreOptions::default());
     for path in &args.files {
         let input = source(path)?;
         if args.trailer {
             let spool = tempfile::tempfile().context("cannot make a temporary file")?;
             let packet =
                 trailer::read(input, spool, &parse).and_then(trailer::Rebuilt::into_packet);
-            let packet = packet.with_context(|| name(path))?;
-            tell(&repository.store(&packet, &options)?, output)?;
-            continue;
-        }
-        for packet in PacketReader::with_options(input, parse) {
-            signals::check()?;
+            let packet = packet.map_err(|error| hint(error, args.by_name));
             let packet = packet.with_context(|| name(path))?;
             let hashes = repository.store(&packet, &options).with_context(|| name(path))?;
             tell(&hashes, output)?;
+            continue;
+        }
+        let mut reader = PacketReader::with_options(input, parse);
+        let mut packets = 0;
+        while let Some((at, packet)) = next(&mut reader)
+            .map_err(|error| hint(error, args.by_name))
+            .with_context(|| name(path))?
+        {
+            signals::check()?;
+            let hashes = repository.store(&packet, &options).map_err(|error| match error.kind() {
+                ErrorKind::Invalid(_) => anyhow::Error::from(error).context(format!("byte {at}")),
+                _ => anyhow::Error::from(error),
+            });
+            tell(&hashes.with_context(|| name(path))?, output)?;
+            packets += 1;
+        }
+        if packets == 0 {
+            bail!("{}: is empty, and has no packet", name(path));
         }
     }
     Ok(Exit::Intact)
+}
+
+/// The next packet, which is verified, and the byte at which it begins.
+fn next(reader: &mut PacketReader<impl Read>) -> carstone_hppr::Result<Option<(u64, Packet)>> {
+    let Some(packet) = reader.next_packet()? else { return Ok(None) };
+    let at = packet.head().offset();
+    Ok(Some((at, packet.into_packet()?)))
+}
+
+/// How packets are read.
+fn parsing(by_name: bool) -> ParseOptions {
+    let extras = if by_name { ExtrasOrder::ByName } else { ExtrasOrder::Strict };
+    ParseOptions::default().extras(extras)
+}
+
+/// Why packets are not read, and the option that may help.
+fn hint(error: carstone_hppr::Error, by_name: bool) -> anyhow::Error {
+    match error.kind() {
+        ErrorKind::ExtrasOutOfOrder if !by_name => anyhow::Error::from(error)
+            .context("--by-name takes extra headers that are in order by their names alone"),
+        _ => error.into(),
+    }
 }
 
 /// Makes a packet of data, and stores it.
@@ -51,6 +88,7 @@ pub(super) fn add(
     args: HpprAddArgs,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
+    once([args.file.as_path()].into_iter().chain(args.key.as_deref()))?;
     let key = args.key.as_deref().map(keys::read).transpose()?;
     let mut data = Vec::new();
     let read = source(&args.file)?.take(MAX_DATA as u64 + 1).read_to_end(&mut data);
@@ -93,13 +131,14 @@ pub(super) fn import(
     args: &HpprImportArgs,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
+    once(args.files.iter().map(PathBuf::as_path))?;
     let mut packets = 0;
     for path in &args.files {
         let progress = Progress::new(output, "importing", None);
         let input = progress.reading(Stopping(source(path)?));
         let mut batch = repository.batch(&StoreOptions::default());
         let mut store = |packet: &Packet| batch.store(packet);
-        let parse = ParseOptions::default();
+        let parse = parsing(args.by_name);
         let read = match args.car {
             true => carstone_hppr::import_car(input, &parse, &mut store),
             false => carstone_hppr::import(input, &parse, &mut store),
@@ -107,12 +146,12 @@ pub(super) fn import(
         // What came before a fault is good, and stays.
         let committed = batch.commit();
         progress.finish();
-        read.with_context(|| name(path))?;
+        read.map_err(|error| hint(error, args.by_name)).with_context(|| name(path))?;
         packets += committed.with_context(|| name(path))?;
     }
     if output.is_json() {
         output.object("summary", object(json!({ "packets": packets })))?;
     }
-    output.note(&format!("{packets} packets"));
+    output.note(&count(packets, "packet"));
     Ok(Exit::Intact)
 }

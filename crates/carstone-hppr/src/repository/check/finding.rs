@@ -1,5 +1,6 @@
 //! What can be wrong with a repository.
 
+use std::error::Error as _;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -184,7 +185,11 @@ impl fmt::Display for Finding {
         match self {
             Self::Damaged { hash, error }
             | Self::WrongSize { hash, error }
-            | Self::WrongMarkline { hash, error } => write!(f, "{hash}: {error}"),
+            | Self::WrongMarkline { hash, error } => {
+                write!(f, "{hash}: {error}")?;
+                // Nobody asks a finding for its source.
+                error.source().map_or(Ok(()), |cause| write!(f, ": {cause}"))
+            }
             Self::InnerMissing { hash, inner } => write!(f, "{hash} has {inner}"),
             Self::HalfStored { hash } | Self::NotIndexed { hash } => hash.fmt(f),
             Self::WrongRecord { blob } | Self::HalfCollected { blob } => blob.fmt(f),
