@@ -90,9 +90,10 @@ fn what_is_damaged_ends_an_export_or_is_left_out() {
     assert_eq!((out.packets, out.damaged), (2, 3));
 }
 
-fn imported(
-    from: impl FnOnce(&mut dyn FnMut(&Packet) -> Result<()>) -> Result<u64>,
-) -> Result<Vec<Packet>> {
+/// What takes the packets of an import.
+type Store<'s> = &'s mut dyn FnMut(&Packet) -> Result<()>;
+
+fn imported(from: impl FnOnce(Store<'_>) -> Result<u64>) -> Result<Vec<Packet>> {
     let mut packets = Vec::new();
     let count = from(&mut |packet| {
         packets.push(packet.clone());
@@ -148,7 +149,7 @@ fn what_is_refused_is_told_with_the_byte_of_its_packet() {
     let source = Laid::new();
     source.lay(&plex(["a", "a", "l"], TAI, "x"));
     source.lay(&command);
-    let refused = |read: &dyn Fn(&mut dyn FnMut(&Packet) -> Result<()>) -> Result<u64>| {
+    let refused = |read: &dyn Fn(Store<'_>) -> Result<u64>| {
         let into = Laid::new();
         let repository = into.open();
         let error = read(&mut |packet| repository.store(packet, &Default::default()).map(drop));
