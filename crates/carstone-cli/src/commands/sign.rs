@@ -17,7 +17,7 @@ use crate::exit::Exit;
 use crate::input::chain;
 use crate::keys::{is_stdin, once, passphrase_of};
 use crate::names;
-use crate::output::Output;
+use crate::output::{Output, stdout_error};
 use crate::progress::Progress;
 use crate::signals;
 use crate::source::{Bytes, Source, Watched};
@@ -35,8 +35,12 @@ pub(crate) fn run(args: SignArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let name = source.name.clone();
     is_pack(source.format).with_context(|| name.clone())?;
     let Bytes::File(file) = source.bytes else { return Ok(Exit::Failed) };
-    let target = Target::create(&path, args.force, output)?;
-    if FileId::of(&file).is_ok_and(|pack| target.identities().contains(&pack)) {
+    let target = match is_stdin(&path) {
+        true => None,
+        false => Some(Target::create(&path, args.force, output)?),
+    };
+    let replaced = target.as_ref().map(Target::identities).unwrap_or_default();
+    if FileId::of(&file).is_ok_and(|pack| replaced.contains(&pack)) {
         bail!("{name}: is the pack itself; the signature is a file of its own");
     }
     let ask = || passphrase_of(&args.passphrase, &args.key);
@@ -47,9 +51,16 @@ pub(crate) fn run(args: SignArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let mut covered = Covered::open(file).with_context(|| name.clone())?;
     let digest = covered.digest(Hash::Sha512, output).with_context(|| name.clone())?;
     let signature = key.sign(covered.id(), &digest)?;
-    let written = target.file().write_all(signature.to_text().as_bytes());
-    written.with_context(|| format!("{}: cannot write", crate::target::name(&path)))?;
-    target.finish()?;
+    let text = signature.to_text();
+    match target {
+        Some(target) => {
+            let written = target.file().write_all(text.as_bytes());
+            written.with_context(|| format!("{}: cannot write", path.display()))?;
+            target.finish()?;
+        }
+        // It is text, fit for a terminal.
+        None => output.content(true)?.write_all(text.as_bytes()).map_err(stdout_error)?,
+    }
     if output.is_json() {
         let mut fields = covered.fields();
         fields.insert("key_type".to_owned(), signature.key_type().into());
@@ -65,13 +76,7 @@ pub(crate) fn run(args: SignArgs, output: &mut Output) -> anyhow::Result<Exit> {
     Ok(Exit::Intact)
 }
 
-/// What a signature says of a pack.
-pub(crate) struct Checked {
-    /// Whether it holds, and counts.
-    pub holds: bool,
-}
-
-/// Checks the signature of a pack and tells about it; `None` where none was asked for.
+/// Checks the signature of a pack, tells about it, and says whether it holds and counts; `None` where none was asked for.
 ///
 /// # Errors
 /// Something cannot be read, or is neither a signature nor a list of signers. That a signature does not hold is no error.
@@ -80,7 +85,7 @@ pub(crate) fn check(
     pack: &Path,
     (name, format, file): (&str, Format, &File),
     output: &mut Output,
-) -> anyhow::Result<Option<Checked>> {
+) -> anyhow::Result<Option<bool>> {
     let Some(list) = &args.signer else { return Ok(None) };
     let path = match &args.signature {
         Some(path) => path.clone(),
@@ -138,7 +143,7 @@ pub(crate) fn check(
         };
         output.line(line.as_bytes())?;
     }
-    Ok(Some(Checked { holds }))
+    Ok(Some(holds))
 }
 
 /// Who has signed it, or why it does not count. The key is looked at first, since hashing takes longer.

@@ -36,7 +36,7 @@ pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit>
     let (name, format, reading) = (source.name.clone(), source.format, source.reading);
     let Bytes::File(file) = source.bytes else { return Ok(Exit::Failed) };
     let signed = super::sign::check(signed, &args.pack, (&name, format, &file), output)?;
-    let unsigned = signed.as_ref().is_some_and(|signed| !signed.holds);
+    let unsigned = signed == Some(false);
     if let Some(directory) = &args.against {
         let exit =
             super::against::run(file, format, reading, &keys, directory, args.threads, output);
@@ -82,7 +82,7 @@ pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit>
         let mut fields = totals.fields;
         fields.insert("sound".to_owned(), sound.into());
         if let Some(signed) = signed {
-            fields.insert("signed".to_owned(), signed.holds.into());
+            fields.insert("signed".to_owned(), signed.into());
         }
         output.object("summary", fields)?;
     } else if sound {

@@ -22,6 +22,7 @@ mod mixed;
 mod read;
 mod repair;
 mod repair_car;
+mod sign;
 mod store;
 mod store_care;
 mod store_odd;

@@ -15,7 +15,8 @@ pub(super) fn matches_list(text: &str, list: &str) -> bool {
 
 /// `*` is any characters, `?` is one. In the worst case as many steps as the product of both lengths.
 fn matches(text: &str, pattern: &str) -> bool {
-    let (text, pattern): (Vec<char>, Vec<char>) = (text.chars().collect(), pattern.chars().collect());
+    let (text, pattern): (Vec<char>, Vec<char>) =
+        (text.chars().collect(), pattern.chars().collect());
     let (mut at, mut place) = (0, 0);
     // The last star, and where what it stands for ends.
     let mut star: Option<(usize, usize)> = None;
