@@ -159,7 +159,7 @@ fn an_empty_file_is_no_signature() {
 #[test]
 fn other_files_are_no_signature() {
     let armored = "-----BEGIN AGE ENCRYPTED FILE-----\n-----END AGE ENCRYPTED FILE-----\n";
-    for text in ["x", "-----BEGIN PGP SIGNATURE-----", &armored, &public("ed25519"), "\0\0\0"] {
+    for text in ["x", "-----BEGIN PGP SIGNATURE-----", armored, &public("ed25519"), "\0\0\0"] {
         assert_eq!(*refused(text.as_bytes()).kind(), ErrorKind::NotASignature, "{text}");
     }
 }
