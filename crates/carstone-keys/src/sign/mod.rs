@@ -23,7 +23,7 @@
 //! ```
 //!
 //! A signature says that whoever has the key had these bytes. It is what an envelope cannot say: see *What an envelope does not
-//! prove* of the [crate](crate).
+//! prove* of the [crate](crate#what-an-envelope-does-not-prove).
 //!
 //! # Guarantees
 //!
