@@ -13,6 +13,7 @@ mod fixtures;
 mod hppr;
 mod importer;
 mod listing;
+mod ssh;
 mod tools;
 mod tree;
 
@@ -46,5 +47,6 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     importer::run_all(&tools, root, work.path(), arguments.quick, &mut checks);
     hppr::run_all(&tools, root, work.path(), &mut checks)?;
     age::run_all(&tools, work.path(), &work.path().join("tree/many"), &mut checks)?;
+    ssh::run_all(&tools, work.path(), &work.path().join("tree/many"), &mut checks)?;
     checks.close()
 }

@@ -4,6 +4,7 @@ mod car;
 mod create;
 mod hppr;
 mod read;
+mod sign;
 mod store;
 mod texts;
 
@@ -28,6 +29,7 @@ pub(crate) use hppr::{
     HpprLsArgs, HpprSealArgs, HpprStoreArgs, HpprTipsArgs, HpprWatchArgs,
 };
 pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg, RestoreArgs};
+pub(crate) use sign::{SignArgs, SignerArgs};
 pub(crate) use store::{
     DedupeArg, DumpOrder, IndexForm, StoreArgs, StoreCatArgs, StoreCheckArgs, StoreCommand,
     StoreCopyArgs, StoreDumpArgs, StoreExtractArgs, StoreFindArgs, StoreGcArgs, StoreGetArgs,
@@ -134,6 +136,11 @@ pub(crate) enum Command {
     /// A Blob is data, a Plex is a Blob at a coordinate, with a time and headers, and a Seal is a Plex that somebody has signed. Each is called by the BLAKE3 hash of
     /// its bytes, and everything that is read is verified.
     Hppr(HpprArgs),
+    /// Sign a pack with an SSH key, in a file of its own.
+    ///
+    /// The signature is one of OpenSSH, for the namespace `carstone`, over the stored bytes from the container header to the trailer. What stands behind
+    /// the trailer is not covered, and any change of the pack ends it. The pack is not checked beforehand: `verify` does that.
+    Sign(SignArgs),
     /// Make an age identity, a key to encrypt to.
     Keygen(KeygenArgs),
     /// Print completions for a shell.
@@ -194,6 +201,9 @@ pub(crate) struct VerifyArgs {
     /// Compare the pack with this directory instead; differences are exit status 1.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub against: Option<PathBuf>,
+    /// Whose signature it must have.
+    #[command(flatten)]
+    pub signed: SignerArgs,
     /// What opens an encrypted pack; without it only frames are checked.
     #[command(flatten)]
     pub keys: KeyArgs,

@@ -13,5 +13,6 @@ pub(crate) mod keygen;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod repair;
+pub(crate) mod sign;
 pub(crate) mod store;
 pub(crate) mod verify;

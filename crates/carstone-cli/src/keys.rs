@@ -94,6 +94,15 @@ impl Keys {
     }
 }
 
+/// What unlocks the private key in this file: what the options give, else what is typed.
+pub(crate) fn passphrase_of(args: &PassphraseArgs, key: &Path) -> io::Result<SecretString> {
+    match given_passphrase(args) {
+        Ok(Some(passphrase)) => Ok(passphrase),
+        Ok(None) => ask(&format!("Passphrase of {}: ", key.display())),
+        Err(error) => Err(io::Error::other(format!("{error:#}"))),
+    }
+}
+
 /// Whether a path means standard input.
 pub(crate) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"

@@ -76,6 +76,7 @@ fn run(command: Command, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Car(args) => commands::car::run(*args, output),
         Command::Store(args) => commands::store::run(args, output),
         Command::Hppr(args) => commands::hppr::run(args, output),
+        Command::Sign(args) => commands::sign::run(args, output),
         Command::Keygen(args) => commands::keygen::run(args, output),
         Command::Completions(args) => commands::completions::run(args, output),
         Command::Man(args) => commands::man::run(args, output),

@@ -61,6 +61,7 @@
 //!
 //! - `ssh`: recipients `ssh-ed25519 …` and `ssh-rsa …`, and private keys of OpenSSH as identities. Off by
 //!   default because it brings an RSA implementation.
+//! - `sign`: signatures over packs with keys of OpenSSH, in the module `sign`. Off by default for the same reason.
 
 mod content_key;
 mod envelope;
@@ -73,6 +74,8 @@ mod locked;
 mod payload;
 mod recipient;
 mod recipients;
+#[cfg(feature = "sign")]
+pub mod sign;
 #[cfg(feature = "ssh")]
 mod ssh;
 mod time;

@@ -30,6 +30,7 @@ mod records;
 mod salvage;
 mod scans;
 mod segments;
+mod signs;
 mod sources;
 mod stack;
 mod tree;
@@ -87,6 +88,8 @@ pub const TARGETS: &[Target] = &[
     target("keys_envelope", keys::envelope, keys::envelope_seeds),
     target("keys_sealed", keys::sealed, input::choices),
     target("keys_files", keys::files, keys::files_seeds),
+    target("keys_signature", signs::signature, signs::signature_seeds),
+    target("keys_signers", signs::signers, signs::signers_seeds),
     target("car_header", car::header, car::header_seeds),
     target("car_section", car::section, car::section_seeds),
     target("car_stream", car::stream, car::stream_seeds),

@@ -64,7 +64,15 @@ Examples:
   carstone verify docs.cstone
   carstone verify -i key.txt backup.cstone
   carstone verify site.car                        its blocks, its files, and its index
-  carstone verify docs.cstone --against docs";
+  carstone verify docs.cstone --against docs
+  carstone verify docs.cstone --signer allowed_signers
+  carstone verify docs.cstone --signer allowed_signers --principal me@example.org";
+pub(super) const SIGN_EXAMPLES: &str = "\
+Examples:
+  carstone sign docs.cstone -k ~/.ssh/id_ed25519  makes docs.cstone.sig
+  carstone verify docs.cstone --signer allowed_signers
+  ssh-keygen -Y verify -n carstone -f allowed_signers -I me@example.org \\
+    -s docs.cstone.sig < docs.cstone              the same without carstone";
 pub(super) const REPAIR_EXAMPLES: &str = "\
 Examples:
   carstone repair damaged.cstone -o mended.cstone

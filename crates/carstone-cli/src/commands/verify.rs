@@ -5,6 +5,7 @@ mod survey;
 
 use std::fmt;
 use std::fs::File;
+use std::path::PathBuf;
 
 use anyhow::Context;
 use carstone::layer::{Correction, LayerId};
@@ -16,7 +17,7 @@ use crate::exit::Exit;
 use crate::input::{
     chain, explained, is_damage, is_damage_of_pack, open_strict, options, start_again,
 };
-use crate::keys::Keys;
+use crate::keys::{Keys, once};
 use crate::losses;
 use crate::names;
 use crate::output::Output;
@@ -26,15 +27,23 @@ use crate::source::{Bytes, Source, Watched};
 
 /// Checks.
 pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    let signed = &args.signed;
+    let given = args.keys.identity.iter().chain(&signed.signer).chain(&signed.signature);
+    once(given.map(PathBuf::as_path).chain([args.pack.as_path()]))?;
     let keys = Keys::new(&args.keys, &args.pack)?;
     let source = Source::open(&args.pack)?.accepting(args.reading).spooled()?;
     source.tell_kept(output);
     let (name, format, reading) = (source.name.clone(), source.format, source.reading);
     let Bytes::File(file) = source.bytes else { return Ok(Exit::Failed) };
+    let signed = super::sign::check(signed, &args.pack, (&name, format, &file), output)?;
+    let unsigned = signed == Some(false);
     if let Some(directory) = &args.against {
         let exit =
             super::against::run(file, format, reading, &keys, directory, args.threads, output);
-        return exit.with_context(|| name);
+        return match exit.with_context(|| name)? {
+            Exit::Intact => Ok(Exit::found(unsigned)),
+            exit => Ok(exit),
+        };
     }
     let mut findings = Findings { name: &name, output, count: 0 };
     let again = file.try_clone().context("cannot open it again")?;
@@ -72,11 +81,14 @@ pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit>
     if output.is_json() {
         let mut fields = totals.fields;
         fields.insert("sound".to_owned(), sound.into());
+        if let Some(signed) = signed {
+            fields.insert("signed".to_owned(), signed.into());
+        }
         output.object("summary", fields)?;
     } else if sound {
         output.line(format!("{}: {}", names::escaped(name.as_bytes()), totals.text).as_bytes())?;
     }
-    Ok(Exit::found(!sound))
+    Ok(Exit::found(!sound || unsigned))
 }
 
 /// What was looked at.

@@ -23,6 +23,7 @@ mod mixed;
 mod read;
 mod repair;
 mod repair_car;
+mod sign;
 mod store;
 mod store_care;
 mod store_odd;

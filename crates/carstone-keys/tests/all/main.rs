@@ -4,6 +4,10 @@ mod age_tool;
 mod damage;
 mod files;
 mod seal_and_open;
+#[cfg(feature = "sign")]
+mod sign;
+#[cfg(feature = "sign")]
+mod signers;
 #[cfg(feature = "ssh")]
 mod ssh;
 mod vectors;

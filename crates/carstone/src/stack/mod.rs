@@ -19,6 +19,7 @@ mod open;
 mod rebuild;
 #[cfg(feature = "repair")]
 mod salvage;
+mod signed;
 mod stream;
 mod verify;
 mod write;
@@ -34,6 +35,7 @@ pub use open::{OpenOptions, Opened, SharedSource, Stored, inspect, open};
 pub use rebuild::{Rebuild, RebuiltPack};
 #[cfg(feature = "repair")]
 pub use salvage::{Salvaged, salvage, salvage_at};
+pub use signed::SignedBytes;
 pub use stream::{FailSafe, Streamed, fail_safe, stream};
 pub use verify::{LayerCheck, StackCheck, verify};
 pub use write::{StackWriter, WriteOptions, write};

@@ -7,6 +7,7 @@ mod heal;
 mod laws;
 mod rebuild;
 mod salvage;
+mod signed;
 mod sinks;
 mod stack;
 mod support;
