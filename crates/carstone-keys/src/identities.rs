@@ -51,7 +51,7 @@ impl Identities {
         }
     }
 
-    /// Adds a secret key as text, `AGE-SECRET-KEY-1…`.
+    /// Adds a secret key as text, `AGE-SECRET-KEY-1…` or `AGE-SECRET-KEY-PQ-1…`.
     ///
     /// # Errors
     ///
@@ -63,7 +63,7 @@ impl Identities {
 
     /// Adds a secret key.
     pub fn add_identity(&mut self, identity: Identity) {
-        self.keys.push(Box::new(identity.into_age()));
+        self.keys.push(identity.into_age());
     }
 
     /// Adds a key file of at most 1 MiB. It may be
@@ -270,7 +270,7 @@ impl fmt::Debug for Identities {
 pub(crate) fn parse_keys(bytes: &[u8], name: &Path) -> Result<Vec<AgeIdentity>, Error> {
     let mut keys: Vec<AgeIdentity> = Vec::new();
     key_file::each_key(bytes, name, |line| {
-        keys.push(Box::new(Identity::parse(line)?.into_age()));
+        keys.push(Identity::parse(line)?.into_age());
         Ok(())
     })?;
     Ok(keys)

@@ -29,6 +29,12 @@
 //! `age` program and an identity can open it without carstone. It is no place for data: what it carries is
 //! always one [`ContentKey`].
 //!
+//! Native keys are of two kinds. `age1…` is X25519. `age1pq1…` (`mlkem768x25519`) puts ML-KEM-768 beside it, so
+//! that who keeps an envelope until there are quantum computers cannot open it then; it is the better choice for
+//! what has to stay secret for decades, if all readers have age 1.3, typage 0.3 or carstone. An envelope is sealed
+//! to keys of one of these sorts only, because it is as strong as its weakest stanza; others' envelopes that mix
+//! them are opened.
+//!
 //! # Guarantees
 //!
 //! - A key comes out of [`Identities::open`] only if the header's MAC and the payload's tag hold, and if the
@@ -55,7 +61,9 @@
 //! # Format
 //!
 //! A binary file of the age format v1 (<https://c2sp.org/age>) whose plaintext is `0x01` and the 32 bytes of
-//! the content key; section *Key envelope* of `docs/format.md`.
+//! the content key; section *Key envelope* of `docs/format.md`. All vectors that the age project publishes come out
+//! as they say. Two of them the `age` crate alone does not refuse, headers in which the last line of a stanza's
+//! body is missing (`stanza_missing_body`, `stanza_missing_final_line`): this crate checks headers before it.
 //!
 //! # Features
 //!
@@ -66,6 +74,7 @@ mod content_key;
 mod envelope;
 mod error;
 mod header;
+mod hybrid;
 mod identities;
 mod identity;
 mod key_file;

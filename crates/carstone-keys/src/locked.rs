@@ -46,7 +46,9 @@ impl LockedFile {
     /// Whether it is worth asking for the passphrase.
     pub(crate) fn may_open(&self, header: &Header) -> bool {
         header.kinds.iter().any(|kind| match &self.content {
-            Locked::Age { .. } => *kind == RecipientKind::X25519,
+            Locked::Age { .. } => {
+                matches!(kind, RecipientKind::X25519 | RecipientKind::MlKem768X25519)
+            }
             #[cfg(feature = "ssh")]
             Locked::Ssh(_) => matches!(kind, RecipientKind::SshEd25519 | RecipientKind::SshRsa),
         })

@@ -5,12 +5,14 @@ use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind};
 use crate::header::RecipientKind;
+use crate::hybrid::HybridRecipient;
 
 /// A public key that a content key can be sealed to.
 ///
 /// | text | who opens it |
 /// |---|---|
 /// | `age1…` | the native secret key |
+/// | `age1pq1…` | the native secret key of the hybrid post-quantum kind |
 /// | `age1tag1…`, `age1tagpq1…` | a hardware key, by way of the `age` program and its plugin |
 /// | `ssh-ed25519 …`, `ssh-rsa …` (feature `ssh`) | the private key of OpenSSH |
 ///
@@ -32,7 +34,9 @@ impl Recipient {
                 .map(|key| Self(Kind::Ssh(key)))
                 .map_err(|why| Error::new(ErrorKind::BadRecipient(why)));
         }
-        let kind = if text.starts_with("age1tagpq1") {
+        let kind = if text.starts_with("age1pq1") {
+            HybridRecipient::parse(text).map(|key| Kind::Hybrid(Box::new(key)))
+        } else if text.starts_with("age1tagpq1") {
             text.parse().ok().map(|key| Kind::TagPq(Box::new(key)))
         } else if text.starts_with("age1tag1") {
             text.parse().ok().map(|key| Kind::Tag(Box::new(key)))
@@ -47,6 +51,7 @@ impl Recipient {
     pub fn kind(&self) -> RecipientKind {
         match &self.0 {
             Kind::X25519(_) => RecipientKind::X25519,
+            Kind::Hybrid(_) => RecipientKind::MlKem768X25519,
             Kind::Tag(_) => RecipientKind::P256Tag,
             Kind::TagPq(_) => RecipientKind::MlKem768P256Tag,
             #[cfg(feature = "ssh")]
@@ -60,9 +65,14 @@ impl Recipient {
         Self(Kind::X25519(key))
     }
 
+    pub(crate) fn from_hybrid(key: HybridRecipient) -> Self {
+        Self(Kind::Hybrid(Box::new(key)))
+    }
+
     pub(crate) fn as_age(&self) -> &dyn age::Recipient {
         match &self.0 {
             Kind::X25519(key) => key,
+            Kind::Hybrid(key) => &**key,
             Kind::Tag(key) => &**key,
             Kind::TagPq(key) => &**key,
             #[cfg(feature = "ssh")]
@@ -83,6 +93,7 @@ impl fmt::Display for Recipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::X25519(key) => key.fmt(f),
+            Kind::Hybrid(key) => key.fmt(f),
             Kind::Tag(key) => key.fmt(f),
             Kind::TagPq(key) => key.fmt(f),
             #[cfg(feature = "ssh")]
@@ -108,6 +119,7 @@ impl Eq for Recipient {}
 #[derive(Clone)]
 enum Kind {
     X25519(age::x25519::Recipient),
+    Hybrid(Box<HybridRecipient>),
     Tag(Box<age::tag::Recipient>),
     TagPq(Box<age::tagpq::Recipient>),
     #[cfg(feature = "ssh")]
@@ -121,7 +133,7 @@ fn why_not(text: &str) -> &'static str {
     if starts("age-secret-key-") || starts("age-plugin-") || starts("-----begin") {
         "it is a secret key, and sealing takes public keys"
     } else if starts("age1pq1") {
-        "post-quantum recipients are not supported"
+        "the post-quantum public key is mistyped, cut short or not safe"
     } else if starts("age1tag") {
         "the hardware key is mistyped or cut short"
     } else if starts("age1") && text.get(4..).is_some_and(|rest| rest.contains('1')) {
@@ -159,7 +171,7 @@ mod tests {
             ("age1qqqq", "mistyped"),
             ("age1tag1qqqq", "hardware key is mistyped"),
             ("age1tagpq1qqqq", "hardware key is mistyped"),
-            ("age1pq1qqqq", "post-quantum"),
+            ("age1pq1qqqq", "post-quantum public key is mistyped"),
             ("age1yubikey1qqqq", "plugins"),
             ("AGE-SECRET-KEY-1QQQQ", "secret key"),
             ("age-secret-key-1qqqq", "secret key"),

@@ -3,6 +3,7 @@
 mod age_tool;
 mod damage;
 mod files;
+mod hybrid;
 mod seal_and_open;
 #[cfg(feature = "ssh")]
 mod ssh;
