@@ -133,7 +133,10 @@ fn why_not(text: &str) -> &'static str {
         text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     };
     if starts("age-plugin-") {
-        "keys of plugins are not supported"
+        match cfg!(feature = "plugin") {
+            true => "the key of the plugin is mistyped or cut short",
+            false => "keys of plugins are not supported in this build",
+        }
     } else if starts("age-secret-key-") {
         "the secret key is mistyped or cut short"
     } else if starts("age1") || starts("ssh-") {
@@ -176,7 +179,7 @@ mod tests {
             ("", "does not look like"),
             ("AGE-SECRET-KEY-1AAAA", "mistyped"),
             ("AGE-SECRET-KEY-PQ-1AAAA", "mistyped"),
-            ("AGE-PLUGIN-YUBIKEY-1AAAA", "plugins"),
+            ("AGE-PLUGIN-YUBIKEY-1AAAA", "plugin"),
             ("age1qqqq", "public key"),
             ("ssh-ed25519 AAAA", "public key"),
             ("né", "does not look like"),

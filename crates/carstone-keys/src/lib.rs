@@ -67,6 +67,10 @@
 //!
 //! # Features
 //!
+//! - `plugin`: recipients `age1NAME1…` and identities `AGE-PLUGIN-NAME-1…`, for which the program `age-plugin-NAME`
+//!   is run, if it is in `PATH`. Which programs run is decided by the recipients and the key files that are given,
+//!   never by an envelope. Native keys are tried first. With `AGEDEBUG=plugin` in the environment the age library
+//!   prints all that it tells a plugin and hears from it, keys included. Off by default because it runs programs.
 //! - `ssh`: recipients `ssh-ed25519 …` and `ssh-rsa …`, and private keys of OpenSSH as identities. Off by
 //!   default because it brings an RSA implementation.
 
@@ -80,6 +84,8 @@ mod identity;
 mod key_file;
 mod locked;
 mod payload;
+#[cfg(feature = "plugin")]
+mod plugin;
 mod recipient;
 mod recipients;
 #[cfg(feature = "ssh")]
@@ -92,6 +98,8 @@ pub use error::{Error, ErrorKind};
 pub use header::RecipientKind;
 pub use identities::{DEFAULT_MAX_WORK_FACTOR, Identities, PassphraseFor};
 pub use identity::Identity;
+#[cfg(feature = "plugin")]
+pub use plugin::PluginUi;
 pub use recipient::Recipient;
 pub use recipients::{DEFAULT_WORK_FACTOR, Recipients};
 pub use secrecy;

@@ -4,6 +4,8 @@ mod age_tool;
 mod damage;
 mod files;
 mod hybrid;
+#[cfg(feature = "plugin")]
+mod plugin;
 mod seal_and_open;
 #[cfg(feature = "ssh")]
 mod ssh;
