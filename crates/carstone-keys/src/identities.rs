@@ -120,6 +120,13 @@ impl Identities {
         self.ui = crate::plugin::Ui::new(ui);
     }
 
+    /// Leaves out the keys of plugins that were added, for work at which nobody is to be bothered. Those in locked files
+    /// stay.
+    #[cfg(feature = "plugin")]
+    pub fn forget_plugins(&mut self) {
+        self.keys.plugins = crate::plugin::PluginKeys::default();
+    }
+
     /// Sets the highest scrypt work factor that is accepted; the default is [`DEFAULT_MAX_WORK_FACTOR`].
     ///
     /// The work is 2^`log_n` iterations, and the memory 2^`log_n` KiB: 4 GiB at 22.

@@ -16,6 +16,7 @@ mod damage;
 mod hppr;
 mod hppr_watch;
 mod json_errors;
+mod keys;
 mod keys_and_shell;
 mod man;
 mod mixed;
