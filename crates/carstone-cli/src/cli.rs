@@ -260,7 +260,7 @@ pub(crate) struct KeygenArgs {
     /// Write the identity to this new file, which only its owner can read, instead of standard output.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
-    /// Make a post-quantum identity (age1pq1…), which age 1.3 and later reads. Packs are encrypted to recipients of this
+    /// Make a post-quantum identity (age1pq1), which age 1.3 and later reads. Packs are encrypted to recipients of this
     /// kind only, or of the other kind only.
     #[arg(long)]
     pub pq: bool,
