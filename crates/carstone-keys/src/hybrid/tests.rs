@@ -1,3 +1,5 @@
+//! The stanza and the keys, down to what other programs refuse.
+
 use age::{Identity as _, Recipient as _};
 use age_core::primitives::bech32_encode;
 use bech32::{Bech32, Fe32, Fe32IterExt};
