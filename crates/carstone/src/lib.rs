@@ -42,7 +42,7 @@
 //!
 //! # Features
 //!
-//! By default everything that needs no C compiler. `zstd` adds a codec, `aws-lc` a faster AES-256-GCM that gives the same bytes.
+//! By default everything that needs no C compiler. `zstd` adds a codec, `aws-lc` a faster AES-256-GCM that gives the same bytes, `ssh` and `plugin` more kinds of keys.
 
 pub use carstone_layer as layer;
 
