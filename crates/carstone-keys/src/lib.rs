@@ -72,7 +72,8 @@
 //!   never by an envelope. Native keys are tried first. With `AGEDEBUG=plugin` in the environment the age library
 //!   prints all that it tells a plugin and hears from it, keys included. Off by default because it runs programs.
 //! - `ssh`: recipients `ssh-ed25519 …` and `ssh-rsa …`, and private keys of OpenSSH as identities. Off by
-//!   default because it brings an RSA implementation.
+//!   default because it brings an RSA implementation, whose time of decryption tells something of the key to whoever
+//!   can measure many of them (RUSTSEC-2023-0071): a service that opens envelopes of strangers does without RSA keys.
 
 mod content_key;
 mod envelope;
