@@ -171,7 +171,9 @@ pub(crate) struct PassphraseArgs {
 /// What opens an encrypted pack.
 #[derive(Debug, Default, Args)]
 pub(crate) struct KeyArgs {
-    /// Decrypt with the age identities in this file; can be given again. `-` is standard input.
+    /// Decrypt with the identities in this file, of age or an SSH key; can be given again. `-` is standard input.
+    ///
+    /// Where no option gives a key, the file that the environment variable CARSTONE_IDENTITY names is used.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Encryption")]
     pub identity: Vec<PathBuf>,
     /// How a passphrase is given.
@@ -283,6 +285,10 @@ pub(crate) struct KeygenArgs {
     /// Write the identity to this new file, which only its owner can read, instead of standard output.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
+    /// Make a post-quantum identity (age1pq1), which age 1.3 and later reads. Packs are encrypted to recipients of this
+    /// kind only, or of the other kind only.
+    #[arg(long)]
+    pub pq: bool,
 }
 
 /// `carstone completions`.

@@ -25,7 +25,7 @@ pub(crate) use searched::Searched;
 pub(crate) use told::without_roots;
 
 use crate::front::Front;
-use crate::keys::Keys;
+use crate::keys::{IDENTITY, Keys};
 use crate::output::Output;
 use crate::source::{Bytes, Source, Watched};
 
@@ -289,7 +289,11 @@ pub(crate) fn explained(error: stack::Error) -> anyhow::Error {
         _ => false,
     };
     if no_key {
-        return anyhow!("the pack is encrypted, and no key was given: use -i FILE or -p");
+        let given = match std::env::var_os(IDENTITY) {
+            Some(path) if !path.is_empty() => "CARSTONE_IDENTITY does not open it",
+            _ => "no key was given",
+        };
+        return anyhow!("the pack is encrypted, and {given}: use -i FILE or -p");
     }
     // A failing key says all there is to say; the layer around it would only add noise.
     if let ErrorKind::Encrypt(fault) = error.kind()

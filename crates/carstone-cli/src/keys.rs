@@ -1,16 +1,27 @@
 //! Keys: whom a pack is encrypted to, and what opens it.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::env;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 use carstone::encrypt::{ContentKeyBytes, KeySource};
-use carstone::keys::secrecy::{ExposeSecret, SecretString};
-use carstone::keys::{Envelope, Identities, PassphraseFor, Recipient, Recipients};
+use carstone::keys::secrecy::SecretString;
+use carstone::keys::{
+    Envelope, Error, ErrorKind, Identities, PassphraseFor, Recipient, Recipients,
+};
 use carstone::stack::Protection;
 
 use crate::cli::{KeyArgs, PassphraseArgs, ReaderArgs};
+use crate::input::chain;
+
+mod passphrase;
+mod terminal;
+
+use passphrase::ask;
+use terminal::Terminal;
 
 /// How a new pack is encrypted; `None` when nothing asks for it. A dry run asks for no passphrase.
 pub(crate) fn protection(args: &ReaderArgs, dry_run: bool) -> anyhow::Result<Option<Protection>> {
@@ -24,9 +35,9 @@ pub(crate) fn protection(args: &ReaderArgs, dry_run: bool) -> anyhow::Result<Opt
 /// Those who are to read what is encrypted; none if it is not.
 pub(crate) fn recipients(args: &ReaderArgs, dry_run: bool) -> anyhow::Result<Recipients> {
     let mut recipients = Recipients::new();
-    for text in &args.recipient {
-        let recipient = Recipient::parse(text).with_context(|| format!("recipient {text:?}"))?;
-        recipients.add(recipient);
+    recipients.plugin_ui(Terminal);
+    for (number, text) in (1..).zip(&args.recipient) {
+        recipients.add(Recipient::parse(text).with_context(|| named(number, text))?);
     }
     for path in &args.recipients_file {
         match is_stdin(path) {
@@ -34,73 +45,186 @@ pub(crate) fn recipients(args: &ReaderArgs, dry_run: bool) -> anyhow::Result<Rec
             false => recipients.add_file(path)?,
         }
     }
-    if let Some(passphrase) = given_passphrase(&args.passphrase)? {
+    if let Some(passphrase) = passphrase::given(&args.passphrase)? {
         recipients.passphrase(passphrase);
     } else if args.passphrase.passphrase {
         recipients.passphrase(match dry_run {
             true => "not asked for".to_owned().into(),
-            false => new_passphrase()?,
+            false => passphrase::new()?,
         });
     }
     Ok(recipients)
 }
 
+/// How messages call a recipient. What is neither an age recipient nor an SSH key may be a secret that was given by
+/// mistake, and is not repeated.
+fn named(number: usize, text: &str) -> String {
+    let is_public = text.starts_with("age1") || text.starts_with("ssh-");
+    match text.get(..SHOWN) {
+        _ if !is_public => format!("recipient number {number}"),
+        Some(start) => format!("recipient \"{}…\"", start.escape_debug()),
+        None => format!("recipient {text:?}"),
+    }
+}
+
 /// What may open a pack.
-pub(crate) struct Keys(Identities);
+pub(crate) struct Keys {
+    given: Identities,
+    /// Of the environment, where nothing was given.
+    fallback: Option<Fallback>,
+}
+
+/// The key file that the environment names.
+struct Fallback {
+    path: PathBuf,
+    identities: OnceLock<Result<Identities, String>>,
+    /// Whether the work is done without it where it does not open a pack.
+    is_optional: bool,
+    has_failed: AtomicBool,
+}
 
 impl Keys {
-    /// What the options give for `pack`. Passphrases are asked for only when they are needed.
-    pub(crate) fn new(args: &KeyArgs, pack: &Path) -> anyhow::Result<Self> {
-        once(args.identity.iter().map(PathBuf::as_path).chain([pack]))?;
-        let mut identities = Identities::new();
-        for path in &args.identity {
-            match is_stdin(path) {
-                true => identities.add_reader(io::stdin().lock(), path)?,
-                false => identities.add_file(path)?,
-            }
-        }
-        if let Some(passphrase) = given_passphrase(&args.passphrase)? {
-            identities.passphrase(passphrase);
-        } else if args.passphrase.passphrase || !args.identity.is_empty() {
-            let for_pack = args.passphrase.passphrase;
-            identities.passphrase_callback(move |what| match what {
-                PassphraseFor::Envelope if !for_pack => {
-                    Err(io::Error::other("the pack is sealed to a passphrase: give -p"))
-                }
-                PassphraseFor::Envelope => ask("Passphrase of the pack: "),
-                PassphraseFor::IdentityFile(path) | PassphraseFor::SshKey(path) => {
-                    ask(&format!("Passphrase of {}: ", path.display()))
-                }
-                _ => ask("Passphrase: "),
-            });
-        }
-        Ok(Self(identities))
+    /// No keys, wherever they may be.
+    pub(crate) fn none() -> Self {
+        Self { given: Identities::new(), fallback: None }
     }
 
-    /// Whether no key was given.
+    /// What the options give for `pack`. Passphrases are asked for only when they are needed. Where there are no
+    /// options, the file in `CARSTONE_IDENTITY` is used, which is read only when a pack is encrypted.
+    pub(crate) fn new(args: &KeyArgs, pack: &Path) -> anyhow::Result<Self> {
+        Self::of(args, pack, false)
+    }
+
+    /// The same for commands that do something for everybody, and more with a key: a file in `CARSTONE_IDENTITY` that
+    /// does not open the pack, or takes a passphrase or a plugin to open it, counts as none.
+    pub(crate) fn optional(args: &KeyArgs, pack: &Path) -> anyhow::Result<Self> {
+        Self::of(args, pack, true)
+    }
+
+    fn of(args: &KeyArgs, pack: &Path, is_optional: bool) -> anyhow::Result<Self> {
+        once(args.identity.iter().map(PathBuf::as_path).chain([pack]))?;
+        let mut given = Identities::new();
+        for path in &args.identity {
+            match is_stdin(path) {
+                true => given.add_reader(io::stdin().lock(), path)?,
+                false => given.add_file(path)?,
+            }
+        }
+        if let Some(passphrase) = passphrase::given(&args.passphrase)? {
+            given.passphrase(passphrase);
+        } else if args.passphrase.passphrase || !args.identity.is_empty() {
+            ask_for(&mut given, args.passphrase.passphrase);
+        }
+        given.plugin_ui(Terminal);
+        let path = env::var_os(IDENTITY).filter(|path| !path.is_empty() && given.is_empty());
+        let fallback = path.map(|path| Fallback {
+            path: path.into(),
+            identities: OnceLock::new(),
+            is_optional,
+            has_failed: AtomicBool::new(false),
+        });
+        Ok(Self { given, fallback })
+    }
+
+    /// Whether there is no key at all.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.given.is_empty() && self.fallback.is_none()
+    }
+
+    /// Whether there is something to open this envelope with. Of keys that were given nothing else is asked.
+    pub(crate) fn may_open(&self, envelope: &[u8]) -> bool {
+        match &self.fallback {
+            Some(fallback) => matches!(fallback.open(envelope), Ok(Some(_))),
+            None => !self.given.is_empty(),
+        }
+    }
+
+    /// Whether the key file of the environment opened nothing.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.fallback.as_ref().is_some_and(|fallback| fallback.has_failed.load(Ordering::Relaxed))
     }
 
     /// Opens envelopes.
     pub(crate) fn source(&self) -> impl KeySource + '_ {
-        |envelope: &[u8]| -> io::Result<Option<ContentKeyBytes>> {
-            if envelope.is_empty() || self.0.is_empty() {
-                return Ok(None);
+        |envelope: &[u8]| match &self.fallback {
+            _ if envelope.is_empty() => Ok(None),
+            Some(fallback) => fallback.open(envelope),
+            None if self.given.is_empty() => Ok(None),
+            None => {
+                let key = self.given.open(&Envelope::from_bytes(envelope)?)?;
+                Ok(Some(ContentKeyBytes::new(*key.as_bytes())))
             }
-            let key = self.0.open(&Envelope::from_bytes(envelope)?)?;
-            Ok(Some(ContentKeyBytes::new(*key.as_bytes())))
         }
     }
 }
 
 /// What unlocks the private key in this file: what the options give, else what is typed.
 pub(crate) fn passphrase_of(args: &PassphraseArgs, key: &Path) -> io::Result<SecretString> {
-    match given_passphrase(args) {
+    match passphrase::given(args) {
         Ok(Some(passphrase)) => Ok(passphrase),
         Ok(None) => ask(&format!("Passphrase of {}: ", key.display())),
         Err(error) => Err(io::Error::other(format!("{error:#}"))),
     }
+}
+
+impl Fallback {
+    /// `None` where it is as if there were no key file.
+    fn open(&self, envelope: &[u8]) -> io::Result<Option<ContentKeyBytes>> {
+        let opened = match self.try_open(envelope) {
+            Err(error) if self.is_optional || is_for_others(&error) => Ok(None),
+            opened => opened,
+        };
+        if !matches!(opened, Ok(Some(_))) {
+            self.has_failed.store(true, Ordering::Relaxed);
+        }
+        opened
+    }
+
+    fn try_open(&self, envelope: &[u8]) -> io::Result<Option<ContentKeyBytes>> {
+        let envelope = Envelope::from_bytes(envelope)?;
+        if envelope.needs_passphrase() {
+            return Ok(None);
+        }
+        let identities = self.identities.get_or_init(|| self.read());
+        let identities = identities.as_ref().map_err(|error| io::Error::other(error.clone()))?;
+        let key = identities.open(&envelope)?;
+        Ok(Some(ContentKeyBytes::new(*key.as_bytes())))
+    }
+
+    fn read(&self) -> Result<Identities, String> {
+        let mut identities = Identities::new();
+        let read = identities.add_file(&self.path);
+        read.map_err(|error| format!("{IDENTITY}: {}", chain(&error)))?;
+        match self.is_optional {
+            true => identities.forget_plugins(),
+            false => {
+                ask_for(&mut identities, false);
+                identities.plugin_ui(Terminal);
+            }
+        }
+        Ok(identities)
+    }
+}
+
+/// Whether a pack is sealed to others than those whose keys are at hand.
+pub(crate) fn is_for_others(error: &io::Error) -> bool {
+    Error::of(error).is_some_and(|error| {
+        matches!(error.kind(), ErrorKind::NoMatchingKey { .. } | ErrorKind::WrongPassphrase)
+    })
+}
+
+/// Lets passphrases be asked for: those of key files, and that of the pack where it is wanted.
+fn ask_for(identities: &mut Identities, for_pack: bool) {
+    identities.passphrase_callback(move |what| match what {
+        PassphraseFor::Envelope if !for_pack => {
+            Err(io::Error::other("the pack is sealed to a passphrase: give -p"))
+        }
+        PassphraseFor::Envelope => ask("Passphrase of the pack: "),
+        PassphraseFor::IdentityFile(path) | PassphraseFor::SshKey(path) => {
+            ask(&format!("Passphrase of {}: ", path.display()))
+        }
+        _ => ask("Passphrase: "),
+    });
 }
 
 /// Whether a path means standard input.
@@ -116,52 +240,7 @@ pub(crate) fn once<'a>(paths: impl IntoIterator<Item = &'a Path>) -> anyhow::Res
     }
 }
 
-/// A passphrase from a file or a command.
-fn given_passphrase(args: &PassphraseArgs) -> anyhow::Result<Option<SecretString>> {
-    if let Some(path) = &args.passphrase_file {
-        let file = std::fs::File::open(path);
-        let file = file.with_context(|| format!("{}: cannot open", path.display()))?;
-        return first_line(file).with_context(|| path.display().to_string()).map(Some);
-    }
-    let Some(command) = &args.passphrase_command else { return Ok(None) };
-    let name = || format!("passphrase command {command:?}");
-    let mut shell = Command::new("sh");
-    shell.arg("-c").arg(command).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = shell.spawn().with_context(name)?;
-    let stdout = child.stdout.take().context("the command has no output")?;
-    let passphrase = first_line(stdout).with_context(name);
-    let status = child.wait().with_context(name)?;
-    if !status.success() {
-        bail!("{}: {status}", name());
-    }
-    passphrase.map(Some)
-}
-
-fn first_line(source: impl Read) -> anyhow::Result<SecretString> {
-    let mut line = String::new();
-    BufReader::new(source.take(MAX_PASSPHRASE)).read_line(&mut line).context("cannot read")?;
-    let passphrase = line.strip_suffix('\n').unwrap_or(&line);
-    let passphrase = passphrase.strip_suffix('\r').unwrap_or(passphrase);
-    if passphrase.is_empty() {
-        bail!("there is no passphrase on its first line");
-    }
-    Ok(passphrase.to_owned().into())
-}
-
-fn new_passphrase() -> anyhow::Result<SecretString> {
-    let first = ask("Passphrase: ").context("cannot ask for a passphrase")?;
-    if first.expose_secret().is_empty() {
-        bail!("the passphrase is empty");
-    }
-    let second = ask("Passphrase again: ").context("cannot ask for a passphrase")?;
-    if first.expose_secret() != second.expose_secret() {
-        bail!("the passphrases differ");
-    }
-    Ok(first)
-}
-
-fn ask(prompt: &str) -> io::Result<SecretString> {
-    rpassword::prompt_password(prompt).map(SecretString::from)
-}
-
-const MAX_PASSPHRASE: u64 = 64 << 10;
+/// Names the key file that is used where no option gives a key.
+pub(crate) const IDENTITY: &str = "CARSTONE_IDENTITY";
+/// Characters of a recipient in a message; post-quantum ones have 1959.
+const SHOWN: usize = 70;

@@ -71,6 +71,16 @@ pub enum ErrorKind {
     Prompt,
     /// Environment: the operating system gave no random bytes.
     Randomness,
+    /// Environment: the program of a plugin is not there to be run.
+    PluginMissing {
+        /// Its name, `age-plugin-…`.
+        program: String,
+    },
+    /// Environment: a plugin ended early, or said that it could not do what it was asked for.
+    PluginFailed {
+        /// What it said, on one line.
+        message: String,
+    },
 }
 
 impl Error {
@@ -115,6 +125,10 @@ impl Error {
 
     pub(crate) fn new(kind: ErrorKind) -> Self {
         Self { kind, place: None, source: None }
+    }
+
+    pub(crate) fn is_of_plugin(&self) -> bool {
+        matches!(self.kind, ErrorKind::PluginMissing { .. } | ErrorKind::PluginFailed { .. })
     }
 
     pub(crate) fn with_source(kind: ErrorKind, source: io::Error) -> Self {
@@ -188,6 +202,8 @@ impl fmt::Display for ErrorKind {
             Self::Read => f.write_str("cannot read the key file"),
             Self::Prompt => f.write_str("no passphrase was given"),
             Self::Randomness => f.write_str("the operating system gave no random bytes"),
+            Self::PluginMissing { program } => write!(f, "the plugin {program} is not installed"),
+            Self::PluginFailed { message } => write!(f, "a plugin failed: {message}"),
         }
     }
 }
@@ -206,6 +222,8 @@ impl From<Error> for io::Error {
             ErrorKind::Read | ErrorKind::Prompt | ErrorKind::Randomness => {
                 error.source.as_ref().map_or(io::ErrorKind::Other, io::Error::kind)
             }
+            ErrorKind::PluginMissing { .. } => io::ErrorKind::NotFound,
+            ErrorKind::PluginFailed { .. } => io::ErrorKind::Other,
             ErrorKind::BadRecipient(_)
             | ErrorKind::BadIdentity(_)
             | ErrorKind::NoKeysInFile

@@ -31,11 +31,13 @@ pub enum PassphraseFor<'a> {
 
 /// Everything that may open an envelope: secret keys, key files, passphrases.
 pub struct Identities {
-    keys: Vec<AgeIdentity>,
+    keys: Keys,
     locked: Vec<LockedFile>,
     passphrases: Vec<SecretString>,
     callback: Option<Mutex<Callback>>,
     max_work_factor: u8,
+    #[cfg(feature = "plugin")]
+    ui: crate::plugin::Ui,
 }
 
 impl Identities {
@@ -43,32 +45,35 @@ impl Identities {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            keys: Vec::new(),
+            keys: Keys::default(),
             locked: Vec::new(),
             passphrases: Vec::new(),
             callback: None,
             max_work_factor: DEFAULT_MAX_WORK_FACTOR,
+            #[cfg(feature = "plugin")]
+            ui: crate::plugin::Ui::default(),
         }
     }
 
-    /// Adds a secret key as text, `AGE-SECRET-KEY-1…`.
+    /// Adds a secret key as text, `AGE-SECRET-KEY-1…` or `AGE-SECRET-KEY-PQ-1…`; with the feature `plugin` also
+    /// `AGE-PLUGIN-NAME-1…`.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::BadIdentity`].
     pub fn add(&mut self, text: &str) -> Result<(), Error> {
-        self.add_identity(Identity::parse(text)?);
-        Ok(())
+        self.keys.add(text)
     }
 
     /// Adds a secret key.
     pub fn add_identity(&mut self, identity: Identity) {
-        self.keys.push(Box::new(identity.into_age()));
+        self.keys.native.push(identity.into_age());
     }
 
     /// Adds a key file of at most 1 MiB. It may be
     ///
-    /// - what `age-keygen` writes: secret keys, one a line, with comments and blank lines;
+    /// - what `age-keygen` writes: secret keys, one a line, with comments and blank lines; and of plugins likewise
+    ///   (feature `plugin`);
     /// - such a file sealed to a passphrase with age, binary or armored;
     /// - a private key of OpenSSH, with a passphrase or without (feature `ssh`).
     ///
@@ -109,6 +114,19 @@ impl Identities {
         self.callback = Some(Mutex::new(Box::new(ask)));
     }
 
+    /// Sets whom plugins show messages to and ask; without, nobody. A second call replaces the first.
+    #[cfg(feature = "plugin")]
+    pub fn plugin_ui(&mut self, ui: impl crate::PluginUi + 'static) {
+        self.ui = crate::plugin::Ui::new(ui);
+    }
+
+    /// Leaves out the keys of plugins that were added, for work at which nobody is to be bothered. Those in locked files
+    /// stay.
+    #[cfg(feature = "plugin")]
+    pub fn forget_plugins(&mut self) {
+        self.keys.plugins = crate::plugin::PluginKeys::default();
+    }
+
     /// Sets the highest scrypt work factor that is accepted; the default is [`DEFAULT_MAX_WORK_FACTOR`].
     ///
     /// The work is 2^`log_n` iterations, and the memory 2^`log_n` KiB: 4 GiB at 22.
@@ -121,7 +139,7 @@ impl Identities {
     /// Whether there is nothing to open an envelope with.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.keys.len() == 0
             && self.locked.is_empty()
             && self.passphrases.is_empty()
             && self.callback.is_none()
@@ -152,25 +170,45 @@ impl Identities {
         if header.is_scrypt() {
             return self.open_scrypt(bytes, header, limit, PassphraseFor::Envelope);
         }
-        let open = |keys: &[AgeIdentity]| {
-            let keys = keys.iter().map(|key| &**key as &dyn age::Identity);
-            payload::open(bytes, header, keys, limit)
-        };
         let no_match = |error: &Error| matches!(error.kind(), ErrorKind::NoMatchingKey { .. });
         let mut tried = self.keys.len();
-        match open(&self.keys) {
-            Err(error) if no_match(&error) => {}
+        // A plugin that failed may be the one whose key is wanted, but a locked file may do as well.
+        let plugin_failed = match self.open_by(&self.keys, bytes, header, limit) {
+            Err(error) if no_match(&error) => None,
+            Err(error) if error.is_of_plugin() => Some(error),
             done => return done,
-        }
+        };
         for file in self.locked.iter().filter(|file| file.may_open(header)) {
             let keys = file.unlock(self)?;
             tried = tried.saturating_add(keys.len());
-            match open(&keys) {
+            match self.open_by(&keys, bytes, header, limit) {
                 Err(error) if no_match(&error) => {}
                 done => return done,
             }
         }
+        if let Some(error) = plugin_failed {
+            return Err(error);
+        }
         Err(Error::new(ErrorKind::NoMatchingKey { tried, needs: header.kinds.clone() }))
+    }
+
+    /// The native keys first, then those of plugins.
+    fn open_by(
+        &self,
+        keys: &Keys,
+        bytes: &[u8],
+        header: &Header,
+        limit: usize,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let native = keys.native.iter().map(|key| &**key as &dyn age::Identity);
+        let opened = payload::open(bytes, header, native, limit);
+        #[cfg(feature = "plugin")]
+        if let Err(error) = &opened
+            && matches!(error.kind(), ErrorKind::NoMatchingKey { .. })
+        {
+            return keys.plugins.open(bytes, header, limit, &self.ui);
+        }
+        opened
     }
 
     /// Opens an age file that was sealed to a passphrase.
@@ -227,14 +265,14 @@ impl Identities {
         if bytes.trim_ascii_start().starts_with(b"-----BEGIN") {
             return self.add_pem(bytes, name).map_err(placed);
         }
-        self.keys.append(&mut parse_keys(bytes, name)?);
+        self.keys.append(parse_keys(bytes, name)?);
         Ok(())
     }
 
     #[cfg(feature = "ssh")]
     fn add_pem(&mut self, bytes: &[u8], name: &Path) -> Result<(), Error> {
         match crate::ssh::parse_private(bytes.trim_ascii_start())? {
-            crate::ssh::PrivateKey::Open(key) => self.keys.push(Box::new(key)),
+            crate::ssh::PrivateKey::Open(key) => self.keys.native.push(Box::new(key)),
             crate::ssh::PrivateKey::Locked(key) => {
                 self.locked.push(LockedFile::from_ssh(key, name));
             }
@@ -267,13 +305,50 @@ impl fmt::Debug for Identities {
 }
 
 /// Reads the lines of an identity file.
-pub(crate) fn parse_keys(bytes: &[u8], name: &Path) -> Result<Vec<AgeIdentity>, Error> {
-    let mut keys: Vec<AgeIdentity> = Vec::new();
-    key_file::each_key(bytes, name, |line| {
-        keys.push(Box::new(Identity::parse(line)?.into_age()));
-        Ok(())
-    })?;
+pub(crate) fn parse_keys(bytes: &[u8], name: &Path) -> Result<Keys, Error> {
+    let mut keys = Keys::default();
+    key_file::each_key(bytes, name, |line| keys.add(line))?;
     Ok(keys)
+}
+
+/// Keys that are ready for use.
+#[derive(Default)]
+pub(crate) struct Keys {
+    native: Vec<AgeIdentity>,
+    #[cfg(feature = "plugin")]
+    plugins: crate::plugin::PluginKeys,
+}
+
+impl Keys {
+    /// A single one.
+    #[cfg(feature = "ssh")]
+    pub(crate) fn of(key: AgeIdentity) -> Self {
+        let mut keys = Self::default();
+        keys.native.push(key);
+        keys
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        #[cfg(feature = "plugin")]
+        return self.native.len().saturating_add(self.plugins.len());
+        #[cfg(not(feature = "plugin"))]
+        self.native.len()
+    }
+
+    fn add(&mut self, text: &str) -> Result<(), Error> {
+        #[cfg(feature = "plugin")]
+        if self.plugins.take(text) {
+            return Ok(());
+        }
+        self.native.push(Identity::parse(text)?.into_age());
+        Ok(())
+    }
+
+    fn append(&mut self, mut other: Self) {
+        self.native.append(&mut other.native);
+        #[cfg(feature = "plugin")]
+        self.plugins.append(&mut other.plugins);
+    }
 }
 
 pub(crate) type AgeIdentity = Box<dyn age::Identity + Send + Sync>;

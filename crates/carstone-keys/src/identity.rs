@@ -8,10 +8,12 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::content_key::fill_random;
 use crate::error::{Error, ErrorKind};
+use crate::hybrid::HybridIdentity;
+use crate::identities::AgeIdentity;
 use crate::recipient::Recipient;
 use crate::time::rfc3339;
 
-/// A native age secret key, `AGE-SECRET-KEY-1…`.
+/// A native age secret key: `AGE-SECRET-KEY-1…` (X25519), or `AGE-SECRET-KEY-PQ-1…` (hybrid post-quantum).
 ///
 /// ```
 /// use carstone_keys::{Identity, secrecy::ExposeSecret};
@@ -23,41 +25,58 @@ use crate::time::rfc3339;
 /// # Ok::<(), carstone_keys::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Identity(age::x25519::Identity);
+pub struct Identity(Kind);
 
 impl Identity {
-    /// Draws a new secret key.
+    /// Draws a new secret key of X25519.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Randomness`] if the operating system has no random bytes to give.
     pub fn generate() -> Result<Self, Error> {
         fill_random(&mut [0; 32])?;
-        Ok(Self(age::x25519::Identity::generate()))
+        Ok(Self(Kind::X25519(age::x25519::Identity::generate())))
     }
 
-    /// Reads `AGE-SECRET-KEY-1…`.
+    /// Draws a new secret key of the hybrid post-quantum kind, `AGE-SECRET-KEY-PQ-1…`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`generate`](Self::generate).
+    pub fn generate_post_quantum() -> Result<Self, Error> {
+        Ok(Self(Kind::Hybrid(HybridIdentity::generate()?)))
+    }
+
+    /// Reads `AGE-SECRET-KEY-1…` or `AGE-SECRET-KEY-PQ-1…`.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::BadIdentity`]; it says what the text is instead, where that can be told, and does not
     /// repeat it.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        text.parse::<age::x25519::Identity>()
-            .map(Self)
-            .map_err(|_| Error::new(ErrorKind::BadIdentity(why_not(text))))
+        let kind = match text.parse() {
+            Ok(key) => Some(Kind::X25519(key)),
+            Err(_) => HybridIdentity::parse(text).map(Kind::Hybrid),
+        };
+        kind.map(Self).ok_or_else(|| Error::new(ErrorKind::BadIdentity(why_not(text))))
     }
 
     /// The public key that belongs to it.
     #[must_use]
     pub fn to_public(&self) -> Recipient {
-        Recipient::from_x25519(self.0.to_public())
+        match &self.0 {
+            Kind::X25519(key) => Recipient::from_x25519(key.to_public()),
+            Kind::Hybrid(key) => Recipient::from_hybrid(key.to_public()),
+        }
     }
 
-    /// The secret key as text, `AGE-SECRET-KEY-1…`.
+    /// The secret key as text, as [`parse`](Self::parse) reads it.
     #[must_use]
     pub fn to_secret_text(&self) -> SecretString {
-        self.0.to_string()
+        match &self.0 {
+            Kind::X25519(key) => key.to_string(),
+            Kind::Hybrid(key) => key.to_text(),
+        }
     }
 
     /// The content of a key file, just as `age-keygen` writes it: the time of creation (now), the public key,
@@ -80,8 +99,11 @@ impl Identity {
         .into()
     }
 
-    pub(crate) fn into_age(self) -> age::x25519::Identity {
-        self.0
+    pub(crate) fn into_age(self) -> AgeIdentity {
+        match self.0 {
+            Kind::X25519(key) => Box::new(key),
+            Kind::Hybrid(key) => Box::new(key),
+        }
     }
 }
 
@@ -100,14 +122,21 @@ impl fmt::Debug for Identity {
     }
 }
 
+#[derive(Clone)]
+enum Kind {
+    X25519(age::x25519::Identity),
+    Hybrid(HybridIdentity),
+}
+
 fn why_not(text: &str) -> &'static str {
     let starts = |prefix: &str| {
         text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     };
-    if starts("age-secret-key-pq-") {
-        "post-quantum secret keys are not supported"
-    } else if starts("age-plugin-") {
-        "keys of plugins are not supported"
+    if starts("age-plugin-") {
+        match cfg!(feature = "plugin") {
+            true => "the key of the plugin is mistyped or cut short",
+            false => "keys of plugins are not supported in this build",
+        }
     } else if starts("age-secret-key-") {
         "the secret key is mistyped or cut short"
     } else if starts("age1") || starts("ssh-") {
@@ -149,8 +178,8 @@ mod tests {
         for (text, part) in [
             ("", "does not look like"),
             ("AGE-SECRET-KEY-1AAAA", "mistyped"),
-            ("AGE-SECRET-KEY-PQ-1AAAA", "post-quantum"),
-            ("AGE-PLUGIN-YUBIKEY-1AAAA", "plugins"),
+            ("AGE-SECRET-KEY-PQ-1AAAA", "mistyped"),
+            ("AGE-PLUGIN-YUBIKEY-1AAAA", "plugin"),
             ("age1qqqq", "public key"),
             ("ssh-ed25519 AAAA", "public key"),
             ("né", "does not look like"),

@@ -29,6 +29,12 @@
 //! `age` program and an identity can open it without carstone. It is no place for data: what it carries is
 //! always one [`ContentKey`].
 //!
+//! Native keys are of two kinds. `age1…` is X25519. `age1pq1…` (`mlkem768x25519`) puts ML-KEM-768 beside it, so
+//! that who keeps an envelope until there are quantum computers cannot open it then; it is the better choice for
+//! what has to stay secret for decades, if all readers have age 1.3, typage 0.3 or carstone. An envelope is sealed
+//! to keys of one of these sorts only, because it is as strong as its weakest stanza; others' envelopes that mix
+//! them are opened.
+//!
 //! # Guarantees
 //!
 //! - A key comes out of [`Identities::open`] only if the header's MAC and the payload's tag hold, and if the
@@ -55,23 +61,34 @@
 //! # Format
 //!
 //! A binary file of the age format v1 (<https://c2sp.org/age>) whose plaintext is `0x01` and the 32 bytes of
-//! the content key; section *Key envelope* of `docs/format.md`.
+//! the content key; section *Key envelope* of `docs/format.md`. All vectors that the age project publishes come out
+//! as they say. Two of them the `age` crate alone does not refuse, headers in which the last line of a stanza's
+//! body is missing (`stanza_missing_body`, `stanza_missing_final_line`): this crate checks headers before it.
 //!
 //! # Features
 //!
+//! - `plugin`: recipients `age1NAME1…` and identities `AGE-PLUGIN-NAME-1…`, for which the program `age-plugin-NAME`
+//!   is run, if it is in `PATH`. Which programs run is decided by the recipients and the key files that are given,
+//!   never by an envelope. Native keys are tried first. With `AGEDEBUG=plugin` in the environment the age library
+//!   prints all that it tells a plugin and hears from it, keys included. Off by default because it runs programs.
 //! - `ssh`: recipients `ssh-ed25519 …` and `ssh-rsa …`, and private keys of OpenSSH as identities. Off by
-//!   default because it brings an RSA implementation.
-//! - `sign`: signatures over packs with keys of OpenSSH, in the module `sign`. Off by default for the same reason.
+//!   default because it brings an RSA implementation, whose time of decryption tells something of the key to whoever
+//!   can measure many of them (RUSTSEC-2023-0071): a service that opens envelopes of strangers does without RSA keys.
+//! - `sign`: signatures over packs with keys of OpenSSH, in the module `sign`. Off by default because it brings an RSA
+//!   implementation too.
 
 mod content_key;
 mod envelope;
 mod error;
 mod header;
+mod hybrid;
 mod identities;
 mod identity;
 mod key_file;
 mod locked;
 mod payload;
+#[cfg(feature = "plugin")]
+mod plugin;
 mod recipient;
 mod recipients;
 #[cfg(feature = "sign")]
@@ -86,6 +103,8 @@ pub use error::{Error, ErrorKind};
 pub use header::RecipientKind;
 pub use identities::{DEFAULT_MAX_WORK_FACTOR, Identities, PassphraseFor};
 pub use identity::Identity;
+#[cfg(feature = "plugin")]
+pub use plugin::PluginUi;
 pub use recipient::Recipient;
 pub use recipients::{DEFAULT_WORK_FACTOR, Recipients};
 pub use secrecy;

@@ -10,7 +10,7 @@ use age::armor::ArmoredReader;
 use crate::envelope::MAX_LEN;
 use crate::error::{Error, ErrorKind};
 use crate::header::{Header, RecipientKind};
-use crate::identities::{AgeIdentity, Identities, PassphraseFor, parse_keys};
+use crate::identities::{Identities, Keys, PassphraseFor, parse_keys};
 
 /// A key file that takes a passphrase to read.
 ///
@@ -18,7 +18,7 @@ use crate::identities::{AgeIdentity, Identities, PassphraseFor, parse_keys};
 pub(crate) struct LockedFile {
     name: PathBuf,
     content: Locked,
-    keys: Mutex<Option<Arc<Vec<AgeIdentity>>>>,
+    keys: Mutex<Option<Arc<Keys>>>,
 }
 
 impl LockedFile {
@@ -46,14 +46,19 @@ impl LockedFile {
     /// Whether it is worth asking for the passphrase.
     pub(crate) fn may_open(&self, header: &Header) -> bool {
         header.kinds.iter().any(|kind| match &self.content {
-            Locked::Age { .. } => *kind == RecipientKind::X25519,
+            Locked::Age { .. } => match kind {
+                RecipientKind::X25519 | RecipientKind::MlKem768X25519 => true,
+                // There may be keys of plugins in it, which make stanzas of any kind.
+                RecipientKind::Scrypt | RecipientKind::SshEd25519 | RecipientKind::SshRsa => false,
+                _ => cfg!(feature = "plugin"),
+            },
             #[cfg(feature = "ssh")]
             Locked::Ssh(_) => matches!(kind, RecipientKind::SshEd25519 | RecipientKind::SshRsa),
         })
     }
 
     /// The keys in the file, with the passphrases and the callback of `owner`.
-    pub(crate) fn unlock(&self, owner: &Identities) -> Result<Arc<Vec<AgeIdentity>>, Error> {
+    pub(crate) fn unlock(&self, owner: &Identities) -> Result<Arc<Keys>, Error> {
         let mut known = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(keys) = &*known {
             return Ok(Arc::clone(keys));
@@ -67,7 +72,7 @@ impl LockedFile {
         Self { name: name.to_owned(), content, keys: Mutex::new(None) }
     }
 
-    fn read(&self, owner: &Identities) -> Result<Vec<AgeIdentity>, Error> {
+    fn read(&self, owner: &Identities) -> Result<Keys, Error> {
         let placed = |error: Error| error.in_file(&self.name, None);
         match &self.content {
             Locked::Age { binary, header } => {
@@ -80,7 +85,7 @@ impl LockedFile {
                 .try_passphrases(PassphraseFor::SshKey(&self.name), |passphrase| {
                     crate::ssh::unlock(key, passphrase.clone())
                 })
-                .map(|key| vec![Box::new(key) as AgeIdentity])
+                .map(|key| Keys::of(Box::new(key)))
                 .map_err(placed),
         }
     }

@@ -44,6 +44,20 @@ pub(crate) fn open<'a>(
     read_payload(reader, bytes.len(), limit)
 }
 
+/// Opens an age file with one identity whose errors `explain` knows better.
+#[cfg(feature = "plugin")]
+pub(crate) fn open_with(
+    bytes: &[u8],
+    header: &Header,
+    identity: &dyn age::Identity,
+    limit: usize,
+    explain: impl FnOnce(DecryptError) -> Error,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let identity = std::iter::once(identity);
+    let reader = decryptor(bytes, header)?.decrypt(identity).map_err(explain)?;
+    read_payload(reader, bytes.len(), limit)
+}
+
 /// Opens an age file that was sealed to a passphrase.
 pub(crate) fn open_scrypt(
     bytes: &[u8],
@@ -129,7 +143,7 @@ impl BufRead for Whole<'_> {
     }
 }
 
-fn from_decrypt(error: DecryptError) -> Error {
+pub(crate) fn from_decrypt(error: DecryptError) -> Error {
     Error::new(match error {
         DecryptError::InvalidHeader => ErrorKind::NotAnEnvelope("malformed header"),
         DecryptError::UnknownFormat => ErrorKind::NotAnEnvelope("another version of the format"),
@@ -142,6 +156,10 @@ fn from_decrypt(error: DecryptError) -> Error {
 }
 
 fn from_encrypt(error: EncryptError) -> Error {
+    #[cfg(feature = "plugin")]
+    if let Some(error) = crate::plugin::from_encrypt(&error) {
+        return error;
+    }
     match error {
         EncryptError::MissingRecipients => Error::new(ErrorKind::NoRecipients),
         EncryptError::MixedRecipientAndPassphrase => Error::new(ErrorKind::MixedPassphrase),

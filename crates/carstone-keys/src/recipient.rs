@@ -5,13 +5,16 @@ use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind};
 use crate::header::RecipientKind;
+use crate::hybrid::HybridRecipient;
 
 /// A public key that a content key can be sealed to.
 ///
 /// | text | who opens it |
 /// |---|---|
 /// | `age1…` | the native secret key |
+/// | `age1pq1…` | the native secret key of the hybrid post-quantum kind |
 /// | `age1tag1…`, `age1tagpq1…` | a hardware key, by way of the `age` program and its plugin |
+/// | `age1NAME1…` (feature `plugin`) | a secret key that the program `age-plugin-NAME` keeps |
 /// | `ssh-ed25519 …`, `ssh-rsa …` (feature `ssh`) | the private key of OpenSSH |
 ///
 /// `Display` writes the same text, without the comment of an SSH key.
@@ -32,23 +35,29 @@ impl Recipient {
                 .map(|key| Self(Kind::Ssh(key)))
                 .map_err(|why| Error::new(ErrorKind::BadRecipient(why)));
         }
-        let kind = if text.starts_with("age1tagpq1") {
+        let kind = if text.starts_with("age1pq1") {
+            HybridRecipient::parse(text).map(|key| Kind::Hybrid(Box::new(key)))
+        } else if text.starts_with("age1tagpq1") {
             text.parse().ok().map(|key| Kind::TagPq(Box::new(key)))
         } else if text.starts_with("age1tag1") {
             text.parse().ok().map(|key| Kind::Tag(Box::new(key)))
         } else {
-            text.parse().ok().map(Kind::X25519)
+            text.parse().ok().map(Kind::X25519).or_else(|| Self::plugin(text))
         };
         kind.map(Self).ok_or_else(|| Error::new(ErrorKind::BadRecipient(why_not(text))))
     }
 
-    /// The kind of stanza that sealing to it makes.
+    /// The kind of stanza that sealing to it makes. What a plugin makes is not known before: of its recipients it is
+    /// [`RecipientKind::Unknown`] with the name of the plugin.
     #[must_use]
     pub fn kind(&self) -> RecipientKind {
         match &self.0 {
             Kind::X25519(_) => RecipientKind::X25519,
+            Kind::Hybrid(_) => RecipientKind::MlKem768X25519,
             Kind::Tag(_) => RecipientKind::P256Tag,
             Kind::TagPq(_) => RecipientKind::MlKem768P256Tag,
+            #[cfg(feature = "plugin")]
+            Kind::Plugin(key) => RecipientKind::Unknown(key.plugin().to_owned()),
             #[cfg(feature = "ssh")]
             Kind::Ssh(age::ssh::Recipient::SshRsa(..)) => RecipientKind::SshRsa,
             #[cfg(feature = "ssh")]
@@ -60,14 +69,41 @@ impl Recipient {
         Self(Kind::X25519(key))
     }
 
-    pub(crate) fn as_age(&self) -> &dyn age::Recipient {
+    pub(crate) fn from_hybrid(key: HybridRecipient) -> Self {
+        Self(Kind::Hybrid(Box::new(key)))
+    }
+
+    /// Where it is a plugin's: nothing that this library seals to itself.
+    #[cfg(feature = "plugin")]
+    pub(crate) fn as_plugin(&self) -> Option<&age::plugin::Recipient> {
         match &self.0 {
+            Kind::Plugin(key) => Some(key),
+            _ => None,
+        }
+    }
+
+    #[cfg(feature = "plugin")]
+    fn plugin(text: &str) -> Option<Kind> {
+        text.parse().ok().map(Kind::Plugin)
+    }
+
+    #[cfg(not(feature = "plugin"))]
+    fn plugin(_text: &str) -> Option<Kind> {
+        None
+    }
+
+    /// What the age library seals to; `None` where it is a plugin's.
+    pub(crate) fn as_age(&self) -> Option<&dyn age::Recipient> {
+        Some(match &self.0 {
             Kind::X25519(key) => key,
+            Kind::Hybrid(key) => &**key,
             Kind::Tag(key) => &**key,
             Kind::TagPq(key) => &**key,
             #[cfg(feature = "ssh")]
             Kind::Ssh(key) => key,
-        }
+            #[cfg(feature = "plugin")]
+            Kind::Plugin(_) => return None,
+        })
     }
 }
 
@@ -83,10 +119,13 @@ impl fmt::Display for Recipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::X25519(key) => key.fmt(f),
+            Kind::Hybrid(key) => key.fmt(f),
             Kind::Tag(key) => key.fmt(f),
             Kind::TagPq(key) => key.fmt(f),
             #[cfg(feature = "ssh")]
             Kind::Ssh(key) => key.fmt(f),
+            #[cfg(feature = "plugin")]
+            Kind::Plugin(key) => key.fmt(f),
         }
     }
 }
@@ -108,10 +147,13 @@ impl Eq for Recipient {}
 #[derive(Clone)]
 enum Kind {
     X25519(age::x25519::Recipient),
+    Hybrid(Box<HybridRecipient>),
     Tag(Box<age::tag::Recipient>),
     TagPq(Box<age::tagpq::Recipient>),
     #[cfg(feature = "ssh")]
     Ssh(age::ssh::Recipient),
+    #[cfg(feature = "plugin")]
+    Plugin(age::plugin::Recipient),
 }
 
 fn why_not(text: &str) -> &'static str {
@@ -121,12 +163,15 @@ fn why_not(text: &str) -> &'static str {
     if starts("age-secret-key-") || starts("age-plugin-") || starts("-----begin") {
         "it is a secret key, and sealing takes public keys"
     } else if starts("age1pq1") {
-        "post-quantum recipients are not supported"
+        "the post-quantum public key is mistyped, cut short or not safe"
     } else if starts("age1tag") {
         "the hardware key is mistyped or cut short"
     } else if starts("age1") && text.get(4..).is_some_and(|rest| rest.contains('1')) {
         // The part behind the last 1 of such a text never has one, so there is a name before it.
-        "recipients of plugins are not supported"
+        match cfg!(feature = "plugin") {
+            true => "the recipient of a plugin is mistyped or cut short",
+            false => "recipients of plugins are not supported in this build",
+        }
     } else if starts("age1") {
         "the public key is mistyped or cut short"
     } else if starts("ssh-") || starts("ecdsa-") || starts("sk-") {
@@ -159,8 +204,8 @@ mod tests {
             ("age1qqqq", "mistyped"),
             ("age1tag1qqqq", "hardware key is mistyped"),
             ("age1tagpq1qqqq", "hardware key is mistyped"),
-            ("age1pq1qqqq", "post-quantum"),
-            ("age1yubikey1qqqq", "plugins"),
+            ("age1pq1qqqq", "post-quantum public key is mistyped"),
+            ("age1yubikey1qqqq", "plugin"),
             ("AGE-SECRET-KEY-1QQQQ", "secret key"),
             ("age-secret-key-1qqqq", "secret key"),
             ("-----BEGIN OPENSSH PRIVATE KEY-----", "secret key"),

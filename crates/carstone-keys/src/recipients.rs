@@ -18,13 +18,21 @@ pub struct Recipients {
     keys: Vec<Recipient>,
     passphrase: Option<SecretString>,
     work_factor: u8,
+    #[cfg(feature = "plugin")]
+    ui: crate::plugin::Ui,
 }
 
 impl Recipients {
     /// Nobody yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { keys: Vec::new(), passphrase: None, work_factor: DEFAULT_WORK_FACTOR }
+        Self {
+            keys: Vec::new(),
+            passphrase: None,
+            work_factor: DEFAULT_WORK_FACTOR,
+            #[cfg(feature = "plugin")]
+            ui: crate::plugin::Ui::default(),
+        }
     }
 
     /// Adds a public key.
@@ -72,6 +80,12 @@ impl Recipients {
         Ok(self)
     }
 
+    /// Sets whom plugins show messages to and ask; without, nobody. A second call replaces the first.
+    #[cfg(feature = "plugin")]
+    pub fn plugin_ui(&mut self, ui: impl crate::PluginUi + 'static) {
+        self.ui = crate::plugin::Ui::new(ui);
+    }
+
     /// Whether there is nobody to seal to.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -89,8 +103,9 @@ impl Recipients {
     /// # Errors
     ///
     /// [`ErrorKind::NoRecipients`], [`ErrorKind::MixedPassphrase`], [`ErrorKind::EmptyPassphrase`],
-    /// [`ErrorKind::MixedPostQuantum`], [`ErrorKind::TooLarge`] (some thousand recipients) or
-    /// [`ErrorKind::Randomness`].
+    /// [`ErrorKind::MixedPostQuantum`], [`ErrorKind::TooLarge`] (some thousand recipients),
+    /// [`ErrorKind::Randomness`], or [`ErrorKind::PluginMissing`] and [`ErrorKind::PluginFailed`] (feature
+    /// `plugin`).
     pub fn seal(&self, key: &ContentKey) -> Result<Envelope, Error> {
         Envelope::from_vec(self.seal_bytes(key.to_plaintext().as_slice())?)
     }
@@ -98,7 +113,7 @@ impl Recipients {
     /// Seals any bytes, which need not be a content key.
     pub(crate) fn seal_bytes(&self, plain: &[u8]) -> Result<Vec<u8>, Error> {
         let Some(passphrase) = &self.passphrase else {
-            return payload::seal(plain, self.keys.iter().map(Recipient::as_age));
+            return self.seal_to_keys(plain);
         };
         if !self.keys.is_empty() {
             return Err(Error::new(ErrorKind::MixedPassphrase));
@@ -109,6 +124,19 @@ impl Recipients {
         let mut recipient = age::scrypt::Recipient::new(passphrase.clone());
         recipient.set_work_factor(self.work_factor);
         payload::seal(plain, std::iter::once(&recipient as &dyn age::Recipient))
+    }
+
+    #[cfg(feature = "plugin")]
+    fn seal_to_keys(&self, plain: &[u8]) -> Result<Vec<u8>, Error> {
+        let plugins: Vec<_> = self.keys.iter().filter_map(Recipient::as_plugin).cloned().collect();
+        let plugins = crate::plugin::sealers(&plugins, &self.ui)?;
+        let plugins = plugins.iter().map(|plugin| plugin as &dyn age::Recipient);
+        payload::seal(plain, self.keys.iter().filter_map(Recipient::as_age).chain(plugins))
+    }
+
+    #[cfg(not(feature = "plugin"))]
+    fn seal_to_keys(&self, plain: &[u8]) -> Result<Vec<u8>, Error> {
+        payload::seal(plain, self.keys.iter().filter_map(Recipient::as_age))
     }
 
     fn add_bytes(&mut self, bytes: &[u8], name: &Path) -> Result<(), Error> {

@@ -42,8 +42,8 @@
 //!
 //! # Features
 //!
-//! By default everything that needs no C compiler. `zstd` adds a codec, `aws-lc` a faster AES-256-GCM that gives the same bytes. `sign` adds signatures
-//! with keys of OpenSSH, `keys::sign`, over what [`stack::SignedBytes`] gives.
+//! By default everything that needs no C compiler. `zstd` adds a codec, `aws-lc` a faster AES-256-GCM that gives the same bytes, `ssh` and `plugin` more kinds of keys. `sign` adds
+//! signatures with keys of OpenSSH, `keys::sign`, over what [`stack::SignedBytes`] gives.
 
 pub use carstone_layer as layer;
 

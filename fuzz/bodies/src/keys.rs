@@ -98,8 +98,11 @@ pub fn files_seeds() -> Vec<Vec<u8>> {
         -----END OPENSSH PRIVATE KEY-----\n";
     let armor = "-----BEGIN AGE ENCRYPTED FILE-----\nYWdlLWVuY3J5cHRpb24ub3JnL3YxCg==\n\
         -----END AGE ENCRYPTED FILE-----\n";
+    let hybrid = Identity::parse(HYBRID).expect("a key").to_public().to_string();
+    let all = format!("{IDENTITY}\n{HYBRID}\n{PLUGIN}\n");
     let texts = [RECIPIENT, &file, IDENTITY, &secret, ssh, pem, armor];
-    texts.map(|text| text.as_bytes().to_vec()).into_iter().chain(envelope_seeds()).collect()
+    let texts = texts.into_iter().chain([HYBRID, &hybrid, PLUGIN, PLUGIN_RECIPIENT, &all]);
+    texts.map(|text| text.as_bytes().to_vec()).chain(envelope_seeds()).collect()
 }
 
 /// A recipient that answers with these stanzas.
@@ -120,24 +123,46 @@ impl age::Recipient for Odd {
 
 /// A stanza of any tag, with arguments that look right or do not.
 fn stanza(input: &mut Input<'_>) -> Stanza {
-    let tags = ["X25519", "scrypt", "ssh-ed25519", "ssh-rsa", "p256tag", "a-grease", "else"];
-    let words = ["AAAAAAAAAAAAAAAAAAAAAA", "1", "2", "64", "9999999999", "x"];
+    let tags = [
+        "X25519",
+        "scrypt",
+        "ssh-ed25519",
+        "ssh-rsa",
+        "p256tag",
+        "mlkem768x25519",
+        "a-grease",
+        "else",
+    ];
+    // The last one is a share of the post-quantum kind, but for its bytes.
+    let share = "Q".repeat(1494);
+    let words = ["AAAAAAAAAAAAAAAAAAAAAA", "1", "2", "64", "9999999999", "x", &share];
     let tag = input.pick(&tags).to_owned();
     let mut args: Vec<_> = (0..input.below(4)).map(|_| input.pick(&words).to_owned()).collect();
     if input.one_in(3) {
         let any = input.text(50).iter().map(|byte| char::from(b'!' + byte % 94));
         args.push(any.collect());
     }
-    Stanza { tag, args, body: input.text(100).to_vec() }
+    let mut body = input.text(100).to_vec();
+    if input.flag() {
+        body.resize(32, 0);
+    }
+    Stanza { tag, args, body }
 }
 
 fn with_identity() -> Identities {
     let mut identities = Identities::new();
     identities.add(IDENTITY).expect("a key");
+    identities.add(HYBRID).expect("a key");
     identities
 }
 
 /// The key of the shared vectors.
 const IDENTITY: &str = "AGE-SECRET-KEY-1HWZ4X04GY8J5WZZE0MA6MQAVSEZWY5AZ2G8EUMT6Z6W3PJRK8Q4Q0JV5A2";
 const RECIPIENT: &str = "age10s6vq3skek49j7g525g2g8uz8am0v5taqwgp3a5qjrgtjft2yc5sr6wdxc";
+/// The sample of the age specification.
+const HYBRID: &str =
+    "AGE-SECRET-KEY-PQ-1XX76JRALNLXDMEW0CRK45QMCCH4X06SE84UN3VPM33W6HWDX0H3SK3ZQFR";
+/// No program has this name; nothing that is tried here would run it.
+const PLUGIN: &str = "AGE-PLUGIN-OPEN-10QESAEJY";
+const PLUGIN_RECIPIENT: &str = "age1open10qwath46";
 const KEY: [u8; 32] = [7; 32];

@@ -12,6 +12,8 @@ use super::container::Sealed;
 use super::tools::{Tools, has, run, text, typed};
 use crate::snapshot::{Compare, Tree, compare, snapshot};
 
+mod typage;
+
 /// Runs all checks. The tree is whatever lies in `source`.
 pub fn run_all(
     tools: &Tools,
@@ -32,7 +34,8 @@ pub fn run_all(
     }
     ages.envelopes_of_age(checks);
     ages.passphrases(checks);
-    Ok(())
+    ages.ssh_keys(checks);
+    ages.post_quantum(checks)
 }
 
 struct Ages<'a> {
@@ -53,18 +56,21 @@ struct Key {
     recipient: String,
 }
 
+impl Key {
+    fn make(work: &Path, mut keygen: Command, name: &str) -> anyhow::Result<Self> {
+        let file = work.join(name);
+        run(keygen.arg("-o").arg(&file))?;
+        let written = fs::read_to_string(&file)?;
+        let recipient = written.lines().find_map(|line| line.strip_prefix("# public key: "));
+        let recipient = recipient.context("a key file names no public key")?.to_owned();
+        Ok(Self { file, recipient })
+    }
+}
+
 const PASSPHRASE: &str = "seven beds of sandstone";
 
 impl<'a> Ages<'a> {
     fn prepare(tools: &'a Tools, work: &'a Path, source: &'a Path) -> anyhow::Result<Self> {
-        let key = |mut keygen: Command, name: &str| -> anyhow::Result<Key> {
-            let file = work.join(name);
-            run(keygen.arg("-o").arg(&file))?;
-            let written = fs::read_to_string(&file)?;
-            let recipient = written.lines().find_map(|line| line.strip_prefix("# public key: "));
-            let recipient = recipient.context("a key file names no public key")?.to_owned();
-            Ok(Key { file, recipient })
-        };
         let passphrase = work.join("passphrase.txt");
         fs::write(&passphrase, format!("{PASSPHRASE}\n"))?;
         Ok(Self {
@@ -72,8 +78,8 @@ impl<'a> Ages<'a> {
             work,
             source,
             tree: snapshot(source)?,
-            age_key: key(Command::new("age-keygen"), "age-key.txt")?,
-            carstone_key: key(tools.carstone("keygen"), "carstone-key.txt")?,
+            age_key: Key::make(work, Command::new("age-keygen"), "age-key.txt")?,
+            carstone_key: Key::make(work, tools.carstone("keygen"), "carstone-key.txt")?,
             passphrase,
         })
     }
@@ -175,18 +181,6 @@ impl<'a> Ages<'a> {
             let pack = self.pack_under(&plain, &envelope)?;
             self.extracts(&pack, "-i", &self.carstone_key.file)
         });
-        checks.check("carstone opens an envelope of age to two recipients, one an SSH key", || {
-            let ssh = self.work.join("ssh");
-            let mut keygen = Command::new("ssh-keygen");
-            run(keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&ssh))?;
-            let plain = self.plain_key("by-age-ssh")?;
-            let envelope = plain.with_extension("age");
-            let mut age = Command::new("age");
-            age.arg("-R").arg(ssh.with_extension("pub")).args(["-r", &self.age_key.recipient]);
-            run(age.arg("-o").arg(&envelope).arg(&plain))?;
-            let pack = self.pack_under(&plain, &envelope)?;
-            self.extracts(&pack, "-i", &self.age_key.file)
-        });
         checks.check("carstone refuses an envelope of age with another key inside", || {
             let (plain, other) = (self.plain_key("right")?, self.plain_key("wrong")?);
             let envelope = other.with_extension("age");
@@ -199,6 +193,41 @@ impl<'a> Ages<'a> {
             ensure!(output.status.code() == Some(2), "it ended with {}", output.status);
             Ok(())
         });
+    }
+
+    /// Keys of OpenSSH, which age has as well.
+    fn ssh_keys(&self, checks: &mut Checks) {
+        if !has("ssh-keygen") {
+            checks.skip("SSH keys", "ssh-keygen is not installed (apt-get install openssh-client)");
+            return;
+        }
+        for (kind, bits) in [("ed25519", "256"), ("rsa", "2048")] {
+            let ssh = self.work.join(format!("ssh-{kind}"));
+            let public = ssh.with_extension("pub");
+            checks.check(&format!("age -d -i opens an envelope of carstone -R: {kind}"), || {
+                let mut keygen = Command::new("ssh-keygen");
+                run(keygen.args(["-q", "-t", kind, "-b", bits, "-N", "", "-f"]).arg(&ssh))?;
+                let pack = self.create(&format!("to-ssh-{kind}"), |create| {
+                    create.arg("-R").arg(&public);
+                })?;
+                let sealed = Sealed::read(&fs::read(&pack)?)?;
+                let envelope = self.work.join("ssh.age");
+                fs::write(&envelope, &sealed.envelope)?;
+                let mut age = Command::new("age");
+                sealed.check_key(&run(age.arg("-d").arg("-i").arg(&ssh).arg(&envelope))?)?;
+                self.extracts(&pack, "-i", &ssh)
+            });
+            checks.check(&format!("carstone opens an envelope of age to two, one {kind}"), || {
+                let plain = self.plain_key(&format!("by-age-{kind}"))?;
+                let envelope = plain.with_extension("age");
+                let mut age = Command::new("age");
+                age.arg("-R").arg(&public).args(["-r", &self.age_key.recipient]);
+                run(age.arg("-o").arg(&envelope).arg(&plain))?;
+                let pack = self.pack_under(&plain, &envelope)?;
+                self.extracts(&pack, "-i", &ssh)?;
+                self.extracts(&pack, "-i", &self.age_key.file)
+            });
+        }
     }
 
     /// Envelopes that a passphrase opens.

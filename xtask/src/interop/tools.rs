@@ -71,8 +71,15 @@ impl Tools {
 }
 
 /// What lies in the folder `interop` of this package.
-const FILES: [&str; 6] =
-    ["package.json", "package-lock.json", "judge.mjs", "write.mjs", "importer.mjs", "time.mjs"];
+const FILES: [&str; 7] = [
+    "package.json",
+    "package-lock.json",
+    "age.mjs",
+    "judge.mjs",
+    "write.mjs",
+    "importer.mjs",
+    "time.mjs",
+];
 
 /// Packages with the versions of the lock file, installed again when it changes.
 pub fn install_node_packages(root: &Path) -> anyhow::Result<PathBuf> {

@@ -127,7 +127,7 @@ pub(crate) struct CreateArgs {
 /// Who may read a new pack.
 #[derive(Debug, Default, Args)]
 pub(crate) struct ReaderArgs {
-    /// Encrypt to this age recipient; can be given again.
+    /// Encrypt to this recipient, of age (age1 or age1pq1, or of a plugin) or an SSH public key; can be given again.
     #[arg(short, long, value_name = "RECIPIENT", help_heading = "Encryption")]
     pub recipient: Vec<String>,
     /// Encrypt to the recipients in this file, one a line; can be given again.

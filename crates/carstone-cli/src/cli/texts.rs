@@ -103,6 +103,7 @@ Examples:
 pub(super) const KEYGEN_EXAMPLES: &str = "\
 Examples:
   carstone keygen -o key.txt
+  carstone keygen --pq -o key.txt                 one that withstands quantum computers
   carstone keygen | age -p -o key.age             a key under a passphrase";
 pub(super) const COMPLETIONS_EXAMPLES: &str = "\
 Examples:

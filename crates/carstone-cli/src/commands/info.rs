@@ -17,7 +17,7 @@ use crate::source::{Bytes, Source};
 
 /// Tells what is public, and with a key the rest.
 pub(crate) fn run(args: InfoArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let keys = Keys::new(&args.keys, &args.pack)?;
+    let keys = Keys::optional(&args.keys, &args.pack)?;
     let source = Source::open(&args.pack)?.spooled()?;
     let name = source.name.clone();
     let Bytes::File(file) = source.bytes else { return Ok(Exit::Failed) };
@@ -40,7 +40,7 @@ pub(crate) fn run(args: InfoArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let stored = stored.with_context(|| name.clone())?;
     facts.container(&stored.container, stored.stored_len);
     facts.recipients(&stored).with_context(|| name.clone())?;
-    let locked = stored.encryption.is_some() && keys.is_empty();
+    let locked = stored.encryption.as_ref().is_some_and(|layer| !keys.may_open(&layer.envelope));
     if !locked {
         let pack = open_strict(again, &keys, None).map_err(explained).with_context(|| name)?;
         facts.pack(&pack, stored.stored_len);

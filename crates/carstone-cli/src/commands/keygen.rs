@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use carstone::keys::Identity;
 use carstone::keys::secrecy::ExposeSecret;
 use serde_json::Map;
@@ -15,7 +15,13 @@ use crate::output::{Output, say};
 
 /// Makes an identity and writes it as `age-keygen` does.
 pub(crate) fn run(args: KeygenArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let identity = Identity::generate()?;
+    if args.output.is_none() && output.is_json() {
+        bail!("with --json the public key alone is printed: give a file for the identity, -o FILE");
+    }
+    let identity = match args.pq {
+        true => Identity::generate_post_quantum()?,
+        false => Identity::generate()?,
+    };
     let public = identity.to_public().to_string();
     let text = identity.keygen_text();
     match &args.output {
@@ -29,13 +35,6 @@ pub(crate) fn run(args: KeygenArgs, output: &mut Output) -> anyhow::Result<Exit>
                 let _ = std::fs::remove_file(path);
                 return Err(error).context("cannot write").with_context(name);
             }
-        }
-        None if output.is_json() => {
-            let mut fields = Map::new();
-            fields.insert("identity".to_owned(), identity.to_secret_text().expose_secret().into());
-            fields.insert("public_key".to_owned(), public.into());
-            output.object("identity", fields)?;
-            return Ok(Exit::Intact);
         }
         None => output.bytes(text.expose_secret().as_bytes())?,
     }

@@ -26,7 +26,7 @@ use crate::target::Target;
 
 /// Mends, or makes a new pack of what is left.
 pub(crate) fn run(args: RepairArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    let keys = Keys::new(&args.keys, &args.damaged)?;
+    let keys = Keys::optional(&args.keys, &args.damaged)?;
     let source = Source::open_damaged(&args.damaged)?.spooled()?;
     let name = source.name.clone();
     let is_car = source.is_car().with_context(|| name.clone())?;
@@ -74,7 +74,7 @@ pub(crate) fn run(args: RepairArgs, output: &mut Output) -> anyhow::Result<Exit>
         true => tell_programs(&healed, args.dry_run, output)?,
         false => tell_people(&escaped(name.as_bytes()), size, &healed, output)?,
     }
-    if !healed.report().lost.is_empty() && !is_readable {
+    if !healed.report().lost.is_empty() && (!is_readable || keys.has_failed()) {
         output.note(
             "With a key (-i FILE or -p), a clean pack of all entries that are left can be made.",
         );

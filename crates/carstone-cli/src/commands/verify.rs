@@ -30,7 +30,10 @@ pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit>
     let signed = &args.signed;
     let given = args.keys.identity.iter().chain(&signed.signer).chain(&signed.signature);
     once(given.map(PathBuf::as_path).chain([args.pack.as_path()]))?;
-    let keys = Keys::new(&args.keys, &args.pack)?;
+    let keys = match &args.against {
+        Some(_) => Keys::new(&args.keys, &args.pack)?,
+        None => Keys::optional(&args.keys, &args.pack)?,
+    };
     let source = Source::open(&args.pack)?.accepting(args.reading).spooled()?;
     source.tell_kept(output);
     let (name, format, reading) = (source.name.clone(), source.format, source.reading);

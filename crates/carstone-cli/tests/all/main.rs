@@ -17,6 +17,7 @@ mod hppr;
 mod hppr_input;
 mod hppr_watch;
 mod json_errors;
+mod keys;
 mod keys_and_shell;
 mod man;
 mod mixed;

@@ -3,6 +3,9 @@
 mod age_tool;
 mod damage;
 mod files;
+mod hybrid;
+#[cfg(feature = "plugin")]
+mod plugin;
 mod seal_and_open;
 #[cfg(feature = "sign")]
 mod sign;

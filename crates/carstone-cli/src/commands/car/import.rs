@@ -33,7 +33,7 @@ pub(crate) fn run(
     if source.format == Format::Pack {
         anyhow::bail!("{name}: is a pack, not a plain CAR");
     }
-    let keys = Keys::new(&Default::default(), &args.input.car)?;
+    let keys = Keys::none();
     let Input::Car(car) = Input::open(source, &keys, args.threads)? else {
         anyhow::bail!("{name}: is no CAR");
     };

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use carstone_hppr::SigningKey;
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -18,15 +18,13 @@ use crate::output::Output;
 
 /// Makes a key.
 pub(super) fn keygen(args: &HpprKeygenArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    if is_stdin(&args.output) && output.is_json() {
+        bail!("with --json the public key alone is printed: give a file for the key, -o FILE");
+    }
     let key = SigningKey::generate()?;
     let (secret, public) = (key.to_text(), key.verifying_key().to_string());
     if is_stdin(&args.output) {
-        if output.is_json() {
-            let fields = json!({ "secret": secret.as_str(), "key": public });
-            output.object("key", object(fields))?;
-        } else {
-            output.line(secret.as_bytes())?;
-        }
+        output.line(secret.as_bytes())?;
     } else {
         let path = &args.output;
         let text = Zeroizing::new(format!("{}\n", secret.as_str()));

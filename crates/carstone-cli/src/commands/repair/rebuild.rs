@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow, bail};
 use carstone::layer::ReadAt;
 use carstone::repair::{Hit, RebuildOptions};
-use carstone::stack::{ErrorKind, Healed, OpenOptions, Rebuild, RebuiltPack};
+use carstone::stack::{Error, ErrorKind, Healed, OpenOptions, Rebuild, RebuiltPack};
 use serde_json::json;
 
 use super::{done, parts_for_programs, target_name};
@@ -36,7 +36,8 @@ struct Outcome<'a> {
 }
 
 impl Job<'_> {
-    /// Reads all that is left; `None` where nothing is missing, and nothing needs to be made anew.
+    /// Reads all that is left; `None` where nothing is missing, and nothing needs to be made anew, and where the key file
+    /// of the environment does not open the pack.
     pub(super) fn survey<R: ReadAt + Send + Sync>(
         &self,
         source: Arc<R>,
@@ -49,6 +50,9 @@ impl Job<'_> {
         let rebuild = Rebuild::survey(source, healed, keys, self.options, &settings, &mut hear);
         progress.finish();
         signals::check()?;
+        if self.keys.has_failed() && rebuild.as_ref().is_err_and(Error::is_about_keys) {
+            return Ok(None); // As without a key.
+        }
         let rebuild = rebuild.map_err(explained).with_context(|| self.name.to_owned())?;
         Ok(Some(rebuild).filter(|rebuild| !rebuild.report().is_whole()))
     }

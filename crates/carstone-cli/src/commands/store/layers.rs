@@ -8,13 +8,13 @@ use std::sync::Arc;
 use carstone::car::ReadAt;
 use carstone::compress::Codec;
 use carstone::encrypt::KeySource;
-use carstone::keys::{self, ErrorKind, Recipients};
+use carstone::keys::Recipients;
 use carstone::layer;
 use carstone::stack::{self, Format, OpenOptions, Protection, SharedSource, WriteOptions};
 use carstone_store::{PackCar, PackLayers};
 
 use crate::cli::{KeyArgs, StorePutArgs};
-use crate::keys::{Keys, recipients};
+use crate::keys::{Keys, is_for_others, recipients};
 
 /// How packs are wrapped, and what opens them.
 pub(super) struct StackLayers {
@@ -26,7 +26,7 @@ pub(super) struct StackLayers {
 impl StackLayers {
     /// What opens packs, and wraps none.
     pub(super) fn opening(keys: &KeyArgs) -> anyhow::Result<Self> {
-        let keys = Keys::new(keys, Path::new(""))?;
+        let keys = Keys::optional(keys, Path::new(""))?;
         Ok(Self { codec: None, recipients: Recipients::new(), keys })
     }
 
@@ -37,8 +37,7 @@ impl StackLayers {
             (None, true) => Some(Codec::default()),
             (Some(codec), _) => Some(codec).filter(|codec| *codec != Codec::Stored),
         };
-        let keys = Keys::new(&KeyArgs::default(), Path::new(""))?;
-        Ok(Some(Self { codec, recipients: recipients(&args.readers, false)?, keys }))
+        Ok(Some(Self { codec, recipients: recipients(&args.readers, false)?, keys: Keys::none() }))
     }
 }
 
@@ -75,14 +74,6 @@ impl PackLayers for StackLayers {
             Err(error) => Err(io::Error::other(error)),
         }
     }
-}
-
-/// Whether a pack is sealed to others than those whose keys are at hand.
-fn is_for_others(error: &io::Error) -> bool {
-    let error = keys::Error::of(error);
-    error.is_some_and(|error| {
-        matches!(error.kind(), ErrorKind::NoMatchingKey { .. } | ErrorKind::WrongPassphrase)
-    })
 }
 
 impl fmt::Debug for StackLayers {

@@ -70,7 +70,8 @@ impl From<Output> for Run {
 
 pub fn command<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_carstone"));
-    command.args(args);
+    // What stands there is the user's.
+    command.args(args).env_remove("CARSTONE_IDENTITY");
     command
 }
 
