@@ -51,6 +51,15 @@ pub(crate) struct Keys(Identities);
 impl Keys {
     /// What the options give for `pack`. Passphrases are asked for only when they are needed.
     pub(crate) fn new(args: &KeyArgs, pack: &Path) -> anyhow::Result<Self> {
+        Self::with_hint(args, pack, "the pack is sealed to a passphrase: give -p")
+    }
+
+    /// The same with another word for who has a passphrase and did not say so.
+    pub(crate) fn with_hint(
+        args: &KeyArgs,
+        pack: &Path,
+        hint: &'static str,
+    ) -> anyhow::Result<Self> {
         once(args.identity.iter().map(PathBuf::as_path).chain([pack]))?;
         let mut identities = Identities::new();
         for path in &args.identity {
@@ -64,9 +73,7 @@ impl Keys {
         } else if args.passphrase.passphrase || !args.identity.is_empty() {
             let for_pack = args.passphrase.passphrase;
             identities.passphrase_callback(move |what| match what {
-                PassphraseFor::Envelope if !for_pack => {
-                    Err(io::Error::other("the pack is sealed to a passphrase: give -p"))
-                }
+                PassphraseFor::Envelope if !for_pack => Err(io::Error::other(hint)),
                 PassphraseFor::Envelope => ask("Passphrase of the pack: "),
                 PassphraseFor::IdentityFile(path) | PassphraseFor::SshKey(path) => {
                     ask(&format!("Passphrase of {}: ", path.display()))
