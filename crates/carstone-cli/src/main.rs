@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod dag;
+mod early;
 mod exit;
 mod front;
 mod input;

@@ -10,6 +10,7 @@ use carstone::stack::{self, ErrorKind, Format, Rekey};
 use serde_json::json;
 
 use crate::cli::RekeyArgs;
+use crate::early::early;
 use crate::exit::Exit;
 use crate::input::{chain, explained, is_damage, options};
 use crate::keys::{Keys, once, recipients};
@@ -64,11 +65,14 @@ struct Job<'a> {
 impl Job<'_> {
     fn copy(&self, target: Target, output: &mut Output) -> anyhow::Result<Exit> {
         let progress = Progress::new(output, "copying", Some(self.rekey.stored_len()));
-        let sink = Counted { inner: target.file(), count: 0 };
-        let written = self.rekey.write(sink, self.recipients, &mut |at| progress.at(at));
+        let written = early(&target, |sink| {
+            let written = self.rekey.write(sink, self.recipients, &mut |at| progress.at(at));
+            written.map(|(_, pack)| pack)
+        });
         progress.finish();
         signals::check()?;
-        let (_, pack) = written.map_err(|error| self.explain(error))?;
+        let written = written.with_context(|| format!("{}: cannot write", self.to))?;
+        let pack = written.map_err(|error| self.explain(error))?;
         target.finish()?;
         let kinds: Vec<String> = pack.recipients.iter().map(ToString::to_string).collect();
         if output.is_json() {

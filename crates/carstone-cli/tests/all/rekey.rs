@@ -180,7 +180,7 @@ fn what_cannot_be_given_to_others_is_refused_and_leaves_nothing() {
     for (pack, why) in [
         (&plain, "is not encrypted"),
         (&car, "only a sound pack"),
-        (&damaged, "is damaged; `carstone repair` may mend it first"),
+        (&damaged, "encrypted frame 9 at byte 118"),
         (&cut, "without a container trailer"),
         (&holes, "a hole stands for it"),
         (&lost, "encrypted frame"),
@@ -188,7 +188,12 @@ fn what_cannot_be_given_to_others_is_refused_and_leaves_nothing() {
         run!("rekey", "-i", &scene.old, pack, "-o", &to, "-r", &scene.new_public)
             .exits(2)
             .one_line()
-            .says(why);
+            .says(why)
+            .says(if pack == &plain || pack == &car {
+                ""
+            } else {
+                "`carstone repair` may mend it first"
+            });
         assert_eq!(scene.place.names(), names, "{why}");
     }
     run!("rekey", &scene.pack, "-o", &to, "-r", &scene.new_public)
