@@ -8,13 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 
 use crate::measure::{Job, Usage};
-use crate::process::{build_carstone, target};
+use crate::process::{carstone, target};
 use crate::seeded::Random;
 use crate::shm;
 
 /// Measures both in turns, where the workspace stands and in memory, and tells the ratio of their medians. What it is is told, never judged.
-pub fn run(root: &Path, len: u64, runs: usize) -> anyhow::Result<()> {
-    let carstone = build_carstone(root)?;
+pub fn run(root: &Path, program: Option<&Path>, len: u64, runs: usize) -> anyhow::Result<()> {
+    let carstone = carstone(root, program)?;
     println!(
         "A pack of {len} bytes that do not compress, medians of {runs} runs; both wait until the disk has it.\n"
     );

@@ -24,8 +24,8 @@ impl<R: ReadAt + Send + Sync + 'static> Rekey<R> {
     /// The first fault of the pack, with its place; a temporary file fails.
     pub fn fresh(&self, progress: &mut dyn FnMut(u64)) -> Result<Fresh<R>, Error> {
         let keys = |_: &[u8]| Ok(Some(self.key.clone()));
-        let source = Arc::clone(&self.source);
-        let rebuild = Rebuild::stored(source, keys, &self.options, progress)?;
+        let (source, options) = &self.source;
+        let rebuild = Rebuild::stored(Arc::clone(source), keys, options, progress)?;
         let report = rebuild.report();
         match report.is_whole() && report.corrections.is_empty() {
             true => Ok(Fresh(rebuild)),
@@ -36,7 +36,8 @@ impl<R: ReadAt + Send + Sync + 'static> Rekey<R> {
     /// What is wrong with a pack that is not whole: of the lowest layer that knows.
     fn fault(&self, report: &Report) -> Error {
         let keys = |_: &[u8]| Ok(Some(self.key.clone()));
-        let check = verify(Arc::clone(&self.source), keys, &self.options, &mut |_, _| ());
+        let (source, options) = &self.source;
+        let check = verify(Arc::clone(source), keys, options, &mut |_, _| ());
         let fault = match check {
             Ok(check) => check.layers.into_iter().find_map(|layer| layer.fault),
             Err(error) => Some(error),

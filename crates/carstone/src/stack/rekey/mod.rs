@@ -23,11 +23,11 @@ pub use fresh::Fresh;
 /// could open the old pack and kept its content key can still read the copy; only [`fresh`](Self::fresh) shuts them out, of what they do not have
 /// yet. Two envelopes of one pack id are then both valid, and nothing tells which is the newer one: put back into the copy, an old one opens it again.
 pub struct Rekey<R> {
-    source: Arc<R>,
+    /// To be read once more, by [`fresh`](Self::fresh).
+    #[cfg(feature = "repair")]
+    source: (Arc<R>, OpenOptions),
     reader: EncryptReader<RawReader<Arc<R>>>,
     key: ContentKeyBytes,
-    #[cfg_attr(not(feature = "repair"), expect(dead_code, reason = "`fresh` reads by it"))]
-    options: OpenOptions,
 }
 
 /// What a copy for other readers came to.
@@ -76,7 +76,12 @@ impl<R: ReadAt> Rekey<R> {
         };
         let reader = EncryptReader::with_options(raw, keys, read)?;
         let key = found.ok_or_else(|| Error::new(ErrorKind::NoKey))?;
-        Ok(Self { source, reader, key, options: options.clone() })
+        Ok(Self {
+            #[cfg(feature = "repair")]
+            source: (source, options.clone()),
+            reader,
+            key,
+        })
     }
 
     /// What the container header states.
