@@ -4,6 +4,7 @@
 
 mod cars;
 mod programs;
+mod rekey;
 mod report;
 mod stores;
 mod tree;
@@ -33,6 +34,12 @@ pub struct Arguments {
     /// Put a file of 2 GB into stores instead, beside what that cannot do without
     #[arg(long, conflicts_with_all = ["car", "tree", "json", "without"])]
     store: bool,
+    /// Give a pack of 1 GB to another reader instead, beside a copy of its file
+    #[arg(long, conflicts_with_all = ["car", "store", "tree", "json", "without"])]
+    rekey: bool,
+    /// With --rekey, the `carstone` program to measure, instead of one that is built
+    #[arg(long, value_name = "PROGRAM", requires = "rekey")]
+    command: Option<PathBuf>,
     /// The tree to pack, instead of one of 330 MB that is put together from what the machine has
     #[arg(long, value_name = "DIR")]
     tree: Option<PathBuf>,
@@ -60,6 +67,10 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     }
     if arguments.store {
         return stores::run(root, if arguments.quick { 300_000_000 } else { 2_000_000_000 }, runs);
+    }
+    if arguments.rekey {
+        let len = if arguments.quick { 100_000_000 } else { 1_000_000_000 };
+        return rekey::run(root, arguments.command.as_deref(), len, runs);
     }
     let (folder, made_of) = match &arguments.tree {
         Some(folder) => (folder.canonicalize()?, "as it is".to_owned()),

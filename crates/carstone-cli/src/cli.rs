@@ -4,6 +4,7 @@ mod car;
 mod create;
 mod hppr;
 mod read;
+mod rekey;
 mod sign;
 mod store;
 mod texts;
@@ -29,6 +30,7 @@ pub(crate) use hppr::{
     HpprLsArgs, HpprSealArgs, HpprStoreArgs, HpprTipsArgs, HpprWatchArgs,
 };
 pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg, RestoreArgs};
+pub(crate) use rekey::RekeyArgs;
 pub(crate) use sign::{SignArgs, SignerArgs};
 pub(crate) use store::{
     DedupeArg, DumpOrder, IndexForm, StoreArgs, StoreCatArgs, StoreCheckArgs, StoreCommand,
@@ -124,6 +126,14 @@ pub(crate) enum Command {
     /// made of are written as they are, as NUMBER-PACKID.frames; carved together with more of it, they may become a pack. The exit status
     /// is 0 where all that was found is whole, and 1 where something has holes, or nothing was found.
     Carve(CarveArgs),
+    /// Give an encrypted pack to other readers, without a look inside.
+    ///
+    /// -r, -R and -p name all who are to read the new pack: who is not named is left out. Content is copied as it is stored, neither decrypted nor encrypted, and
+    /// checked on the way; pack id, entries and CIDs stay the same. Parity and signatures of the old pack do not fit the new one, and are left behind.
+    ///
+    /// Whoever could read the old pack and kept its content key can read the new one too, and every copy of the old pack still opens for its readers. With --fresh all
+    /// content is packed and encrypted anew, under a new key and a new pack id.
+    Rekey(RekeyArgs),
     /// Work on plain CARs block by block, as IPFS tools do.
     Car(Box<CarArgs>),
     /// Keep files in a store of content-addressed packs, and find them by their hashes.

@@ -92,16 +92,30 @@ impl Keys {
     /// What the options give for `pack`. Passphrases are asked for only when they are needed. Where there are no
     /// options, the file in `CARSTONE_IDENTITY` is used, which is read only when a pack is encrypted.
     pub(crate) fn new(args: &KeyArgs, pack: &Path) -> anyhow::Result<Self> {
-        Self::of(args, pack, false)
+        Self::of(args, pack, false, NEEDS_PASSPHRASE)
+    }
+
+    /// The same with another word for who has a passphrase and did not say so.
+    pub(crate) fn with_hint(
+        args: &KeyArgs,
+        pack: &Path,
+        hint: &'static str,
+    ) -> anyhow::Result<Self> {
+        Self::of(args, pack, false, hint)
     }
 
     /// The same for commands that do something for everybody, and more with a key: a file in `CARSTONE_IDENTITY` that
     /// does not open the pack, or takes a passphrase or a plugin to open it, counts as none.
     pub(crate) fn optional(args: &KeyArgs, pack: &Path) -> anyhow::Result<Self> {
-        Self::of(args, pack, true)
+        Self::of(args, pack, true, NEEDS_PASSPHRASE)
     }
 
-    fn of(args: &KeyArgs, pack: &Path, is_optional: bool) -> anyhow::Result<Self> {
+    fn of(
+        args: &KeyArgs,
+        pack: &Path,
+        is_optional: bool,
+        hint: &'static str,
+    ) -> anyhow::Result<Self> {
         once(args.identity.iter().map(PathBuf::as_path).chain([pack]))?;
         let mut given = Identities::new();
         for path in &args.identity {
@@ -113,7 +127,7 @@ impl Keys {
         if let Some(passphrase) = passphrase::given(&args.passphrase)? {
             given.passphrase(passphrase);
         } else if args.passphrase.passphrase || !args.identity.is_empty() {
-            ask_for(&mut given, args.passphrase.passphrase);
+            ask_for(&mut given, args.passphrase.passphrase, hint);
         }
         given.plugin_ui(Terminal);
         let path = env::var_os(IDENTITY).filter(|path| !path.is_empty() && given.is_empty());
@@ -198,7 +212,7 @@ impl Fallback {
         match self.is_optional {
             true => identities.forget_plugins(),
             false => {
-                ask_for(&mut identities, false);
+                ask_for(&mut identities, false, NEEDS_PASSPHRASE);
                 identities.plugin_ui(Terminal);
             }
         }
@@ -214,11 +228,9 @@ pub(crate) fn is_for_others(error: &io::Error) -> bool {
 }
 
 /// Lets passphrases be asked for: those of key files, and that of the pack where it is wanted.
-fn ask_for(identities: &mut Identities, for_pack: bool) {
+fn ask_for(identities: &mut Identities, for_pack: bool, hint: &'static str) {
     identities.passphrase_callback(move |what| match what {
-        PassphraseFor::Envelope if !for_pack => {
-            Err(io::Error::other("the pack is sealed to a passphrase: give -p"))
-        }
+        PassphraseFor::Envelope if !for_pack => Err(io::Error::other(hint)),
         PassphraseFor::Envelope => ask("Passphrase of the pack: "),
         PassphraseFor::IdentityFile(path) | PassphraseFor::SshKey(path) => {
             ask(&format!("Passphrase of {}: ", path.display()))
@@ -244,3 +256,6 @@ pub(crate) fn once<'a>(paths: impl IntoIterator<Item = &'a Path>) -> anyhow::Res
 pub(crate) const IDENTITY: &str = "CARSTONE_IDENTITY";
 /// Characters of a recipient in a message; post-quantum ones have 1959.
 const SHOWN: usize = 70;
+
+/// What is said where a passphrase opens a pack, and none may be asked for.
+const NEEDS_PASSPHRASE: &str = "the pack is sealed to a passphrase: give -p";

@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod dag;
+mod early;
 mod exit;
 mod front;
 mod input;
@@ -72,6 +73,7 @@ fn run(command: Command, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Info(args) => commands::info::run(args, output),
         Command::Verify(args) => commands::verify::run(args, output),
         Command::Repair(args) => commands::repair::run(args, output),
+        Command::Rekey(args) => commands::rekey::run(args, output),
         Command::Carve(args) => commands::carve::run(args, output),
         Command::Car(args) => commands::car::run(*args, output),
         Command::Store(args) => commands::store::run(args, output),

@@ -15,7 +15,8 @@ pub(crate) struct Shared {
     pub stream: Arc<Stream>,
     /// Frames that are read with one call.
     pub chunk_frames: u64,
-    depth: usize,
+    /// Chunks that are in flight at a time.
+    pub depth: usize,
     pool: Pool<Chunk, Result<Chunk, Error>>,
 }
 
@@ -31,6 +32,11 @@ impl Shared {
     /// Whether working ahead gains anything.
     pub(crate) fn is_parallel(&self) -> bool {
         self.pool.threads() > 1 && self.depth > 1
+    }
+
+    /// How many threads work.
+    pub(crate) fn threads(&self) -> usize {
+        self.pool.threads()
     }
 
     /// Reads and decrypts on the caller's thread.

@@ -15,6 +15,8 @@ pub struct Error {
 pub enum ErrorKind {
     /// The source or the key source failed.
     Io(io::Error),
+    /// What the stream is copied to failed.
+    Write(io::Error),
     /// The stream does not end in a layer header frame: it was cut, or never finished.
     Truncated,
     /// The layer header frame is damaged.
@@ -105,6 +107,17 @@ impl Error {
         &self.kind
     }
 
+    /// What the sink of a copy gave, if that is the fault; else the error again.
+    ///
+    /// # Errors
+    /// The error itself.
+    pub fn into_sink(self) -> Result<io::Error, Self> {
+        match self.kind {
+            ErrorKind::Write(source) => Ok(source),
+            kind => Err(Self { kind, ..self }),
+        }
+    }
+
     /// Offset in bytes, in the stored stream of this layer.
     pub fn offset(&self) -> u64 {
         self.at
@@ -121,6 +134,7 @@ impl fmt::Display for Error {
         let at = self.at;
         match &self.kind {
             ErrorKind::Io(_) => write!(f, "cannot read or write at encrypted byte {at}"),
+            ErrorKind::Write(_) => f.write_str("cannot write the copy of the stream"),
             ErrorKind::Truncated => {
                 write!(f, "encrypted stream stops at byte {at}, before its end")
             }
@@ -168,7 +182,7 @@ impl fmt::Display for Error {
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match &self.kind {
-            ErrorKind::Io(source) => Some(source),
+            ErrorKind::Io(source) | ErrorKind::Write(source) => Some(source),
             ErrorKind::BadHeader(source) | ErrorKind::BadFrame { source, .. } => Some(source),
             _ => None,
         }
@@ -178,7 +192,7 @@ impl error::Error for Error {
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error.kind {
-            ErrorKind::Io(source) => source.kind(),
+            ErrorKind::Io(source) | ErrorKind::Write(source) => source.kind(),
             ErrorKind::Truncated => io::ErrorKind::UnexpectedEof,
             ErrorKind::NoKey | ErrorKind::WrongKey => io::ErrorKind::PermissionDenied,
             ErrorKind::Unknown { .. } => io::ErrorKind::Unsupported,

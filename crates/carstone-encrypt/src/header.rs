@@ -148,8 +148,25 @@ impl HeaderFrame {
             .into_iter()
             .filter_map(|container| Layout::of_stored(size, envelope, container))
             .find(|layout| layout.plain_len() == end.frame.plain_offset)
-            .ok_or_else(|| Error::new(ErrorKind::BadLength, size))
+            .ok_or_else(|| match first_hole(source, header_len, at) {
+                Some((frame, at)) => Error::new(ErrorKind::Hole { frame }, at),
+                None => Error::new(ErrorKind::BadLength, size),
+            })
     }
+}
+
+/// The first hole, whose frame is shorter than that of what is lost: its number and its offset, as far as frames stand one behind the other from `at` to `end`.
+fn first_hole<R: ReadAt + ?Sized>(source: &R, mut at: u64, end: u64) -> Option<(u64, u64)> {
+    while at < end {
+        let mut head = [0; FRAME_HEADER_LEN];
+        source.read_exact_at(&mut head, at).ok()?;
+        let header = FrameHeader::decode(&head).ok()?;
+        if header.layer == LayerId::ENCRYPTION && header.kind == Kind::HOLE {
+            return Some((header.sequence, at));
+        }
+        at = at.checked_add(header.frame_len())?;
+    }
+    None
 }
 
 /// A `Read` over a positional source, from its first byte on.

@@ -49,6 +49,7 @@ mod layout;
 mod opening;
 mod options;
 mod reader;
+mod rewrap;
 mod stream;
 mod verify;
 mod writer;

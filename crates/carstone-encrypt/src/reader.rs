@@ -108,6 +108,11 @@ impl<R: ReadAt> EncryptReader<R> {
         self.inner
     }
 
+    /// The stream, and how the work on it is done.
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// A reader of the same stream that starts at its front, with nothing in its cache.
     pub(crate) fn restarted(&self) -> EncryptReader<&R> {
         EncryptReader::of_shared(&self.inner, Arc::clone(&self.shared), 0)

@@ -76,7 +76,7 @@ impl<R: ReadAt> EncryptReader<R> {
 }
 
 impl Stats {
-    fn of(layout: &Layout) -> Self {
+    pub(crate) fn of(layout: &Layout) -> Self {
         Self {
             frames: layout.frames,
             anchors: layout.anchors(),
@@ -86,7 +86,7 @@ impl Stats {
     }
 }
 
-fn check_frame(frames: &Frames, frame: u64, stored: &[u8]) -> Result<(), Error> {
+pub(crate) fn check_frame(frames: &Frames, frame: u64, stored: &[u8]) -> Result<(), Error> {
     let at = frames.layout.position(frame);
     let bad = |source| Error::new(ErrorKind::BadFrame { frame, source }, at);
     let Some((head, payload)) = stored.split_first_chunk::<FRAME_HEADER_LEN>() else {
@@ -102,7 +102,7 @@ fn check_frame(frames: &Frames, frame: u64, stored: &[u8]) -> Result<(), Error> 
 }
 
 /// Reads the anchor behind data frame `frame`.
-fn read_anchor<R: ReadAt + ?Sized>(
+pub(crate) fn read_anchor<R: ReadAt + ?Sized>(
     source: &R,
     frames: &Frames,
     frame: u64,

@@ -51,10 +51,18 @@ impl<W: Write> RawWriter<W> {
     ///
     /// # Errors
     /// As [`new`](Self::new).
-    pub fn with_options(mut inner: W, layers: LayerList, options: RawOptions) -> io::Result<Self> {
+    pub fn with_options(inner: W, layers: LayerList, options: RawOptions) -> io::Result<Self> {
         let pack_id = options.pack_id.map_or_else(random_id, Ok)?;
         let container = Container::new(pack_id, layers)
             .map_err(|error: Error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        Self::again(inner, container)
+    }
+
+    /// Writes the header of a pack that is there already, for bytes that carry its id.
+    ///
+    /// # Errors
+    /// Whatever `inner` gives.
+    pub fn again(mut inner: W, container: Container) -> io::Result<Self> {
         let header = container.encode();
         inner.write_all(&header)?;
         Ok(Self { inner, container, header, stored: header.len() as u64, broken: false })

@@ -14,7 +14,7 @@ use crate::process::{checked, output};
 /// The layer combinations: each with and without encryption.
 const COMPRESS: [&str; 3] = ["none", "brotli:5", "zstd:3"];
 
-/// Packs a small tree in every combination and reads each pack with `read_pack.py`. Without a `program`
+/// Packs a small tree in every combination and reads each pack with `read_pack.py`, encrypted ones again after they have got other readers. Without a `program`
 /// the command is built.
 pub fn check(
     root: &Path,
@@ -31,6 +31,8 @@ pub fn check(
 
     let identity = folder.join("identity.txt");
     let recipient = keygen(&carstone, &identity)?;
+    let other = folder.join("other.txt");
+    let other_recipient = keygen(&carstone, &other)?;
     for compress in COMPRESS {
         for encrypted in [false, true] {
             let name =
@@ -43,22 +45,43 @@ pub fn check(
             }
             checked(create.arg("-C").arg(&folder).arg("tree"))?;
 
-            let extracted = folder.join(&name);
-            let mut read = python.script("read_pack.py");
-            read.arg(&pack).arg("--extract").arg(&extracted);
+            let reader = encrypted.then_some(identity.as_path());
+            gives_back(python, &original, &pack, reader, &folder.join(&name))?;
             if encrypted {
-                read.arg("--identity").arg(&identity);
+                let copy = folder.join(format!("{name}-rekeyed.cstone"));
+                let mut rekey = Command::new(&carstone);
+                rekey.args(["rekey", "-q", "-r", &other_recipient]).arg("-i").arg(&identity);
+                checked(rekey.arg(&pack).arg("-o").arg(&copy))?;
+                let extracted = folder.join(format!("{name}-rekeyed"));
+                gives_back(python, &original, &copy, Some(&other), &extracted)?;
             }
-            checked(&mut read).with_context(|| format!("the pack {name} breaks the format"))?;
-            let differences = tree::differences(&original, &extracted)?;
-            ensure!(
-                differences.is_empty(),
-                "the tree of the pack {name} differs:\n  {}",
-                differences.join("\n  ")
-            );
         }
     }
-    eprintln!("vectors: {} packs of the command are right", 2 * COMPRESS.len());
+    eprintln!("vectors: {} packs of the command are right", 3 * COMPRESS.len());
+    Ok(())
+}
+
+/// Fails unless the independent reader takes `pack`, with this identity, and gets the tree from it.
+fn gives_back(
+    python: &Python,
+    original: &Path,
+    pack: &Path,
+    identity: Option<&Path>,
+    extracted: &Path,
+) -> anyhow::Result<()> {
+    let name = pack.display();
+    let mut read = python.script("read_pack.py");
+    read.arg(pack).arg("--extract").arg(extracted);
+    if let Some(identity) = identity {
+        read.arg("--identity").arg(identity);
+    }
+    checked(&mut read).with_context(|| format!("the pack {name} breaks the format"))?;
+    let differences = tree::differences(original, extracted)?;
+    ensure!(
+        differences.is_empty(),
+        "the tree of the pack {name} differs:\n  {}",
+        differences.join("\n  ")
+    );
     Ok(())
 }
 

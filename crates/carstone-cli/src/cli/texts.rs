@@ -73,6 +73,14 @@ Examples:
   carstone verify docs.cstone --signer allowed_signers
   ssh-keygen -Y verify -n carstone -f allowed_signers -I me@example.org \\
     -s docs.cstone.sig < docs.cstone              the same without carstone";
+pub(super) const REKEY_EXAMPLES: &str = "\
+Examples:
+  carstone rekey -i key.txt docs.cstone -o shared.cstone -R readers.txt
+  carstone rekey -i key.txt docs.cstone -o docs.cstone --force -r age1...
+  carstone rekey -i key.txt docs.cstone -o locked.cstone -p
+  carstone rekey --old-passphrase locked.cstone -o open.cstone -r age1...
+  carstone rekey --fresh -i key.txt docs.cstone -o new.cstone -r age1...
+                                                  who is left out now cannot use what they kept";
 pub(super) const REPAIR_EXAMPLES: &str = "\
 Examples:
   carstone repair damaged.cstone -o mended.cstone

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use carstone::layer::ReadAt;
-use carstone::stack::{self, Carved, CarvedCar, CarvedPack, Carving};
+use carstone::stack::{self, Carved, CarvedCar, CarvedPack, Carving, Conflict};
 use serde_json::{Map, Value, json};
 
 use crate::cli::CarveArgs;
@@ -176,7 +176,14 @@ impl Job<'_> {
             true => "; its layers are told by its frames alone",
             false => "",
         };
-        let text = format!("{about}, {state}{inferred}");
+        let all = mended.report().conflicts.iter();
+        let conflicts = all.filter(|conflict| **conflict != Conflict::NoFrames);
+        let conflicts: Vec<String> = conflicts.map(ToString::to_string).collect();
+        let mut text = format!("{about}, {state}{inferred}");
+        for conflict in &conflicts {
+            text = format!("{text}; {conflict}");
+        }
+        fields.insert("conflicts".to_owned(), conflicts.into());
         Ok(Told { is_whole, name: Some(name), text, fields })
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use carstone::layer::LayerId;
 use carstone::pack::fs::FileId;
-use carstone::stack::{self, HealReport, Healed};
+use carstone::stack::{self, Conflict, HealReport, Healed};
 use serde_json::json;
 
 use crate::cli::RepairArgs;
@@ -172,7 +172,12 @@ fn tell_programs<R: carstone::layer::ReadAt>(
         output.object("finding", losses::lost_fields(gap))?;
     }
     for conflict in &report.conflicts {
-        let fields = json!({ "layer": "raw", "message": conflict.to_string() });
+        let layer = match conflict {
+            Conflict::LayerHeaders { .. } => LayerId::ENCRYPTION,
+            _ => LayerId::RAW,
+        };
+        let (layer, message) = (layer.to_string(), conflict.to_string());
+        let fields = json!({ "layer": layer, "message": message });
         output.object("finding", object(fields))?;
     }
     let fields = json!({

@@ -22,6 +22,7 @@ mod keys_and_shell;
 mod man;
 mod mixed;
 mod read;
+mod rekey;
 mod repair;
 mod repair_car;
 mod sign;

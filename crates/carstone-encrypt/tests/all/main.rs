@@ -4,6 +4,7 @@ mod damage;
 mod fail_safe;
 mod hostile;
 mod laws;
+mod rewrap;
 mod roundtrip;
 mod seek;
 mod streams;

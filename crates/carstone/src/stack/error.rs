@@ -47,6 +47,15 @@ pub enum ErrorKind {
     },
     /// The pack is encrypted, and no key was given that opens it.
     NoKey,
+    /// The pack is not encrypted, so that it has no readers to choose.
+    NotEncrypted,
+    /// A key cannot be sealed.
+    Keys(carstone_keys::Error),
+    /// Entries are not what the pack says of them, although its layers are sound.
+    NotWhole {
+        /// How many.
+        entries: u64,
+    },
 }
 
 impl Error {
@@ -114,6 +123,11 @@ impl fmt::Display for Error {
             ),
             ErrorKind::Limit { what, limit } => write!(f, "more {what} than the limit of {limit}"),
             ErrorKind::NoKey => f.write_str("the pack is encrypted, and no key was given"),
+            ErrorKind::NotEncrypted => f.write_str("the pack is not encrypted"),
+            ErrorKind::Keys(error) => write!(f, "{error}"),
+            ErrorKind::NotWhole { entries } => {
+                write!(f, "the pack is not whole: {entries} entries are not what it says of them")
+            }
         }
     }
 }
@@ -126,6 +140,7 @@ impl error::Error for Error {
             ErrorKind::Encrypt(error) => error.source(),
             ErrorKind::Compress(error) => error.source(),
             ErrorKind::Position(error) => error.source(),
+            ErrorKind::Keys(error) => error.source(),
             ErrorKind::Pack(error) => error.source(),
             _ => None,
         }
@@ -173,6 +188,15 @@ impl From<io::Error> for Error {
     }
 }
 
+impl From<carstone_encrypt::Error> for Error {
+    fn from(error: carstone_encrypt::Error) -> Self {
+        Self::new(match error.into_sink() {
+            Ok(sink) => ErrorKind::Write(sink),
+            Err(error) => ErrorKind::Encrypt(error),
+        })
+    }
+}
+
 macro_rules! from_layer {
     ($($crate_error:ty => $variant:ident),*) => {$(
         impl From<$crate_error> for Error {
@@ -185,7 +209,7 @@ macro_rules! from_layer {
 
 from_layer!(
     carstone_raw::Error => Raw,
-    carstone_encrypt::Error => Encrypt,
+    carstone_keys::Error => Keys,
     carstone_compress::Error => Compress,
     carstone_position::Error => Position,
     carstone_pack::Error => Pack

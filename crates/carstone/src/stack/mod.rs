@@ -3,7 +3,7 @@
 //! The order is fixed: raw, encryption, compression, position, from the stored bytes inward. [`write()`] makes a pipe for
 //! `PackWriter`, [`open`] a source for `PackReader`, [`stream`] a forward reader for `PackStream`, and [`fail_safe`] a reader that goes on behind
 //! damage; [`salvage`] puts the entries of a damaged pack together. [`heal()`] mends stored bytes without a key, [`Rebuild`]
-//! writes a clean pack of what is left, and [`carve()`] finds packs at any offset of anything.
+//! writes a clean pack of what is left, [`carve()`] finds packs at any offset of anything, and [`Rekey`] gives a pack to other readers.
 
 mod budget;
 #[cfg(feature = "repair")]
@@ -17,6 +17,7 @@ mod keys;
 mod open;
 #[cfg(feature = "repair")]
 mod rebuild;
+mod rekey;
 #[cfg(feature = "repair")]
 mod salvage;
 mod signed;
@@ -33,6 +34,9 @@ pub use keys::{Protection, envelope_keys};
 pub use open::{OpenOptions, Opened, SharedSource, Stored, inspect, open};
 #[cfg(feature = "repair")]
 pub use rebuild::{Rebuild, RebuiltPack};
+#[cfg(feature = "repair")]
+pub use rekey::Fresh;
+pub use rekey::{Rekey, RekeyedPack};
 #[cfg(feature = "repair")]
 pub use salvage::{Salvaged, salvage, salvage_at};
 pub use signed::SignedBytes;

@@ -53,15 +53,35 @@ impl<R: ReadAt + Send + Sync> Rebuild<R> {
     pub fn survey(
         source: Arc<R>,
         healed: Arc<Healed<Arc<R>>>,
-        mut keys: impl KeySource,
+        keys: impl KeySource,
         options: &OpenOptions,
         settings: &RebuildOptions,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Self, Error> {
         let mut options = options.clone();
         options.range.get_or_insert_with(|| healed.range());
-        let options = &options;
-        let source = Better::of(source, healed, options);
+        let source = Better::of(source, healed, &options);
+        Self::of(source, keys, &options, settings, progress)
+    }
+
+    /// Reads a pack as it is stored. Small damage is put right on the way, and told in the [`report`](Self::report).
+    pub(super) fn stored(
+        source: Arc<R>,
+        keys: impl KeySource,
+        options: &OpenOptions,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Self, Error> {
+        let source = Better::stored(source, options);
+        Self::of(source, keys, options, &RebuildOptions::default(), progress)
+    }
+
+    fn of(
+        source: Better<R>,
+        mut keys: impl KeySource,
+        options: &OpenOptions,
+        settings: &RebuildOptions,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Self, Error> {
         let mut sealed = None;
         let mut codecs = SeenCodecs::default();
         let keys = |envelope: &[u8]| {
@@ -96,10 +116,24 @@ impl<R: ReadAt + Send + Sync> Rebuild<R> {
         sink: S,
         progress: &mut dyn FnMut(u64),
     ) -> Result<(S, RebuiltPack), Error> {
+        let protection = self.sealed.as_ref().map(|(key, envelope)| {
+            let key = ContentKey::from_bytes(**key);
+            Protection { key, envelope: envelope.clone() }
+        });
+        self.write_under(protection, sink, progress)
+    }
+
+    /// The same with another protection than that of the damaged pack.
+    pub(super) fn write_under<S: Write + Send>(
+        &self,
+        protection: Option<Protection>,
+        sink: S,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(S, RebuiltPack), Error> {
         let keys = |_: &[u8]| Ok(self.sealed.as_ref().map(|(key, _)| key.clone()));
         let mut codecs = SeenCodecs::default();
         let (mut salvaged, _) = self.source.salvage(keys, &self.options, &mut codecs)?;
-        let pipe = write(sink, self.write_options()).map_err(writing)?;
+        let pipe = write(sink, self.write_options(protection)).map_err(writing)?;
         let pack_id = pipe.pack_id();
         let packing = PackOptions::default().threads(self.options.threads);
         let mut writer = PackWriter::with_options(pipe, pack_id, packing).map_err(writing)?;
@@ -109,7 +143,7 @@ impl<R: ReadAt + Send + Sync> Rebuild<R> {
         Ok((sink, RebuiltPack { pack_id, written, summary }))
     }
 
-    fn write_options(&self) -> WriteOptions {
+    fn write_options(&self, protection: Option<Protection>) -> WriteOptions {
         let mut options = WriteOptions::default().threads(self.options.threads);
         options = match self.codec {
             Some(codec) => options.codec(codec),
@@ -118,11 +152,8 @@ impl<R: ReadAt + Send + Sync> Rebuild<R> {
         if let Some(slot) = self.container.layers.get(LayerId::COMPRESSION) {
             options = options.block_size(slot.unit);
         }
-        match &self.sealed {
-            Some((key, envelope)) => {
-                let key = ContentKey::from_bytes(**key);
-                options.protection(Protection { key, envelope: envelope.clone() })
-            }
+        match protection {
+            Some(protection) => options.protection(protection),
             None => options,
         }
     }

@@ -122,7 +122,7 @@ impl<R: ReadAt + Send + Sync> Better<R> {
         }
     }
 
-    fn stored(source: Arc<R>, options: &OpenOptions) -> Self {
+    pub(super) fn stored(source: Arc<R>, options: &OpenOptions) -> Self {
         let range = options.range.clone().unwrap_or(0..u64::MAX);
         Self::Stored { source, range }
     }

@@ -6,6 +6,7 @@ mod cut;
 mod heal;
 mod laws;
 mod rebuild;
+mod rekey;
 mod salvage;
 mod signed;
 mod sinks;

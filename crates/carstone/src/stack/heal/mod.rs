@@ -84,7 +84,7 @@ impl Job {
         let frames = self.first_framed().min(end)..end;
         let pack = self.container.pack_id;
         let mut found = survey(&source, frames, rules, pack, &mut flips, progress)?;
-        let layer_header = found.layer_header.take();
+        let layer_header = self.layer_header(&mut found);
         let source = Patched { source, flips };
         let total = match (&layer_header, self.edges.trailer()) {
             (None, _) if rules.is_encrypted() => {
@@ -118,6 +118,28 @@ impl Job {
         self.take(&mut found, &mut order);
         let frames = order.frames();
         self.finish(source, plan, Some(rules), layer_header, frames, Some(&found))
+    }
+
+    /// The layer header to go by. After a change of recipients there are two of one pack id, and nothing tells which is the newer one: the one that fits the length of
+    /// the pack is kept, or else the first; where there is another it is told, so that no reader comes back in silence.
+    fn layer_header(&mut self, found: &mut Survey) -> Option<LayerHeader> {
+        let outside = (Container::LEN + Container::TRAILER_LEN) as u64;
+        let trailer = self.edges.trailer().filter(|_| !found.has_holes);
+        let framed = trailer.and_then(|trailer| trailer.stored_len.checked_sub(outside));
+        let fits = |header: &LayerHeader| {
+            let plain = framed.and_then(|len| header.plain_len_of(len, Container::LEN));
+            plain.is_some_and(|plain| found.totals.contains(&plain))
+        };
+        let index = found.layer_headers.iter().position(|(header, _)| fits(header)).unwrap_or(0);
+        let mut headers = std::mem::take(&mut found.layer_headers);
+        let (header, kept) = match index < headers.len() {
+            true => headers.swap_remove(index),
+            false => return None,
+        };
+        if let Some((_, other)) = headers.iter().min_by_key(|(_, at)| *at) {
+            self.report.conflicts.push(Conflict::LayerHeaders { kept, other: *other });
+        }
+        Some(header)
     }
 
     /// A pack without frames: what stands between header and trailer is kept.

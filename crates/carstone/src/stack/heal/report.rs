@@ -113,6 +113,13 @@ pub enum Conflict {
         /// How many.
         frames: u64,
     },
+    /// Layer headers differ, as those of two copies do between which the recipients were changed. One envelope is kept in all places.
+    LayerHeaders {
+        /// Offset in the source of the first frame that holds the one that is kept.
+        kept: u64,
+        /// Offset in the source of the first frame that holds another one.
+        other: u64,
+    },
     /// Appendices behind the trailer are damaged, and stay as they are.
     Appendices {
         /// Their bytes in the source.
@@ -138,6 +145,10 @@ impl fmt::Display for Conflict {
             Self::Misfits { frames } => {
                 write!(f, "{frames} frames are not what they say, and are left out")
             }
+            Self::LayerHeaders { kept, other } => write!(
+                f,
+                "two key envelopes are there, as after a change of recipients: the one at byte {kept} is kept, the one at byte {other} is left out"
+            ),
             Self::Appendices { stored } => write!(
                 f,
                 "appendices are damaged, and kept as they are (stored bytes {}–{})",

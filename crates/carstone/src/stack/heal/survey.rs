@@ -25,7 +25,8 @@ pub(super) struct Survey {
     pub(super) broken: Vec<Run>,
     pub(super) damage: Vec<Damage>,
     pub(super) corrections: Vec<Correction>,
-    pub(super) layer_header: Option<LayerHeader>,
+    /// Each once, with the offset of the first frame that holds it.
+    pub(super) layer_headers: Vec<(LayerHeader, u64)>,
     /// Lengths of the plain stream that frames state, each once.
     pub(super) totals: Vec<u64>,
     /// The number of data frames that the footer states.
@@ -102,7 +103,7 @@ impl Survey {
             Kind::LAYER_HEADER | Kind::ANCHOR if rules.is_encrypted() => {
                 match LayerHeader::in_frame(header, payload) {
                     Some(found) => {
-                        self.layer_header.get_or_insert(found);
+                        self.layer_header(found, place.start);
                         self.derive(header);
                         if header.kind == Kind::LAYER_HEADER && header.sequence > 0 {
                             self.total(header.plain_offset);
@@ -159,6 +160,13 @@ impl Survey {
         self.check_limits(0)
     }
 
+    fn layer_header(&mut self, found: LayerHeader, at: u64) {
+        let is_known = self.layer_headers.iter().any(|(known, _)| *known == found);
+        if !is_known && self.layer_headers.len() < MAX_HEADERS {
+            self.layer_headers.push((found, at));
+        }
+    }
+
     fn derive(&mut self, header: &FrameHeader) {
         let (kind, sequence) = (header.kind, header.sequence);
         match self.derived.last_mut() {
@@ -193,3 +201,5 @@ impl Survey {
 /// Damage in more pieces than this is not kept track of: some 100 MB.
 const MAX_PIECES: usize = 1 << 20;
 const MAX_TOTALS: usize = 16;
+/// Layer headers that differ, each of which may have a megabyte. Two tell that there is a choice.
+const MAX_HEADERS: usize = 4;
