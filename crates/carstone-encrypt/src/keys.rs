@@ -3,7 +3,7 @@
 use std::io;
 
 use carstone_layer::{LayerList, PackId};
-use hkdf::Hkdf;
+use hkdf::{Hkdf, InvalidLength};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -57,20 +57,14 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn derive(content_key: &[u8; 32], pack: PackId, layers: &LayerList) -> Self {
-        let prk = Hkdf::<Sha256>::new(Some(pack.as_bytes()), content_key);
+        let prk = Prk::extract(pack.as_bytes(), content_key);
         let segment = SEGMENT.to_le_bytes();
         let mut keys = Self { payload: Zeroizing::default(), commitment: [0; 32] };
-        prk.expand_multi_info(
-            &[b"carstone/1 payload", &[AES_256_GCM], &segment],
-            &mut *keys.payload,
-        )
-        .expect("HKDF-SHA-256 gives up to 8160 bytes");
+        let payload_info: &[&[u8]] = &[b"carstone/1 payload", &[AES_256_GCM], &segment];
+        prk.expand(payload_info, &mut *keys.payload).expect("32 bytes are under the limit");
         let list = layers.canonical();
-        prk.expand_multi_info(
-            &[b"carstone/1 commit", &[AES_256_GCM], &segment, &list],
-            &mut keys.commitment,
-        )
-        .expect("HKDF-SHA-256 gives up to 8160 bytes");
+        let commit_info: &[&[u8]] = &[b"carstone/1 commit", &[AES_256_GCM], &segment, &list];
+        prk.expand(commit_info, &mut keys.commitment).expect("32 bytes are under the limit");
         keys
     }
 
@@ -88,7 +82,24 @@ impl Keys {
     }
 }
 
+/// A pseudorandom key of HKDF with SHA-256 (RFC 5869, section 2).
+struct Prk(Hkdf<Sha256>);
+
+impl Prk {
+    fn extract(salt: &[u8], ikm: &[u8]) -> Self {
+        Self(Hkdf::new(Some(salt), ikm))
+    }
+
+    /// Fills `out`, at most 8160 bytes; `info` is in parts, which are joined.
+    fn expand(&self, info: &[&[u8]], out: &mut [u8]) -> Result<(), InvalidLength> {
+        self.0.expand_multi_info(info, out)
+    }
+}
+
 const SEGMENT: u32 = 0;
+
+#[cfg(test)]
+mod vector_tests;
 
 #[cfg(test)]
 mod tests {

@@ -6,5 +6,7 @@ mod hostile;
 mod laws;
 mod roundtrip;
 mod seek;
+mod splice;
 mod streams;
+mod two_keys;
 mod vectors;
