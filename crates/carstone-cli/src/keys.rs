@@ -1,14 +1,16 @@
 //! Keys: whom a pack is encrypted to, and what opens it.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use carstone::encrypt::{ContentKeyBytes, KeySource};
 use carstone::keys::secrecy::{ExposeSecret, SecretString};
 use carstone::keys::{Envelope, Identities, PassphraseFor, Recipient, Recipients};
 use carstone::stack::Protection;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use crate::cli::{KeyArgs, PassphraseArgs, ReaderArgs};
 
@@ -129,9 +131,15 @@ fn given_passphrase(args: &PassphraseArgs) -> anyhow::Result<Option<SecretString
 }
 
 fn first_line(source: impl Read) -> anyhow::Result<SecretString> {
-    let mut line = String::new();
-    BufReader::new(source.take(MAX_PASSPHRASE)).read_line(&mut line).context("cannot read")?;
-    let passphrase = line.strip_suffix('\n').unwrap_or(&line);
+    // All the room from the start, and no buffer in between: either would leave copies in memory.
+    let mut line = Zeroizing::new(Vec::with_capacity(MAX_PASSPHRASE));
+    for byte in source.take(MAX_PASSPHRASE as u64).bytes() {
+        match byte.context("cannot read")? {
+            b'\n' => break,
+            byte => line.push(byte),
+        }
+    }
+    let passphrase = str::from_utf8(&line).map_err(|_| anyhow!("it is no UTF-8 text"))?;
     let passphrase = passphrase.strip_suffix('\r').unwrap_or(passphrase);
     if passphrase.is_empty() {
         bail!("there is no passphrase on its first line");
@@ -145,14 +153,19 @@ fn new_passphrase() -> anyhow::Result<SecretString> {
         bail!("the passphrase is empty");
     }
     let second = ask("Passphrase again: ").context("cannot ask for a passphrase")?;
-    if first.expose_secret() != second.expose_secret() {
+    if !is_same(first.expose_secret(), second.expose_secret()) {
         bail!("the passphrases differ");
     }
     Ok(first)
+}
+
+/// Compares in a time that depends on nothing but the lengths.
+fn is_same(a: &str, b: &str) -> bool {
+    a.as_bytes().ct_eq(b.as_bytes()).into()
 }
 
 fn ask(prompt: &str) -> io::Result<SecretString> {
     rpassword::prompt_password(prompt).map(SecretString::from)
 }
 
-const MAX_PASSPHRASE: u64 = 64 << 10;
+const MAX_PASSPHRASE: usize = 64 << 10;

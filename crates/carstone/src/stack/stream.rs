@@ -93,7 +93,8 @@ pub struct Streamed<'a> {
 }
 
 /// Puts a forward stack over `source`, such as a pipe. It needs no footer; at the first gap it gives an error, and what came before is good.
-/// It reads `source` to its end, so that nobody who writes a pipe is cut off, and a pack without its trailer is an error too.
+/// It reads `source` to its end, so that nobody who writes a pipe is cut off, and a pack without its trailer is an error too, as are frames that stood
+/// in another order, which are known when all is read.
 ///
 /// # Errors
 /// As [`fail_safe`]; no key for an encrypted pack.
@@ -145,7 +146,11 @@ impl Read for Streamed<'_> {
                     self.stopped = match self.reader.next_gap()? {
                         Some(gap) => Some(gap),
                         // A layer ends with its last frame; footers and trailer are still to come.
-                        None => self.raw.pass_over()?,
+                        None => {
+                            let behind = self.reader.check_end()?;
+                            let below = self.raw.pass_over()?;
+                            behind.or(below)
+                        }
                     };
                     self.ended = true;
                 }

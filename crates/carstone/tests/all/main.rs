@@ -8,6 +8,7 @@ mod laws;
 mod rebuild;
 mod salvage;
 mod sinks;
+mod splice;
 mod stack;
 mod support;
 mod vectors;
