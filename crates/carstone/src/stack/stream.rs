@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use carstone_compress::{CompressFailSafe, ReadOptions, SeenCodecs};
 use carstone_encrypt::{EncryptFailSafe, FailSafeOptions, KeySource};
-use carstone_layer::{BoxFailSafe, FailSafeRead, Gap, LayerId, PackId, Report};
+use carstone_layer::{BoxFailSafe, Cause, FailSafeRead, Gap, LayerId, PackId, Report};
 use carstone_position::PositionFailSafe;
 use carstone_raw::{Container, RawFailSafe};
 
@@ -147,7 +147,8 @@ impl Read for Streamed<'_> {
                         Some(gap) => Some(gap),
                         // A layer ends with its last frame; footers and trailer are still to come.
                         None => {
-                            let behind = self.reader.check_end()?;
+                            // What follows a trailer looks like damage to the layers; frames that are not where they belong do not.
+                            let behind = self.reader.check_end()?.filter(is_disorder);
                             let below = self.raw.pass_over()?;
                             behind.or(below)
                         }
@@ -161,6 +162,14 @@ impl Read for Streamed<'_> {
             Some(gap) => Err(Error::new(ErrorKind::Gap(Box::new(gap.clone()))).into()),
             None => Ok(0),
         }
+    }
+}
+
+/// Whether a gap tells of frames in the wrong place or of another pack.
+fn is_disorder(gap: &Gap) -> bool {
+    match &gap.cause {
+        Cause::Below(below) => is_disorder(below),
+        cause => matches!(cause, Cause::OutOfOrder | Cause::Foreign),
     }
 }
 

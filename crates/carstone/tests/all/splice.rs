@@ -1,6 +1,6 @@
 //! Whole encrypted packs whose frames, headers and trailers were moved, repeated, dropped or taken from another pack of the same
-//! readers: what reads at random refuses them, what reads forwards ends in an error, a salvage goes on behind it, and none
-//! gives a wrong byte.
+//! readers: what reads at random refuses them, what reads forwards ends in an error unless all is there, a salvage goes on behind it, and
+//! none gives a wrong byte.
 
 use carstone::compress::Codec;
 use carstone::keys::{ContentKey, Envelope, Identity, Recipients};
@@ -174,8 +174,10 @@ impl Packs {
         let read = read.map_err(Into::into).and_then(|opened| read_all(&opened));
         assert!(read.is_err(), "{place}: read at random");
 
+        // A frame that comes again is dropped: then all that was packed has been given, each byte once and in its place.
         let got = stream(&stored[..]);
-        assert!(got.error.is_some(), "{place}: read forwards");
+        let is_whole = tampered.repeats() && got.tail && got.tree == self.tree;
+        assert!(got.error.is_some() || is_whole, "{place}: read forwards");
         let right = got.tree.iter().all(|(path, item)| self.tree.get(path) == Some(item));
         assert!(right, "{place}: wrong bytes");
 
@@ -218,6 +220,13 @@ impl Parts {
 
     fn join(&self) -> Vec<u8> {
         [&self.container[..], &self.front, &self.data.concat(), &self.end, &self.trailer].concat()
+    }
+
+    /// Whether some frame stands there twice, and none is missing.
+    fn repeats(&self) -> bool {
+        let sequences = self.data.iter().map(|frame| &frame[40..48]);
+        let distinct = sequences.collect::<std::collections::BTreeSet<_>>();
+        distinct.len() < self.data.len()
     }
 
     fn pairs(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
