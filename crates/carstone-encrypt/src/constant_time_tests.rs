@@ -103,7 +103,7 @@ fn t_value(mut measure: impl FnMut(Differs) -> f64) -> f64 {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        let class = (state >> 32 & 1) as usize;
+        let class = ((state >> 32) & 1) as usize;
         times[class].push(measure([Differs::AtTheFront, Differs::AtTheEnd][class]));
     }
     let mut all = times.concat();

@@ -41,7 +41,8 @@ fn every_frame_moved_to_every_place_is_refused_and_never_misplaced() {
             assert_refused(&moved.join(), &place);
             let span = from.min(to)..from.max(to) + 1;
             let lost = missing(&moved.join(), &place);
-            assert_eq!(lost, [span.start * N..span.end * N], "{place}");
+            let stretch = span.start * N..span.end * N;
+            assert_eq!(lost, [stretch], "{place}");
         }
     }
 }

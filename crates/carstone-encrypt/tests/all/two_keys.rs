@@ -254,11 +254,11 @@ fn derive(content_key: &[u8; 32], info: &[u8]) -> [u8; 32] {
 fn multiply(a: u128, mut b: u128) -> u128 {
     let mut product = 0;
     for bit in (0..128).rev() {
-        if a >> bit & 1 == 1 {
+        if (a >> bit) & 1 == 1 {
             product ^= b;
         }
         let carry = b & 1;
-        b = b >> 1 ^ carry * (0xE1 << 120);
+        b = (b >> 1) ^ (carry * (0xE1 << 120));
     }
     product
 }

@@ -95,7 +95,7 @@ fn headers_and_trailers_of_different_packs_are_refused_in_every_mixture() {
                     (&mut mixed.trailer, &other.trailer),
                 ];
                 for (bit, (part, their)) in theirs.into_iter().enumerate() {
-                    if mixture >> bit & 1 == 1 {
+                    if (mixture >> bit) & 1 == 1 {
                         part.clone_from(their);
                     }
                 }
