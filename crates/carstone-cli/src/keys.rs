@@ -130,8 +130,9 @@ fn given_passphrase(args: &PassphraseArgs) -> anyhow::Result<Option<SecretString
     passphrase.map(Some)
 }
 
+#[expect(clippy::unbuffered_bytes, reason = "a buffer would keep a copy of the passphrase")]
 fn first_line(source: impl Read) -> anyhow::Result<SecretString> {
-    // All the room from the start, and no buffer in between: either would leave copies in memory.
+    // All the room from the start, since a vector that grows leaves copies behind.
     let mut line = Zeroizing::new(Vec::with_capacity(MAX_PASSPHRASE));
     for byte in source.take(MAX_PASSPHRASE as u64).bytes() {
         match byte.context("cannot read")? {
