@@ -102,16 +102,16 @@ impl Stopped {
         // What a pipe of Linux holds. One byte more would stop this test.
         full.write_all(&vec![b'\n'; 64 << 10]).expect("the pipe takes it");
         command.stdin(Stdio::null()).stdout(full).stderr(Stdio::null());
-        let child = command.spawn().expect("it runs");
+        let stopped = Self { child: command.spawn().expect("it runs"), summary };
         drop(command); // It holds the writing end.
-        let status = format!("/proc/{}/syscall", child.id());
+        let status = format!("/proc/{}/syscall", stopped.child.id());
         let begun = Instant::now();
         loop {
             // Number 1 is `write` on x86-64, 64 on AArch64; the first argument is standard output.
             let call = fs::read_to_string(&status).unwrap_or_default();
             let waits = call.starts_with("1 0x1 ") || call.starts_with("64 0x1 ");
             if pack.exists() && waits {
-                return Self { child, summary };
+                return stopped;
             }
             assert!(begun.elapsed() < Duration::from_secs(120), "it does not stop: {call}");
             thread::sleep(Duration::from_millis(10));
@@ -150,6 +150,14 @@ impl Stopped {
         self.summary.read_to_end(&mut said).expect("read");
         assert!(self.child.wait().expect("it ends").success());
         assert!(said.len() > 64 << 10, "the summary comes behind what filled the pipe");
+    }
+}
+
+impl Drop for Stopped {
+    /// Leaves nothing behind where the test fails.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
