@@ -114,7 +114,7 @@ fn difference(kept: &[u8], fresh: &[u8]) -> Option<String> {
     Some(format!("differs at line {}\n  kept: {}\n  made: {}", line + 1, show(old), show(new)))
 }
 
-/// The files below a folder, but for those that are written by hand, relative to it.
+/// The files below a folder, but for those that the generator does not make, relative to it.
 fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut waiting = vec![PathBuf::new()];
@@ -126,7 +126,7 @@ fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
             let name = relative.join(item.file_name());
             if item.file_type()?.is_dir() {
                 waiting.push(name);
-            } else if !BY_HAND.iter().any(|hand| name == Path::new(hand)) {
+            } else if !BY_HAND.iter().any(|hand| name.starts_with(hand)) {
                 found.push(name);
             }
         }
@@ -145,8 +145,8 @@ fn remove_tree(folder: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// What the generator does not make.
-const BY_HAND: [&str; 2] = ["README.md", ".gitattributes"];
+/// What the generator does not make: files, and a folder of vectors that others publish.
+const BY_HAND: [&str; 3] = ["README.md", ".gitattributes", "public"];
 
 #[cfg(test)]
 mod tests {

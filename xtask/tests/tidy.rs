@@ -181,15 +181,7 @@ fn every_row_of_the_table_of_car_libraries_has_its_tests() {
     let readme = fs::read_to_string(readme).expect("there is a README");
     let (_, tables) =
         readme.split_once("\n## Beside other libraries and commands\n").expect("tables");
-    let mut tests = BTreeSet::new();
-    for file in sources() {
-        let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let text = fs::read_to_string(&file).expect("a source file is UTF-8");
-        for line in text.lines().filter_map(|line| line.trim_start().strip_prefix("fn ")) {
-            let name = line.split('(').next().unwrap_or_default();
-            tests.insert(format!("{stem}::{name}"));
-        }
-    }
+    let tests = tests();
     let rows = tables.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| there"));
     let mut count = 0;
     for row in rows {
@@ -204,6 +196,26 @@ fn every_row_of_the_table_of_car_libraries_has_its_tests() {
     assert!(count > 90, "{count} rows");
 }
 
+/// What is promised is shown: each test that the page on security names is there.
+#[test]
+fn every_test_named_in_the_page_on_security_exists() {
+    let page = fs::read_to_string(root().join("docs/security.md")).expect("there is a page");
+    let tests = tests();
+    let named: BTreeSet<_> =
+        page.split('`').skip(1).step_by(2).filter(|name| name.contains("::")).collect();
+    let lost: Vec<_> = named.iter().filter(|name| !tests.contains(**name)).collect();
+    assert!(lost.is_empty(), "there is no {lost:#?}");
+    assert!(named.len() > 60, "{} tests", named.len());
+    // A promise without a test is none.
+    let (_, promises) = page.split_once("\n## 2. ").expect("what is promised");
+    let promises = promises.split("\n## ").next().unwrap_or_default();
+    let rows: Vec<_> = promises.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 8, "{rows:#?}");
+    for row in rows {
+        assert!(row.contains("::") || row.contains("| section 3."), "{row}");
+    }
+}
+
 #[test]
 fn the_readme_gives_the_two_commands() {
     let readme = fs::read_to_string(root().join("README.md")).expect("there is a README");
@@ -211,6 +223,28 @@ fn the_readme_gives_the_two_commands() {
     assert!(readme.contains("\ncargo xtask demo\n"), "the command that runs the main job");
     assert!(readme.contains("\ncargo test --workspace\n"), "the command that runs the tests");
     assert!(ci.contains("\ncargo test --workspace\n"), "CI runs the README's test command");
+}
+
+/// All tests, as `file::name`.
+fn tests() -> BTreeSet<String> {
+    let mut tests = BTreeSet::new();
+    for file in sources() {
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&file).expect("a source file is UTF-8");
+        let mut is_test = false;
+        for line in text.lines().map(str::trim_start) {
+            match line.strip_prefix("fn ") {
+                Some(rest) if is_test => {
+                    let name = rest.split('(').next().unwrap_or_default();
+                    tests.insert(format!("{stem}::{name}"));
+                    is_test = false;
+                }
+                // Other attributes and comments may stand between.
+                _ => is_test = line == "#[test]" || (is_test && line.starts_with(['#', '/'])),
+            }
+        }
+    }
+    tests
 }
 
 /// The crates that a crate is built of with these features beside the default ones, itself included, with their versions.

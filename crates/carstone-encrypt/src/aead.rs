@@ -58,14 +58,23 @@ impl Aead {
     ///
     /// The caller makes sure that no two frames under one key have the same sequence and last flag.
     pub(crate) fn seal(&self, header: &FrameHeader, payload: &mut [u8]) {
-        let (nonce, aad) = (nonce(header), header.covered());
+        self.seal_under(nonce(header), &header.covered(), payload);
+    }
+
+    /// Decrypts all of `payload` but the last 16 bytes, the tag. After an error the bytes are worthless, and the caller
+    /// drops them.
+    pub(crate) fn open(&self, header: &FrameHeader, payload: &mut [u8]) -> Result<(), BadTag> {
+        self.open_under(nonce(header), &header.covered(), payload)
+    }
+
+    fn seal_under(&self, nonce: [u8; NONCE_LEN], aad: &[u8], payload: &mut [u8]) {
         let (text, tag) = payload
             .split_last_chunk_mut::<TAG_LEN>()
             .expect("payloads are laid out with room for the tag");
         match self {
             Self::AesGcm(key) => {
                 let sealed = key
-                    .encrypt_inout_detached(&Nonce::from(nonce), &aad, text.into())
+                    .encrypt_inout_detached(&Nonce::from(nonce), aad, text.into())
                     .expect("a frame is under the limits of GCM");
                 tag.copy_from_slice(&sealed);
             }
@@ -81,15 +90,17 @@ impl Aead {
         }
     }
 
-    /// Decrypts all of `payload` but the last 16 bytes, the tag. After an error the bytes are worthless, and the caller
-    /// drops them.
-    pub(crate) fn open(&self, header: &FrameHeader, payload: &mut [u8]) -> Result<(), BadTag> {
-        let (nonce, aad) = (nonce(header), header.covered());
+    fn open_under(
+        &self,
+        nonce: [u8; NONCE_LEN],
+        aad: &[u8],
+        payload: &mut [u8],
+    ) -> Result<(), BadTag> {
         match self {
             Self::AesGcm(key) => {
                 let (text, tag) = payload.split_last_chunk_mut::<TAG_LEN>().ok_or(BadTag)?;
                 let tag = Tag::from(*tag);
-                key.decrypt_inout_detached(&Nonce::from(nonce), &aad, text.into(), &tag)
+                key.decrypt_inout_detached(&Nonce::from(nonce), aad, text.into(), &tag)
                     .map_err(|_| BadTag)
             }
             #[cfg(feature = "aws-lc")]
@@ -103,13 +114,18 @@ impl Aead {
 }
 
 /// Unique under one key: the sequence is, within a kind.
-fn nonce(header: &FrameHeader) -> [u8; 12] {
-    let mut nonce = [0; 12];
+fn nonce(header: &FrameHeader) -> [u8; NONCE_LEN] {
+    let mut nonce = [0; NONCE_LEN];
     nonce[..8].copy_from_slice(&header.sequence.to_le_bytes());
     nonce[10] = header.kind.0;
     nonce[11] = u8::from(header.last);
     nonce
 }
+
+const NONCE_LEN: usize = 12;
+
+#[cfg(test)]
+mod vector_tests;
 
 #[cfg(test)]
 mod tests {

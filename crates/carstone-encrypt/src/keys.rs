@@ -1,12 +1,13 @@
 //! Where content keys come from, and what is derived from them (`docs/format.md`, section 4.1).
 
+use std::hint::black_box;
 use std::io;
 
 use carstone_layer::{LayerList, PackId};
-use hkdf::Hkdf;
+use hkdf::{Hkdf, InvalidLength};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::format::AES_256_GCM;
 use crate::{Error, ErrorKind, LayerHeader};
@@ -51,26 +52,30 @@ impl<F: FnMut(&[u8]) -> io::Result<Option<ContentKeyBytes>>> KeySource for F {
 
 /// What is derived from one content key for one pack.
 pub(crate) struct Keys {
-    pub payload: Zeroizing<[u8; 32]>,
+    /// On the heap, so that moving it leaves no copies.
+    pub payload: Box<Zeroizing<[u8; 32]>>,
     pub commitment: [u8; 32],
 }
 
 impl Keys {
     pub(crate) fn derive(content_key: &[u8; 32], pack: PackId, layers: &LayerList) -> Self {
-        let prk = Hkdf::<Sha256>::new(Some(pack.as_bytes()), content_key);
+        let keys = Self::derived(content_key, pack, layers);
+        wipe_stack();
+        keys
+    }
+
+    // Not inlined, so that all that it calls stands on the stack where it is wiped afterwards.
+    #[inline(never)]
+    fn derived(content_key: &[u8; 32], pack: PackId, layers: &LayerList) -> Self {
+        let prk = Prk::extract(pack.as_bytes(), content_key);
         let segment = SEGMENT.to_le_bytes();
-        let mut keys = Self { payload: Zeroizing::default(), commitment: [0; 32] };
-        prk.expand_multi_info(
-            &[b"carstone/1 payload", &[AES_256_GCM], &segment],
-            &mut *keys.payload,
-        )
-        .expect("HKDF-SHA-256 gives up to 8160 bytes");
+        let mut keys = Self { payload: Box::default(), commitment: [0; 32] };
+        let payload_info: &[&[u8]] = &[b"carstone/1 payload", &[AES_256_GCM], &segment];
+        prk.expand(payload_info, keys.payload.as_mut_slice())
+            .expect("32 bytes are under the limit");
         let list = layers.canonical();
-        prk.expand_multi_info(
-            &[b"carstone/1 commit", &[AES_256_GCM], &segment, &list],
-            &mut keys.commitment,
-        )
-        .expect("HKDF-SHA-256 gives up to 8160 bytes");
+        let commit_info: &[&[u8]] = &[b"carstone/1 commit", &[AES_256_GCM], &segment, &list];
+        prk.expand(commit_info, &mut keys.commitment).expect("32 bytes are under the limit");
         keys
     }
 
@@ -81,14 +86,47 @@ impl Keys {
         layers: &LayerList,
     ) -> Result<Self, Error> {
         let keys = Self::derive(content_key, header.pack_id, layers);
-        if !bool::from(keys.commitment.ct_eq(&header.commitment)) {
+        if !keys.commits_to(&header.commitment) {
             return Err(Error::new(ErrorKind::WrongKey, 0));
         }
         Ok(keys)
     }
+
+    /// Compares in a time that does not depend on the bytes.
+    pub(crate) fn commits_to(&self, commitment: &[u8; 32]) -> bool {
+        self.commitment.ct_eq(commitment).into()
+    }
 }
 
+/// A pseudorandom key of HKDF with SHA-256 (RFC 5869, section 2).
+struct Prk(Hkdf<Sha256>);
+
+impl Prk {
+    fn extract(salt: &[u8], ikm: &[u8]) -> Self {
+        Self(Hkdf::new(Some(salt), ikm))
+    }
+
+    /// Fills `out`, at most 8160 bytes; `info` is in parts, which are joined.
+    fn expand(&self, info: &[&[u8]], out: &mut [u8]) -> Result<(), InvalidLength> {
+        self.0.expand_multi_info(info, out)
+    }
+}
+
+/// Overwrites what was left below on the stack by functions that have returned: hashes hold keys in blocks that they do not wipe.
+#[inline(never)]
+fn wipe_stack() {
+    let mut area = [0_u8; STACK_USED];
+    area.zeroize(); // Its writes are not optimised away.
+    black_box(&area);
+}
+
+/// More than what deriving keys uses of the stack, which is some two kilobytes.
+const STACK_USED: usize = 16 << 10;
+
 const SEGMENT: u32 = 0;
+
+#[cfg(test)]
+mod vector_tests;
 
 #[cfg(test)]
 mod tests {
@@ -109,7 +147,7 @@ mod tests {
         };
         let two = LayerList::new(vec![slot(), position]).expect("valid list");
         let keys = derive(1, 2, &alone);
-        assert_ne!(*keys.payload, keys.commitment);
+        assert_ne!(**keys.payload, keys.commitment);
         assert_ne!(keys.payload, derive(3, 2, &alone).payload);
         assert_ne!(keys.payload, derive(1, 3, &alone).payload);
         assert_ne!(keys.commitment, derive(3, 2, &alone).commitment);

@@ -54,6 +54,9 @@ mod stream;
 mod verify;
 mod writer;
 
+#[cfg(test)]
+mod constant_time_tests;
+
 pub use aead::Backend;
 pub use error::{Error, ErrorKind};
 pub use fail_safe::EncryptFailSafe;

@@ -9,9 +9,10 @@ use crate::error::{Error, ErrorKind};
 
 /// The 32-byte key that a pack's contents are encrypted under.
 ///
-/// It is wiped from memory when dropped, is compared in constant time, and `Debug` does not show it.
+/// It is wiped from memory when dropped, is compared in constant time, and `Debug` does not show it. It lies in one place on the heap:
+/// moving it leaves no copies behind.
 #[derive(Clone)]
-pub struct ContentKey(Zeroizing<[u8; Self::LEN]>);
+pub struct ContentKey(Box<Zeroizing<[u8; Self::LEN]>>);
 
 impl ContentKey {
     /// Length of a content key in bytes.
@@ -23,15 +24,18 @@ impl ContentKey {
     ///
     /// [`ErrorKind::Randomness`] if the operating system has no random bytes to give.
     pub fn generate() -> Result<Self, Error> {
-        let mut bytes = Zeroizing::new([0; Self::LEN]);
-        fill_random(bytes.as_mut())?;
-        Ok(Self(bytes))
+        let mut key = Self(Box::default());
+        fill_random(key.0.as_mut_slice())?;
+        Ok(key)
     }
 
-    /// Takes 32 bytes as a key.
+    /// Takes 32 bytes as a key. Other copies of them are the caller's to wipe.
     #[must_use]
     pub fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
-        Self(Zeroizing::new(bytes))
+        let bytes = Zeroizing::new(bytes);
+        let mut key = Self(Box::default());
+        key.0.copy_from_slice(bytes.as_slice());
+        key
     }
 
     /// The bytes of the key.
@@ -41,17 +45,19 @@ impl ContentKey {
     }
 
     /// What is sealed in an envelope: a version byte and the key.
-    pub(crate) fn to_plaintext(&self) -> Zeroizing<[u8; PLAINTEXT_LEN]> {
-        let mut plain = Zeroizing::new([VERSION; PLAINTEXT_LEN]);
+    pub(crate) fn to_plaintext(&self) -> Box<Zeroizing<[u8; PLAINTEXT_LEN]>> {
+        let mut plain = Box::new(Zeroizing::new([VERSION; PLAINTEXT_LEN]));
         plain[1..].copy_from_slice(self.as_bytes());
         plain
     }
 
     pub(crate) fn from_plaintext(plain: &[u8]) -> Result<Self, Error> {
         match plain.split_first() {
-            Some((&VERSION, rest)) => <[u8; Self::LEN]>::try_from(rest)
-                .map(Self::from_bytes)
-                .map_err(|_| Error::new(ErrorKind::BadPlaintext)),
+            Some((&VERSION, rest)) if rest.len() == Self::LEN => {
+                let mut key = Self(Box::default());
+                key.0.copy_from_slice(rest);
+                Ok(key)
+            }
             _ => Err(Error::new(ErrorKind::BadPlaintext)),
         }
     }

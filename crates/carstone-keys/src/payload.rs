@@ -1,31 +1,77 @@
 //! The bridge to the age library: bytes into an age file, and out of one.
 
-use std::io::{self, BufRead, Read, Write};
+use std::collections::HashSet;
+use std::io::{self, BufRead, Read};
+use std::sync::{Mutex, PoisonError};
 
 use age::{DecryptError, Decryptor, EncryptError, Encryptor};
-use secrecy::SecretString;
+use age_core::format::{FileKey, Stanza};
+use age_core::primitives::hkdf;
+use chacha20poly1305::ChaCha20Poly1305;
+use chacha20poly1305::aead::{AeadInOut, KeyInit};
+use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use crate::content_key::fill_random;
 use crate::error::{Error, ErrorKind};
 use crate::header::Header;
 
-/// Encrypts `plain` to all of `recipients`.
+/// Encrypts `plain`, at most 64 KiB, to all of `recipients`.
+///
+/// The library makes the header. The payload is made here, since the library would leave a copy of `plain` in memory.
 pub(crate) fn seal<'a>(
     plain: &[u8],
     recipients: impl Iterator<Item = &'a dyn age::Recipient>,
 ) -> Result<Vec<u8>, Error> {
     fill_random(&mut [0; 32])?;
-    let encryptor = Encryptor::with_recipients(recipients).map_err(from_encrypt)?;
+    let noted = Mutex::new(None);
+    let recipients: Vec<_> =
+        recipients.map(|recipient| Noting { recipient, noted: &noted }).collect();
+    let each = recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
+    let encryptor = Encryptor::with_recipients(each).map_err(from_encrypt)?;
     let mut sealed = Vec::new();
-    encryptor
-        .wrap_output(&mut sealed)
-        .and_then(|mut writer| {
-            writer.write_all(plain)?;
-            writer.finish()
-        })
-        .map_err(|_| Error::new(ErrorKind::Damaged))?;
+    // Header and nonce are written at once; what would write the payload is dropped.
+    encryptor.wrap_output(&mut sealed).map_err(|_| Error::new(ErrorKind::Damaged))?;
+    let file_key = noted.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let file_key = file_key.ok_or_else(|| Error::new(ErrorKind::NoRecipients))?;
+    seal_chunk(&file_key, plain, &mut sealed)?;
     Ok(sealed)
+}
+
+/// Appends the payload of an age file (C2SP age, "Payload") that is one chunk long. `sealed` ends in the nonce of the payload.
+fn seal_chunk(file_key: &FileKey, plain: &[u8], sealed: &mut Vec<u8>) -> Result<(), Error> {
+    let fails = || Error::new(ErrorKind::Damaged);
+    let nonce = sealed.last_chunk::<NONCE_LEN>().ok_or_else(fails)?;
+    let key = Zeroizing::new(hkdf(nonce, b"payload", file_key.expose_secret()));
+    // Room for all, so that no half of a plain text stays behind where the bytes once were.
+    sealed.reserve_exact(plain.len() + TAG_LEN);
+    let start = sealed.len();
+    sealed.extend_from_slice(plain);
+    let chunk = sealed.get_mut(start..).filter(|chunk| chunk.len() <= CHUNK_LEN);
+    // Chunk number 0, and the last one.
+    let nonce = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+    let tag = ChaCha20Poly1305::new((&*key).into())
+        .encrypt_inout_detached(&nonce.into(), b"", chunk.ok_or_else(fails)?.into())
+        .map_err(|_| fails())?;
+    sealed.extend_from_slice(&tag);
+    Ok(())
+}
+
+/// A recipient that notes which file key was wrapped to it.
+struct Noting<'a> {
+    recipient: &'a dyn age::Recipient,
+    noted: &'a Mutex<Option<FileKey>>,
+}
+
+impl age::Recipient for Noting<'_> {
+    fn wrap_file_key(
+        &self,
+        file_key: &FileKey,
+    ) -> Result<(Vec<Stanza>, HashSet<String>), EncryptError> {
+        let note = FileKey::init_with_mut(|key| key.copy_from_slice(file_key.expose_secret()));
+        *self.noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(note);
+        self.recipient.wrap_file_key(file_key)
+    }
 }
 
 /// Checks everything about an age file that needs no key.
@@ -170,3 +216,5 @@ fn from_encrypt(error: EncryptError) -> Error {
 
 const NONCE_LEN: usize = 16;
 const TAG_LEN: usize = 16;
+/// The longest chunk of a payload; only the last one is shorter.
+const CHUNK_LEN: usize = 64 << 10;

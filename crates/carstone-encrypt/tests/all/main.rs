@@ -7,5 +7,7 @@ mod laws;
 mod rewrap;
 mod roundtrip;
 mod seek;
+mod splice;
 mod streams;
+mod two_keys;
 mod vectors;

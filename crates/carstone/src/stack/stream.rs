@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use carstone_compress::{CompressFailSafe, ReadOptions, SeenCodecs};
 use carstone_encrypt::{EncryptFailSafe, FailSafeOptions, KeySource};
-use carstone_layer::{BoxFailSafe, FailSafeRead, Gap, LayerId, PackId, Report};
+use carstone_layer::{BoxFailSafe, Cause, FailSafeRead, Gap, LayerId, PackId, Report};
 use carstone_position::PositionFailSafe;
 use carstone_raw::{Container, RawFailSafe};
 
@@ -93,7 +93,8 @@ pub struct Streamed<'a> {
 }
 
 /// Puts a forward stack over `source`, such as a pipe. It needs no footer; at the first gap it gives an error, and what came before is good.
-/// It reads `source` to its end, so that nobody who writes a pipe is cut off, and a pack without its trailer is an error too.
+/// It reads `source` to its end, so that nobody who writes a pipe is cut off, and a pack without its trailer is an error too, as are frames that stood
+/// in another order, which are known when all is read.
 ///
 /// # Errors
 /// As [`fail_safe`]; no key for an encrypted pack.
@@ -145,7 +146,12 @@ impl Read for Streamed<'_> {
                     self.stopped = match self.reader.next_gap()? {
                         Some(gap) => Some(gap),
                         // A layer ends with its last frame; footers and trailer are still to come.
-                        None => self.raw.pass_over()?,
+                        None => {
+                            // What follows a trailer looks like damage to the layers; frames that are not where they belong do not.
+                            let behind = self.reader.check_end()?.filter(is_disorder);
+                            let below = self.raw.pass_over()?;
+                            behind.or(below)
+                        }
                     };
                     self.ended = true;
                 }
@@ -156,6 +162,14 @@ impl Read for Streamed<'_> {
             Some(gap) => Err(Error::new(ErrorKind::Gap(Box::new(gap.clone()))).into()),
             None => Ok(0),
         }
+    }
+}
+
+/// Whether a gap tells of frames in the wrong place or of another pack.
+fn is_disorder(gap: &Gap) -> bool {
+    match &gap.cause {
+        Cause::Below(below) => is_disorder(below),
+        cause => matches!(cause, Cause::OutOfOrder | Cause::Foreign),
     }
 }
 

@@ -10,6 +10,7 @@ mod rekey;
 mod salvage;
 mod signed;
 mod sinks;
+mod splice;
 mod stack;
 mod support;
 mod vectors;

@@ -16,15 +16,15 @@ use carstone::stack::{self, WriteOptions};
 
 /// What was salvaged of a pack.
 #[derive(Default)]
-struct Salvaged {
-    tree: Tree,
+pub struct Salvaged {
+    pub tree: Tree,
     /// Leaves by offset of files that are not complete.
     partial: BTreeMap<Vec<u8>, BTreeMap<u64, Vec<u8>>>,
-    gaps: usize,
-    faults: usize,
+    pub gaps: usize,
+    pub faults: usize,
 }
 
-fn salvage(stored: &[u8]) -> Option<Salvaged> {
+pub fn salvage(stored: &[u8]) -> Option<Salvaged> {
     Some(told(stack::salvage(stored, &KEY, &few_threads()).ok()?))
 }
 
@@ -96,7 +96,7 @@ impl Salvaged {
 
     /// Nothing that is given differs from the original.
     #[track_caller]
-    fn assert_right(&self, original: &Tree, place: &str) {
+    pub fn assert_right(&self, original: &Tree, place: &str) {
         for (path, item) in &self.tree {
             let there = original.get(path).unwrap_or_else(|| panic!("{place}: an unknown entry"));
             assert_eq!((item.kind, &item.body), (there.kind, &there.body), "{place}");

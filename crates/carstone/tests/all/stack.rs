@@ -204,7 +204,7 @@ fn a_trailer_that_differs_from_the_header_is_refused() {
         // A stated length that is not that of the pack.
         let mut stored = sound.clone();
         stored[trailer + 256] ^= 1;
-        seal_trailer(&mut stored, trailer);
+        support::seal_trailer(&mut stored[trailer..]);
         assert!(stack::open(stored, &KEY, &few_threads()).is_err(), "{layers:?}");
     }
 }
@@ -308,16 +308,8 @@ fn patch_at(stored: &mut [u8], at: usize, change: impl Fn(&mut [u8])) {
     let crc = carstone::layer::crc64(&[&header[..248]]);
     header[248..].copy_from_slice(&crc.to_le_bytes());
     if at > 0 {
-        seal_trailer(stored, at);
+        support::seal_trailer(&mut stored[at..]);
     }
-}
-
-fn seal_trailer(stored: &mut [u8], at: usize) {
-    let trailer = &mut stored[at..];
-    let digest = carstone::layer::digest16(&[&trailer[..272]]);
-    trailer[272..288].copy_from_slice(&digest);
-    let crc = carstone::layer::crc64(&[&trailer[..288]]);
-    trailer[288..296].copy_from_slice(&crc.to_le_bytes());
 }
 
 fn compression(codec: Codec) -> CompressOptions {

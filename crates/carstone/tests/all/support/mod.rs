@@ -285,6 +285,14 @@ pub fn sha256(data: &[u8]) -> [u8; 32] {
     cid_of(codec::RAW, data).hash().digest().try_into().expect("SHA-256 has 32 bytes")
 }
 
+/// Makes the checksums of a trailer fit.
+pub fn seal_trailer(trailer: &mut [u8]) {
+    let digest = carstone::layer::digest16(&[&trailer[..272]]);
+    trailer[272..288].copy_from_slice(&digest);
+    let crc = carstone::layer::crc64(&[&trailer[..288]]);
+    trailer[288..296].copy_from_slice(&crc.to_le_bytes());
+}
+
 /// Seeded bytes that do not repeat.
 pub fn content(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed ^ 0x9e37_79b9_7f4a_7c15;
