@@ -171,6 +171,10 @@ fn whole(files: &Files, hash: &PacketHash) -> Option<Vec<u8>> {
     }
     let last = last_markline(lines)?;
     let inner = PacketHash::parse(&lines[last + MARK.len()..lines.len() - 1]).ok()?;
+    // A file may name itself, or another that names it.
+    if inner.kind() >= hash.kind() {
+        return None;
+    }
     Some([&mark, &lines[..last], &whole(files, &inner)?].concat())
 }
 
