@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Cursor, Read, Seek};
+use std::io::{self, Cursor, Read, Seek, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -189,13 +189,24 @@ impl Source {
     }
 }
 
-/// A file or pipe whose reads fail once a signal has come, so that long work ends in order.
+/// A file or pipe whose reads and writes fail once a signal has come, so that long work ends in order.
 pub(crate) struct Watched<T>(pub T);
 
 impl<R: Read> Read for Watched<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         signals::check()?;
         self.0.read(buf)
+    }
+}
+
+impl<W: Write> Write for Watched<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        signals::check()?;
+        self.0.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 

@@ -56,6 +56,8 @@ mod writer;
 
 #[cfg(test)]
 mod constant_time_tests;
+#[cfg(test)]
+mod published;
 
 pub use aead::Backend;
 pub use error::{Error, ErrorKind};

@@ -1,22 +1,21 @@
 //! `cargo xtask compare --rekey`: a pack for other readers, beside a copy of its file.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
+use crate::made;
 use crate::measure::{Job, Usage};
 use crate::process::{carstone, target};
-use crate::seeded::Random;
 use crate::shm;
 
 /// Measures both in turns, where the workspace stands and in memory, and tells the ratio of their medians. What it is is told, never judged.
 pub fn run(root: &Path, program: Option<&Path>, len: u64, runs: usize) -> anyhow::Result<()> {
     let carstone = carstone(root, program)?;
     println!(
-        "A pack of {len} bytes that do not compress, medians of {runs} runs; both wait until the disk has it.\n"
+        "A pack of {len} bytes, not compressed, medians of {runs} runs; both wait until the disk has it.\n"
     );
     println!(
         "| where | `cp`, then `sync` | `carstone rekey` | ratio | wanted |\n|---|---:|---:|---:|---:|"
@@ -43,7 +42,7 @@ fn measure(
 ) -> anyhow::Result<()> {
     let path = |name: &str| folder.join(name);
     let (pack, copy) = (path("pack"), path("copy"));
-    make(&path("content"), len)?;
+    made::one_file(&path("content"), len)?;
     let keygen = |name: &str| -> anyhow::Result<String> {
         Job::new(carstone).args(["keygen", "-o"]).arg(path(name)).measure()?;
         let text = fs::read_to_string(path(name))?;
@@ -80,15 +79,4 @@ fn measure(
 /// What the run before left to the disk must not be paid for by the next one.
 fn settle(folder: &Path) -> anyhow::Result<()> {
     Job::new("sync").arg("-f").arg(folder).measure().map(drop)
-}
-
-fn make(path: &PathBuf, len: u64) -> anyhow::Result<()> {
-    let (mut file, mut random, mut left) =
-        (BufWriter::new(File::create(path)?), Random::new(11), len);
-    while left > 0 {
-        let piece = left.min(1 << 20);
-        file.write_all(&random.noise(usize::try_from(piece)?))?;
-        left -= piece;
-    }
-    Ok(file.into_inner()?.sync_all()?)
 }

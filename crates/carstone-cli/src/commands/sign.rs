@@ -184,7 +184,7 @@ impl Covered {
     /// Hashes all of it.
     fn digest(&mut self, hash: Hash, output: &Output) -> anyhow::Result<Digest> {
         let progress = Progress::new(output, "hashing", Some(self.len));
-        let digest = sign::digest(hash, Counting(&mut self.bytes, &progress));
+        let digest = sign::digest(hash, progress.reading(&mut self.bytes));
         progress.finish();
         signals::check()?;
         digest.context("cannot read")
@@ -203,17 +203,6 @@ impl Covered {
             let what = format!("the last {} bytes, behind the trailer, are not", self.behind);
             output.note(&format!("{name}: {} bytes are signed; {what}", self.len));
         }
-    }
-}
-
-/// Tells how far a reader has come.
-struct Counting<'a, R>(R, &'a Progress);
-
-impl<R: Read> Read for Counting<'_, R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.0.read(buf)?;
-        self.1.add(n as u64);
-        Ok(n)
     }
 }
 

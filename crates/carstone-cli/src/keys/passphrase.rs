@@ -38,8 +38,8 @@ pub(super) fn new() -> anyhow::Result<SecretString> {
         bail!("the passphrase is empty");
     }
     let second = ask("Passphrase again: ").context("cannot ask for a passphrase")?;
-    let bytes = |text: &SecretString| Zeroizing::new(text.expose_secret().as_bytes().to_vec());
-    if !bool::from(bytes(&first).ct_eq(&bytes(&second))) {
+    let [one, two] = [&first, &second].map(|text| text.expose_secret().as_bytes());
+    if !bool::from(one.ct_eq(two)) {
         bail!("the passphrases differ");
     }
     Ok(first)

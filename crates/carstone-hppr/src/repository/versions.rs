@@ -220,7 +220,7 @@ impl Repository {
         if let Some(version) = self.linked(coordinate, tip)? {
             return Ok(Some(version));
         }
-        let latest = self.latest_of(coordinate, tip, self.versions(coordinate)?);
+        let latest = self.latest_of(coordinate, tip, &self.versions(coordinate)?);
         if latest.is_some()
             && !self.is_read_only()
             && let Ok(Some(staging)) = Staging::try_begin(self)
@@ -236,11 +236,12 @@ impl Repository {
         &self,
         coordinate: &Coordinate,
         tip: &Tip,
-        mut versions: Vec<Version>,
+        versions: &[Version],
     ) -> Option<Version> {
-        versions.retain(|version| version.tips().contains(tip));
-        versions.sort_unstable();
-        versions.into_iter().rev().find(|version| !self.is_elsewhere(coordinate, version))
+        let mut latest: Vec<Version> = versions.to_vec();
+        latest.retain(|version| version.tips().contains(tip));
+        latest.sort_unstable();
+        latest.into_iter().rev().find(|version| !self.is_elsewhere(coordinate, version))
     }
 
     fn is_elsewhere(&self, coordinate: &Coordinate, version: &Version) -> bool {
@@ -287,7 +288,7 @@ impl Repository {
         tips.extend(keys.into_iter().map(Tip::SealOf));
         for tip in tips {
             let link = marker.join(tip.link());
-            match self.latest_of(coordinate, &tip, versions.clone()) {
+            match self.latest_of(coordinate, &tip, &versions) {
                 Some(latest) if self.linked(coordinate, &tip)? == Some(latest) => {}
                 Some(latest) => staging.link(&link, &tip.target(&latest))?,
                 None => {

@@ -51,29 +51,21 @@ impl<'a> Writer<'a> {
         let done = thread::scope(|scope| {
             let parts = items.chunks(items.len().div_ceil(threads)).map(|part| {
                 let mut writer = self.another();
-                scope.spawn(move || {
-                    let done = part.iter().try_for_each(|item| work(&mut writer, item));
-                    (writer.known, done)
-                })
+                scope.spawn(move || part.iter().try_for_each(|item| work(&mut writer, item)))
             });
             let parts: Vec<_> = parts.collect();
             parts.into_iter().map(thread::ScopedJoinHandle::join).collect::<Vec<_>>()
         });
         for part in done {
-            match part {
-                Ok((known, done)) => {
-                    self.known.extend(known);
-                    done?;
-                }
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
+            part.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         }
         Ok(())
     }
 
-    /// One that makes files beside this one. It is not told what is durable, since steps that are made together need not be.
+    /// One that makes files beside this one. It is told neither which directories are there, of which each item has its own, nor what is durable, since steps that are made together
+    /// need not be.
     fn another(&self) -> Self {
-        let (known, changed) = (self.known.clone(), BTreeSet::new());
+        let (known, changed) = (HashSet::new(), BTreeSet::new());
         let staging = Arc::clone(&self.staging);
         Self { repository: self.repository, staging, is_together: true, known, changed }
     }

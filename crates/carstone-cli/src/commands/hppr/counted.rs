@@ -1,12 +1,11 @@
 //! The file system of a repository under a progress bar, which counts the bytes that are read.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use carstone_hppr::{Disk, Held, RealDisk, Source, What};
 
 use crate::progress::Progress;
-use crate::signals;
 
 /// That of the machine.
 #[derive(Debug)]
@@ -87,27 +86,6 @@ impl Read for CountedSource {
 impl Seek for CountedSource {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.inner.seek(to)
-    }
-}
-
-/// A source or a sink that fails once a signal came.
-pub(super) struct Stopping<T>(pub T);
-
-impl<R: Read> Read for Stopping<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        signals::check()?;
-        self.0.read(buf)
-    }
-}
-
-impl<W: Write> Write for Stopping<W> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        signals::check()?;
-        self.0.write(buf)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
     }
 }
 

@@ -7,13 +7,13 @@ use anyhow::Context;
 use carstone_hppr::{Coordinate, ErrorKind, ExportOptions, Repository, Version, trailer};
 use serde_json::json;
 
-use super::counted::Stopping;
 use super::{BUFFER, count, object};
 use crate::cli::{HpprExportArgs, HpprGetArgs, HpprHeadersArgs, HpprLsArgs, HpprTipsArgs};
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::signals;
+use crate::source::Watched;
 use crate::target::{self, Target};
 
 /// Writes a packet, or its data.
@@ -118,7 +118,7 @@ pub(super) fn export(
 ) -> anyhow::Result<Exit> {
     let target = Target::create(&args.output, args.force, output)?;
     let progress = Progress::new(output, "exporting", None);
-    let mut out = BufWriter::with_capacity(BUFFER, progress.writing(Stopping(target.file())));
+    let mut out = BufWriter::with_capacity(BUFFER, progress.writing(Watched(target.file())));
     let options = ExportOptions::default()
         .prefix(args.path)
         .lone_blobs(args.lone_blobs)

@@ -5,19 +5,18 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use carstone_hppr::{
-    Blob, ErrorKind, ExtrasOrder, MAX_DATA, Packet, PacketReader, ParseOptions, Plex, Repository,
-    Seal, SigningKey, StoreOptions, Tai, trailer,
+    Blob, ErrorKind, ExtrasOrder, MAX_DATA, Packet, ParseOptions, Plex, Repository, Seal,
+    SigningKey, StoreOptions, Tai, trailer,
 };
 use serde_json::json;
 
-use super::counted::Stopping;
 use super::{count, keys, name, object, source, tell};
 use crate::cli::{HpprAddArgs, HpprImportArgs, HpprSealArgs, HpprStoreArgs};
 use crate::exit::Exit;
 use crate::keys::once;
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::signals;
+use crate::source::Watched;
 
 /// Stores packets.
 pub(super) fn store(
@@ -39,32 +38,23 @@ pub(super) fn store(
             tell(&hashes, output)?;
             continue;
         }
-        let mut reader = PacketReader::with_options(input, parse);
-        let mut packets = 0;
-        while let Some((at, packet)) = next(&mut reader)
+        let mut told = Ok(());
+        let mut keep = |packet: &Packet| {
+            let hashes = repository.store(packet, &options)?;
+            if told.is_ok() {
+                told = tell(&hashes, output);
+            }
+            Ok(())
+        };
+        let packets = carstone_hppr::import(Watched(input), &parse, &mut keep)
             .map_err(|error| hint(error, args.by_name))
-            .with_context(|| name(path))?
-        {
-            signals::check()?;
-            let hashes = repository.store(&packet, &options).map_err(|error| match error.kind() {
-                ErrorKind::Invalid(_) => anyhow::Error::from(error).context(format!("byte {at}")),
-                _ => anyhow::Error::from(error),
-            });
-            tell(&hashes.with_context(|| name(path))?, output)?;
-            packets += 1;
-        }
+            .with_context(|| name(path))?;
+        told?;
         if packets == 0 {
             bail!("{}: is empty, and has no packet", name(path));
         }
     }
     Ok(Exit::Intact)
-}
-
-/// The next packet, which is verified, and the byte at which it begins.
-fn next(reader: &mut PacketReader<impl Read>) -> carstone_hppr::Result<Option<(u64, Packet)>> {
-    let Some(packet) = reader.next_packet()? else { return Ok(None) };
-    let at = packet.head().offset();
-    Ok(Some((at, packet.into_packet()?)))
 }
 
 /// How packets are read.
@@ -135,7 +125,7 @@ pub(super) fn import(
     let mut packets = 0;
     for path in &args.files {
         let progress = Progress::new(output, "importing", None);
-        let input = progress.reading(Stopping(source(path)?));
+        let input = progress.reading(Watched(source(path)?));
         let mut batch = repository.batch(&StoreOptions::default());
         let mut store = |packet: &Packet| batch.store(packet);
         let parse = parsing(args.by_name);
