@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("carstone-compress", &["carstone-layer"]),
     ("carstone-encrypt", &["carstone-layer"]),
     ("carstone-keys", &["carstone-layer"]),
+    ("carstone-parity", &["carstone-layer"]),
     ("carstone-car", &[]),
     ("carstone-unixfs", &["carstone-car"]),
     ("carstone-pack", &["carstone-layer", "carstone-car", "carstone-unixfs"]),
