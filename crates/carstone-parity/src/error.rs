@@ -35,7 +35,7 @@ pub enum ErrorKind {
         /// The limit in bytes.
         limit: u64,
     },
-    /// The stream is another than the one that was protected: too little of it is found.
+    /// Too little is found of the stream that was protected. So it is another, or damaged so much that nothing would tell it from another.
     Foreign {
         /// Cells that were found or corrected.
         found: u64,
@@ -88,7 +88,7 @@ impl fmt::Display for Error {
             }
             ErrorKind::Foreign { found, wanted } => write!(
                 f,
-                "the parity is of another stream: {found} of its cells are found, {wanted} would have to be"
+                "the parity is of another stream, or too little of it is left: {found} of its cells are found, {wanted} would have to be"
             ),
             ErrorKind::Changed => write!(f, "the stream changed while it was protected"),
         }

@@ -95,5 +95,5 @@ const MIN_LEN: u64 = 2 * EDGE_LEN;
 const BODY_LEN: usize = 48;
 const LENGTH_AT: usize = 8;
 const ID_AT: usize = 16;
-const HEADER_MAGIC: [u8; 8] = [0x89, b'C', b'S', b'T', b'a', 0x0D, 0x0A, 0x1A];
+pub(crate) const HEADER_MAGIC: [u8; 8] = [0x89, b'C', b'S', b'T', b'a', 0x0D, 0x0A, 0x1A];
 const FOOTER_MAGIC: [u8; 8] = [0x1A, 0x0A, 0x0D, b'a', b'T', b'S', b'C', 0x89];

@@ -5,12 +5,13 @@ use std::io::{self, Read, Seek, SeekFrom};
 use carstone_layer::{
     Cause, Correction, FailSafeRead, Gap, HoldBack, LayerId, ReadAt, Report, SeekSource,
 };
+use memchr::memmem;
 
 use crate::container::MAGIC;
 use crate::edges::Edges;
 use crate::reader::read_front;
 use crate::search::FoundTrailer;
-use crate::trailer::{TRAILER_LEN, Trailer};
+use crate::trailer::{END_MAGIC, TRAILER_LEN, Trailer};
 use crate::{Container, ErrorKind, appendix};
 
 /// Gives what stands between container header and trailer, whether these are there or not.
@@ -21,7 +22,7 @@ use crate::{Container, ErrorKind, appendix};
 #[derive(Debug)]
 pub struct RawFailSafe<R> {
     inner: R,
-    hold: HoldBack<TRAILER_LEN>,
+    hold: HoldBack<HELD>,
     /// Bytes of the framed region that are still to come, where its end is known.
     left: Option<u64>,
     /// Stored offset of plain byte 0.
@@ -47,8 +48,7 @@ enum State {
 impl<R: Read> RawFailSafe<R> {
     /// Reads the header at the front of a stream that is only read forwards.
     ///
-    /// Bytes behind the trailer (appendices) are given like framed ones, and so is the trailer before them: layers ignore
-    /// what follows their last frame.
+    /// Appendices are left out, and read to their end where `inner` is read to the end.
     ///
     /// # Errors
     /// Whatever `inner` gives; [`ErrorKind::Unknown`] when an intact header needs a newer reader.
@@ -149,24 +149,56 @@ impl<R> RawFailSafe<R> {
         let held = self.hold.held();
         let end = self.position.saturating_add(held.len() as u64);
         if let Some(left) = self.left {
-            self.gap = (left > 0).then(|| truncated(end));
+            if left > 0 {
+                self.gap = Some(truncated(end));
+            }
             self.compare(end);
         } else if let Some((trailer, correction)) =
             held.last_chunk().and_then(Trailer::decode_corrected)
         {
             let at = end.saturating_sub(TRAILER_LEN as u64);
             self.hold.drop_last(TRAILER_LEN);
-            let stored = self.base.saturating_add(end);
-            // Something was put in, and perhaps where no layer looks.
-            if self.header.is_some() && trailer.stored_len < stored {
-                self.gap = Some(Gap::new(LayerId::RAW, at, Some(0), Cause::Extra));
-            }
-            self.take_trailer(&trailer, self.base.saturating_add(at), correction);
-            self.compare(at);
+            self.end_at(at, &trailer, correction);
         } else if !appendix::ends_in_appendix(held) {
-            // An appendix only ever follows a trailer, which then has been passed on already.
+            // An appendix only ever follows a trailer, which was damaged then and has been passed on already.
             self.gap = Some(truncated(end));
         }
+    }
+
+    /// The trailer was found at this position.
+    fn end_at(&mut self, at: u64, trailer: &Trailer, correction: Option<Correction>) {
+        let stored = self.base.saturating_add(at).saturating_add(TRAILER_LEN as u64);
+        // Something was put in, and perhaps where no layer looks.
+        if self.header.is_some() && trailer.stored_len < stored {
+            self.gap = Some(Gap::new(LayerId::RAW, at, Some(0), Cause::Extra));
+        }
+        self.take_trailer(trailer, self.base.saturating_add(at), correction);
+        self.compare(at);
+    }
+
+    /// How much of `passed`, which is about to be given, stands before a trailer that an appendix follows, and that trailer.
+    ///
+    /// So much is held that a trailer which begins in `passed` has the front of what follows it in the held bytes.
+    fn before_appendices(&self, passed: &[u8]) -> Option<(usize, Trailer, Option<Correction>)> {
+        let held = self.hold.held();
+        let border = passed.len().saturating_sub(BETWEEN.len() - 1);
+        let over = [&passed[border..], &held[..held.len().min(BETWEEN.len() - 1)]].concat();
+        let finder = memmem::Finder::new(&BETWEEN);
+        let inside = finder.find_iter(passed);
+        let across = finder.find_iter(&over).map(|at| border + at);
+        let behind = finder.find_iter(held).map(|at| passed.len() + at);
+        inside.chain(across).chain(behind).find_map(|at| {
+            let first = at.checked_sub(TRAILER_LEN - END_MAGIC.len())?;
+            let front = passed.get(first..)?;
+            let mut bytes = [0; TRAILER_LEN];
+            let both = front.iter().chain(held).take(TRAILER_LEN);
+            bytes.iter_mut().zip(both).for_each(|(byte, there)| *byte = *there);
+            let (trailer, correction) = Trailer::decode_corrected(&bytes)?;
+            let container = trailer.container().ok()?;
+            let ours =
+                self.header.as_ref().is_none_or(|header| header.pack_id == container.pack_id);
+            ours.then_some((first, trailer, correction))
+        })
     }
 
     /// A trailer of another pack means that the end of this one is missing.
@@ -232,7 +264,7 @@ impl<R: Read> Read for RawFailSafe<R> {
                     self.left = Some(left.saturating_sub(n as u64));
                     n
                 }
-                None => self.hold.read(&mut self.inner, buf)?,
+                None => self.read_forwards(buf)?,
             };
             if n == 0 {
                 self.end();
@@ -243,6 +275,22 @@ impl<R: Read> Read for RawFailSafe<R> {
         }
         self.position = self.position.saturating_add(n as u64);
         Ok(n)
+    }
+}
+
+impl<R: Read> RawFailSafe<R> {
+    /// Reads on where the end is not known.
+    fn read_forwards(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.hold.read(&mut self.inner, buf)?;
+        let Some((before, trailer, correction)) = self.before_appendices(&buf[..n]) else {
+            return Ok(n);
+        };
+        // Who writes into a pipe can write all of it.
+        io::copy(&mut self.inner, &mut io::sink())?;
+        self.hold.drop_last(usize::MAX);
+        self.left = Some(0);
+        self.end_at(self.position.saturating_add(before as u64), &trailer, correction);
+        Ok(before)
     }
 }
 
@@ -275,6 +323,18 @@ impl<R: Read> FailSafeRead for RawFailSafe<R> {
 fn truncated(at: u64) -> Gap {
     Gap::new(LayerId::RAW, at, None, Cause::Truncated)
 }
+
+/// What stands between the rest of a trailer and the rest of the appendix behind it.
+const BETWEEN: [u8; 16] = {
+    let mut bytes = [0; 16];
+    let (end, begin) = bytes.split_at_mut(8);
+    end.copy_from_slice(&END_MAGIC);
+    begin.copy_from_slice(&appendix::HEADER_MAGIC);
+    bytes
+};
+
+/// A trailer, and what shows that an appendix follows it.
+const HELD: usize = TRAILER_LEN + 8;
 
 /// How far a forward reader reads ahead for a caller with a small buffer.
 const READ_AHEAD: usize = 8_192;

@@ -108,4 +108,4 @@ const RESERVED_AT: usize = 264;
 const DIGEST_AT: usize = 272;
 const CRC_AT: usize = 288;
 const MAGIC_AT: usize = 296;
-const END_MAGIC: [u8; 8] = [0x1A, 0x0A, 0x0D, b'N', b'T', b'S', b'C', 0x89];
+pub(crate) const END_MAGIC: [u8; 8] = [0x1A, 0x0A, 0x0D, b'N', b'T', b'S', b'C', 0x89];

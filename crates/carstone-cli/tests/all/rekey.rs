@@ -273,3 +273,40 @@ fn an_old_header_in_a_copy_is_told() {
     assert_eq!(told["conflicts"].as_array().map(Vec::len), Some(1));
     assert_eq!(told["whole"], false);
 }
+
+#[test]
+fn a_signature_made_before_is_stale() {
+    let scene = scene();
+    let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/../carstone-keys/tests/keys");
+    let public = fs::read_to_string(format!("{keys}/ed25519.pub")).expect("a public key");
+    let list = scene.place.write("signers", format!("alice@example.org {public}").as_bytes());
+    run!("sign", "-q", &scene.pack, "-k", format!("{keys}/ed25519")).exits(0);
+    let signature = scene.path("pack.cstone.sig");
+    run!("verify", &scene.pack, "--signer", &list).exits(0);
+    let copy = scene.path("copy.cstone");
+    run!("rekey", "-q", "-i", &scene.old, &scene.pack, "-o", &copy, "-r", &scene.new_public)
+        .exits(0);
+    let verify =
+        || run!("verify", "-i", &scene.new, &copy, "--signer", &list, "--signature", &signature);
+    let run = verify().exits(1);
+    assert!(run.lines()[0].contains("the signature is stale"), "{}", run.text());
+    // Without a word of the signature the copy is sound.
+    run!("verify", "-i", &scene.new, &copy).exits(0);
+    // Of a pack under another id nobody knows that it was this one.
+    run!(
+        "rekey",
+        "-q",
+        "--fresh",
+        "--force",
+        "-i",
+        &scene.old,
+        &scene.pack,
+        "-o",
+        &copy,
+        "-r",
+        &scene.new_public
+    )
+    .exits(0);
+    let run = verify().exits(1);
+    assert!(run.lines()[0].contains("of another pack"), "{}", run.text());
+}

@@ -157,9 +157,43 @@ fn a_cut_pack_ends_in_a_gap() {
 #[test]
 fn appendices_are_no_sign_of_a_cut() {
     let mut stored = pack(&noise(1000));
+    let end = stored.len();
     stored.extend(appendix(5, &noise(70)));
-    assert_eq!(forward(&stored), seen(&stored[256..]));
+    assert_eq!(forward(&stored), seen(&noise(1000)));
     assert_eq!(seekable(&stored), seen(&noise(1000)));
+    stored[end - 200] ^= 4;
+    let corrections = vec![((end - 200) as u64, 1)];
+    assert_eq!(forward(&stored), Seen { corrections, ..seen(&noise(1000)) });
+}
+
+#[test]
+fn appendices_are_left_out_of_a_pipe_in_pieces_of_any_size() {
+    for plain in [0, 1, 300, 1000, 20_000] {
+        let mut stored = pack(&noise(plain));
+        stored.extend(appendix(5, &noise(70)));
+        stored.extend(appendix(6, &noise(9_000)));
+        for piece in [1, 2, 7, 303, 304, 305, 311, 312, 313, 640, 8_192, 30_000] {
+            let mut reader = RawFailSafe::new(Pieces(&stored, piece)).unwrap();
+            let mut bytes = Vec::new();
+            let mut buf = vec![0; piece];
+            while let n @ 1.. = reader.read(&mut buf).unwrap() {
+                bytes.extend_from_slice(&buf[..n]);
+            }
+            assert_eq!(reader.next_gap().unwrap(), None);
+            assert!(bytes == noise(plain), "{plain} in pieces of {piece}");
+            assert_eq!(reader.get_ref().0.len(), 0, "read to the end");
+        }
+    }
+}
+
+/// Gives so many bytes at once.
+struct Pieces<'a>(&'a [u8], usize);
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.1.min(buf.len());
+        self.0.read(&mut buf[..n])
+    }
 }
 
 #[test]

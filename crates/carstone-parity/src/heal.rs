@@ -1,0 +1,274 @@
+//! Gives a protected stream back.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::{io, thread};
+
+use carstone_layer::ReadAt;
+use reed_solomon_simd::ReedSolomonDecoder;
+use sha2::{Digest, Sha256};
+
+use crate::find::{Entries, State};
+use crate::layout::Slot;
+use crate::protect::{BLOCK, code, in_parallel, within, write};
+use crate::survey::Zone;
+use crate::{Error, ErrorKind, Parity, Survey, WriteAt};
+
+/// What came of healing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Healed {
+    /// Whether BLAKE3 and SHA-256 of what was written are those of the protected stream.
+    pub whole: bool,
+    /// Cells that were restored from recovery cells.
+    pub restored: u64,
+    /// Ranges of the target that are lost and hold zeros, in bytes, in order.
+    pub lost: Vec<Range<u64>>,
+}
+
+/// Writes the stream to `target`, from its byte 0 on: what was found where it belongs, what could be restored, and zeros for the
+/// rest.
+///
+/// Only where [`Healed::whole`] is true the target is the stream that was protected. `progress` is told how many bytes were written since the last time.
+/// On each of `threads` threads, restoring takes up to 140 MiB.
+///
+/// # Errors
+/// [`ErrorKind::Io`].
+pub fn heal<S, P, W>(
+    source: &S,
+    parity: &Parity<P>,
+    survey: &Survey,
+    target: &W,
+    threads: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Healed, Error>
+where
+    S: ReadAt + Sync + ?Sized,
+    P: ReadAt + Sync,
+    W: WriteAt + ReadAt + Sync + ?Sized,
+{
+    let entries = parity.entries()?;
+    let work = Heal { source, parity, survey, target, entries: &entries, progress };
+    let restored = work.restore(threads)?;
+    let (lost, hashes) = work.assemble(&restored)?;
+    let descriptor = parity.descriptor();
+    let whole = lost.is_empty() && hashes == (*descriptor.blake3(), *descriptor.sha256());
+    Ok(Healed { whole, restored: restored.len() as u64, lost })
+}
+
+struct Heal<'a, S: ?Sized, P, W: ?Sized> {
+    source: &'a S,
+    parity: &'a Parity<P>,
+    survey: &'a Survey,
+    target: &'a W,
+    entries: &'a Entries,
+    progress: &'a (dyn Fn(u64) + Sync),
+}
+
+impl<S, P, W> Heal<'_, S, P, W>
+where
+    S: ReadAt + Sync + ?Sized,
+    P: ReadAt + Sync,
+    W: WriteAt + ReadAt + Sync + ?Sized,
+{
+    /// Restores the lost cells of all zones that have enough left, and writes them. Gives their numbers, in order.
+    fn restore(&self, threads: usize) -> Result<Vec<u64>, Error> {
+        let needy: Vec<u32> = (0..)
+            .zip(&self.survey.zones)
+            .filter(|(_, zone)| zone.lost + zone.assumed > 0 && zone.lost <= zone.left)
+            .map(|(number, _)| number)
+            .collect();
+        let restored = Mutex::new(Vec::new());
+        in_parallel(
+            threads,
+            needy.len(),
+            || (),
+            |(), job| {
+                let cells = self.zone(needy[job])?;
+                restored.lock().unwrap_or_else(PoisonError::into_inner).extend(cells);
+                Ok(())
+            },
+        )?;
+        let mut restored = restored.into_inner().unwrap_or_else(PoisonError::into_inner);
+        restored.sort_unstable();
+        Ok(restored)
+    }
+
+    fn zone(&self, number: u32) -> Result<Vec<u64>, Error> {
+        let zone = self.survey.zones[number as usize];
+        // What is only assumed to be right is restored as well where that is possible: nothing rests on it then.
+        let doubtful = zone.lost.saturating_add(zone.assumed) <= zone.left;
+        let mut restored = self.decode(number, zone, doubtful)?;
+        if restored.is_none() && doubtful && zone.assumed > 0 {
+            restored = self.decode(number, zone, false)?;
+        }
+        Ok(restored.unwrap_or_default())
+    }
+
+    /// Restores the lost cells of a zone, with the assumed ones if `doubtful`; `None` where what comes out does not match the table.
+    fn decode(&self, number: u32, zone: Zone, doubtful: bool) -> Result<Option<Vec<u64>>, Error> {
+        let layout = self.parity.descriptor().layout();
+        let cells = layout.cells_of_zone(number);
+        let cell_len = layout.cell_len() as usize;
+        let mut decoder =
+            ReedSolomonDecoder::new(cells.len(), layout.recovery() as usize, cell_len)
+                .map_err(code)?;
+        let is_lost = |cell| match self.survey.found().state(cell) {
+            State::Missing => true,
+            State::Assumed(_) => doubtful,
+            State::At(_) | State::Corrected(_) => false,
+        };
+        let mut buf = vec![0; cell_len];
+        for (shard, cell) in cells.clone().enumerate().filter(|(_, cell)| !is_lost(*cell)) {
+            if self.read(cell, &mut buf)? {
+                decoder.add_original_shard(shard, &buf).map_err(code)?;
+            }
+        }
+        let mut wanted = zone.lost + if doubtful { zone.assumed } else { 0 };
+        for recovery in 0..layout.recovery() {
+            if wanted == 0 {
+                break;
+            }
+            let slot = Slot::Recovery { zone: number, number: recovery };
+            if let Some(shard) = self.parity.payload(slot)? {
+                decoder.add_recovery_shard(recovery as usize, &shard).map_err(code)?;
+                wanted -= 1;
+            }
+        }
+        let mut cells: Vec<u64> = cells.collect();
+        let decoded = match decoder.decode() {
+            Ok(decoded) => decoded,
+            // Source or parity changed since the survey, and there are too few now.
+            Err(reed_solomon_simd::Error::NotEnoughShards { .. }) => return Ok(None),
+            Err(error) => return Err(code(error)),
+        };
+        let mut restored = Vec::new();
+        for (shard, bytes) in decoded.restored_original_iter() {
+            let cell = cells[shard];
+            if !self.entries.agrees(cell, bytes) {
+                return Ok(None);
+            }
+            restored.push(cell);
+        }
+        for (shard, bytes) in decoded.restored_original_iter() {
+            let at = cells[shard] * cell_len as u64;
+            let len = within(layout.stream_len() - at, cell_len);
+            write(self.target, &bytes[..len], at)?;
+        }
+        cells.clear();
+        Ok(Some(restored))
+    }
+
+    /// Writes what was found, and zeros for what is lost, in order; hashes all of it.
+    #[expect(clippy::type_complexity, reason = "ranges, and the two hashes")]
+    fn assemble(&self, restored: &[u64]) -> Result<(Vec<Range<u64>>, ([u8; 32], [u8; 32])), Error> {
+        let (blocks, to_hash) = mpsc::sync_channel::<Vec<u8>>(4);
+        let (spent, reuse) = mpsc::channel();
+        thread::scope(|scope| {
+            let hashes = scope.spawn(move || {
+                let (mut blake3, mut sha256) = (blake3::Hasher::new(), Sha256::new());
+                for block in to_hash {
+                    blake3.update(&block);
+                    sha256.update(&block);
+                    // The writer may have ended already.
+                    let _ = spent.send(block);
+                }
+                (*blake3.finalize().as_bytes(), sha256.finalize().into())
+            });
+            let lost = self.copy(restored, |block| {
+                // The other end goes away only with this one.
+                let _ = blocks.send(block);
+                reuse.try_recv().unwrap_or_default()
+            });
+            drop(blocks);
+            let hashes = hashes.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            Ok((lost?, hashes))
+        })
+    }
+
+    /// Calls `done` with each block that is written; it gives a buffer for the next.
+    fn copy(
+        &self,
+        restored: &[u64],
+        mut done: impl FnMut(Vec<u8>) -> Vec<u8>,
+    ) -> Result<Vec<Range<u64>>, Error> {
+        let layout = self.parity.descriptor().layout();
+        let cell_len = layout.cell_len() as usize;
+        let per_block = (BLOCK / cell_len).max(1) as u64;
+        let mut restored = restored.iter().copied().peekable();
+        let mut lost: Vec<Range<u64>> = Vec::new();
+        let mut block = Vec::new();
+        let mut first = 0;
+        while first < layout.cells() {
+            let cells = first..layout.cells().min(first + per_block);
+            let start = first * cell_len as u64;
+            let end = layout.stream_len().min(cells.end * cell_len as u64);
+            block.clear();
+            block.resize(within(cells.end - first, usize::MAX) * cell_len, 0);
+            self.fill(&mut block, cells.clone(), &mut restored, &mut lost)?;
+            block.truncate(within(end - start, usize::MAX));
+            write(self.target, &block, start)?;
+            (self.progress)(block.len() as u64);
+            block = done(block);
+            first = cells.end;
+        }
+        Ok(lost)
+    }
+
+    /// Fills a block of zeros with `cells`, and adds what is lost of them to `lost`.
+    fn fill(
+        &self,
+        block: &mut [u8],
+        cells: Range<u64>,
+        restored: &mut std::iter::Peekable<impl Iterator<Item = u64>>,
+        lost: &mut Vec<Range<u64>>,
+    ) -> Result<(), Error> {
+        let layout = self.parity.descriptor().layout();
+        let cell_len = layout.cell_len() as usize;
+        let mut cell = cells.start;
+        let mut rest = block;
+        while cell < cells.end {
+            let run = self.run(cell..cells.end, restored.peek().copied());
+            let (here, behind) = rest.split_at_mut(within(run, usize::MAX) * cell_len);
+            let at = cell * cell_len as u64;
+            if restored.next_if_eq(&cell).is_some() {
+                let len = within(layout.stream_len() - at, cell_len);
+                self.target
+                    .read_exact_at(&mut here[..len], at)
+                    .map_err(|error| Error::new(ErrorKind::Io(error), at))?;
+            } else if let (State::At(from), true) = (self.survey.found().state(cell), run > 1) {
+                self.source
+                    .read_exact_at(here, from)
+                    .map_err(|error| Error::new(ErrorKind::Io(error), from))?;
+            } else if !self.read(cell, here)? {
+                let range = at..layout.stream_len().min(at + cell_len as u64);
+                match lost.last_mut() {
+                    Some(last) if last.end == range.start => last.end = range.end,
+                    _ => lost.push(range),
+                }
+            }
+            (cell, rest) = (cell + run, behind);
+        }
+        Ok(())
+    }
+
+    /// How many whole cells lie in a row in the source, from the first of `cells` on; 1 where that is something else.
+    fn run(&self, cells: Range<u64>, restored: Option<u64>) -> u64 {
+        let layout = self.parity.descriptor().layout();
+        let State::At(from) = self.survey.found().state(cells.start) else { return 1 };
+        // The last cell may be shorter, and is read by itself.
+        let end = cells.end.min(restored.unwrap_or(u64::MAX)).min(layout.cells() - 1);
+        let follows = |cell: &u64| {
+            let step = (cell - cells.start) * u64::from(layout.cell_len());
+            self.survey.found().state(*cell) == State::At(from + step)
+        };
+        (cells.start + 1..end).take_while(follows).count() as u64 + 1
+    }
+
+    fn read(&self, cell: u64, buf: &mut [u8]) -> Result<bool, Error> {
+        self.survey
+            .found()
+            .read(self.source, cell, buf)
+            .map_err(|error: io::Error| Error::new(ErrorKind::Io(error), cell))
+    }
+}

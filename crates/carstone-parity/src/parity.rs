@@ -1,0 +1,369 @@
+//! Parity that was stored, and may be damaged itself.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Mutex;
+
+use carstone_layer::{ReadAt, read_full};
+use memchr::memmem;
+use reed_solomon_simd::ReedSolomonDecoder;
+
+use crate::find::{Entries, Entry, correct_frame};
+use crate::frame::{self, DESCRIPTOR_LEN, HEADER_LEN, Header, Label, MAGIC};
+use crate::layout::{ENTRY_LEN, Slot};
+use crate::protect::{BLOCK, code, in_parallel, within};
+use crate::{Descriptor, Error, ErrorKind};
+
+/// Parity that was found, with the place of each frame that is left of it.
+///
+/// Damage to it lowers what it can do, and nothing else.
+#[derive(Debug)]
+pub struct Parity<P> {
+    source: P,
+    descriptor: Descriptor,
+    /// Offset of the frame of each place, or [`LOST`].
+    places: Vec<u64>,
+    damaged: u64,
+}
+
+impl<P: ReadAt + Sync> Parity<P> {
+    /// Opens the parity that `source` begins with, or, where it does not, one that lies anywhere in it.
+    ///
+    /// Where there are several, the one with the most copies of its descriptor is taken; [`Parity::open_with`] takes
+    /// another. Reads everything once, on `threads` threads.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoParity`], [`ErrorKind::Io`], [`ErrorKind::BadField`].
+    pub fn open(source: P, threads: usize) -> Result<Self, Error> {
+        match front(&source)? {
+            Some(descriptor) => Self::open_with(source, descriptor, 0, threads),
+            None => {
+                let most = find_descriptors(&source)?.into_iter().next();
+                let (descriptor, at) = most.ok_or_else(|| Error::new(ErrorKind::NoParity, 0))?;
+                Self::open_with(source, descriptor, at, threads)
+            }
+        }
+    }
+
+    /// Opens the parity of a descriptor, which is expected to begin at `at`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`].
+    pub fn open_with(
+        source: P,
+        descriptor: Descriptor,
+        at: u64,
+        threads: usize,
+    ) -> Result<Self, Error> {
+        let slots = within(descriptor.layout.slots(), usize::MAX);
+        let mut parity = Self { source, descriptor, places: vec![LOST; slots], damaged: 0 };
+        parity.look_in_place(at, threads)?;
+        if parity.places.contains(&LOST) {
+            parity.look_everywhere()?;
+        }
+        Ok(parity)
+    }
+
+    /// What it protects.
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    /// Frames that are lost, of how many; copies of the descriptor are not counted.
+    pub fn lost_frames(&self) -> (u64, u64) {
+        let lost = self.places.iter().filter(|place| **place == LOST).count();
+        (lost as u64, self.places.len() as u64)
+    }
+
+    /// Frames in which a few flipped bits were put right.
+    pub fn corrected_frames(&self) -> u64 {
+        self.damaged
+    }
+
+    /// Whether all of it is there and intact.
+    pub fn is_sound(&self) -> bool {
+        self.damaged == 0 && self.lost_frames().0 == 0
+    }
+
+    /// The recovery cells of a zone that are left.
+    pub(crate) fn recovery_left(&self, zone: u32) -> u32 {
+        let layout = &self.descriptor.layout;
+        let left = (0..layout.recovery())
+            .filter(|number| self.place(Slot::Recovery { zone, number: *number }).is_some());
+        u32::try_from(left.count()).unwrap_or(0)
+    }
+
+    /// The payload of a frame, put right where that is needed; `None` where it is lost.
+    pub(crate) fn payload(&self, slot: Slot) -> Result<Option<Vec<u8>>, Error> {
+        let Some(at) = self.place(slot) else { return Ok(None) };
+        let len = within(self.descriptor.layout.frame_len(), usize::MAX);
+        Ok(self.frame(at, len)?.filter(|(header, _, _)| self.is(header, slot)).map(
+            |(_, mut frame, _)| {
+                frame.drain(..HEADER_LEN);
+                frame
+            },
+        ))
+    }
+
+    /// The table of all cells, as far as it is left.
+    pub(crate) fn entries(&self) -> Result<Entries, Error> {
+        let layout = &self.descriptor.layout;
+        let mut entries = Entries::unknown(within(layout.cells(), usize::MAX));
+        for group in 0..layout.groups() {
+            let mut first = within(layout.cells_of(group).start, usize::MAX);
+            let end = within(layout.cells_of(group).end, usize::MAX);
+            for shard in self.table(group)? {
+                let in_shard = layout.cell_len() as usize / ENTRY_LEN;
+                for (cell, entry) in (first..end).zip(shard.iter().flat_map(|s| s.as_chunks().0)) {
+                    entries.set(cell, Entry::decode(entry));
+                }
+                first += in_shard;
+            }
+        }
+        Ok(entries)
+    }
+
+    /// The table shards of a group; from its check shards where some are lost, if enough are left.
+    fn table(&self, group: u32) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        let layout = &self.descriptor.layout;
+        let (table, check) = (layout.table_shards(group), layout.check_shards(group));
+        let read = |shard| self.payload(Slot::Table { group, shard });
+        let mut shards = (0..table).map(read).collect::<Result<Vec<_>, _>>()?;
+        let lost = shards.iter().filter(|shard| shard.is_none()).count();
+        if lost == 0 {
+            return Ok(shards);
+        }
+        let checks: Vec<(usize, Vec<u8>)> = (0..)
+            .zip((table..table + check).map(read))
+            .map(|(number, shard)| Ok(shard?.map(|shard| (number, shard))))
+            .filter_map(Result::transpose)
+            .collect::<Result<_, Error>>()?;
+        if checks.len() < lost {
+            return Ok(shards);
+        }
+        let cell_len = layout.cell_len() as usize;
+        let mut decoder =
+            ReedSolomonDecoder::new(table as usize, check as usize, cell_len).map_err(code)?;
+        for (number, shard) in shards.iter().enumerate() {
+            if let Some(shard) = shard {
+                decoder.add_original_shard(number, shard).map_err(code)?;
+            }
+        }
+        for (number, shard) in &checks[..lost] {
+            decoder.add_recovery_shard(*number, shard).map_err(code)?;
+        }
+        for (number, shard) in decoder.decode().map_err(code)?.restored_original_iter() {
+            shards[number] = Some(shard.to_vec());
+        }
+        Ok(shards)
+    }
+
+    /// Looks for each frame where it should be.
+    fn look_in_place(&mut self, at: u64, threads: usize) -> Result<(), Error> {
+        let layout = &self.descriptor.layout;
+        let len = within(layout.frame_len(), usize::MAX);
+        let per_job = (BLOCK / len).max(1);
+        let found = Mutex::new(Vec::new());
+        in_parallel(
+            threads,
+            self.places.len().div_ceil(per_job),
+            || (),
+            |(), job| {
+                let first = job * per_job;
+                let places = first..self.places.len().min(first + per_job);
+                let mut here = Vec::with_capacity(places.len());
+                for place in places {
+                    let offset = at + layout.offset_of(place as u64);
+                    let slot = layout.slot_at(place as u64);
+                    if let Some((header, _, corrected)) = self.frame(offset, len)?
+                        && self.is(&header, slot)
+                    {
+                        here.push((place, offset, corrected));
+                    }
+                }
+                found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(here);
+                Ok(())
+            },
+        )?;
+        for (place, offset, corrected) in
+            found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+        {
+            self.places[place] = offset;
+            self.damaged += u64::from(corrected);
+        }
+        Ok(())
+    }
+
+    /// Looks for what is not where it should be by its magic.
+    fn look_everywhere(&mut self) -> Result<(), Error> {
+        let len = within(self.descriptor.layout.frame_len(), usize::MAX);
+        let mut found = BTreeMap::new();
+        each_magic(&self.source, |at, header| {
+            let Label::Slot(slot) = header.label else { return Ok(()) };
+            if self.may_be(slot) && self.place(slot).is_none() && self.is(header, slot) {
+                if let Some((header, _, corrected)) = self.frame(at, len)?
+                    && self.is(&header, slot)
+                {
+                    found.insert(self.descriptor.layout.place_of(slot), (at, corrected));
+                }
+            }
+            Ok(())
+        })?;
+        for (place, (at, corrected)) in found {
+            self.places[within(place, usize::MAX)] = at;
+            self.damaged += u64::from(corrected);
+        }
+        Ok(())
+    }
+
+    /// A frame, its bytes put right, and whether they had to be.
+    fn frame(&self, at: u64, len: usize) -> Result<Option<(Header, Vec<u8>, bool)>, Error> {
+        let mut bytes = vec![0; len];
+        let read = read_full(&self.source, &mut bytes, at)
+            .map_err(|error| Error::new(ErrorKind::Io(error), at))?;
+        if read < len {
+            return Ok(None);
+        }
+        if let Some(header) = frame::decode(&bytes) {
+            return Ok(Some((header, bytes, false)));
+        }
+        let corrected = correct_frame(&mut bytes);
+        Ok(corrected.then(|| frame::decode(&bytes)).flatten().map(|header| (header, bytes, true)))
+    }
+
+    fn is(&self, header: &Header, slot: Slot) -> bool {
+        header.id == self.descriptor.id
+            && header.label == Label::Slot(slot)
+            && header.payload_len == self.descriptor.layout.cell_len()
+    }
+
+    /// Whether the layout has such a frame.
+    fn may_be(&self, slot: Slot) -> bool {
+        let layout = &self.descriptor.layout;
+        match slot {
+            Slot::Table { group, shard } => {
+                group < layout.groups()
+                    && shard < layout.table_shards(group) + layout.check_shards(group)
+            }
+            Slot::Recovery { zone, number } => zone < layout.zones() && number < layout.recovery(),
+        }
+    }
+
+    fn place(&self, slot: Slot) -> Option<u64> {
+        let place = within(self.descriptor.layout.place_of(slot), usize::MAX);
+        self.places.get(place).copied().filter(|at| *at != LOST)
+    }
+}
+
+/// The descriptor that a source begins with.
+fn front<P: ReadAt + ?Sized>(source: &P) -> Result<Option<Descriptor>, Error> {
+    Ok(descriptor_at(source, 0)?.filter(|(_, copy)| *copy == 0).map(|(descriptor, _)| descriptor))
+}
+
+fn descriptor_at<P: ReadAt + ?Sized>(
+    source: &P,
+    at: u64,
+) -> Result<Option<(Descriptor, u32)>, Error> {
+    let mut bytes = [0; DESCRIPTOR_LEN];
+    let read =
+        read_full(source, &mut bytes, at).map_err(|error| Error::new(ErrorKind::Io(error), at))?;
+    if read < bytes.len() {
+        return Ok(None);
+    }
+    if frame::decode(&bytes).is_none() && !correct_frame(&mut bytes) {
+        return Ok(None);
+    }
+    let Some(Header { id, label: Label::Descriptor { copy }, .. }) = frame::decode(&bytes) else {
+        return Ok(None);
+    };
+    Ok(Descriptor::decode(id, &bytes[HEADER_LEN..]).ok().map(|descriptor| (descriptor, copy)))
+}
+
+/// All different descriptors in a source, those with the most copies first, and where their parity would begin.
+///
+/// Reads the source once.
+///
+/// # Errors
+/// [`ErrorKind::Io`].
+pub fn find_descriptors<P: ReadAt + ?Sized>(source: &P) -> Result<Vec<(Descriptor, u64)>, Error> {
+    let mut found: Vec<(Descriptor, u64, usize)> = Vec::new();
+    each_magic(source, |at, header| {
+        if matches!(header.label, Label::Descriptor { .. })
+            && let Some((descriptor, copy)) = descriptor_at(source, at)?
+            && copy < descriptor.layout.copies()
+        {
+            let begins = at.saturating_sub(descriptor.layout.offset_of_copy(copy));
+            let room = found.len() < MOST_DESCRIPTORS;
+            match found.iter_mut().find(|(known, ..)| *known == descriptor) {
+                Some((_, _, count)) => *count += 1,
+                None if room => found.push((descriptor, begins, 1)),
+                None => {}
+            }
+        }
+        Ok(())
+    })?;
+    found.sort_by_key(|(_, _, count)| std::cmp::Reverse(*count));
+    Ok(found.into_iter().map(|(descriptor, at, _)| (descriptor, at)).collect())
+}
+
+/// Calls `each` for all places where a frame's header may begin.
+fn each_magic<P: ReadAt + ?Sized>(
+    source: &P,
+    mut each: impl FnMut(u64, &Header) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let finder = memmem::Finder::new(&MAGIC);
+    let mut block = vec![0; BLOCK];
+    let mut at = 0;
+    loop {
+        let read = read_full(source, &mut block, at)
+            .map_err(|error| Error::new(ErrorKind::Io(error), at))?;
+        let bytes = &block[..read];
+        // Headers that begin in the last bytes are found in the next block, which begins with those.
+        let begin = if read < BLOCK { read } else { read + 1 - HEADER_LEN };
+        for here in finder.find_iter(bytes) {
+            if here < begin
+                && let Some(header) = frame::peek(&bytes[here..])
+            {
+                each(at + here as u64, &header)?;
+            }
+        }
+        if read < BLOCK {
+            return Ok(());
+        }
+        at += begin as u64;
+    }
+}
+
+/// Bytes `range` of a source, as a source.
+#[derive(Debug, Clone)]
+pub struct Section<R> {
+    source: R,
+    range: Range<u64>,
+}
+
+impl<R: ReadAt> Section<R> {
+    /// What is behind the end of the source counts as not there.
+    pub fn new(source: R, range: Range<u64>) -> Self {
+        Self { source, range }
+    }
+}
+
+impl<R: ReadAt> ReadAt for Section<R> {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> std::io::Result<usize> {
+        let left = (self.range.end - self.range.start).saturating_sub(offset);
+        let most = within(left, buf.len());
+        let Some(at) = self.range.start.checked_add(offset) else { return Ok(0) };
+        self.source.read_at(&mut buf[..most], at)
+    }
+
+    fn size(&self) -> std::io::Result<u64> {
+        let end = self.range.end.min(self.source.size()?);
+        Ok(end.saturating_sub(self.range.start))
+    }
+}
+
+/// So many different descriptors of one source are looked at.
+const MOST_DESCRIPTORS: usize = 64;
+
+/// The place of a frame that was not found.
+const LOST: u64 = u64::MAX;

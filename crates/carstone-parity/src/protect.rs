@@ -1,0 +1,289 @@
+//! Makes the parity of a stream.
+
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{io, thread};
+
+use carstone_layer::{ReadAt, default_threads};
+use reed_solomon_simd::ReedSolomonEncoder;
+use sha2::{Digest, Sha256};
+
+use crate::find::Entry;
+use crate::frame::{HEADER_LEN, Label, encode};
+use crate::layout::Slot;
+use crate::{Descriptor, Error, ErrorKind, Layout, ProtectionId, Share, WriteAt};
+
+/// How a stream is protected.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// How much parity may add; 10 % by default.
+    pub share: Share,
+    /// Id of the parity; a random one by default.
+    pub id: Option<ProtectionId>,
+    /// Threads that compute; as many as there are cores by default. Each takes 64 MiB and what `share` of that is.
+    pub threads: usize,
+    /// Where the parity begins in the target, in bytes; 0 by default.
+    pub at: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { share: Share::default(), id: None, threads: default_threads(), at: 0 }
+    }
+}
+
+impl Options {
+    /// Another share.
+    #[must_use]
+    pub fn with_share(mut self, share: Share) -> Self {
+        self.share = share;
+        self
+    }
+
+    /// A given id, where the same bytes are wanted again.
+    #[must_use]
+    pub fn with_id(mut self, id: ProtectionId) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// So many threads, at least one.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// Begins at this offset of the target.
+    #[must_use]
+    pub fn with_at(mut self, at: u64) -> Self {
+        self.at = at;
+        self
+    }
+}
+
+/// Writes the parity of `source` to `target`, and says what it protects.
+///
+/// The source is read three times, once in order and twice in pieces; `progress` is told how many bytes were done since
+/// the last time, and twice the stream's length in all. The target gets frames in no order; what is there before stays beneath.
+///
+/// # Errors
+/// [`ErrorKind::Io`]; [`ErrorKind::Changed`] where the source has another length in the end; [`ErrorKind::TooLong`].
+pub fn protect<R, W>(
+    source: &R,
+    target: &W,
+    options: &Options,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Descriptor, Error>
+where
+    R: ReadAt + Sync + ?Sized,
+    W: WriteAt + Sync + ?Sized,
+{
+    let layout = Layout::new(source.size()?, options.share)?;
+    let id = options.id.map_or_else(ProtectionId::random, Ok)?;
+    let work = Work { source, target, layout: &layout, id, at: options.at, progress };
+    let (blake3, sha256) = thread::scope(|scope| {
+        let hashes = scope.spawn(|| work.hash());
+        let frames = work.frames(options.threads.max(1));
+        let hashes = hashes.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        frames.and(hashes)
+    })?;
+    if source.size()? != layout.stream_len() {
+        return Err(Error::new(ErrorKind::Changed, 0));
+    }
+    let descriptor = Descriptor { id, layout, blake3, sha256 };
+    for copy in 0..descriptor.layout.copies() {
+        let offset = options.at + descriptor.layout.offset_of_copy(copy);
+        write(target, &descriptor.encode(copy), offset)?;
+    }
+    Ok(descriptor)
+}
+
+struct Work<'a, R: ?Sized, W: ?Sized> {
+    source: &'a R,
+    target: &'a W,
+    layout: &'a Layout,
+    id: ProtectionId,
+    at: u64,
+    progress: &'a (dyn Fn(u64) + Sync),
+}
+
+impl<R: ReadAt + Sync + ?Sized, W: WriteAt + Sync + ?Sized> Work<'_, R, W> {
+    /// BLAKE3 and SHA-256 of the stream.
+    fn hash(&self) -> Result<([u8; 32], [u8; 32]), Error> {
+        let (mut blake3, mut sha256) = (blake3::Hasher::new(), Sha256::new());
+        let mut block = vec![0; BLOCK];
+        let len = self.layout.stream_len();
+        let mut at = 0;
+        while at < len {
+            let part = &mut block[..within(len - at, BLOCK)];
+            self.read(part, at)?;
+            blake3.update(part);
+            sha256.update(&*part);
+            at += part.len() as u64;
+            (self.progress)(part.len() as u64);
+        }
+        Ok((*blake3.finalize().as_bytes(), sha256.finalize().into()))
+    }
+
+    /// All frames but the descriptors.
+    fn frames(&self, threads: usize) -> Result<(), Error> {
+        for group in 0..self.layout.groups() {
+            let entries = self.group(group, threads)?;
+            self.table(group, &entries)?;
+        }
+        Ok(())
+    }
+
+    /// Recovery cells of a group; the encoded entries of its cells come back.
+    fn group(&self, group: u32, threads: usize) -> Result<Vec<u8>, Error> {
+        let cells = self.layout.cells_of(group);
+        let zones: Vec<u32> = self.layout.zones_of(group).collect();
+        let per_block = (BLOCK / self.layout.cell_len() as usize).max(1) as u64;
+        let blocks = within((cells.end - cells.start).div_ceil(per_block), usize::MAX);
+        let parts: Mutex<Vec<Vec<u8>>> = Mutex::new(vec![Vec::new(); blocks]);
+        // Entries first, in order: that reads the group once in the order in which a disk likes it.
+        in_parallel(
+            threads,
+            blocks + zones.len(),
+            || None,
+            |encoder, job| {
+                if let Some(zone) = job.checked_sub(blocks) {
+                    return self.zone(zones[zone], encoder);
+                }
+                let first = cells.start + job as u64 * per_block;
+                let entries = self.entries(first..cells.end.min(first + per_block))?;
+                let mut parts = parts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                parts[job] = entries;
+                Ok(())
+            },
+        )?;
+        Ok(parts.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).concat())
+    }
+
+    /// The encoded entries of cells in a row.
+    fn entries(&self, cells: Range<u64>) -> Result<Vec<u8>, Error> {
+        let cell_len = self.layout.cell_len() as usize;
+        let start = cells.start * cell_len as u64;
+        let end = (cells.end * cell_len as u64).min(self.layout.stream_len());
+        let count = within(cells.end - cells.start, usize::MAX);
+        let mut block = vec![0; count * cell_len];
+        self.read(&mut block[..within(end - start, usize::MAX)], start)?;
+        Ok(block.chunks_exact(cell_len).flat_map(|cell| Entry::of(cell).encode()).collect())
+    }
+
+    /// The recovery cells of a zone.
+    fn zone(&self, zone: u32, encoder: &mut Option<ReedSolomonEncoder>) -> Result<(), Error> {
+        let layout = self.layout;
+        let (cell_len, recovery) = (layout.cell_len() as usize, layout.recovery() as usize);
+        let cells = layout.cells_of_zone(zone);
+        let count = cells.len();
+        let encoder = match encoder {
+            Some(encoder) => {
+                encoder.reset(count, recovery, cell_len).map_err(code)?;
+                encoder
+            }
+            none => none.insert(ReedSolomonEncoder::new(count, recovery, cell_len).map_err(code)?),
+        };
+        let mut cell = vec![0; cell_len];
+        for number in cells {
+            let at = number * cell_len as u64;
+            let part = within(layout.stream_len() - at, cell_len);
+            cell[part..].fill(0);
+            self.read(&mut cell[..part], at)?;
+            encoder.add_original_shard(&cell).map_err(code)?;
+        }
+        (self.progress)(count as u64 * cell_len as u64);
+        let made = encoder.encode().map_err(code)?;
+        for (number, shard) in (0..).zip(made.recovery_iter()) {
+            self.frame(Slot::Recovery { zone, number }, shard)?;
+        }
+        Ok(())
+    }
+
+    /// The table of a group and its check shards.
+    fn table(&self, group: u32, entries: &[u8]) -> Result<(), Error> {
+        let cell_len = self.layout.cell_len() as usize;
+        let (table, check) = (self.layout.table_shards(group), self.layout.check_shards(group));
+        let mut encoder =
+            ReedSolomonEncoder::new(table as usize, check as usize, cell_len).map_err(code)?;
+        let mut shard = vec![0; cell_len];
+        for (number, part) in (0..).zip(entries.chunks(cell_len)) {
+            shard[..part.len()].copy_from_slice(part);
+            shard[part.len()..].fill(0);
+            encoder.add_original_shard(&shard).map_err(code)?;
+            self.frame(Slot::Table { group, shard: number }, &shard)?;
+        }
+        let made = encoder.encode().map_err(code)?;
+        for (number, part) in (table..).zip(made.recovery_iter()) {
+            self.frame(Slot::Table { group, shard: number }, part)?;
+        }
+        Ok(())
+    }
+
+    fn frame(&self, slot: Slot, payload: &[u8]) -> Result<(), Error> {
+        let mut frame = Vec::with_capacity(HEADER_LEN + payload.len());
+        frame.extend_from_slice(&encode(self.id, Label::Slot(slot), payload));
+        frame.extend_from_slice(payload);
+        let offset = self.layout.offset_of(self.layout.place_of(slot));
+        write(self.target, &frame, self.at + offset)
+    }
+
+    fn read(&self, buf: &mut [u8], at: u64) -> Result<(), Error> {
+        self.source.read_exact_at(buf, at).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => Error::new(ErrorKind::Changed, at),
+            _ => Error::new(ErrorKind::Io(error), at),
+        })
+    }
+}
+
+/// Does jobs `0..jobs` on so many threads, each with a state of its own, until one fails.
+pub(crate) fn in_parallel<T>(
+    threads: usize,
+    jobs: usize,
+    state: impl Fn() -> T + Sync,
+    work: impl Fn(&mut T, usize) -> Result<(), Error> + Sync,
+) -> Result<(), Error> {
+    let next = AtomicUsize::new(0);
+    let run = || {
+        let mut state = state();
+        loop {
+            let job = next.fetch_add(1, Ordering::Relaxed);
+            if job >= jobs {
+                return Ok(());
+            }
+            if let Err(error) = work(&mut state, job) {
+                next.store(jobs, Ordering::Relaxed);
+                return Err(error);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(jobs)).map(|_| scope.spawn(run)).collect();
+        let mut result = run();
+        for other in others {
+            let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            result = result.and(other);
+        }
+        result
+    })
+}
+
+pub(crate) fn write<W: WriteAt + ?Sized>(target: &W, bytes: &[u8], at: u64) -> Result<(), Error> {
+    target.write_all_at(bytes, at).map_err(|error| Error::new(ErrorKind::Io(error), at))
+}
+
+/// The smaller of both.
+pub(crate) fn within(bytes: u64, most: usize) -> usize {
+    usize::try_from(bytes).map_or(most, |bytes| bytes.min(most))
+}
+
+/// The code refuses counts and lengths that the layout never has.
+pub(crate) fn code(error: reed_solomon_simd::Error) -> Error {
+    Error::new(ErrorKind::Io(io::Error::other(error)), 0)
+}
+
+/// What is read at once, in bytes.
+pub(crate) const BLOCK: usize = 1 << 20;

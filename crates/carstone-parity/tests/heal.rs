@@ -1,0 +1,127 @@
+//! Whole streams, damaged and healed.
+
+use carstone_parity::{
+    ErrorKind, Healed, Layout, Memory, Options, Parity, ProtectionId, Share, Survey, heal, protect,
+};
+
+const THREADS: usize = 2;
+
+fn stream(len: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed | 1;
+    let words = std::iter::from_fn(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        Some(state.wrapping_mul(0x2545_F491_4F6C_DD1D).to_le_bytes())
+    });
+    words.flatten().take(len).collect()
+}
+
+fn parity_of(stream: &[u8], share: u32) -> Vec<u8> {
+    let target = Memory::new();
+    let options = Options::default()
+        .with_share(Share::new(share).unwrap())
+        .with_id(ProtectionId::from_bytes([7; 16]))
+        .with_threads(THREADS);
+    let made = protect(stream, &target, &options, &|_| ()).unwrap();
+    let parity = target.into_bytes();
+    assert_eq!(parity.len() as u64, made.layout().parity_len());
+    parity
+}
+
+#[track_caller]
+fn healed(damaged: &[u8], parity: &[u8]) -> (Vec<u8>, Healed) {
+    let parity = Parity::open(parity, THREADS).unwrap();
+    let survey = Survey::of(damaged, &parity, THREADS, &|_| ()).unwrap();
+    let target = Memory::new();
+    let healed = heal(damaged, &parity, &survey, &target, THREADS, &|_| ()).unwrap();
+    (target.into_bytes(), healed)
+}
+
+#[track_caller]
+fn check_heals(stream: &[u8], damaged: &[u8], parity: &[u8]) {
+    let (bytes, healed) = healed(damaged, parity);
+    assert!(healed.whole, "{healed:?}");
+    assert!(bytes == stream);
+}
+
+#[test]
+fn streams_of_all_small_lengths_come_back_without_a_cell() {
+    let lengths = [
+        0, 1, 2, 63, 64, 65, 127, 128, 129, 1_000, 1_023, 1_024, 1_025, 5_000, 16_383, 16_384,
+        70_000,
+    ];
+    for len in lengths {
+        let whole = stream(len, 5);
+        let parity = parity_of(&whole, 1_000);
+        check_heals(&whole, &whole, &parity);
+        let cell = Layout::new(len as u64, Share::default()).unwrap().cell_len() as usize;
+        if len > cell {
+            let mut damaged = whole.clone();
+            damaged[cell..len.min(2 * cell)].iter_mut().for_each(|byte| *byte = !*byte);
+            check_heals(&whole, &damaged, &parity);
+        }
+    }
+}
+
+#[test]
+fn several_zones_share_a_burst() {
+    let whole = stream(70 << 20, 3);
+    let parity = parity_of(&whole, 500);
+    let mut damaged = whole.clone();
+    damaged[30 << 20..33 << 20].fill(0);
+    check_heals(&whole, &damaged, &parity);
+}
+
+#[test]
+fn a_zone_over_its_budget_takes_no_other_with_it() {
+    let whole = stream(70 << 20, 3);
+    let parity = parity_of(&whole, 500);
+    let mut damaged = whole.clone();
+    // The cells of two zones take turns: 500 of one are more than it can lose, 100 of the other are not.
+    let cells = (0..500).map(|i| 2 * i).chain((0..100).map(|i| 2_001 + 2 * i));
+    cells.for_each(|cell| damaged[cell * 4_096..(cell + 1) * 4_096].fill(0));
+    let (bytes, healed) = healed(&damaged, &parity);
+    assert!(!healed.whole);
+    assert_eq!(healed.restored, 100);
+    let lost: Vec<_> = (0..500).map(|i| 2 * i * 4_096..(2 * i + 1) * 4_096).collect();
+    assert_eq!(healed.lost, lost);
+    lost.iter().for_each(|range| damaged[range.start as usize..range.end as usize].fill(0));
+    assert!(bytes[..2_000 * 4_096] == damaged[..2_000 * 4_096]);
+    assert!(bytes[2_000 * 4_096..] == whole[2_000 * 4_096..]);
+}
+
+#[test]
+fn what_lost_more_than_parity_may_restore_is_not_told_from_another_stream() {
+    let whole = stream(300_000, 1);
+    let parity = parity_of(&whole, 1_000);
+    let parity = Parity::open(&parity[..], 1).unwrap();
+    let mut damaged = whole.clone();
+    damaged[..40_000].fill(0);
+    let error = Survey::of(&damaged, &parity, 1, &|_| ()).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Foreign { .. }), "{error}");
+}
+
+#[test]
+fn parity_of_another_stream_is_refused() {
+    let parity = parity_of(&stream(300_000, 1), 1_000);
+    let parity = Parity::open(&parity[..], 1).unwrap();
+    let error = Survey::of(&stream(300_000, 2), &parity, 1, &|_| ()).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Foreign { found: 0, .. }), "{error}");
+}
+
+#[test]
+fn damage_to_parity_lowers_the_budget_and_nothing_else() {
+    let whole = stream(3 << 20, 9);
+    let parity = parity_of(&whole, 1_000);
+    let mut damaged = whole.clone();
+    damaged[100_000..250_000].fill(0xAA);
+    for hit in (0..parity.len()).step_by(parity.len() / 13) {
+        let mut parity = parity.clone();
+        let end = parity.len().min(hit + parity.len() / 4);
+        parity[hit..end].fill(0);
+        check_heals(&whole, &damaged, &parity);
+        parity.drain(hit..end);
+        check_heals(&whole, &damaged, &parity);
+    }
+}
