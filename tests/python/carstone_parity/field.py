@@ -1,5 +1,7 @@
 """GF(2^16) as numbers in the Cantor basis, and shards of it (format, section 14.3)."""
 
+from functools import lru_cache
+
 POLYNOMIAL = 0x1002D
 BASIS = (
     0x0001, 0xACCA, 0x3C0E, 0x163E, 0xC582, 0xED2E, 0x914C, 0x4012,
@@ -29,16 +31,18 @@ def _tables() -> tuple[list[int], list[int]]:
 _POWER, _EXPONENT = _tables()
 
 
-def lagrange(points: list[int], at: int) -> list[int]:
+def lagrange(points: tuple[int, ...], at: int) -> list[int]:
     """What the value at each of the points counts in the value at another point, of the polynomial through all of them."""
     if at in points:
         return [int(point == at) for point in points]
-    weights = []
     above = sum(_EXPONENT[at ^ point] for point in points)
-    for point in points:
-        below = sum(_EXPONENT[point ^ other] for other in points if other != point)
-        weights.append(_POWER[(above - _EXPONENT[at ^ point] - below) % ORDER])
-    return weights
+    return [_POWER[(above - _EXPONENT[at ^ point] - below) % ORDER] for point, below in zip(points, _below(points))]
+
+
+@lru_cache(maxsize=1024)
+def _below(points: tuple[int, ...]) -> list[int]:
+    """The exponents of the divisors in Lagrange's formula."""
+    return [sum(_EXPONENT[point ^ other] for other in points if other != point) for point in points]
 
 
 class Sum:
@@ -50,7 +54,7 @@ class Sum:
 
     def add(self, factor: int, shard: "Shard") -> None:
         """Adds `factor` times the shard."""
-        if factor == 0 or shard.zero:
+        if factor == 0:
             return
         if factor == 1:
             self._low ^= int.from_bytes(shard.low)
@@ -77,4 +81,3 @@ class Shard:
         rows = range(0, len(data), 64)
         self.low = b"".join(data[at : at + 32] for at in rows)
         self.high = b"".join(data[at + 32 : at + 64] for at in rows)
-        self.zero = not any(data)

@@ -3,4 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod code;
+mod made;
 mod textbook;
+mod vectors;

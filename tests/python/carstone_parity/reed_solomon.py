@@ -1,6 +1,6 @@
 """The Reed–Solomon code by interpolation (format, section 14.3)."""
 
-from carstone_parity.field import Shard, Sum, lagrange
+from .field import Shard, Sum, lagrange
 
 
 class Code:
@@ -15,18 +15,24 @@ class Code:
 
     def recover(self, originals: list[bytes], wanted: list[int] | None = None) -> list[bytes]:
         """The recoveries (all, or those of these numbers) of the originals."""
-        shards = [Shard(data) for data in originals]
         points = self.recoveries if wanted is None else [self.recoveries[number] for number in wanted]
-        return [self._value(point, shards, len(originals[0])) for point in points]
+        shards = {data: Shard(data) for data in set(originals) if any(data)}
+        return [self._value(point, originals, shards) for point in points]
 
-    def _value(self, at: int, shards: list[Shard], length: int) -> bytes:
-        """The sum of the polynomials through each block of originals, at a point."""
-        total = Sum(length)
-        for begin in range(0, len(shards), self.block):
-            points = list(range(self.originals[begin], self.originals[begin] + self.block))
-            weights = _cosets(points, at)
-            for weight, shard in zip(weights, shards[begin : begin + self.block]):
-                total.add(weight, shard)
+    def _value(self, at: int, originals: list[bytes], shards: dict[bytes, Shard]) -> bytes:
+        """The sum of the polynomials through each block of originals, at a point. Equal originals are multiplied once."""
+        factors = dict.fromkeys(shards, 0)
+        for begin in range(0, len(originals), self.block):
+            block = originals[begin : begin + self.block]
+            if not any(data in shards for data in block):
+                continue
+            first = self.originals[begin]
+            for weight, data in zip(lagrange(tuple(range(first, first + self.block)), at), block):
+                if data in shards:
+                    factors[data] ^= weight
+        total = Sum(len(originals[0]))
+        for data, factor in factors.items():
+            total.add(factor, shards[data])
         return total.bytes()
 
     def restore(self, originals: dict[int, bytes], recoveries: dict[int, bytes]) -> dict[int, bytes]:
@@ -46,7 +52,7 @@ class Code:
     def _from_known(self, missing: list[int], known: dict[int, Shard], length: int) -> dict[int, bytes]:
         """Few originals: one polynomial goes through all points, and the empty places of the block are zeros."""
         empty = range(self.originals.stop, self.block)
-        points = list(known) + list(empty)
+        points = (*known, *empty)
         found = {}
         for at in missing:
             total = Sum(length)
@@ -58,7 +64,7 @@ class Code:
     def _from_unknown(self, missing: list[int], known: dict[int, Shard], length: int) -> dict[int, bytes]:
         """Many originals: the values at all 65,536 points are orthogonal to each polynomial of a degree below the block, so also to the one that is 0 at all
         unknown points but one."""
-        unknown = missing + [point for point in range(self.block) if point not in known]
+        unknown = (*missing, *(point for point in range(self.block) if point not in known))
         weights = {point: lagrange(unknown, point) for point in known}
         found = {}
         for number, at in enumerate(missing):
@@ -67,14 +73,3 @@ class Code:
                 total.add(weights[point][number], shard)
             found[at - self.originals.start] = total.bytes()
         return found
-
-
-_KNOWN: dict[tuple[int, int, int], list[int]] = {}
-
-
-def _cosets(points: list[int], at: int) -> list[int]:
-    """`lagrange`, kept: the same blocks are used again and again."""
-    key = (points[0], len(points), at)
-    if key not in _KNOWN:
-        _KNOWN[key] = lagrange(points, at)
-    return _KNOWN[key]
