@@ -182,11 +182,6 @@ pub(crate) fn decode(frame: &[u8]) -> Option<Header> {
     intact.then_some(header)
 }
 
-/// Whether a whole frame, which begins with its header, matches its digest as stated.
-pub(crate) fn matches_digest(frame: &[u8]) -> bool {
-    frame.len() >= HEADER_LEN && digest8(&[&frame[..32], &frame[HEADER_LEN..]]) == frame[40..48]
-}
-
 /// The first 8 bytes of BLAKE3.
 pub(crate) fn digest8(parts: &[&[u8]]) -> [u8; 8] {
     let mut digest = [0; 8];
@@ -217,6 +212,7 @@ const VERSION: u8 = 1;
 const MAX_LOG: u8 = 20;
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
     use super::*;
     use crate::Share;

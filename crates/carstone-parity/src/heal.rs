@@ -8,7 +8,7 @@ use carstone_layer::ReadAt;
 use reed_solomon_simd::ReedSolomonDecoder;
 use sha2::{Digest, Sha256};
 
-use crate::find::{Entries, State};
+use crate::find::{Entries, Entry, State};
 use crate::layout::Slot;
 use crate::protect::{BLOCK, code, in_parallel, within, write};
 use crate::survey::Zone;
@@ -113,7 +113,7 @@ where
         let mut decoder =
             ReedSolomonDecoder::new(cells.len(), layout.recovery() as usize, cell_len)
                 .map_err(code)?;
-        let is_lost = |cell| match self.survey.found().state(cell) {
+        let is_lost = |cell| match self.survey.found.state(cell) {
             State::Missing => true,
             State::Assumed(_) => doubtful,
             State::At(_) | State::Corrected(_) => false,
@@ -145,7 +145,7 @@ where
         let mut restored = Vec::new();
         for (shard, bytes) in decoded.restored_original_iter() {
             let cell = cells[shard];
-            if !self.entries.agrees(cell, bytes) {
+            if self.entries.get(cell).is_some_and(|entry| entry != Entry::of(bytes)) {
                 return Ok(None);
             }
             restored.push(cell);
@@ -236,7 +236,7 @@ where
                 self.target
                     .read_exact_at(&mut here[..len], at)
                     .map_err(|error| Error::new(ErrorKind::Io(error), at))?;
-            } else if let (State::At(from), true) = (self.survey.found().state(cell), run > 1) {
+            } else if let (State::At(from), true) = (self.survey.found.state(cell), run > 1) {
                 self.source
                     .read_exact_at(here, from)
                     .map_err(|error| Error::new(ErrorKind::Io(error), from))?;
@@ -255,19 +255,19 @@ where
     /// How many whole cells lie in a row in the source, from the first of `cells` on; 1 where that is something else.
     fn run(&self, cells: Range<u64>, restored: Option<u64>) -> u64 {
         let layout = self.parity.descriptor().layout();
-        let State::At(from) = self.survey.found().state(cells.start) else { return 1 };
+        let State::At(from) = self.survey.found.state(cells.start) else { return 1 };
         // The last cell may be shorter, and is read by itself.
         let end = cells.end.min(restored.unwrap_or(u64::MAX)).min(layout.cells() - 1);
         let follows = |cell: &u64| {
             let step = (cell - cells.start) * u64::from(layout.cell_len());
-            self.survey.found().state(*cell) == State::At(from + step)
+            self.survey.found.state(*cell) == State::At(from + step)
         };
         (cells.start + 1..end).take_while(follows).count() as u64 + 1
     }
 
     fn read(&self, cell: u64, buf: &mut [u8]) -> Result<bool, Error> {
         self.survey
-            .found()
+            .found
             .read(self.source, cell, buf)
             .map_err(|error: io::Error| Error::new(ErrorKind::Io(error), cell))
     }

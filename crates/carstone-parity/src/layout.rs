@@ -376,6 +376,7 @@ const MAX_ZONE_CELLS: u64 = 16_384;
 const MAX_ZONE_BYTES: u32 = 1 << 26;
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
     use super::*;
 

@@ -8,7 +8,7 @@
 //! protect(&stream, &sidecar, &Options::default(), &|_| ())?; // 10 %
 //!
 //! let mut damaged = stream.clone();
-//! damaged[500_000..600_000].fill(0); // A burst,
+//! damaged[500_000..570_000].fill(0); // A burst,
 //! damaged.drain(70_000..70_123); // a cut,
 //! damaged[9] ^= 0x40; // and a flipped bit.
 //!
@@ -43,11 +43,10 @@ mod survey;
 mod write_at;
 
 pub use error::{Error, ErrorKind};
-pub use find::Counts;
 pub use frame::{Descriptor, ProtectionId};
 pub use heal::{Healed, heal};
 pub use layout::{Layout, Share};
 pub use parity::{Parity, Section, find_descriptors};
 pub use protect::{Options, protect};
-pub use survey::Survey;
+pub use survey::{Counts, Survey};
 pub use write_at::{Memory, WriteAt};

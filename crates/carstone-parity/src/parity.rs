@@ -108,12 +108,11 @@ impl<P: ReadAt + Sync> Parity<P> {
     /// The table of all cells, as far as it is left.
     pub(crate) fn entries(&self) -> Result<Entries, Error> {
         let layout = &self.descriptor.layout;
-        let mut entries = Entries::unknown(within(layout.cells(), usize::MAX));
+        let mut entries = Entries::lost(layout.cells());
+        let in_shard = u64::from(layout.cell_len()) / ENTRY_LEN as u64;
         for group in 0..layout.groups() {
-            let mut first = within(layout.cells_of(group).start, usize::MAX);
-            let end = within(layout.cells_of(group).end, usize::MAX);
+            let std::ops::Range { start: mut first, end } = layout.cells_of(group);
             for shard in self.table(group)? {
-                let in_shard = layout.cell_len() as usize / ENTRY_LEN;
                 for (cell, entry) in (first..end).zip(shard.iter().flat_map(|s| s.as_chunks().0)) {
                     entries.set(cell, Entry::decode(entry));
                 }
@@ -200,12 +199,13 @@ impl<P: ReadAt + Sync> Parity<P> {
         let mut found = BTreeMap::new();
         each_magic(&self.source, |at, header| {
             let Label::Slot(slot) = header.label else { return Ok(()) };
-            if self.may_be(slot) && self.place(slot).is_none() && self.is(header, slot) {
-                if let Some((header, _, corrected)) = self.frame(at, len)?
-                    && self.is(&header, slot)
-                {
-                    found.insert(self.descriptor.layout.place_of(slot), (at, corrected));
-                }
+            if self.may_be(slot)
+                && self.place(slot).is_none()
+                && self.is(header, slot)
+                && let Some((header, _, corrected)) = self.frame(at, len)?
+                && self.is(&header, slot)
+            {
+                found.insert(self.descriptor.layout.place_of(slot), (at, corrected));
             }
             Ok(())
         })?;
