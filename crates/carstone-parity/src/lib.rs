@@ -27,11 +27,11 @@
 //!
 //! Guarantees: what is called [whole](Healed::whole) has the BLAKE3 and SHA-256 that were stated when it was protected. Any damage that loses no more cells of a zone
 //! than it has [recovery cells](Layout::recovery) is healed. Damage to the parity only lowers that number. Parity is *no
-//! authentication*: who made it says what the stream was. Memory is bounded: some 40 bytes for each of at most 2²³ cells, and 64 MiB (protecting) or 140 MiB (healing) for
-//! each thread.
+//! authentication*: who made it says what the stream was. Memory is bounded: some 40 bytes for each of at most 2²³ cells, and some 70 MiB for each thread.
 //!
 //! The bytes are described in `docs/format.md`, section 14. There are no features.
 
+mod desk;
 mod error;
 mod find;
 mod frame;
