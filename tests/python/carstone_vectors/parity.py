@@ -39,8 +39,9 @@ def parities() -> str:
     """`parity.toml`."""
     layouts = [_layout(length, share) for length in LENGTHS for share in SHARES]
     layouts += [_refused(*case) for case in ((2**43, 1_000), (2**63 - 1, 1_000), (5_000, 0), (5_000, 99), (5_000, 10_001))]
-    rows = [_whole(*case) for case in _small()] + [_sparse(), _sampled()]
-    return document(ABOUT, {"layout": layouts, "parity": rows, "heal": _heals()})
+    sampled, dealt = _sampled()
+    rows = [_whole(*case) for case in _small()] + [_sparse(), sampled]
+    return document(ABOUT, {"layout": layouts, "parity": rows, "heal": _heals() + dealt})
 
 
 def _layout(length: int, share: int) -> dict[str, Any]:
@@ -116,11 +117,31 @@ def _sparse() -> dict[str, Any]:
     return _whole("two groups", {"length": 2**30 + 4_196, "drawn": sorted(numbers)}, 100)
 
 
-def _sampled() -> dict[str, Any]:
-    """Two zones, one with a cell more than the other."""
+def _sampled() -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Two zones, one with a cell more than the other; and what heals when each has two recovery cells left."""
     source = {"length": 2**26 + 1, "seeded": "parity"}
     made = Parity(source["length"], _reader(source), 100, IDENTITY)
-    return {**_head("two zones", source, 100), "parity_len": made.layout.parity_length(), "frame": _frames(made, _telling(made.layout))}
+    layout = made.layout
+    row = {**_head("two zones", source, 100), "parity_len": layout.parity_length(), "frame": _frames(made, _telling(layout))}
+
+    left, lost = set(), []
+    parity, begin = bytearray(layout.parity_length()), 0
+    for at, (kind, first, second) in enumerate(layout.order()):
+        if kind != RECOVERY_KIND or second in (0, layout.recovery - 1):
+            left.add(at)
+        else:
+            lost += [begin, begin + layout.frame_length(kind)]
+        begin += layout.frame_length(kind)
+    for begin, frame in made.some(left):
+        parity[begin : begin + len(frame)] = frame
+    stream, cell = _stream(source), layout.cell
+    heals = []
+    for why, end, expect in (("two cells of each zone", 1_005, "ok"), ("three cells of one zone", 1_006, "missing")):
+        damage = [1_001 * cell, end * cell]
+        healed = _heal("two zones", why, stream, bytes(parity), damage, [])
+        assert healed["expect"] == expect
+        heals.append({**healed, "parity": lost})
+    return row, heals
 
 
 def _telling(layout: Layout) -> set[int]:
