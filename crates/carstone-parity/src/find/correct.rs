@@ -12,17 +12,11 @@ use super::{Entry, Flip, State};
 use crate::Error;
 use crate::frame::digest8;
 
-/// A row of cells that are all missing, and by how much they may have been moved.
-#[derive(Debug, Clone)]
-struct Row {
-    cells: Range<u64>,
-    shifts: [Option<i64>; 4],
-}
-
 /// A cell that may be put right.
 #[derive(Debug, Clone, Copy)]
 struct Task {
     cell: u64,
+    /// By how much it may have been moved.
     shifts: [Option<i64>; 4],
     /// Whether it is in a long row.
     long: bool,
@@ -33,12 +27,15 @@ impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
     /// of missing cells there is seldom anything left to put right.
     pub(super) fn correct(&self) -> Result<Vec<Flip>, Error> {
         let mut rows = self.missing_rows();
-        rows.sort_by_key(|row| row.cells.end - row.cells.start);
+        rows.sort_by_key(|row| row.end - row.start);
         let flips = Mutex::new(Vec::new());
         let mut failures = 0;
         let mut tasks = rows.into_iter().flat_map(|row| {
-            let long = row.cells.end - row.cells.start > LONG_ROW;
-            row.cells.map(move |cell| Task { cell, shifts: row.shifts, long })
+            let cells = u64::from(row.start)..u64::from(row.end);
+            let long = cells.end - cells.start > LONG_ROW;
+            // The cells at both sides are found, and what is put right within does not change that.
+            let shifts = self.shifts_of(&cells);
+            cells.map(move |cell| Task { cell, shifts, long })
         });
         loop {
             let wanted = tasks.by_ref().filter(|task| self.wanted(task.cell).is_some());
@@ -61,28 +58,36 @@ impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
         (most * 4_096 / self.cut.cell.max(1)).max(1)
     }
 
-    /// Rows of cells that are missing, of which at least one is known.
-    fn missing_rows(&self) -> Vec<Row> {
+    /// Rows of cells that are missing, each as long as possible.
+    fn missing_rows(&self) -> Vec<Range<u32>> {
         let mut rows = Vec::new();
-        let mut cell = 0;
-        while cell < self.cut.cells {
-            let first = cell;
-            while cell < self.cut.cells && self.places.is_missing(cell) {
-                cell += 1;
-            }
-            if first < cell {
-                let near = [self.shift_before(first), self.shift_behind(cell)];
-                let mut shifts = [Some(0), Some(self.shift), near[0], near[1]];
-                for at in 1..shifts.len() {
-                    if shifts[..at].contains(&shifts[at]) {
-                        shifts[at] = None;
-                    }
+        let mut first = None;
+        // A layout has at most 2²³ cells.
+        let cells = u32::try_from(self.cut.cells).unwrap_or(u32::MAX);
+        for cell in 0..=cells {
+            let is_missing = cell < cells && self.places.is_missing(cell.into());
+            match (first, is_missing) {
+                (None, true) => first = Some(cell),
+                (Some(start), false) => {
+                    rows.push(start..cell);
+                    first = None;
                 }
-                rows.push(Row { cells: first..cell, shifts });
+                _ => {}
             }
-            cell += 1;
         }
         rows
+    }
+
+    /// By how much a row of missing cells may have been moved, no number twice.
+    fn shifts_of(&self, row: &Range<u64>) -> [Option<i64>; 4] {
+        let (before, behind) = (self.shift_before(row.start), self.shift_behind(row.end));
+        let mut shifts = [Some(0), Some(self.shift), before, behind];
+        for at in 1..shifts.len() {
+            if shifts[..at].contains(&shifts[at]) {
+                shifts[at] = None;
+            }
+        }
+        shifts
     }
 
     fn correct_cell(
@@ -134,7 +139,7 @@ impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
 }
 
 /// Cells between two looks at how many could not be put right.
-const BATCH: usize = 1_024;
+const BATCH: usize = 256;
 
 /// Two bits are not looked for any more when so many cells on end could not be put right.
 const MAX_FAILURES: u64 = 16_384;

@@ -82,3 +82,29 @@ impl Entries {
 }
 
 const MAX_CELLS: u64 = 1 << 23;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_what_the_format_says_and_come_back() {
+        let entry = Entry::of(b"123456789");
+        let bytes = entry.encode();
+        assert_eq!(bytes[..8], 0xAE8B_1486_0A79_9888_u64.to_le_bytes());
+        assert_eq!(bytes[8..], blake3::hash(b"123456789").as_bytes()[..8]);
+        assert_eq!(Entry::decode(&bytes), entry);
+    }
+
+    #[test]
+    fn entries_are_known_once_they_are_set() {
+        let entry = Entry::of(b"cell");
+        let mut entries = Entries::lost(70);
+        for cell in [0, 63, 64, 69, 70, u64::MAX] {
+            assert_eq!(entries.get(cell), None);
+            entries.set(cell, entry);
+            assert_eq!(entries.get(cell), (cell < 70).then_some(entry));
+        }
+        assert_eq!((0..70).filter(|cell| entries.get(*cell).is_some()).count(), 4);
+    }
+}

@@ -2,7 +2,7 @@
 
 /// Finds numbers by keys of 64 bits. Keys that are spread evenly are found at once, others by halving.
 pub(super) struct Index {
-    /// Says of the lower bits of a key that there is one like it.
+    /// Says of the lower bits of a key whether there is one like it: a word for each few numbers, three bits in it for each.
     filter: Vec<u64>,
     order: Vec<u32>,
     /// Where the keys of each value of the upper bits begin.
@@ -14,13 +14,13 @@ impl Index {
     /// `order` is sorted by `key`.
     pub(super) fn new(order: Vec<u32>, key: impl Fn(u32) -> u64) -> Self {
         let upper = order.len().max(2).ilog2();
-        let words = (order.len() / 4).next_power_of_two().clamp(64, MAX_FILTER / 64);
+        let words = 1 << (order.len() / 2).max(64).ilog2().min(MAX_FILTER_LOG);
         let mut filter = vec![0; words];
         let mut starts = Vec::with_capacity((1 << upper) + 1);
         for (at, number) in (0..).zip(&order) {
             let key = key(*number);
-            let (word, bit) = place(key, words);
-            filter[word] |= bit;
+            let (word, bits) = place(key, words);
+            filter[word] |= bits;
             while starts.len() as u64 <= key >> (64 - upper) {
                 starts.push(at);
             }
@@ -30,10 +30,10 @@ impl Index {
         Self { filter, order, starts, upper }
     }
 
-    /// Whether there may be a number of this key: `false` for at least three of four that are not there.
+    /// Whether there may be a number of this key: `false` for 99 of 100 that are not there, where there are not millions of numbers.
     pub(super) fn may_have(&self, key: u64) -> bool {
-        let (word, bit) = place(key, self.filter.len());
-        self.filter[word] & bit != 0
+        let (word, bits) = place(key, self.filter.len());
+        self.filter[word] & bits == bits
     }
 
     /// All numbers whose key is `wanted`.
@@ -50,14 +50,14 @@ impl Index {
     }
 }
 
-/// The word and the bit of the filter; `words` is a power of two.
+/// The word of the filter and three bits of it; `words` is a power of two.
 fn place(key: u64, words: usize) -> (usize, u64) {
-    let low = usize::try_from(key >> 6 & (words as u64 - 1)).unwrap_or(0);
-    (low, 1 << (key & 63))
+    let word = usize::try_from(key >> 18 & (words as u64 - 1)).unwrap_or(0);
+    (word, 1 << (key & 63) | 1 << (key >> 6 & 63) | 1 << (key >> 12 & 63))
 }
 
-/// Bits of the filter that still fit into a cache near the processor.
-const MAX_FILTER: usize = 1 << 25;
+/// The logarithm of the most words of the filter, so that it stays in a cache near the processor.
+const MAX_FILTER_LOG: u32 = 19;
 
 #[cfg(test)]
 mod tests {

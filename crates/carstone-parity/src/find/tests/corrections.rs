@@ -138,6 +138,23 @@ fn bits_are_put_right_among_many_cells_that_are_destroyed() {
     assert_eq!(counts.missing, 900 + 950);
 }
 
+#[test]
+fn pairs_are_not_looked_for_without_end_in_a_long_row_of_lost_cells() {
+    let stream = noise(2_200 * 4_096, 26);
+    let mut source = stream.clone();
+    source[10 * 4_096..2_100 * 4_096].fill(0);
+    for cell in [500, 501, 2_000, 2_001] {
+        source[cell * 4_096..][..4_096].copy_from_slice(&stream[cell * 4_096..][..4_096]);
+        flip(&mut source, cell * 32_768 + 5);
+        if cell % 2 == 0 {
+            flip(&mut source, cell * 32_768 + 9_000);
+        }
+    }
+    let found = check(&stream, &source, &entries_of(&stream));
+    let is_corrected = |cell| matches!(found.state(cell), State::Corrected(_));
+    assert_eq!([500, 501, 2_000, 2_001].map(is_corrected), [true, true, false, true]);
+}
+
 proptest! {
     #[test]
     fn cells_with_one_burst_or_two_flipped_bits_are_put_right(
