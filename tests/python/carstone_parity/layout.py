@@ -12,7 +12,7 @@ DESCRIPTOR_KIND, TABLE_KIND, RECOVERY_KIND = 1, 2, 3
 
 def cell_length(length: int) -> int:
     """S of a stream of this length."""
-    for limit, cell in ((1024, 64), (16384, 256), (4194304, 1024), (2**35, 4096)):
+    for limit, cell in ((1024, 64), (16384, 256), (524288, 1024), (4194304, 2048), (2**35, 4096)):
         if length < limit:
             return cell
     for k in range(1, 9):
@@ -45,8 +45,8 @@ class Layout:
         require(100 <= share <= 10_000, "share", "14.4", f"{share} hundredths of a percent")
         cell = cell_length(length)
         cells = _up(length, cell)
-        zones = _up(cells, min(16384, 2**26 // cell))
-        groups = max(1, zones // 8) if cells else 0
+        zones = _up(cells, min(14336, 58720256 // cell))
+        groups = max(1, zones // 10) if cells else 0
         bare = Layout(length, share, cell, cells, zones, groups, 0, 0)
         budget, frame = length * share // 10_000, HEADER + cell
         copies = min(64, max(2, _up(budget, 16 * frame)))

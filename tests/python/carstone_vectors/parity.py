@@ -27,6 +27,7 @@ both, so that whole cells and frames are lost. `expect` is `ok` or `missing`.
 IDENTITY = seeded("protection id", 16)
 LENGTHS = (
     *(0, 1, 63, 64, 65, 127, 128, 129, 1_000, 1_023, 1_024, 1_025, 5_000, 16_383, 16_384, 16_385, 70_000),
+    *(2**19 - 1, 2**19, 14_336 * 4_096, 14_336 * 4_096 + 1, 14_336 * 4_096 * 10 + 1, 14_336 * 4_096 * 19 + 1),
     *(2**20 + 1, 2**22 - 1, 2**22, 2**26, 2**26 + 1, 100_000_000, 500_000_000, 2**30 - 4096, 2**30 - 4095, 2**30, 2**30 + 1),
     *(6 * 2**30, 2**35 - 1, 2**35, 2**36 - 1, 2**36, 2**38 + 12_345, 2**40, 2**42 - 1, 2**42, 2**43 - 1),
 )  # fmt: skip
@@ -113,8 +114,8 @@ def _whole(name: str, source: Source, share: int) -> dict[str, Any]:
 
 def _sparse() -> dict[str, Any]:
     """Several zones in two groups, which are not equally long. Each zone has cells that are not empty."""
-    numbers = {*range(0, 262_146, 10_487), 1, 123_361, 123_362, 123_363, 262_144, 262_145}
-    return _whole("two groups", {"length": 2**30 + 4_196, "drawn": sorted(numbers)}, 100)
+    numbers = {*range(0, 286_721, 10_487), 1, 136_532, 136_533, 136_534, 286_719, 286_720}
+    return _whole("two groups", {"length": 20 * 14_336 * 4_096 + 100, "drawn": sorted(numbers)}, 100)
 
 
 def _sampled() -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use memchr::memmem;
 use proptest::prelude::*;
 
+use super::found::Counts;
 use super::*;
 use crate::Share;
 
