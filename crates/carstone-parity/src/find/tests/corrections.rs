@@ -122,16 +122,16 @@ fn cells_that_moved_are_put_right_where_their_neighbours_say_they_are() {
 
 #[test]
 fn bits_are_put_right_among_many_cells_that_are_destroyed() {
-    let stream = noise(3_000_000, 25);
+    let stream = noise(12_000_000, 25);
     let mut source = stream.clone();
     // A long row is lost, and behind it each second cell; in between some have two bits flipped.
-    source[102_400..1_024_000].fill(0);
+    source[409_600..4_096_000].fill(0);
     for cell in (1_001..2_900).step_by(2) {
-        source[cell * 1_024..(cell + 1) * 1_024].fill(1);
+        source[cell * 4_096..(cell + 1) * 4_096].fill(1);
     }
     for cell in (1_100..2_800).step_by(100) {
-        flip(&mut source, cell * 8_192 + 17);
-        flip(&mut source, cell * 8_192 + 8_000);
+        flip(&mut source, cell * 32_768 + 17);
+        flip(&mut source, cell * 32_768 + 32_000);
     }
     let counts = check(&stream, &source, &entries_of(&stream)).counts();
     assert_eq!((counts.corrected, counts.bits), (17, 34));
