@@ -1,7 +1,8 @@
 //! Gives a protected stream back.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::{io, thread};
 
 use carstone_layer::ReadAt;
@@ -10,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::desk::Desk;
 use crate::find::{Entries, Entry, State};
 use crate::layout::Slot;
-use crate::protect::{BLOCK, in_parallel, within, write};
+use crate::protect::{BLOCK, within, write};
 use crate::survey::Zone;
 use crate::{Error, ErrorKind, Parity, Survey, WriteAt};
 
@@ -30,7 +31,7 @@ pub struct Healed {
 /// rest.
 ///
 /// Only where [`Healed::whole`] is true the target is the stream that was protected. `progress` is told how many bytes were written since the last time.
-/// On each of `threads` threads, restoring takes some 70 MiB, and more where the share is larger.
+/// Restoring takes some 70 MiB, more where the share is larger, and 5 MiB for each of `threads` threads.
 ///
 /// # Errors
 /// [`ErrorKind::Io`].
@@ -78,13 +79,11 @@ where
             .filter(|(_, zone)| zone.lost + zone.assumed > 0 && zone.lost <= zone.left)
             .map(|(number, _)| number)
             .collect();
-        let restored = Mutex::new(Vec::new());
-        in_parallel(threads, needy.len(), Desk::default, |desk, job| {
-            let cells = self.zone(needy[job], desk)?;
-            restored.lock().unwrap_or_else(PoisonError::into_inner).extend(cells);
-            Ok(())
-        })?;
-        let mut restored = restored.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut desk = Desk::new(threads);
+        let mut restored = Vec::new();
+        for zone in needy {
+            restored.extend(self.zone(zone, &mut desk)?);
+        }
         restored.sort_unstable();
         Ok(restored)
     }
@@ -109,47 +108,44 @@ where
         desk: &mut Desk,
     ) -> Result<Option<Vec<u64>>, Error> {
         let layout = self.parity.descriptor().layout();
-        let cell_len = layout.cell_len() as usize;
         let cells: Vec<u64> = layout.cells_of_zone(number).collect();
-        desk.clear(cells.len(), cell_len);
-        for (shard, cell) in cells.iter().enumerate() {
-            let is_lost = match self.survey.found.state(*cell) {
+        desk.load(cells.len(), layout.cell_len() as usize, |shard, bytes| {
+            let is_lost = match self.survey.found.state(cells[shard]) {
                 State::Missing => true,
                 State::Assumed(_) => doubtful,
                 State::At(_) | State::Corrected(_) => false,
             };
-            if is_lost || !self.read(*cell, desk.cell_mut(shard))? {
-                desk.lost.push(shard);
-            }
-        }
+            Ok(!is_lost && self.read(cells[shard], bytes)?)
+        })?;
         let most = zone.lost + if doubtful { zone.assumed } else { 0 };
-        for recovery in 0..layout.recovery() {
-            if desk.recovery.len() == most as usize {
+        let mut recovery = Vec::new();
+        for shard in 0..layout.recovery() {
+            if recovery.len() == most as usize {
                 break;
             }
-            let slot = Slot::Recovery { zone: number, number: recovery };
-            if let Some(shard) = self.parity.payload(slot)? {
-                desk.recovery.push((recovery as usize, shard));
-            }
+            let slot = Slot::Recovery { zone: number, number: shard };
+            recovery.extend(self.parity.payload(slot)?.map(|cell| (shard as usize, cell)));
         }
         // Source or parity changed since the survey, if there are too few now.
-        if desk.recovery.len() < desk.lost.len() {
+        if recovery.len() < desk.lost().len() {
             return Ok(None);
         }
-        desk.decode(layout.recovery() as usize)?;
-        let differs = |shard: &usize| {
-            let entry = self.entries.get(cells[*shard]);
-            entry.is_some_and(|entry| entry != Entry::of(desk.cell(*shard)))
-        };
-        if desk.lost.iter().any(differs) {
+        let made = desk.decode(layout.recovery() as usize, &recovery)?;
+        let differs = AtomicBool::new(false);
+        desk.each_restored(&made, |shard, bytes| {
+            let entry = self.entries.get(cells[shard]);
+            let agrees = entry.is_none_or(|entry| entry == Entry::of(bytes));
+            differs.fetch_or(!agrees, Ordering::Relaxed);
+            Ok(())
+        })?;
+        if differs.into_inner() {
             return Ok(None);
         }
-        for shard in &desk.lost {
-            let at = cells[*shard] * cell_len as u64;
-            let len = within(layout.stream_len() - at, cell_len);
-            write(self.target, &desk.cell(*shard)[..len], at)?;
-        }
-        Ok(Some(desk.lost.iter().map(|shard| cells[*shard]).collect()))
+        desk.each_restored(&made, |shard, bytes| {
+            let at = cells[shard] * u64::from(layout.cell_len());
+            write(self.target, &bytes[..within(layout.stream_len() - at, bytes.len())], at)
+        })?;
+        Ok(Some(desk.lost().iter().map(|shard| cells[*shard]).collect()))
     }
 
     /// Writes what was found, and zeros for what is lost, in order; hashes all of it.
