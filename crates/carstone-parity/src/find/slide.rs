@@ -17,7 +17,6 @@ impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
             let regions = Regions::unclaimed(self, matcher.window as u64, self.piece());
             self.slide_over(&matcher, regions, true)?;
         }
-        self.behind_the_one_before()?;
         if let Some(matcher) = Matcher::of_short(self) {
             let regions = Regions::unclaimed(self, matcher.window as u64, self.piece());
             self.slide_over(&matcher, regions, true)?;
@@ -138,21 +137,6 @@ impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
                 _ => {}
             }
         }
-    }
-
-    /// Finds a short last cell behind the one before it.
-    fn behind_the_one_before(&self) -> Result<(), Error> {
-        let Some(cell) = self.cut.short() else { return Ok(()) };
-        let Some(entry) = self.wanted(cell) else { return Ok(()) };
-        let Some(before) = cell.checked_sub(1).and_then(|cell| self.found_at(cell)) else {
-            return Ok(());
-        };
-        let (at, mut buf) = (before + self.cut.cell, Vec::new());
-        self.fill(&mut buf, at, self.cut.len(cell))?;
-        if self.matches_crc(cell, &entry, &buf) {
-            self.places.set(cell, State::At(at));
-        }
-        Ok(())
     }
 }
 

@@ -268,6 +268,24 @@ fn data_behind_zeros_is_found_although_windows_of_zeros_match_before_it() {
 }
 
 #[test]
+fn cells_that_begin_or_end_within_claimed_ones_are_found() {
+    let rest = noise(30_000, 13);
+    let stream = [&[0; 2_548][..], &rest].concat();
+    let source = [&stream[1_200..], &[1]].concat();
+    // The first cell claims 1,024 zeros, of which some begin the third.
+    let found = check(&stream, &source, &entries_of(&stream));
+    assert_eq!(found.state(0), State::At(0));
+    assert_eq!(found.state(2), State::At(848));
+
+    let stream = [&rest[..1_024], &[7], &[0; 20_000]].concat();
+    let source = [&rest[..2_047], &[7], &[0; 18_977]].concat();
+    // The third cell claims zeros, of which some end the second.
+    let found = check(&stream, &source, &entries_of(&stream));
+    assert_eq!(found.state(2), State::At(2_048));
+    assert_eq!(found.state(1), State::At(2_047));
+}
+
+#[test]
 fn equal_cells_are_found_by_one_that_is_left() {
     let mut stream = [vec![5; 30_720], noise(10_240, 6)].concat();
     let (entries, whole) = (entries_of(&stream), stream.clone());

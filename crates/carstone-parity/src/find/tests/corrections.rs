@@ -121,6 +121,20 @@ fn cells_that_moved_are_put_right_where_their_neighbours_say_they_are() {
 }
 
 #[test]
+fn cells_are_put_right_before_and_behind_inserted_bytes() {
+    let stream = noise(40_000, 27);
+    let (front, back) = (&stream[10_000..16_384], &stream[16_384..30_000]);
+    let mut source = [&noise(100, 23)[..], front, &[1; 9], back, &noise(7_000, 24)].concat();
+    let places = [15 * 1_024 - 9_900, 16_384 - 9_891];
+    places.iter().for_each(|at| flip(&mut source, 8 * at + 77));
+    let found = check(&stream, &source, &entries_of(&stream));
+    assert_eq!(
+        [15, 16].map(|cell| found.state(cell)),
+        places.map(|at| State::Corrected(at as u64))
+    );
+}
+
+#[test]
 fn bits_are_put_right_among_many_cells_that_are_destroyed() {
     let stream = noise(12_000_000, 25);
     let mut source = stream.clone();
