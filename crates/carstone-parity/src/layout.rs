@@ -255,7 +255,7 @@ impl Layout {
 
     /// Check shards of a group.
     pub(crate) fn check_shards(&self, group: u32) -> u32 {
-        self.table_shards(group).div_ceil(2)
+        self.table_shards(group)
     }
 
     fn table_and_check(&self, group: u32) -> u32 {
@@ -371,7 +371,7 @@ fn cell_size(stream_len: u64) -> u32 {
 }
 
 /// Bytes of an entry of the table.
-pub(crate) const ENTRY_LEN: usize = 16;
+pub(crate) const ENTRY_LEN: usize = 12;
 
 /// With up to 2,048 recovery cells these fill 16,384 places of the code, so that decoding does not take the next power of two.
 const MAX_ZONE_CELLS: u64 = 14_336;

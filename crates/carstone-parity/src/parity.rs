@@ -108,14 +108,23 @@ impl<P: ReadAt + Sync> Parity<P> {
     pub(crate) fn entries(&self) -> Result<Entries, Error> {
         let layout = &self.descriptor.layout;
         let mut entries = Entries::lost(layout.cells());
-        let in_shard = u64::from(layout.cell_len()) / ENTRY_LEN as u64;
         for group in 0..layout.groups() {
-            let std::ops::Range { start: mut first, end } = layout.cells_of(group);
-            for shard in self.table(group)? {
-                for (cell, entry) in (first..end).zip(shard.iter().flat_map(|s| s.as_chunks().0)) {
-                    entries.set(cell, Entry::decode(entry));
+            let cell_len = layout.cell_len() as usize;
+            let shards = self.table(group)?;
+            let lost = |at: usize| shards.get(at / cell_len).is_none_or(Option::is_none);
+            let zeros = vec![0; cell_len];
+            let table: Vec<u8> = shards
+                .iter()
+                .flat_map(|shard| shard.as_deref().unwrap_or(&zeros))
+                .copied()
+                .collect();
+            for (number, (cell, bytes)) in
+                layout.cells_of(group).zip(table.as_chunks::<ENTRY_LEN>().0).enumerate()
+            {
+                let at = number * ENTRY_LEN;
+                if !lost(at) && !lost(at + ENTRY_LEN - 1) {
+                    entries.set(cell, Entry::decode(bytes));
                 }
-                first += in_shard;
             }
         }
         Ok(entries)

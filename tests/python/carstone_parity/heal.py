@@ -9,7 +9,7 @@ from carstone_format.errors import require
 
 from .layout import DESCRIPTOR_KIND, HEADER, RECOVERY_KIND, TABLE_KIND, Layout
 from .reed_solomon import Code
-from .write import MAGIC, entry, padded
+from .write import MAGIC, entry, padded, sums
 
 Frames = dict[tuple[int, int, int], bytes]
 
@@ -19,10 +19,10 @@ def frames(parity: bytes) -> dict[bytes, Frames]:
     found: dict[bytes, Frames] = {}
     at = parity.find(MAGIC)
     while at >= 0:
-        head, sums = parity[at : at + 32], parity[at + 32 : at + HEADER]
-        if len(sums) == 16 and head[4] == 1 and head[6] < 64:
+        head, told = parity[at : at + 32], parity[at + 32 : at + HEADER]
+        if len(told) == 16 and head[4] == 1 and head[6] < 64:
             payload = parity[at + HEADER : at + HEADER + (1 << head[6])]
-            if entry(head + payload) == sums:
+            if sums(head + payload) == told:
                 first, second = (int.from_bytes(head[part : part + 4], "little") for part in (24, 28))
                 found.setdefault(head[8:24], {})[head[5], first, second] = payload
         at = parity.find(MAGIC, at + 1)
@@ -52,7 +52,7 @@ def heal(damaged: bytes, parity: bytes) -> bytes:
         table = _whole(shards, checks, TABLE_KIND, group, by_number, {})
         for at, number in enumerate(layout.group_cells(group)):
             cell = padded(damaged[: layout.length][number * layout.cell : (number + 1) * layout.cell], layout.cell)
-            if entry(cell) == table[16 * at : 16 * at + 16]:
+            if entry(cell) == table[12 * at : 12 * at + 12]:
                 cells[number] = cell
     for zone in range(layout.zones):
         own = layout.zone_cells(zone)

@@ -74,8 +74,8 @@ class Layout:
 
     def tables(self) -> list[tuple[int, int]]:
         """K and C of each group."""
-        shards = [_up(16 * len(self.group_cells(group)), self.cell) for group in range(self.groups)]
-        return [(count, _up(count, 2)) for count in shards]
+        shards = [_up(12 * len(self.group_cells(group)), self.cell) for group in range(self.groups)]
+        return [(count, count) for count in shards]
 
     def table_frames(self) -> int:
         """T."""

@@ -140,7 +140,7 @@ def _sampled() -> tuple[dict[str, Any], list[dict[str, Any]]]:
     for why, end, expect in (("two cells of each zone", 1_005, "ok"), ("three cells of one zone", 1_006, "missing")):
         damage = [1_001 * cell, end * cell]
         healed = _heal("two zones", why, stream, bytes(parity), damage, [])
-        assert healed["expect"] == expect
+        assert healed["expect"] == expect, (why, healed["expect"])
         heals.append({**healed, "parity": lost})
     return row, heals
 

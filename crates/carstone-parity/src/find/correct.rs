@@ -5,12 +5,12 @@ use std::sync::{Mutex, PoisonError};
 
 use carstone_layer::ReadAt;
 
+use super::entry::digest4;
 use super::search::Search;
 use super::share::{lock, share};
 use super::word::correct;
 use super::{Entry, Flip, State};
 use crate::Error;
-use crate::frame::digest8;
 
 /// A cell that may be put right.
 #[derive(Debug, Clone, Copy)]
@@ -128,7 +128,7 @@ impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
         let crc_at = word.len();
         word.extend_from_slice(&entry.crc.to_le_bytes());
         let before = word[..len].to_vec();
-        let confirm = |word: &[u8]| digest8(&[&word[..crc_at]]) == entry.digest;
+        let confirm = |word: &[u8]| digest4(&[&word[..crc_at]]) == entry.digest;
         if !correct(word, 0..len, pairs, confirm) {
             return None;
         }

@@ -10,14 +10,14 @@ use crate::layout::ENTRY_LEN;
 pub(crate) struct Entry {
     /// CRC-64/NVME of the cell, filled up with zeros.
     pub(crate) crc: u64,
-    /// The first 8 bytes of its BLAKE3.
-    pub(crate) digest: [u8; 8],
+    /// The first 4 bytes of its BLAKE3.
+    pub(crate) digest: [u8; 4],
 }
 
 impl Entry {
     /// The entry of a cell's `S` bytes.
     pub(crate) fn of(cell: &[u8]) -> Self {
-        Self { crc: crc64(&[cell]), digest: digest8(&[cell]) }
+        Self { crc: crc64(&[cell]), digest: digest4(&[cell]) }
     }
 
     /// Its bytes in the table.
@@ -35,6 +35,12 @@ impl Entry {
     }
 }
 
+/// The first 4 bytes of BLAKE3.
+pub(super) fn digest4(parts: &[&[u8]]) -> [u8; 4] {
+    let [a, b, c, d, ..] = digest8(parts);
+    [a, b, c, d]
+}
+
 /// The entries of all cells, as far as they are known. 16 bytes and a bit for each.
 #[derive(Clone, Debug)]
 pub(crate) struct Entries {
@@ -47,7 +53,7 @@ impl Entries {
     pub(crate) fn lost(cells: u64) -> Self {
         let cells = usize::try_from(cells.min(MAX_CELLS)).unwrap_or(0);
         Self {
-            list: vec![Entry { crc: 0, digest: [0; 8] }; cells],
+            list: vec![Entry { crc: 0, digest: [0; 4] }; cells],
             known: vec![0; cells.div_ceil(64)],
         }
     }
@@ -92,7 +98,7 @@ mod tests {
         let entry = Entry::of(b"123456789");
         let bytes = entry.encode();
         assert_eq!(bytes[..8], 0xAE8B_1486_0A79_9888_u64.to_le_bytes());
-        assert_eq!(bytes[8..], blake3::hash(b"123456789").as_bytes()[..8]);
+        assert_eq!(bytes[8..], blake3::hash(b"123456789").as_bytes()[..4]);
         assert_eq!(Entry::decode(&bytes), entry);
     }
 

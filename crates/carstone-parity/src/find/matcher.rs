@@ -2,11 +2,11 @@
 
 use carstone_layer::{ReadAt, crc64};
 
+use super::entry::digest4;
 use super::index::Index;
 use super::roll::{Roll, before_zeros};
 use super::search::Search;
 use super::{Entry, State};
-use crate::frame::digest8;
 
 /// The cells that are looked for with windows of one length. Equal ones stand together.
 pub(super) struct Matcher<'a, 'b, S: ?Sized> {
@@ -120,7 +120,7 @@ impl<'a, 'b, S: ReadAt + Sync + ?Sized> Matcher<'a, 'b, S> {
         if spent.vain >= most {
             return &[];
         }
-        let wanted = digest8(&[window, &self.search.padding(window)]);
+        let wanted = digest4(&[window, &self.search.padding(window)]);
         let from = cells.partition_point(|cell| digest(*cell) < wanted);
         let rest = &cells[from..];
         let same = &rest[..rest.partition_point(|cell| digest(*cell) == wanted)];
@@ -176,5 +176,5 @@ impl<'a, 'b, S: ReadAt + Sync + ?Sized> Matcher<'a, 'b, S> {
 
 /// The entry of a cell that is in a matcher, which is known.
 fn entry_of<S: ?Sized>(search: &Search<'_, S>, cell: u32) -> Entry {
-    search.entries.get(u64::from(cell)).unwrap_or(Entry { crc: 0, digest: [0; 8] })
+    search.entries.get(u64::from(cell)).unwrap_or(Entry { crc: 0, digest: [0; 4] })
 }
