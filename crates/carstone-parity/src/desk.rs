@@ -102,8 +102,10 @@ impl Desk {
                     decoder.add_recovery_shard(*number, &cell[strip.clone()]).map_err(code)?;
                 }
                 let decoded = decoder.decode().map_err(code)?;
-                let bytes = decoded.restored_original_iter().flat_map(|(_, bytes)| bytes);
-                let bytes = bytes.copied().collect();
+                let mut bytes = Vec::with_capacity(self.lost.len() * strip.len());
+                decoded
+                    .restored_original_iter()
+                    .for_each(|(_, part)| bytes.extend_from_slice(part));
                 made.lock().unwrap_or_else(PoisonError::into_inner).push((strip, bytes));
                 Ok(())
             },

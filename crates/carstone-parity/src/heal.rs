@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::desk::Desk;
 use crate::find::{Entries, Entry, State};
 use crate::layout::Slot;
+use crate::outcome::{Ending, Outcome, Outcomes};
 use crate::protect::{BLOCK, within, write};
 use crate::survey::Zone;
 use crate::{Error, ErrorKind, Parity, Survey, WriteAt};
@@ -49,12 +50,19 @@ where
     W: WriteAt + ReadAt + Sync + ?Sized,
 {
     let entries = parity.entries()?;
-    let work = Heal { source, parity, survey, target, entries: &entries, progress };
-    let restored = work.restore(threads)?;
-    let (lost, hashes) = work.assemble(&restored)?;
+    let outcomes = Outcomes::of(survey.zones.len());
+    let entries = &entries;
+    let work = Heal { source, parity, survey, target, entries, outcomes: &outcomes, progress };
+    // What stands before the first lost cell is written while that is restored.
+    let (restored, (lost, hashes)) = thread::scope(|scope| {
+        let restored = scope.spawn(|| work.restore(threads));
+        let written = work.assemble();
+        let restored = restored.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok::<_, Error>((restored?, written?))
+    })?;
     let descriptor = parity.descriptor();
     let whole = lost.is_empty() && hashes == (*descriptor.blake3(), *descriptor.sha256());
-    Ok(Healed { whole, restored: restored.len() as u64, lost })
+    Ok(Healed { whole, restored, lost })
 }
 
 struct Heal<'a, S: ?Sized, P, W: ?Sized> {
@@ -63,6 +71,7 @@ struct Heal<'a, S: ?Sized, P, W: ?Sized> {
     survey: &'a Survey,
     target: &'a W,
     entries: &'a Entries,
+    outcomes: &'a Outcomes,
     progress: &'a (dyn Fn(u64) + Sync),
 }
 
@@ -72,52 +81,52 @@ where
     P: ReadAt + Sync,
     W: WriteAt + ReadAt + Sync + ?Sized,
 {
-    /// Restores the lost cells of all zones that have enough left, and writes them. Gives their numbers, in order.
-    fn restore(&self, threads: usize) -> Result<Vec<u64>, Error> {
-        let needy: Vec<u32> = (0..)
-            .zip(&self.survey.zones)
-            .filter(|(_, zone)| zone.lost + zone.assumed > 0 && zone.lost <= zone.left)
-            .map(|(number, _)| number)
-            .collect();
+    /// Restores the lost cells of all zones that have enough left, and writes them. Gives their number.
+    fn restore(&self, threads: usize) -> Result<u64, Error> {
+        let _ending = Ending(self.outcomes);
         let mut desk = Desk::new(threads);
-        let mut restored = Vec::new();
-        for zone in needy {
-            restored.extend(self.zone(zone, &mut desk)?);
+        let mut restored = 0;
+        for (number, zone) in (0..).zip(&self.survey.zones) {
+            let mut outcome = Outcome::Left;
+            if zone.lost + zone.assumed > 0 && zone.lost <= zone.left {
+                // What is only assumed to be right is restored as well where that is possible: nothing rests on it then.
+                let assumed = zone.lost.saturating_add(zone.assumed) <= zone.left;
+                if self.decode(number, *zone, assumed, &mut desk)? {
+                    outcome = Outcome::Restored { assumed };
+                } else if assumed
+                    && zone.assumed > 0
+                    && self.decode(number, *zone, false, &mut desk)?
+                {
+                    outcome = Outcome::Restored { assumed: false };
+                }
+            }
+            if outcome != Outcome::Left {
+                restored += desk.lost().len() as u64;
+            }
+            self.outcomes.tell(number, outcome);
         }
-        restored.sort_unstable();
         Ok(restored)
     }
 
-    fn zone(&self, number: u32, desk: &mut Desk) -> Result<Vec<u64>, Error> {
-        let zone = self.survey.zones[number as usize];
-        // What is only assumed to be right is restored as well where that is possible: nothing rests on it then.
-        let doubtful = zone.lost.saturating_add(zone.assumed) <= zone.left;
-        let mut restored = self.decode(number, zone, doubtful, desk)?;
-        if restored.is_none() && doubtful && zone.assumed > 0 {
-            restored = self.decode(number, zone, false, desk)?;
-        }
-        Ok(restored.unwrap_or_default())
-    }
-
-    /// Restores the lost cells of a zone, with the assumed ones if `doubtful`; `None` where what comes out does not match the table.
+    /// Restores the lost cells of a zone, with the assumed ones if `assumed`; `false` where what comes out does not match the table.
     fn decode(
         &self,
         number: u32,
         zone: Zone,
-        doubtful: bool,
+        assumed: bool,
         desk: &mut Desk,
-    ) -> Result<Option<Vec<u64>>, Error> {
+    ) -> Result<bool, Error> {
         let layout = self.parity.descriptor().layout();
         let cells: Vec<u64> = layout.cells_of_zone(number).collect();
         desk.load(cells.len(), layout.cell_len() as usize, |shard, bytes| {
             let is_lost = match self.survey.found.state(cells[shard]) {
                 State::Missing => true,
-                State::Assumed(_) => doubtful,
+                State::Assumed(_) => assumed,
                 State::At(_) | State::Corrected(_) => false,
             };
             Ok(!is_lost && self.read(cells[shard], bytes)?)
         })?;
-        let most = zone.lost + if doubtful { zone.assumed } else { 0 };
+        let most = zone.lost + if assumed { zone.assumed } else { 0 };
         let mut recovery = Vec::new();
         for shard in 0..layout.recovery() {
             if recovery.len() == most as usize {
@@ -128,7 +137,7 @@ where
         }
         // Source or parity changed since the survey, if there are too few now.
         if recovery.len() < desk.lost().len() {
-            return Ok(None);
+            return Ok(false);
         }
         let made = desk.decode(layout.recovery() as usize, &recovery)?;
         let differs = AtomicBool::new(false);
@@ -139,18 +148,18 @@ where
             Ok(())
         })?;
         if differs.into_inner() {
-            return Ok(None);
+            return Ok(false);
         }
         desk.each_restored(&made, |shard, bytes| {
             let at = cells[shard] * u64::from(layout.cell_len());
             write(self.target, &bytes[..within(layout.stream_len() - at, bytes.len())], at)
         })?;
-        Ok(Some(desk.lost().iter().map(|shard| cells[*shard]).collect()))
+        Ok(true)
     }
 
     /// Writes what was found, and zeros for what is lost, in order; hashes all of it.
     #[expect(clippy::type_complexity, reason = "ranges, and the two hashes")]
-    fn assemble(&self, restored: &[u64]) -> Result<(Vec<Range<u64>>, ([u8; 32], [u8; 32])), Error> {
+    fn assemble(&self) -> Result<(Vec<Range<u64>>, ([u8; 32], [u8; 32])), Error> {
         let (blocks, to_hash) = mpsc::sync_channel::<Vec<u8>>(4);
         let (spent, reuse) = mpsc::channel();
         // SHA-256 takes as long as all the rest.
@@ -165,7 +174,7 @@ where
                 sha256.finalize().into()
             });
             let mut blake3 = blake3::Hasher::new();
-            let lost = self.copy(restored, |block| {
+            let lost = self.copy(|block| {
                 blake3.update(&block);
                 // The other end goes away only with this one.
                 let _ = blocks.send(block);
@@ -178,15 +187,10 @@ where
     }
 
     /// Calls `done` with each block that is written; it gives a buffer for the next.
-    fn copy(
-        &self,
-        restored: &[u64],
-        mut done: impl FnMut(Vec<u8>) -> Vec<u8>,
-    ) -> Result<Vec<Range<u64>>, Error> {
+    fn copy(&self, mut done: impl FnMut(Vec<u8>) -> Vec<u8>) -> Result<Vec<Range<u64>>, Error> {
         let layout = self.parity.descriptor().layout();
         let cell_len = layout.cell_len() as usize;
         let per_block = (BLOCK / cell_len).max(1) as u64;
-        let mut restored = restored.iter().copied().peekable();
         let mut lost: Vec<Range<u64>> = Vec::new();
         let mut block = Vec::new();
         let mut first = 0;
@@ -196,7 +200,7 @@ where
             let end = layout.stream_len().min(cells.end * cell_len as u64);
             block.clear();
             block.resize(within(cells.end - first, usize::MAX) * cell_len, 0);
-            self.fill(&mut block, cells.clone(), &mut restored, &mut lost)?;
+            self.fill(&mut block, cells.clone(), &mut lost)?;
             block.truncate(within(end - start, usize::MAX));
             write(self.target, &block, start)?;
             (self.progress)(block.len() as u64);
@@ -211,7 +215,6 @@ where
         &self,
         block: &mut [u8],
         cells: Range<u64>,
-        restored: &mut std::iter::Peekable<impl Iterator<Item = u64>>,
         lost: &mut Vec<Range<u64>>,
     ) -> Result<(), Error> {
         let layout = self.parity.descriptor().layout();
@@ -219,10 +222,10 @@ where
         let mut cell = cells.start;
         let mut rest = block;
         while cell < cells.end {
-            let run = self.run(cell..cells.end, restored.peek().copied());
+            let run = self.run(cell..cells.end);
             let (here, behind) = rest.split_at_mut(within(run, usize::MAX) * cell_len);
             let at = cell * cell_len as u64;
-            if restored.next_if_eq(&cell).is_some() {
+            if self.is_restored(cell) {
                 let len = within(layout.stream_len() - at, cell_len);
                 self.target
                     .read_exact_at(&mut here[..len], at)
@@ -243,12 +246,24 @@ where
         Ok(())
     }
 
+    /// Whether a cell was restored, which is waited for.
+    fn is_restored(&self, cell: u64) -> bool {
+        let is_assumed = match self.survey.found.state(cell) {
+            State::Missing => false,
+            State::Assumed(_) => true,
+            State::At(_) | State::Corrected(_) => return false,
+        };
+        let zone = self.parity.descriptor().layout().zone_of(cell).0;
+        let outcome = self.outcomes.wait(zone);
+        matches!(outcome, Outcome::Restored { assumed } if assumed || !is_assumed)
+    }
+
     /// How many whole cells lie in a row in the source, from the first of `cells` on; 1 where that is something else.
-    fn run(&self, cells: Range<u64>, restored: Option<u64>) -> u64 {
+    fn run(&self, cells: Range<u64>) -> u64 {
         let layout = self.parity.descriptor().layout();
         let State::At(from) = self.survey.found.state(cells.start) else { return 1 };
         // The last cell may be shorter, and is read by itself.
-        let end = cells.end.min(restored.unwrap_or(u64::MAX)).min(layout.cells() - 1);
+        let end = cells.end.min(layout.cells() - 1);
         let follows = |cell: &u64| {
             let step = (cell - cells.start) * u64::from(layout.cell_len());
             self.survey.found.state(*cell) == State::At(from + step)

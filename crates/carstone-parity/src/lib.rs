@@ -37,6 +37,7 @@ mod find;
 mod frame;
 mod heal;
 mod layout;
+mod outcome;
 mod parity;
 mod protect;
 mod survey;

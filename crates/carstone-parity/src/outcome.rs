@@ -1,0 +1,63 @@
+//! What became of each zone, told by those who restore it to who waits for it.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+
+/// What became of a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It has not been looked at.
+    Open,
+    /// Its lost cells are not restored, or it has none.
+    Left,
+    /// Its missing cells are restored, and the assumed ones if `assumed`.
+    Restored { assumed: bool },
+}
+
+/// The outcomes of all zones.
+pub(crate) struct Outcomes {
+    zones: Mutex<Vec<Outcome>>,
+    told: Condvar,
+}
+
+impl Outcomes {
+    /// All open.
+    pub(crate) fn of(zones: usize) -> Self {
+        Self { zones: Mutex::new(vec![Outcome::Open; zones]), told: Condvar::new() }
+    }
+
+    /// Says what became of a zone.
+    pub(crate) fn tell(&self, zone: u32, outcome: Outcome) {
+        let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = zones.get_mut(zone as usize) {
+            *slot = outcome;
+        }
+        self.told.notify_all();
+    }
+
+    /// Leaves all that are open.
+    pub(crate) fn end(&self) {
+        let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        zones
+            .iter_mut()
+            .filter(|zone| **zone == Outcome::Open)
+            .for_each(|zone| *zone = Outcome::Left);
+        self.told.notify_all();
+    }
+
+    /// Waits until it is known what became of a zone.
+    pub(crate) fn wait(&self, zone: u32) -> Outcome {
+        let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_open = |zones: &mut Vec<Outcome>| zones.get(zone as usize) == Some(&Outcome::Open);
+        let zones = self.told.wait_while(zones, is_open).unwrap_or_else(PoisonError::into_inner);
+        zones.get(zone as usize).copied().unwrap_or(Outcome::Left)
+    }
+}
+
+/// Ends them when it is dropped, so that nobody waits for someone who is gone.
+pub(crate) struct Ending<'a>(pub(crate) &'a Outcomes);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
