@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "the tables are the result of the task")]
 
 mod cars;
+mod parity;
 mod programs;
 mod rekey;
 mod report;
@@ -37,8 +38,11 @@ pub struct Arguments {
     /// Give a pack of 1 GB to another reader instead, beside a copy of its file
     #[arg(long, conflicts_with_all = ["car", "store", "tree", "json", "without"])]
     rekey: bool,
-    /// With --rekey, the `carstone` program to measure, instead of one that is built
-    #[arg(long, value_name = "PROGRAM", requires = "rekey")]
+    /// Make and use parity of 8 MiB and 500 MB instead, beside `par2`
+    #[arg(long, conflicts_with_all = ["car", "store", "rekey", "tree", "json", "without"])]
+    parity: bool,
+    /// With --rekey or --parity, the `carstone` program to measure, instead of one that is built
+    #[arg(long, value_name = "PROGRAM")]
     command: Option<PathBuf>,
     /// The tree to pack, instead of one of 330 MB that is put together from what the machine has
     #[arg(long, value_name = "DIR")]
@@ -71,6 +75,9 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.rekey {
         let len = if arguments.quick { 100_000_000 } else { 1_000_000_000 };
         return rekey::run(root, arguments.command.as_deref(), len, runs);
+    }
+    if arguments.parity {
+        return parity::run(root, arguments.command.as_deref(), arguments.quick, runs);
     }
     let (folder, made_of) = match &arguments.tree {
         Some(folder) => (folder.canonicalize()?, "as it is".to_owned()),

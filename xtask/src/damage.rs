@@ -13,6 +13,8 @@ mod kinds;
 mod outcome;
 #[cfg(feature = "library")]
 mod packs;
+#[cfg(feature = "library")]
+mod parity;
 mod pathological;
 mod peers;
 #[cfg(feature = "library")]
@@ -41,9 +43,9 @@ pub struct Arguments {
     /// The `carstone` program that is tried, instead of one that is built
     #[arg(long, value_name = "PROGRAM")]
     command: Option<PathBuf>,
-    /// Places for each damage
-    #[arg(long, default_value_t = 3)]
-    trials: u64,
+    /// Places for each damage [default: 3, and 100 with --parity]
+    #[arg(long)]
+    trials: Option<u64>,
     /// Where the numbers start that decide what is damaged
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -56,6 +58,9 @@ pub struct Arguments {
     /// Check in full counts what is promised of damaged packs, with the library in this process
     #[arg(long, conflicts_with_all = ["quick", "command", "work", "soak"])]
     claims: bool,
+    /// Damage 8 MiB under parity in many ways, each a hundred times, or as often as --trials says
+    #[arg(long, conflicts_with_all = ["quick", "command", "work", "soak", "claims"])]
+    parity: bool,
     /// Only the check of this name; can be given again
     #[arg(long, value_name = "NAME", requires = "claims")]
     claim: Vec<String>,
@@ -78,7 +83,7 @@ const FORMS: [(&str, &str, bool); 5] = [
 
 /// Fails when a restored file differs from the original, or the command does anything but end in order.
 pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
-    if arguments.soak.is_some() || arguments.claims {
+    if arguments.soak.is_some() || arguments.claims || arguments.parity {
         return in_process(root, arguments);
     }
     let carstone = carstone(root, arguments.command.as_deref())?;
@@ -100,6 +105,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
 fn in_process(_: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     match arguments.soak {
         Some(count) => soak::run(count, arguments.seed),
+        None if arguments.parity => parity::run(arguments.trials.unwrap_or(100), arguments.seed),
         None => claims::run(&arguments.claim, arguments.seed),
     }
 }
@@ -119,7 +125,7 @@ fn matrix(
     arguments: &Arguments,
 ) -> anyhow::Result<()> {
     let bench = Bench::new(carstone, folder)?;
-    let trials = if arguments.quick { 1 } else { arguments.trials };
+    let trials = if arguments.quick { 1 } else { arguments.trials.unwrap_or(3) };
     let (small, large) = if arguments.quick { (300, 2) } else { (2000, 6) };
     let mlar = root.join("target/peers/bin/mlar");
     let peers = if arguments.quick { Vec::new() } else { Peer::installed(&mlar) };

@@ -6,21 +6,30 @@ use super::State;
 use super::search::Search;
 
 impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
-    /// Assumes cells that nothing is known of, where the known ones at both sides of a row of them are found just so far apart. What is before
-    /// the first and behind the last cell is found, at the ends of the source.
+    /// Assumes cells that nothing is known of, where the nearest that are found at both sides of a row of them are just so far apart. Where none
+    /// is found at a side, the other tells, and where none is found at all, they are assumed to stand where they belong.
     pub(super) fn assume(&self) {
         let mut cell = 0;
+        let (mut before, mut behind) = (None, 0);
         while cell < self.cut.cells {
+            if self.entries.get(cell).is_some() {
+                before = self.shift_of(cell).or(before);
+                cell += 1;
+                continue;
+            }
             let first = cell;
             while cell < self.cut.cells && self.entries.get(cell).is_none() {
                 cell += 1;
             }
-            if let Some(shift) = self.shift_before(first)
-                && Some(shift) == self.shift_behind(cell)
-            {
-                self.assume_moved(first, cell, shift);
+            // It only goes forwards, so that all rows together take one pass.
+            behind = behind.max(cell);
+            while behind < self.cut.cells && self.shift_of(behind).is_none() {
+                behind += 1;
             }
-            cell += 1;
+            match (before, self.shift_of(behind)) {
+                (Some(before), Some(behind)) if before != behind => {}
+                (shift, other) => self.assume_moved(first, cell, shift.or(other).unwrap_or(0)),
+            }
         }
     }
 
