@@ -4,7 +4,7 @@
 import argparse
 from pathlib import Path
 
-from carstone_vectors import blocks, hppr, index_records, layers, manifests, multi, packs, segments, streams
+from carstone_vectors import blocks, hppr, index_records, layers, manifests, multi, packs, parity, segments, streams
 
 FILES = {
     "checks.toml": layers.checks,
@@ -22,6 +22,7 @@ FILES = {
     "pack_manifest.toml": manifests.manifests,
     "sharded_index.toml": index_records.sharded_indexes,
     "hppr.toml": hppr.vectors,
+    "parity.toml": parity.parities,
 }
 
 

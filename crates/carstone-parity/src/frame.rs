@@ -16,7 +16,7 @@ impl ProtectionId {
     /// [`ErrorKind::Io`] where that source fails.
     pub fn random() -> Result<Self, Error> {
         let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(|error| Error::from(std::io::Error::from(error)))?;
+        getrandom::fill(&mut id).map_err(|error| Error::from(std::io::Error::other(error)))?;
         Ok(Self(id))
     }
 
@@ -172,19 +172,22 @@ pub(crate) fn peek(bytes: &[u8]) -> Option<Header> {
 ///
 /// `frame` begins with the header and may be longer than the frame.
 pub(crate) fn decode(frame: &[u8]) -> Option<Header> {
-    let header = peek(frame)?;
-    let end = HEADER_LEN.checked_add(usize::try_from(header.payload_len).ok()?)?;
-    let payload = frame.get(HEADER_LEN..end)?;
-    let parts = [&frame[..32], payload];
+    let (header, parts) = by_crc(frame)?;
     let stated = u64_at(frame, 40);
-    let digest = || u64::from_le_bytes(digest8(&parts));
-    let intact = crc64(&parts) == u64_at(frame, 32) && (digest() ^ stated).count_ones() <= 2;
-    intact.then_some(header)
+    let digest = u64::from_le_bytes(digest8(&parts));
+    ((digest ^ stated).count_ones() <= 2).then_some(header)
 }
 
-/// Whether a whole frame, which begins with its header, matches its digest as stated.
-pub(crate) fn matches_digest(frame: &[u8]) -> bool {
-    frame.len() >= HEADER_LEN && digest8(&[&frame[..32], &frame[HEADER_LEN..]]) == frame[40..48]
+/// The same without a look at the digest, which takes longer than all the rest.
+pub(crate) fn decode_by_crc(frame: &[u8]) -> Option<Header> {
+    by_crc(frame).map(|(header, _)| header)
+}
+
+fn by_crc(frame: &[u8]) -> Option<(Header, [&[u8]; 2])> {
+    let header = peek(frame)?;
+    let end = HEADER_LEN.checked_add(usize::try_from(header.payload_len).ok()?)?;
+    let parts = [&frame[..32], frame.get(HEADER_LEN..end)?];
+    (crc64(&parts) == u64_at(frame, 32)).then_some((header, parts))
 }
 
 /// The first 8 bytes of BLAKE3.
@@ -217,6 +220,7 @@ const VERSION: u8 = 1;
 const MAX_LOG: u8 = 20;
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
     use super::*;
     use crate::Share;

@@ -1,16 +1,17 @@
 //! Gives a protected stream back.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::{io, thread};
 
 use carstone_layer::ReadAt;
-use reed_solomon_simd::ReedSolomonDecoder;
 use sha2::{Digest, Sha256};
 
-use crate::find::{Entries, State};
+use crate::desk::Desk;
+use crate::find::{Entries, Entry, State};
 use crate::layout::Slot;
-use crate::protect::{BLOCK, code, in_parallel, within, write};
+use crate::protect::{BLOCK, within, write};
 use crate::survey::Zone;
 use crate::{Error, ErrorKind, Parity, Survey, WriteAt};
 
@@ -30,7 +31,7 @@ pub struct Healed {
 /// rest.
 ///
 /// Only where [`Healed::whole`] is true the target is the stream that was protected. `progress` is told how many bytes were written since the last time.
-/// On each of `threads` threads, restoring takes up to 140 MiB.
+/// Restoring takes some 70 MiB, more where the share is larger, and 5 MiB for each of `threads` threads.
 ///
 /// # Errors
 /// [`ErrorKind::Io`].
@@ -78,85 +79,73 @@ where
             .filter(|(_, zone)| zone.lost + zone.assumed > 0 && zone.lost <= zone.left)
             .map(|(number, _)| number)
             .collect();
-        let restored = Mutex::new(Vec::new());
-        in_parallel(
-            threads,
-            needy.len(),
-            || (),
-            |(), job| {
-                let cells = self.zone(needy[job])?;
-                restored.lock().unwrap_or_else(PoisonError::into_inner).extend(cells);
-                Ok(())
-            },
-        )?;
-        let mut restored = restored.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut desk = Desk::new(threads);
+        let mut restored = Vec::new();
+        for zone in needy {
+            restored.extend(self.zone(zone, &mut desk)?);
+        }
         restored.sort_unstable();
         Ok(restored)
     }
 
-    fn zone(&self, number: u32) -> Result<Vec<u64>, Error> {
+    fn zone(&self, number: u32, desk: &mut Desk) -> Result<Vec<u64>, Error> {
         let zone = self.survey.zones[number as usize];
         // What is only assumed to be right is restored as well where that is possible: nothing rests on it then.
         let doubtful = zone.lost.saturating_add(zone.assumed) <= zone.left;
-        let mut restored = self.decode(number, zone, doubtful)?;
+        let mut restored = self.decode(number, zone, doubtful, desk)?;
         if restored.is_none() && doubtful && zone.assumed > 0 {
-            restored = self.decode(number, zone, false)?;
+            restored = self.decode(number, zone, false, desk)?;
         }
         Ok(restored.unwrap_or_default())
     }
 
     /// Restores the lost cells of a zone, with the assumed ones if `doubtful`; `None` where what comes out does not match the table.
-    fn decode(&self, number: u32, zone: Zone, doubtful: bool) -> Result<Option<Vec<u64>>, Error> {
+    fn decode(
+        &self,
+        number: u32,
+        zone: Zone,
+        doubtful: bool,
+        desk: &mut Desk,
+    ) -> Result<Option<Vec<u64>>, Error> {
         let layout = self.parity.descriptor().layout();
-        let cells = layout.cells_of_zone(number);
-        let cell_len = layout.cell_len() as usize;
-        let mut decoder =
-            ReedSolomonDecoder::new(cells.len(), layout.recovery() as usize, cell_len)
-                .map_err(code)?;
-        let is_lost = |cell| match self.survey.found().state(cell) {
-            State::Missing => true,
-            State::Assumed(_) => doubtful,
-            State::At(_) | State::Corrected(_) => false,
-        };
-        let mut buf = vec![0; cell_len];
-        for (shard, cell) in cells.clone().enumerate().filter(|(_, cell)| !is_lost(*cell)) {
-            if self.read(cell, &mut buf)? {
-                decoder.add_original_shard(shard, &buf).map_err(code)?;
-            }
-        }
-        let mut wanted = zone.lost + if doubtful { zone.assumed } else { 0 };
-        for recovery in 0..layout.recovery() {
-            if wanted == 0 {
+        let cells: Vec<u64> = layout.cells_of_zone(number).collect();
+        desk.load(cells.len(), layout.cell_len() as usize, |shard, bytes| {
+            let is_lost = match self.survey.found.state(cells[shard]) {
+                State::Missing => true,
+                State::Assumed(_) => doubtful,
+                State::At(_) | State::Corrected(_) => false,
+            };
+            Ok(!is_lost && self.read(cells[shard], bytes)?)
+        })?;
+        let most = zone.lost + if doubtful { zone.assumed } else { 0 };
+        let mut recovery = Vec::new();
+        for shard in 0..layout.recovery() {
+            if recovery.len() == most as usize {
                 break;
             }
-            let slot = Slot::Recovery { zone: number, number: recovery };
-            if let Some(shard) = self.parity.payload(slot)? {
-                decoder.add_recovery_shard(recovery as usize, &shard).map_err(code)?;
-                wanted -= 1;
-            }
+            let slot = Slot::Recovery { zone: number, number: shard };
+            recovery.extend(self.parity.payload(slot)?.map(|cell| (shard as usize, cell)));
         }
-        let mut cells: Vec<u64> = cells.collect();
-        let decoded = match decoder.decode() {
-            Ok(decoded) => decoded,
-            // Source or parity changed since the survey, and there are too few now.
-            Err(reed_solomon_simd::Error::NotEnoughShards { .. }) => return Ok(None),
-            Err(error) => return Err(code(error)),
-        };
-        let mut restored = Vec::new();
-        for (shard, bytes) in decoded.restored_original_iter() {
-            let cell = cells[shard];
-            if !self.entries.agrees(cell, bytes) {
-                return Ok(None);
-            }
-            restored.push(cell);
+        // Source or parity changed since the survey, if there are too few now.
+        if recovery.len() < desk.lost().len() {
+            return Ok(None);
         }
-        for (shard, bytes) in decoded.restored_original_iter() {
-            let at = cells[shard] * cell_len as u64;
-            let len = within(layout.stream_len() - at, cell_len);
-            write(self.target, &bytes[..len], at)?;
+        let made = desk.decode(layout.recovery() as usize, &recovery)?;
+        let differs = AtomicBool::new(false);
+        desk.each_restored(&made, |shard, bytes| {
+            let entry = self.entries.get(cells[shard]);
+            let agrees = entry.is_none_or(|entry| entry == Entry::of(bytes));
+            differs.fetch_or(!agrees, Ordering::Relaxed);
+            Ok(())
+        })?;
+        if differs.into_inner() {
+            return Ok(None);
         }
-        cells.clear();
-        Ok(Some(restored))
+        desk.each_restored(&made, |shard, bytes| {
+            let at = cells[shard] * u64::from(layout.cell_len());
+            write(self.target, &bytes[..within(layout.stream_len() - at, bytes.len())], at)
+        })?;
+        Ok(Some(desk.lost().iter().map(|shard| cells[*shard]).collect()))
     }
 
     /// Writes what was found, and zeros for what is lost, in order; hashes all of it.
@@ -164,25 +153,27 @@ where
     fn assemble(&self, restored: &[u64]) -> Result<(Vec<Range<u64>>, ([u8; 32], [u8; 32])), Error> {
         let (blocks, to_hash) = mpsc::sync_channel::<Vec<u8>>(4);
         let (spent, reuse) = mpsc::channel();
+        // SHA-256 takes as long as all the rest.
         thread::scope(|scope| {
-            let hashes = scope.spawn(move || {
-                let (mut blake3, mut sha256) = (blake3::Hasher::new(), Sha256::new());
+            let sha256 = scope.spawn(move || {
+                let mut sha256 = Sha256::new();
                 for block in to_hash {
-                    blake3.update(&block);
                     sha256.update(&block);
                     // The writer may have ended already.
                     let _ = spent.send(block);
                 }
-                (*blake3.finalize().as_bytes(), sha256.finalize().into())
+                sha256.finalize().into()
             });
+            let mut blake3 = blake3::Hasher::new();
             let lost = self.copy(restored, |block| {
+                blake3.update(&block);
                 // The other end goes away only with this one.
                 let _ = blocks.send(block);
                 reuse.try_recv().unwrap_or_default()
             });
             drop(blocks);
-            let hashes = hashes.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            Ok((lost?, hashes))
+            let sha256 = sha256.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            Ok((lost?, (*blake3.finalize().as_bytes(), sha256)))
         })
     }
 
@@ -236,7 +227,7 @@ where
                 self.target
                     .read_exact_at(&mut here[..len], at)
                     .map_err(|error| Error::new(ErrorKind::Io(error), at))?;
-            } else if let (State::At(from), true) = (self.survey.found().state(cell), run > 1) {
+            } else if let (State::At(from), true) = (self.survey.found.state(cell), run > 1) {
                 self.source
                     .read_exact_at(here, from)
                     .map_err(|error| Error::new(ErrorKind::Io(error), from))?;
@@ -255,19 +246,19 @@ where
     /// How many whole cells lie in a row in the source, from the first of `cells` on; 1 where that is something else.
     fn run(&self, cells: Range<u64>, restored: Option<u64>) -> u64 {
         let layout = self.parity.descriptor().layout();
-        let State::At(from) = self.survey.found().state(cells.start) else { return 1 };
+        let State::At(from) = self.survey.found.state(cells.start) else { return 1 };
         // The last cell may be shorter, and is read by itself.
         let end = cells.end.min(restored.unwrap_or(u64::MAX)).min(layout.cells() - 1);
         let follows = |cell: &u64| {
             let step = (cell - cells.start) * u64::from(layout.cell_len());
-            self.survey.found().state(*cell) == State::At(from + step)
+            self.survey.found.state(*cell) == State::At(from + step)
         };
         (cells.start + 1..end).take_while(follows).count() as u64 + 1
     }
 
     fn read(&self, cell: u64, buf: &mut [u8]) -> Result<bool, Error> {
         self.survey
-            .found()
+            .found
             .read(self.source, cell, buf)
             .map_err(|error: io::Error| Error::new(ErrorKind::Io(error), cell))
     }

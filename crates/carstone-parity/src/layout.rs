@@ -118,7 +118,7 @@ impl Layout {
         let cells = stream_len.div_ceil(u64::from(cell));
         let most = u64::from(MAX_ZONE_BYTES / cell).min(MAX_ZONE_CELLS);
         let zones = u32::try_from(cells.div_ceil(most)).unwrap_or(u32::MAX);
-        let groups = if zones == 0 { 0 } else { (zones / 8).max(1) };
+        let groups = if zones == 0 { 0 } else { (zones / ZONES_OF_GROUP).max(1) };
         let mut layout = Self {
             stream_len,
             share,
@@ -364,7 +364,8 @@ fn cell_size(stream_len: u64) -> u32 {
     match stream_len {
         0..1_024 => 64,
         1_024..16_384 => 256,
-        16_384..4_194_304 => 1_024,
+        16_384..524_288 => 1_024,
+        524_288..4_194_304 => 2_048,
         _ => 4_096 << (stream_len.max(1).ilog2().saturating_sub(34)),
     }
 }
@@ -372,10 +373,14 @@ fn cell_size(stream_len: u64) -> u32 {
 /// Bytes of an entry of the table.
 pub(crate) const ENTRY_LEN: usize = 16;
 
-const MAX_ZONE_CELLS: u64 = 16_384;
-const MAX_ZONE_BYTES: u32 = 1 << 26;
+/// With up to 2,048 recovery cells these fill 16,384 places of the code, so that decoding does not take the next power of two.
+const MAX_ZONE_CELLS: u64 = 14_336;
+const MAX_ZONE_BYTES: u32 = 14_336 << 12;
+/// A group has at least as many where there are enough, so that a burst is shared by them.
+const ZONES_OF_GROUP: u32 = 10;
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
     use super::*;
 
@@ -384,7 +389,9 @@ mod tests {
     }
 
     fn lengths() -> Vec<u64> {
-        let edges = [64, 1_024, 16_384, 4_194_304, 1 << 26, 1 << 29, 9 << 26, 17 << 26, 1 << 35];
+        let zone = 14_336 << 12;
+        let edges =
+            [64, 1_024, 16_384, 524_288, 4_194_304, zone, 10 * zone, 11 * zone, 20 * zone, 1 << 35];
         let near = edges.iter().flat_map(|edge| [edge - 1, *edge, edge + 1]);
         near.chain([0, 1, 100, 8 << 20, 500_000_000, 6 << 30, (1 << 43) - 1]).collect()
     }
@@ -397,7 +404,7 @@ mod tests {
             for zone in 0..layout.zones() {
                 let group = layout.group_of_zone(zone);
                 assert!(layout.zones_of(group).contains(&zone));
-                assert!(layout.cells_of_zone(zone).len() <= 16_384);
+                assert!(layout.cells_of_zone(zone).len() <= 14_336);
                 for (number, cell) in layout.cells_of_zone(zone).enumerate() {
                     assert!(!std::mem::replace(&mut seen[cell as usize], true));
                     assert_eq!(layout.zone_of(cell), (zone, number as u32), "{len}");
@@ -421,7 +428,7 @@ mod tests {
                         copies += 1;
                     }
                     assert_eq!(layout.offset_of(place), at);
-                    if place as usize % step == 0 {
+                    if (place as usize).is_multiple_of(step) {
                         assert_eq!(layout.place_of(layout.slot_at(place)), place, "{len} {share}");
                     }
                     at += layout.frame_len();

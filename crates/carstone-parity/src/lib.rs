@@ -8,7 +8,7 @@
 //! protect(&stream, &sidecar, &Options::default(), &|_| ())?; // 10 %
 //!
 //! let mut damaged = stream.clone();
-//! damaged[500_000..600_000].fill(0); // A burst,
+//! damaged[500_000..570_000].fill(0); // A burst,
 //! damaged.drain(70_000..70_123); // a cut,
 //! damaged[9] ^= 0x40; // and a flipped bit.
 //!
@@ -27,11 +27,11 @@
 //!
 //! Guarantees: what is called [whole](Healed::whole) has the BLAKE3 and SHA-256 that were stated when it was protected. Any damage that loses no more cells of a zone
 //! than it has [recovery cells](Layout::recovery) is healed. Damage to the parity only lowers that number. Parity is *no
-//! authentication*: who made it says what the stream was. Memory is bounded: some 40 bytes for each of at most 2²³ cells, and 64 MiB (protecting) or 140 MiB (healing) for
-//! each thread.
+//! authentication*: who made it says what the stream was. Memory is bounded: some 40 bytes for each of at most 2²³ cells, and some 70 MiB for each thread.
 //!
 //! The bytes are described in `docs/format.md`, section 14. There are no features.
 
+mod desk;
 mod error;
 mod find;
 mod frame;
@@ -43,11 +43,10 @@ mod survey;
 mod write_at;
 
 pub use error::{Error, ErrorKind};
-pub use find::Counts;
 pub use frame::{Descriptor, ProtectionId};
 pub use heal::{Healed, heal};
 pub use layout::{Layout, Share};
 pub use parity::{Parity, Section, find_descriptors};
 pub use protect::{Options, protect};
-pub use survey::Survey;
+pub use survey::{Counts, Survey};
 pub use write_at::{Memory, WriteAt};

@@ -97,23 +97,21 @@ impl<P: ReadAt + Sync> Parity<P> {
     pub(crate) fn payload(&self, slot: Slot) -> Result<Option<Vec<u8>>, Error> {
         let Some(at) = self.place(slot) else { return Ok(None) };
         let len = within(self.descriptor.layout.frame_len(), usize::MAX);
-        Ok(self.frame(at, len)?.filter(|(header, _, _)| self.is(header, slot)).map(
-            |(_, mut frame, _)| {
-                frame.drain(..HEADER_LEN);
-                frame
-            },
-        ))
+        let mut bytes = vec![0; len];
+        let header = self.look(at, &mut bytes)?;
+        let is_this = header.is_some_and(|(header, _)| self.is(&header, slot));
+        // Where it was not corrected, nobody has looked at the digest yet.
+        Ok((is_this && frame::decode(&bytes).is_some()).then(|| bytes.split_off(HEADER_LEN)))
     }
 
     /// The table of all cells, as far as it is left.
     pub(crate) fn entries(&self) -> Result<Entries, Error> {
         let layout = &self.descriptor.layout;
-        let mut entries = Entries::unknown(within(layout.cells(), usize::MAX));
+        let mut entries = Entries::lost(layout.cells());
+        let in_shard = u64::from(layout.cell_len()) / ENTRY_LEN as u64;
         for group in 0..layout.groups() {
-            let mut first = within(layout.cells_of(group).start, usize::MAX);
-            let end = within(layout.cells_of(group).end, usize::MAX);
+            let std::ops::Range { start: mut first, end } = layout.cells_of(group);
             for shard in self.table(group)? {
-                let in_shard = layout.cell_len() as usize / ENTRY_LEN;
                 for (cell, entry) in (first..end).zip(shard.iter().flat_map(|s| s.as_chunks().0)) {
                     entries.set(cell, Entry::decode(entry));
                 }
@@ -172,10 +170,11 @@ impl<P: ReadAt + Sync> Parity<P> {
                 let first = job * per_job;
                 let places = first..self.places.len().min(first + per_job);
                 let mut here = Vec::with_capacity(places.len());
+                let mut bytes = vec![0; len];
                 for place in places {
                     let offset = at + layout.offset_of(place as u64);
                     let slot = layout.slot_at(place as u64);
-                    if let Some((header, _, corrected)) = self.frame(offset, len)?
+                    if let Some((header, corrected)) = self.look(offset, &mut bytes)?
                         && self.is(&header, slot)
                     {
                         here.push((place, offset, corrected));
@@ -198,14 +197,16 @@ impl<P: ReadAt + Sync> Parity<P> {
     fn look_everywhere(&mut self) -> Result<(), Error> {
         let len = within(self.descriptor.layout.frame_len(), usize::MAX);
         let mut found = BTreeMap::new();
+        let mut bytes = vec![0; len];
         each_magic(&self.source, |at, header| {
             let Label::Slot(slot) = header.label else { return Ok(()) };
-            if self.may_be(slot) && self.place(slot).is_none() && self.is(header, slot) {
-                if let Some((header, _, corrected)) = self.frame(at, len)?
-                    && self.is(&header, slot)
-                {
-                    found.insert(self.descriptor.layout.place_of(slot), (at, corrected));
-                }
+            if self.may_be(slot)
+                && self.place(slot).is_none()
+                && self.is(header, slot)
+                && let Some((header, corrected)) = self.look(at, &mut bytes)?
+                && self.is(&header, slot)
+            {
+                found.insert(self.descriptor.layout.place_of(slot), (at, corrected));
             }
             Ok(())
         })?;
@@ -216,19 +217,18 @@ impl<P: ReadAt + Sync> Parity<P> {
         Ok(())
     }
 
-    /// A frame, its bytes put right, and whether they had to be.
-    fn frame(&self, at: u64, len: usize) -> Result<Option<(Header, Vec<u8>, bool)>, Error> {
-        let mut bytes = vec![0; len];
-        let read = read_full(&self.source, &mut bytes, at)
+    /// The header of the frame that stands at an offset, and whether bits of it have to be put right.
+    fn look(&self, at: u64, bytes: &mut [u8]) -> Result<Option<(Header, bool)>, Error> {
+        let read = read_full(&self.source, bytes, at)
             .map_err(|error| Error::new(ErrorKind::Io(error), at))?;
-        if read < len {
+        if read < bytes.len() {
             return Ok(None);
         }
-        if let Some(header) = frame::decode(&bytes) {
-            return Ok(Some((header, bytes, false)));
+        if let Some(header) = frame::decode_by_crc(bytes) {
+            return Ok(Some((header, false)));
         }
-        let corrected = correct_frame(&mut bytes);
-        Ok(corrected.then(|| frame::decode(&bytes)).flatten().map(|header| (header, bytes, true)))
+        let corrected = correct_frame(bytes);
+        Ok(corrected.then(|| frame::decode(bytes)).flatten().map(|header| (header, true)))
     }
 
     fn is(&self, header: &Header, slot: Slot) -> bool {

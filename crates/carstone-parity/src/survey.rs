@@ -2,7 +2,7 @@
 
 use carstone_layer::ReadAt;
 
-use crate::find::{Counts, Found, State, find};
+use crate::find::{Entries, Found, State, find, find_anywhere};
 use crate::{Error, ErrorKind, Layout, Parity};
 
 /// What is left of a protected stream.
@@ -12,6 +12,26 @@ pub struct Survey {
     pub(crate) zones: Vec<Zone>,
     layout: Layout,
     source_len: u64,
+    /// Cells that are missing although the table says what they are.
+    known_missing: u64,
+}
+
+/// How many cells are in which state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Where they belong.
+    pub in_place: u64,
+    /// Found elsewhere, since bytes were inserted or removed, or moved.
+    pub moved: u64,
+    /// There, with a few bits that were put right.
+    pub corrected: u64,
+    /// Bits that were put right in them.
+    pub bits: u64,
+    /// Between their neighbours, and not confirmed: what tells them is lost.
+    pub assumed: u64,
+    /// Lost.
+    pub missing: u64,
 }
 
 /// Cells that a zone lacks, and what is left to restore them.
@@ -25,8 +45,8 @@ pub(crate) struct Zone {
 impl Survey {
     /// Looks for the cells of the stream in `source`, wherever they lie, and corrects those of which a few bits flipped.
     ///
-    /// Reads the source once or twice on `threads` threads, in time that is linear in its length. `progress` is told how many bytes
-    /// were done since the last time.
+    /// Reads the source on `threads` threads, once where it is sound and at most three times, in time that is linear in its length.
+    /// `progress` is told how many bytes were done since the last time.
     ///
     /// # Errors
     /// [`ErrorKind::Io`]; [`ErrorKind::Foreign`] where too little is found for this to be the stream that was protected.
@@ -44,32 +64,76 @@ impl Survey {
         let source_len = source.size()?;
         let entries = parity.entries()?;
         let found = find(source, &layout, &entries, threads, progress)?;
-        let mut zones: Vec<Zone> = (0..layout.zones())
-            .map(|zone| Zone { lost: 0, assumed: 0, left: parity.recovery_left(zone) })
-            .collect();
-        for cell in 0..layout.cells() {
-            let zone = || layout.zone_of(cell).0 as usize;
-            match found.state(cell) {
-                State::Missing => zones[zone()].lost += 1,
-                State::Assumed(_) => zones[zone()].assumed += 1,
-                State::At(_) | State::Corrected(_) => {}
+        let left = |zone| Zone { lost: 0, assumed: 0, left: parity.recovery_left(zone) };
+        let zones = (0..layout.zones()).map(left).collect();
+        let mut survey = Self { found, zones, layout, source_len, known_missing: 0 };
+        survey.count(&entries);
+        if !survey.can_heal() {
+            let Self { found, layout, .. } = &mut survey;
+            if find_anywhere(found, source, layout, &entries, threads, progress)? {
+                survey.count(&entries);
             }
         }
-        let survey = Self { found, zones, layout, source_len };
-        let counts = survey.counts();
-        let lacking = counts.missing + counts.assumed;
-        let may_lack = survey.layout.may_lack() + survey.unknown_allowance(&counts);
-        if lacking > may_lack {
-            let found = survey.layout.cells() - lacking;
-            let wanted = survey.layout.cells() - may_lack;
-            return Err(Error::new(ErrorKind::Foreign { found, wanted }, 0));
-        }
+        survey.refuse_foreign(&entries)?;
         Ok(survey)
+    }
+
+    /// Counts what each zone lacks.
+    fn count(&mut self, entries: &Entries) {
+        self.zones.iter_mut().for_each(|zone| (zone.lost, zone.assumed) = (0, 0));
+        self.known_missing = 0;
+        for cell in 0..self.layout.cells() {
+            let state = self.found.state(cell);
+            if matches!(state, State::At(_) | State::Corrected(_)) {
+                continue;
+            }
+            let zone = &mut self.zones[self.layout.zone_of(cell).0 as usize];
+            match state {
+                State::Assumed(_) => zone.assumed += 1,
+                _ => {
+                    zone.lost += 1;
+                    self.known_missing += u64::from(entries.get(cell).is_some());
+                }
+            }
+        }
+    }
+
+    /// Of the cells that the table tells, as large a part must be there as parity needs of all.
+    fn refuse_foreign(&self, entries: &Entries) -> Result<(), Error> {
+        let (cells, known) = (self.layout.cells(), entries.count());
+        let wide = |count: u64| u128::from(count);
+        let may_lack = self.layout.may_lack();
+        let is_foreign = wide(self.known_missing) * wide(cells) > wide(may_lack) * wide(known)
+            || (known > 0 && self.known_missing == known);
+        match is_foreign {
+            true => {
+                let found = known - self.known_missing;
+                let wanted = wide(known) * wide(cells - may_lack);
+                let wanted = u64::try_from(wanted.div_ceil(wide(cells.max(1)))).unwrap_or(known);
+                Err(Error::new(ErrorKind::Foreign { found, wanted }, 0))
+            }
+            false => Ok(()),
+        }
     }
 
     /// How many cells are in which state.
     pub fn counts(&self) -> Counts {
-        self.found.counts()
+        let counts = self.found.counts();
+        Counts {
+            in_place: counts.in_place,
+            moved: counts.moved,
+            corrected: counts.corrected,
+            bits: counts.bits,
+            assumed: counts.assumed,
+            missing: counts.missing,
+        }
+    }
+
+    /// Bits that were put right: bytes of the stream, by their offset, and which bits of them.
+    pub fn corrections(&self) -> impl Iterator<Item = (u64, u8)> {
+        let cell = u64::from(self.layout.cell_len());
+        let flips = self.found.flips().iter();
+        flips.map(move |flip| (u64::from(flip.cell) * cell + u64::from(flip.at), flip.mask))
     }
 
     /// Whether the stream is there as it was: as long, with all cells in their places.
@@ -85,7 +149,7 @@ impl Survey {
         self.zones.iter().all(|zone| zone.lost <= zone.left)
     }
 
-    /// Cells that are lost and for which their zone has no recovery cells.
+    /// Cells that are lost and for which their zone has too few recovery cells.
     pub fn over_budget(&self) -> u64 {
         let over = self.zones.iter().filter(|zone| zone.lost > zone.left);
         over.map(|zone| u64::from(zone.lost)).sum()
@@ -95,23 +159,15 @@ impl Survey {
     ///
     /// The budget of a zone is the recovery cells that it was made with. Those that are lost count as used.
     pub fn used(&self) -> f64 {
-        let all = f64::from(self.layout.recovery().max(1));
-        let used = |zone: &Zone| f64::from(zone.lost + (self.layout.recovery() - zone.left)) / all;
+        let all = self.layout.recovery();
+        let used = |zone: &Zone| {
+            f64::from(zone.lost + all.saturating_sub(zone.left)) / f64::from(all.max(1))
+        };
         self.zones.iter().map(used).fold(0.0, f64::max)
     }
 
     /// More cells that the scarcest zone could lose.
     pub fn left(&self) -> u32 {
         self.zones.iter().map(|zone| zone.left.saturating_sub(zone.lost)).min().unwrap_or(0)
-    }
-
-    /// The found state of the cells, for healing.
-    pub(crate) fn found(&self) -> &Found {
-        &self.found
-    }
-
-    /// Cells whose entries are lost cannot tell another stream from this one.
-    fn unknown_allowance(&self, counts: &Counts) -> u64 {
-        counts.unknown.min(self.layout.cells() / 2)
     }
 }

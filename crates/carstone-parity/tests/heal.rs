@@ -1,5 +1,7 @@
 //! Whole streams, damaged and healed.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use carstone_parity::{
     ErrorKind, Healed, Layout, Memory, Options, Parity, ProtectionId, Share, Survey, heal, protect,
 };
@@ -124,4 +126,24 @@ fn damage_to_parity_lowers_the_budget_and_nothing_else() {
         parity.drain(hit..end);
         check_heals(&whole, &damaged, &parity);
     }
+}
+
+#[test]
+fn what_moved_and_what_flipped_costs_no_more_than_the_cells_that_it_hit() {
+    let whole = stream(8 << 20, 11);
+    let parity = parity_of(&whole, 1_000);
+    let mut flipped = whole.clone();
+    for place in 0..400_u64 {
+        let bit = place.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (64 << 20);
+        flipped[(bit / 8) as usize] ^= 1 << (bit % 8);
+    }
+    check_heals(&whole, &flipped, &parity);
+    check_heals(&whole, &whole[754_974..], &parity);
+    check_heals(&whole, &whole[..whole.len() - 754_974], &parity);
+    let mut inserted = whole.clone();
+    inserted.splice(3_000_000..3_000_000, stream(4_321, 5));
+    check_heals(&whole, &inserted, &parity);
+    let mut swapped = whole[4_000_001..].to_vec();
+    swapped.extend_from_slice(&whole[..4_000_001]);
+    check_heals(&whole, &swapped, &parity);
 }

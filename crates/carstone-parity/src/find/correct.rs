@@ -1,0 +1,151 @@
+//! Cells whose bytes are there but for few bits.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use carstone_layer::ReadAt;
+
+use super::search::Search;
+use super::share::{lock, share};
+use super::word::correct;
+use super::{Entry, Flip, State};
+use crate::Error;
+use crate::frame::digest8;
+
+/// A cell that may be put right.
+#[derive(Debug, Clone, Copy)]
+struct Task {
+    cell: u64,
+    /// By how much it may have been moved.
+    shifts: [Option<i64>; 4],
+    /// Whether it is in a long row.
+    long: bool,
+}
+
+impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
+    /// Puts right what few bits explain, at all places where a missing cell ought to be. Those that lack few neighbours come first: in long rows
+    /// of missing cells there is seldom anything left to put right.
+    pub(super) fn correct(&self) -> Result<Vec<Flip>, Error> {
+        let mut rows = self.missing_rows();
+        rows.sort_by_key(|row| row.end - row.start);
+        let flips = Mutex::new(Vec::new());
+        let mut failures = 0;
+        let mut tasks = rows.into_iter().flat_map(|row| {
+            let cells = u64::from(row.start)..u64::from(row.end);
+            let long = cells.end - cells.start > LONG_ROW;
+            // The cells at both sides are found, and what is put right within does not change that.
+            let shifts = self.shifts_of(&cells);
+            cells.map(move |cell| Task { cell, shifts, long })
+        });
+        loop {
+            let wanted = tasks.by_ref().filter(|task| self.wanted(task.cell).is_some());
+            let batch: Vec<Task> = wanted.take(BATCH).collect();
+            let Some(last) = batch.last() else { break };
+            let pairs = failures < self.most(if last.long { MAX_IN_LONG } else { MAX_FAILURES });
+            share(self.threads, batch.iter(), |task, buf| {
+                self.correct_cell(task, pairs, buf, &flips)
+            })?;
+            match batch.iter().rposition(|task| !self.places.is_missing(task.cell)) {
+                None => failures += batch.len() as u64,
+                Some(good) => failures = (batch.len() - 1 - good) as u64,
+            }
+        }
+        Ok(flips.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// As many failures as take the time that `most` of them take with cells of 4 KiB.
+    fn most(&self, most: u64) -> u64 {
+        (most * 4_096 / self.cut.cell.max(1)).max(1)
+    }
+
+    /// Rows of cells that are missing, each as long as possible.
+    fn missing_rows(&self) -> Vec<Range<u32>> {
+        let mut rows = Vec::new();
+        let mut first = None;
+        // A layout has at most 2²³ cells.
+        let cells = u32::try_from(self.cut.cells).unwrap_or(u32::MAX);
+        for cell in 0..=cells {
+            let is_missing = cell < cells && self.places.is_missing(cell.into());
+            match (first, is_missing) {
+                (None, true) => first = Some(cell),
+                (Some(start), false) => {
+                    rows.push(start..cell);
+                    first = None;
+                }
+                _ => {}
+            }
+        }
+        rows
+    }
+
+    /// By how much a row of missing cells may have been moved, no number twice.
+    fn shifts_of(&self, row: &Range<u64>) -> [Option<i64>; 4] {
+        let (before, behind) = (self.shift_before(row.start), self.shift_behind(row.end));
+        let mut shifts = [Some(0), Some(self.shift), before, behind];
+        for at in 1..shifts.len() {
+            if shifts[..at].contains(&shifts[at]) {
+                shifts[at] = None;
+            }
+        }
+        shifts
+    }
+
+    fn correct_cell(
+        &self,
+        task: &Task,
+        pairs: bool,
+        word: &mut Vec<u8>,
+        flips: &Mutex<Vec<Flip>>,
+    ) -> Result<(), Error> {
+        let Some(entry) = self.wanted(task.cell) else { return Ok(()) };
+        let len = self.cut.len(task.cell);
+        for shift in task.shifts.into_iter().flatten() {
+            let Some(at) = self.cut.moved(task.cell, shift, self.len) else { continue };
+            self.fill(word, at, len)?;
+            (self.progress)(word.len() as u64);
+            if word.len() as u64 == len
+                && let Some(found) = self.correct_bytes(task.cell, &entry, word, pairs)
+            {
+                lock(flips).extend(found);
+                self.places.set(task.cell, State::Corrected(at));
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is to be flipped in the bytes of a cell.
+    fn correct_bytes(
+        &self,
+        cell: u64,
+        entry: &Entry,
+        word: &mut Vec<u8>,
+        pairs: bool,
+    ) -> Option<Vec<Flip>> {
+        let len = word.len();
+        let padding = self.padding(word);
+        word.extend_from_slice(&padding);
+        let crc_at = word.len();
+        word.extend_from_slice(&entry.crc.to_le_bytes());
+        let before = word[..len].to_vec();
+        let confirm = |word: &[u8]| digest8(&[&word[..crc_at]]) == entry.digest;
+        if !correct(word, 0..len, pairs, confirm) {
+            return None;
+        }
+        let cell = u32::try_from(cell).ok()?;
+        let changed = (0..).zip(before.iter().zip(&*word)).filter(|(_, (old, new))| old != new);
+        Some(changed.map(|(at, (old, new))| Flip { cell, at, mask: old ^ new }).collect())
+    }
+}
+
+/// Cells between two looks at how many could not be put right.
+const BATCH: usize = 256;
+
+/// Two bits are not looked for any more when so many cells on end could not be put right.
+const MAX_FAILURES: u64 = 16_384;
+
+/// As [`MAX_FAILURES`], in long rows.
+const MAX_IN_LONG: u64 = 1_024;
+
+/// Cells in a row from which on it is long.
+const LONG_ROW: u64 = 64;
