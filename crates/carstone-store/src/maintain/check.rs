@@ -240,7 +240,9 @@ impl<T: FnMut(Finding) -> Result<()>> Check<'_, T> {
             let itself = entries(store.index().find(EntryKind::Blob, &pack.name).await)?;
             let is_blob =
                 itself.into_iter().flatten().any(|found| found.location.pack() == Some(&pack.name));
-            match read_pack(&**store.packs(), &pack.name, pack.size, is_blob).await {
+            let read = read_pack(&**store.packs(), &pack.name, pack.size, is_blob).await;
+            let has_sidecar = read.is_ok() && self.sidecars.contains(&pack.name);
+            match read {
                 // That its bytes are right is all that can be said, or that is to be.
                 Ok(content) if content.is_lone && closed.has(&pack.name, &self.sizes).await? => {
                     self.lost.insert(pack.name);
@@ -259,11 +261,7 @@ impl<T: FnMut(Finding) -> Result<()>> Check<'_, T> {
                     self.find(finding)?;
                 }
             }
-            let is_protected = self.sidecars.contains(&pack.name);
-            if is_protected
-                && !self.lost.contains(&pack.name)
-                && let Some(error) = verify(store, &pack).await?
-            {
+            if has_sidecar && let Some(error) = verify(store, &pack).await? {
                 self.find(Finding::BadSidecar { pack: pack.name, error })?;
             }
             done(pack.size);

@@ -33,7 +33,7 @@ pub(crate) async fn missing(
     Ok((pack, Some(sidecar)))
 }
 
-/// A pack in a file, and its sidecar in another, which was empty. One is made after the other, on up to four threads, with some 70 MiB for each.
+/// A pack in a file, and its sidecar in another, which was empty. One is made after the other, on up to four threads, each of which takes 64 MiB and what the share is of that.
 ///
 /// The same pack and the same share give the same bytes, whoever makes them, as is so with all that is in a store.
 ///
