@@ -33,7 +33,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "carstone-repair",
         ],
     ),
-    ("carstone-store", &["carstone-car", "carstone-unixfs"]),
+    ("carstone-store", &["carstone-layer", "carstone-parity", "carstone-car", "carstone-unixfs"]),
     ("carstone-hppr", &[]),
     ("carstone-cli", &["carstone", "carstone-hppr", "carstone-store"]),
 ];

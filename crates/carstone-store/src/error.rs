@@ -79,6 +79,23 @@ pub enum ErrorKind {
     Dag(Box<DagError>),
     /// Something breaks a rule of its format.
     Malformed(&'static str),
+    /// Parity is not valid, or of other bytes.
+    #[cfg(feature = "parity")]
+    Parity(carstone_parity::Error),
+    /// Some frames of a sidecar are not as they were written.
+    LostFrames {
+        /// Frames that are lost.
+        lost: u64,
+        /// Frames that are put right when they are read.
+        corrected: u64,
+        /// How many frames there are to be.
+        all: u64,
+    },
+    /// More of a pack is lost than its sidecar can restore.
+    OverBudget {
+        /// Cells that are lost.
+        cells: u64,
+    },
     /// The hash function is not known.
     UnknownHash(u64),
     /// A pack is encrypted, and no key at hand opens it.
@@ -145,10 +162,19 @@ impl Error {
 
     /// Whether what was read is damaged, so that it is no use to read it again.
     pub fn is_malformed(&self) -> bool {
-        matches!(
-            self.kind,
-            ErrorKind::Malformed(_) | ErrorKind::Mismatch { .. } | ErrorKind::Car(_)
-        )
+        match self.kind {
+            #[cfg(feature = "parity")]
+            ErrorKind::Parity(_) => true,
+            ErrorKind::LostFrames { .. } | ErrorKind::OverBudget { .. } => true,
+            ErrorKind::Malformed(_) | ErrorKind::Mismatch { .. } | ErrorKind::Car(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the disk failed to read what is on it.
+    pub(crate) fn is_of_disk(&self) -> bool {
+        let ErrorKind::Io(cause) = &self.kind else { return false };
+        cause.raw_os_error().is_some_and(|code| DISK_ERRORS.contains(&code))
     }
 
     /// Whether the object is just not there.
@@ -177,6 +203,16 @@ impl From<io::Error> for Error {
 impl From<carstone_car::Error> for Error {
     fn from(error: carstone_car::Error) -> Self {
         Self::new(ErrorKind::Car(error))
+    }
+}
+
+#[cfg(feature = "parity")]
+impl From<carstone_parity::Error> for Error {
+    fn from(error: carstone_parity::Error) -> Self {
+        match error.kind() {
+            carstone_parity::ErrorKind::Io(_) => Self::from(io::Error::from(error)),
+            _ => Self::new(ErrorKind::Parity(error)),
+        }
     }
 }
 
@@ -240,6 +276,18 @@ impl fmt::Display for ErrorKind {
             Self::NoBlock(cid) => write!(f, "block {cid} is not in the store"),
             Self::Dag(_) => f.write_str("a node cannot be read"),
             Self::Malformed(rule) => f.write_str(rule),
+            #[cfg(feature = "parity")]
+            Self::Parity(_) => f.write_str("the parity cannot be used"),
+            Self::LostFrames { lost, corrected, all } => {
+                write!(f, "{lost} of the {all} frames of the parity are lost")?;
+                match corrected {
+                    0 => Ok(()),
+                    _ => write!(f, ", and {corrected} have flipped bits"),
+                }
+            }
+            Self::OverBudget { cells } => {
+                write!(f, "more is lost than the parity restores: {cells} cells")
+            }
             Self::UnknownHash(code) => write!(f, "the hash function {code:#x} is not known"),
             Self::NoKey => f.write_str("it is encrypted, and no key at hand opens it"),
             Self::UnknownUrl => {
@@ -269,6 +317,8 @@ impl error::Error for Error {
             ErrorKind::Car(error) => Some(error),
             ErrorKind::UnixFs(error) => Some(error),
             ErrorKind::Dag(error) => Some(error),
+            #[cfg(feature = "parity")]
+            ErrorKind::Parity(error) => Some(error),
             ErrorKind::NoCatalog(error) => Some(error),
             _ => None,
         }
@@ -277,3 +327,5 @@ impl error::Error for Error {
 
 /// What systems call a full disk.
 const FULL: [io::ErrorKind; 2] = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+/// What systems call a disk that cannot read what is on it: EIO; of Windows, a wrong checksum and a device that fails.
+const DISK_ERRORS: &[i32] = if cfg!(windows) { &[23, 1117] } else { &[5] };

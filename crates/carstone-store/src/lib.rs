@@ -39,6 +39,8 @@ mod place;
 mod store;
 mod streamer;
 
+#[cfg(feature = "parity")]
+pub use carstone_parity::Share;
 pub use error::{Error, ErrorKind, Result};
 pub use hasher::HashFunction;
 pub use index::{
@@ -54,6 +56,8 @@ pub use maintain::{
     copy_packs, finish_rebuild, heal, heal_part, rebuild_index, rebuild_part, rebuild_roots,
     remove_root,
 };
+#[cfg(feature = "parity")]
+pub use maintain::{Protected, protect};
 pub use name::{Hash, Key, Layout, parse_text, text_of};
 pub use objects::{
     CachedObjects, Content, Created, Disk, DiskEntry, DiskFile, Done, LocalObjects, Object,
@@ -61,7 +65,7 @@ pub use objects::{
 };
 pub use pack::{
     Blob, BlobPlace, Dedupe, ObjectPackStore, PackCar, PackLayers, PackManifest, PackStore,
-    PackWriter, PackWriterOptions, PackWritten, Put, StoredPack, Written,
+    PackWriter, PackWriterOptions, PackWritten, Put, Sidecars, StoredPack, Written,
 };
 pub use place::{MemoryScheduler, Placed, Scheduler, index_in_place, index_scheduled};
 pub use store::{Published, RootRecord, Store};

@@ -114,6 +114,14 @@ impl Layout {
         Ok(Self { prefix, extension, is_nested })
     }
 
+    /// That of objects which lie beside those of this one: their keys end with `ending` besides.
+    ///
+    /// # Errors
+    /// No key can end like that.
+    pub fn beside(&self, ending: &str) -> Result<Self> {
+        Self::new(&self.prefix, &format!("{}{ending}", self.extension), self.is_nested)
+    }
+
     /// Whether names are repeated, as in object stores.
     pub fn is_nested(&self) -> bool {
         self.is_nested
@@ -178,6 +186,18 @@ mod tests {
             Layout::flat("packs/", "/x")
                 .is_ok_and(|layout| layout.key(cid_of(0x55, b"").hash()).is_ok())
         );
+    }
+
+    #[test]
+    fn what_lies_beside_an_object_is_none() {
+        let name = *cid_of(codec::RAW, b"x").hash();
+        for layout in [Layout::flat("p/", ".car"), Layout::nested("p/", ".car")] {
+            let layout = layout.expect("a layout");
+            let beside = layout.beside(".par").expect("a layout");
+            let key = beside.key(&name).expect("a key");
+            assert_eq!(key.as_str(), format!("{}.par", layout.key(&name).expect("a key")));
+            assert_eq!((beside.name(key.as_str()), layout.name(key.as_str())), (Some(name), None));
+        }
     }
 
     #[test]

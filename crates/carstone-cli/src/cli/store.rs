@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use carstone::car::Cid;
 use carstone::compress::Codec;
+use carstone_store::Share;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use super::ByteRange;
@@ -15,7 +16,8 @@ use super::texts::STORE_EXAMPLES;
 use super::{CarVersion, FunctionArg, KeyArgs, ReaderArgs, RestoreArgs, size};
 
 pub(crate) use self::maintain::{
-    StoreCheckArgs, StoreCopyArgs, StoreGcArgs, StoreHealArgs, StoreRebuildArgs, StoreRmArgs,
+    StoreCheckArgs, StoreCopyArgs, StoreGcArgs, StoreHealArgs, StoreProtectArgs, StoreRebuildArgs,
+    StoreRmArgs, share,
 };
 
 /// `carstone store`.
@@ -80,8 +82,10 @@ pub(crate) enum StoreCommand {
     Index(StoreIndexCommand),
     /// Look for what is wrong: packs, index and roots.
     Check(StoreCheckArgs),
-    /// Put damaged and missing packs right, from other places that their blobs have in the store, and from other stores.
+    /// Put damaged and missing packs right: by their parity, from other places that their blobs have in the store, and from other stores.
     Heal(StoreHealArgs),
+    /// Put parity beside packs that have none, as `put --parity` does. No key is needed.
+    Protect(StoreProtectArgs),
     /// Copy everything into another store, which is made if there is none.
     Copy(StoreCopyArgs),
     /// Remove a root. What it leads to stays until `gc` takes it.
@@ -187,6 +191,9 @@ pub(crate) struct StorePutArgs {
     /// Give each pack a manifest among its roots, so that it is a whole DAG by itself: of the blocks that it has, and of which pack is before it.
     #[arg(long, conflicts_with = "raw")]
     pub manifests: bool,
+    /// Put parity beside each pack, of so many percent of its bytes (1 to 100; 10 if no number is given), by which `heal` restores it when it is damaged.
+    #[arg(long, value_name = "P", num_args = 0..=1, require_equals = true, default_missing_value = "10%", value_parser = share)]
+    pub parity: Option<Share>,
     /// Who is to read packs, which are encrypted then, each with a key of its own.
     #[command(flatten)]
     pub readers: ReaderArgs,

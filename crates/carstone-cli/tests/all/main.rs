@@ -32,3 +32,4 @@ mod store;
 mod store_care;
 mod store_odd;
 mod store_others;
+mod store_parity;

@@ -8,6 +8,7 @@ use futures::TryStreamExt;
 use super::finding::Finding;
 use super::options::{CheckOptions, Checked, is_in};
 use super::pack::{PackContent, read_pack};
+use super::sidecar::{can_restore, verify};
 use super::walk::incomplete;
 use crate::error::{Error, Result};
 use crate::index::{EntryKind, Found, Index, Location};
@@ -49,6 +50,7 @@ pub async fn check_with(
         options,
         sizes: packs.iter().map(|pack| (pack.name, pack.size)).collect(),
         packs,
+        sidecars: sidecars(store).await?,
         records,
         indexed: BTreeSet::new(),
         lost: HashSet::new(),
@@ -73,6 +75,8 @@ struct Check<'a, T> {
     options: CheckOptions,
     packs: Vec<StoredPack>,
     sizes: BTreeMap<Hash, u64>,
+    /// Packs that have sidecars.
+    sidecars: HashSet<Hash>,
     records: RootRecords,
     /// Packs that segments speak of.
     indexed: BTreeSet<Hash>,
@@ -229,13 +233,16 @@ impl<T: FnMut(Finding) -> Result<()>> Check<'_, T> {
             }
             self.checked.packs += 1;
             self.checked.bytes = self.checked.bytes.saturating_add(pack.size);
+            self.checked.protected += u64::from(self.sidecars.contains(&pack.name));
             if !options.read_data || !is_in(&pack.name, options.read_part) {
                 continue;
             }
             let itself = entries(store.index().find(EntryKind::Blob, &pack.name).await)?;
             let is_blob =
                 itself.into_iter().flatten().any(|found| found.location.pack() == Some(&pack.name));
-            match read_pack(&**store.packs(), &pack.name, pack.size, is_blob).await {
+            let read = read_pack(&**store.packs(), &pack.name, pack.size, is_blob).await;
+            let has_sidecar = read.is_ok() && self.sidecars.contains(&pack.name);
+            match read {
                 // That its bytes are right is all that can be said, or that is to be.
                 Ok(content) if content.is_lone && closed.has(&pack.name, &self.sizes).await? => {
                     self.lost.insert(pack.name);
@@ -244,7 +251,8 @@ impl<T: FnMut(Finding) -> Result<()>> Check<'_, T> {
                 Ok(content) => self.blobs(&pack.name, &content).await?,
                 Err(error) if error.is_malformed() => {
                     let error = error.of(text_of(&pack.name));
-                    self.find(Finding::DamagedPack { name: pack.name, error })?;
+                    let parity = can_restore(store, &pack.name).await;
+                    self.find(Finding::DamagedPack { name: pack.name, error, parity })?;
                 }
                 // It went after it was listed.
                 Err(error) if error.is_not_found() => gone.push(pack.name),
@@ -252,6 +260,9 @@ impl<T: FnMut(Finding) -> Result<()>> Check<'_, T> {
                     let finding = unreadable(store, pack.name, error).await?;
                     self.find(finding)?;
                 }
+            }
+            if has_sidecar && let Some(error) = verify(store, &pack).await? {
+                self.find(Finding::BadSidecar { pack: pack.name, error })?;
             }
             done(pack.size);
         }
@@ -332,6 +343,14 @@ impl<T: FnMut(Finding) -> Result<()>> Check<'_, T> {
             }
         }
         Ok(())
+    }
+}
+
+/// The packs that have sidecars.
+async fn sidecars(store: &Store) -> Result<HashSet<Hash>> {
+    match store.packs().sidecars() {
+        Some(sidecars) => sidecars.list().map_ok(|sidecar| sidecar.name).try_collect().await,
+        None => Ok(HashSet::new()),
     }
 }
 

@@ -22,9 +22,13 @@ pub struct Copied {
     pub bytes: u64,
     /// Packs that were there.
     pub known: u64,
+    /// Sidecars that were not there before.
+    pub sidecars: u64,
+    /// Their bytes.
+    pub sidecar_bytes: u64,
 }
 
-/// Copies all packs, the index and all roots into another store, in this order. What is there already is left. `copied` hears of the bytes of each pack.
+/// Copies all packs, their sidecars, the index and all roots into another store, in this order. What is there already is left. `copied` hears of the bytes of each pack.
 ///
 /// What others put meanwhile is copied in part, or not at all: no root is noted of which a pack is missing.
 ///
@@ -93,6 +97,8 @@ struct Copying<'a> {
     to: &'a Store,
     /// What the other one has by now.
     there: HashMap<Hash, There>,
+    /// The packs that have sidecars there.
+    protected: HashSet<Hash>,
     done: Copied,
 }
 
@@ -106,7 +112,12 @@ impl<'a> Copying<'a> {
     async fn new(from: &'a Store, to: &'a Store) -> Result<Self> {
         let listed = to.packs().list();
         let there = listed.map_ok(|pack| (pack.name, There { size: pack.size, is_old: true }));
-        Ok(Self { from, to, there: there.try_collect().await?, done: Copied::default() })
+        let there = there.try_collect().await?;
+        let mut protected = HashSet::new();
+        if let Some(sidecars) = to.packs().sidecars() {
+            protected = sidecars.list().map_ok(|sidecar| sidecar.name).try_collect().await?;
+        }
+        Ok(Self { from, to, there, protected, done: Copied::default() })
     }
 
     /// Copies the packs that are there now, all or one part of them, but for those that have been; and those that are `needed`, if a listing has left them out.
@@ -131,6 +142,28 @@ impl<'a> Copying<'a> {
                 }
                 _ => self.pack(&pack, copied).await?,
             }
+        }
+        self.sidecars(part).await
+    }
+
+    /// Copies the sidecars of packs that are there by now, as they are.
+    async fn sidecars(&mut self, part: Option<(u64, u64)>) -> Result<()> {
+        let beside = (self.from.packs().sidecars(), self.to.packs().sidecars());
+        let (Some(from), Some(to)) = beside else { return Ok(()) };
+        let sidecars: Vec<StoredPack> = from.list().try_collect().await?;
+        for sidecar in sidecars.into_iter().filter(|sidecar| is_in(&sidecar.name, part)) {
+            if !self.has(&sidecar.name) || self.protected.contains(&sidecar.name) {
+                continue;
+            }
+            let spool = match from.fetch(&sidecar.name, self.to.packs().spool()?).await {
+                // It was removed meanwhile.
+                Err(error) if error.is_not_found() => continue,
+                spool => spool?,
+            };
+            to.put(&sidecar.name, Content::Spool(spool)).await?;
+            self.protected.insert(sidecar.name);
+            self.done.sidecars += 1;
+            self.done.sidecar_bytes = self.done.sidecar_bytes.saturating_add(sidecar.size);
         }
         Ok(())
     }

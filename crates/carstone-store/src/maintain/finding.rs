@@ -29,6 +29,16 @@ pub enum Finding {
         name: Hash,
         /// What is wrong with it.
         error: Error,
+        /// Whether its sidecar restores it, and which part of the budget that takes, 1 being all of it; an error says why not. `None` if it has none, or
+        /// without the feature `parity`.
+        parity: Option<Result<f64, Error>>,
+    },
+    /// The sidecar of a sound pack is damaged, is one of something else, or cannot be read.
+    BadSidecar {
+        /// The pack.
+        pack: Hash,
+        /// What is wrong with its sidecar.
+        error: Error,
     },
     /// A pack could not be read, or what it is could not be found out: it may be sound, and is neither missing nor damaged as far as anybody knows.
     UnreadablePack {
@@ -76,7 +86,21 @@ impl fmt::Display for Finding {
                 let name = text_of(pack);
                 write!(f, "pack {name} has {found} bytes, and the index says {indexed}")
             }
-            Self::DamagedPack { error, .. } => write!(f, "damaged pack: {error}"),
+            Self::DamagedPack { error, parity, .. } => {
+                write!(f, "damaged pack: {error}")?;
+                match parity {
+                    None => Ok(()),
+                    Some(Ok(used)) => {
+                        write!(
+                            f,
+                            "; its parity restores it, {:.1} % of which that takes",
+                            used * 100.0
+                        )
+                    }
+                    Some(Err(error)) => write!(f, "; its parity does not restore it: {error}"),
+                }
+            }
+            Self::BadSidecar { error, .. } => write!(f, "bad parity: {error}"),
             Self::UnreadablePack { error, .. } => write!(f, "a pack cannot be read: {error}"),
             Self::Unindexed(name) => write!(f, "pack {} is not in the index", text_of(name)),
             Self::MissingEntry { pack, blob } => {

@@ -27,6 +27,10 @@ pub struct Collected {
     pub young: u64,
     /// What writers left behind that ended before they could finish.
     pub leftovers: u64,
+    /// Sidecars that are gone, or would be: those of these packs, and those of no pack.
+    pub sidecars: u64,
+    /// Their bytes.
+    pub sidecar_bytes: u64,
 }
 
 /// Removes the records of a root, and says how many there were. What it led to stays until it is [collected](collect).
@@ -38,7 +42,7 @@ pub async fn remove_root(store: &Store, root: &Cid) -> Result<u64> {
 }
 
 /// Removes packs that no root names, and that were made `grace` ago or earlier: a writer that still works has put its packs and not yet its root. First their
-/// entries leave the index, then they go, so that the index never leads to what is not there. Before all that, what writers left behind goes that ended before that time.
+/// entries leave the index, then they go, and sidecars with them, so that the index never leads to what is not there. Sidecars of no pack that are as old go too. Before all that, what writers left behind goes that ended before that time.
 ///
 /// A root that a listing leaves out, and that the index knows, is asked for by itself.
 /// With `dry_run` nothing is changed.
@@ -85,9 +89,22 @@ async fn collect_from(
     let mut records = store.roots().await?;
     records.extend(store.unlisted_roots(&records).await?);
     let needed: HashSet<Hash> = records.into_iter().flat_map(|record| record.packs).collect();
+    // A sidecar is put behind its pack, so that those which are listed before the packs, and have none, are strays.
+    let mut sidecars = Vec::new();
+    if let Some(beside) = store.packs().sidecars() {
+        sidecars = beside.list().try_collect().await?;
+    }
     let packs: Vec<StoredPack> = store.packs().list().try_collect().await?;
     let listed: HashSet<Hash> = packs.iter().map(|pack| pack.name).collect();
     let (mut young, mut old) = (0, BTreeMap::new());
+    let mut strays = Vec::new();
+    for stray in sidecars.iter().filter(|sidecar| !listed.contains(&sidecar.name)) {
+        let is_old = stray.modified.zip(before).is_some_and(|(made, before)| made <= before);
+        // A listing that ended too early does not count.
+        if is_old && is_in(&stray.name, part) && store.packs().size(&stray.name).await?.is_none() {
+            strays.push(stray.name);
+        }
+    }
     let unneeded = packs.into_iter().filter(|pack| !needed.contains(&pack.name));
     for pack in unneeded.filter(|pack| is_in(&pack.name, part)) {
         match pack.modified.zip(before).is_some_and(|(made, before)| made <= before) {
@@ -111,14 +128,24 @@ async fn collect_from(
         let names: Vec<Hash> = old.keys().copied().collect();
         let marks = store.condemn(&names).await.map_err(|error| error.advised(NO_MARK))?;
         let index = part.is_none().then_some(gone);
-        let removed = remove(store, &mut old, before, index).await;
+        let protected = sidecars.iter().map(|sidecar| sidecar.name).collect();
+        let removed = remove(store, &mut old, &protected, before, index).await;
         // What has not gone by now stays.
         marks.lift(store).await;
         removed?;
     }
+    if let (false, Some(beside)) = (dry_run, store.packs().sidecars()) {
+        for stray in &strays {
+            beside.delete(stray).await?;
+        }
+    }
     let bytes = old.values().copied().fold(0, u64::saturating_add);
+    let strays: HashSet<Hash> = strays.into_iter().collect();
+    sidecars.retain(|sidecar| old.contains_key(&sidecar.name) || strays.contains(&sidecar.name));
+    let sidecar_bytes = sidecars.iter().map(|sidecar| sidecar.size).fold(0, u64::saturating_add);
     let packs = old.keys().copied().collect();
-    Ok(Collected { packs, bytes, young, leftovers })
+    let sidecars = sidecars.len() as u64;
+    Ok(Collected { packs, bytes, young, leftovers, sidecars, sidecar_bytes })
 }
 
 /// Removes packs that are condemned, but for those that somebody has begun to rely on meanwhile, which are taken out; and before that their entries and those
@@ -126,6 +153,7 @@ async fn collect_from(
 async fn remove(
     store: &Store,
     packs: &mut BTreeMap<Hash, u64>,
+    protected: &HashSet<Hash>,
     before: Option<SystemTime>,
     gone: Option<HashSet<Hash>>,
 ) -> Result<()> {
@@ -133,7 +161,7 @@ async fn remove(
     let needed = store.needed(before).await?;
     let by_roots = by_roots(store).await?;
     packs.retain(|name, _| !needed.contains(name) && !by_roots.contains(name));
-    let Some(gone) = gone else { return delete(store, packs).await };
+    let Some(gone) = gone else { return delete(store, packs, protected).await };
     let were_gone = gone.clone();
     let gone: HashSet<Hash> = gone.into_iter().chain(packs.keys().copied()).collect();
     let keep = move |location: &Location| location.pack().is_none_or(|name| !gone.contains(name));
@@ -141,12 +169,12 @@ async fn remove(
     match taken_out {
         // The packs make room, also without it. The index is left then, as it is for a part: by now somebody may put again what it would lose.
         Err(error) if matches!(error.kind(), ErrorKind::NoRoom { .. }) => {
-            delete(store, packs).await?;
+            delete(store, packs, protected).await?;
             Err(error)
         }
         Err(error) => Err(error),
         Ok(_) => {
-            delete(store, packs).await?;
+            delete(store, packs, protected).await?;
             index_again(store, &were_gone).await
         }
     }
@@ -169,11 +197,22 @@ async fn index_again(store: &Store, packs: &HashSet<Hash>) -> Result<()> {
     writer.flush().await
 }
 
-async fn delete(store: &Store, packs: &BTreeMap<Hash, u64>) -> Result<()> {
+/// Removes packs, each behind its sidecar: who puts the pack again meanwhile finds none, and makes another one.
+async fn delete(
+    store: &Store,
+    packs: &BTreeMap<Hash, u64>,
+    protected: &HashSet<Hash>,
+) -> Result<()> {
     let names: Vec<Hash> = packs.keys().copied().collect();
     let deleted = names.into_iter().map(|name| {
         let packs = Arc::clone(store.packs());
-        async move { packs.delete(&name).await }
+        let sidecars = packs.sidecars().filter(|_| protected.contains(&name));
+        async move {
+            if let Some(sidecars) = sidecars {
+                sidecars.delete(&name).await?;
+            }
+            packs.delete(&name).await
+        }
     });
     let mut deleted = stream::iter(deleted).buffer_unordered(AT_ONCE);
     while deleted.try_next().await?.is_some() {}

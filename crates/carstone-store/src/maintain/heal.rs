@@ -14,6 +14,7 @@ use super::copy::fetch;
 use super::finding::Finding;
 use super::mend::{Plan, mend};
 use super::options::{CheckOptions, is_in};
+use super::sidecar::{make_again, restore};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hasher::HashFunction;
 use crate::index::Found;
@@ -85,6 +86,10 @@ impl PackSource for Store {
 pub struct Healed {
     /// Packs that are whole again.
     pub packs: Vec<Hash>,
+    /// Of these, the ones that their sidecars have restored.
+    pub by_parity: Vec<Hash>,
+    /// Packs whose sidecars were damaged, and have been made again.
+    pub sidecars: Vec<Hash>,
     /// Packs that could not be had, and were left as they are.
     pub lost: Vec<Lost>,
     /// Packs that could not be read, and were left as they are: they may be sound.
@@ -101,7 +106,7 @@ pub struct Lost {
     pub pack: Hash,
     /// Why it cannot be put together.
     pub why: Unmended,
-    /// What the first source said that could not be asked, if one could not: it may have the pack.
+    /// What the first source said that could not be asked, if one could not: it may have the pack. Else why its sidecar does not restore it, if it has one.
     pub failed: Option<Error>,
 }
 
@@ -119,11 +124,12 @@ pub enum Unmended {
     Frame,
 }
 
-/// Reads all packs, and puts those that are damaged, missing or of a wrong length right. A pack is first put together from what is left of it and from other places that
+/// Reads all packs, and puts those that are damaged, missing or of a wrong length right. One that is damaged and has a sidecar is first restored by that, if it can be (with the feature
+/// `parity`); sidecars that are damaged are made again from sound packs. Else a pack is put together from what is left of it and from other places that
 /// its blobs have in the store, or outside of it. Else it comes from the first source that has it whole, or is put together from what all sources have. In any case it
 /// has to hash to its name. No key is needed.
 ///
-/// A wrapped pack can only come whole from another source. [`Healed::lost`] says what could not be had, and nothing of such a pack is changed.
+/// A wrapped pack can only come from its sidecar, or whole from another source. [`Healed::lost`] says what could not be had, and nothing of such a pack is changed.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -180,6 +186,10 @@ pub async fn heal_part(
                 unread.insert(name, error);
             }
             Finding::WrongSize { pack, .. } => sizes.push((pack, finding)),
+            Finding::BadSidecar { pack, error } => match make_again(store, &pack, &error).await? {
+                true => healed.sidecars.push(pack),
+                false => healed.unread.push(Finding::BadSidecar { pack, error }),
+            },
             other => rest.push(other),
         }
     }
@@ -213,6 +223,7 @@ pub async fn heal_part(
             Err(lost) => healed.lost.push(lost),
         }
     }
+    healed.by_parity = healer.by_parity;
     Ok(healed)
 }
 
@@ -224,19 +235,14 @@ async fn keep(store: &Store, healed: &mut Healed, name: Hash, spool: Spool) -> R
 
 /// Whether the disk failed to read a pack, and fails again. All else that keeps a pack from being read says nothing of its bytes.
 async fn is_for_good(store: &Store, name: &Hash, error: &Error) -> bool {
-    if !is_of_disk(error) {
+    if !error.is_of_disk() {
         return false;
     }
     let again = async {
         let pieces = store.packs().stream(name).await?;
         pieces.try_for_each(|_| async { Ok(()) }).await
     };
-    again.await.is_err_and(|error| is_of_disk(&error) || error.is_malformed())
-}
-
-fn is_of_disk(error: &Error) -> bool {
-    let ErrorKind::Io(cause) = error.kind() else { return false };
-    cause.raw_os_error().is_some_and(|code| DISK_ERRORS.contains(&code))
+    again.await.is_err_and(|error| error.is_of_disk() || error.is_malformed())
 }
 
 /// Brings packs back.
@@ -248,11 +254,14 @@ struct Healer<'a> {
     /// Packs that are to come back, and what the index knows of some of them.
     wanted: BTreeSet<Hash>,
     known: BTreeMap<Hash, Vec<(Hash, Found)>>,
+    /// Packs that their sidecars have restored.
+    by_parity: Vec<Hash>,
 }
 
 impl<'a> Healer<'a> {
     fn new(store: &'a Store, sources: &'a [&'a dyn PackSource], wanted: BTreeSet<Hash>) -> Self {
-        Self { store, sources, roots: None, wanted, known: BTreeMap::new() }
+        let (known, by_parity) = (BTreeMap::new(), Vec::new());
+        Self { store, sources, roots: None, wanted, known, by_parity }
     }
 
     /// A pack, whole.
@@ -262,6 +271,13 @@ impl<'a> Healer<'a> {
             let failed = Some(error.of(text_of(name)));
             return Ok(Err(Lost { pack: *name, why: Unmended::Unknown, failed }));
         }
+        let no_parity = match restore(store, name).await {
+            Ok(Some(spool)) => {
+                self.by_parity.push(*name);
+                return Ok(Ok(spool));
+            }
+            restored => restored.err(),
+        };
         let roots = self.roots_of(name).await?;
         let blobs = self.blobs_in(name).await?;
         let plan = blobs.ok_or(Unmended::Unknown).and_then(|blobs| Plan::of(name, blobs, roots));
@@ -282,7 +298,7 @@ impl<'a> Healer<'a> {
                 Err(again) => why = again,
             }
         }
-        Ok(Err(Lost { pack: *name, why, failed }))
+        Ok(Err(Lost { pack: *name, why, failed: failed.or(no_parity) }))
     }
 
     /// A pack from the first source that has it whole, and what the first one said that could not be asked.
@@ -366,6 +382,3 @@ impl fmt::Display for Unmended {
         }
     }
 }
-
-/// What systems call a disk that cannot read what is on it: EIO; of Windows, a wrong checksum and a device that fails.
-const DISK_ERRORS: &[i32] = if cfg!(windows) { &[23, 1117] } else { &[5] };

@@ -45,6 +45,8 @@ pub struct Checked {
     pub packs: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Of these packs, those that have a sidecar.
+    pub protected: u64,
     /// Roots.
     pub roots: u64,
     /// What was found to be wrong.

@@ -9,13 +9,33 @@ use futures::stream::{FuturesOrdered, Stream, StreamExt};
 use super::store::PackStore;
 use super::writer::PackWritten;
 use crate::error::Result;
+use crate::name::Hash;
 use crate::objects::{Content, Spool, Turn};
 
+/// A pack that is to be kept, with its sidecar.
+pub(super) struct ToKeep {
+    pub(super) pack: PackWritten,
+    pub(super) spool: Spool,
+    pub(super) sidecar: Option<Spool>,
+}
+
+/// Keeps the sidecar of a pack that is there, if it has one, and gives its bytes.
+pub(super) async fn keep_sidecar(
+    store: &dyn PackStore,
+    pack: &Hash,
+    sidecar: Option<Spool>,
+) -> Result<Option<u64>> {
+    let (Some(sidecar), Some(sidecars)) = (sidecar, store.sidecars()) else { return Ok(None) };
+    let len = sidecar.len();
+    sidecars.put(pack, Content::Spool(sidecar)).await?;
+    Ok(Some(len))
+}
+
 /// Puts packs into a store, two at the same time, and none is there before those in front of it: so a pack with a root means that all of them are there.
-/// `kept` hears of each when it is.
+/// `kept` hears of each when it is, and its sidecar with it.
 pub(super) async fn keep(
     store: &Arc<dyn PackStore>,
-    packs: impl Stream<Item = Result<(PackWritten, Spool)>>,
+    packs: impl Stream<Item = Result<ToKeep>>,
     kept: impl FnMut(&PackWritten) -> Result<()>,
 ) -> Result<Vec<PackWritten>> {
     let mut on_their_way = OnTheirWay { puts: FuturesOrdered::new(), behind: Turn::now() };
@@ -35,7 +55,7 @@ impl OnTheirWay {
     async fn keep(
         &mut self,
         store: &Arc<dyn PackStore>,
-        packs: impl Stream<Item = Result<(PackWritten, Spool)>>,
+        packs: impl Stream<Item = Result<ToKeep>>,
         mut kept: impl FnMut(&PackWritten) -> Result<()>,
     ) -> Result<Vec<PackWritten>> {
         let (mut packs, mut written, mut is_end) = (pin!(packs), Vec::new(), false);
@@ -57,8 +77,7 @@ impl OnTheirWay {
                     }
                 }
                 Either::Right((Some(pack), _)) => {
-                    let (pack, spool) = pack?;
-                    self.put(Arc::clone(store), pack, spool);
+                    self.put(Arc::clone(store), pack?);
                 }
                 Either::Right((None, _)) => is_end = true,
             }
@@ -66,12 +85,14 @@ impl OnTheirWay {
         Ok(written)
     }
 
-    fn put(&mut self, store: Arc<dyn PackStore>, mut pack: PackWritten, spool: Spool) {
+    fn put(&mut self, store: Arc<dyn PackStore>, pack: ToKeep) {
+        let ToKeep { mut pack, spool, sidecar } = pack;
         let (done, behind) = Turn::behind();
         let turn = std::mem::replace(&mut self.behind, behind);
         let put = async move {
             pack.created = store.put_in_turn(&pack.name, Content::Spool(spool), turn).await?;
             done.say();
+            pack.sidecar = keep_sidecar(&*store, &pack.name, sidecar).await?;
             Ok(pack)
         };
         self.puts.push_back(put.boxed());

@@ -12,6 +12,7 @@ use carstone_car::ReadAt;
 use futures::stream::BoxStream;
 use tokio::runtime::Handle;
 
+use super::sidecar::Sidecars;
 use super::store::{PackStore, StoredPack};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{Hash, text_of};
@@ -165,6 +166,10 @@ impl PackStore for LayeredPacks {
 
     fn spool(&self) -> Result<Spool> {
         self.inner.spool()
+    }
+
+    fn sidecars(&self) -> Option<Sidecars> {
+        self.inner.sidecars()
     }
 }
 

@@ -1,6 +1,8 @@
 //! How packs are made.
 
 use carstone_car::Cid;
+#[cfg(feature = "parity")]
+use carstone_parity::Share;
 use carstone_unixfs::Profile;
 
 use crate::hasher::HashFunction;
@@ -39,6 +41,9 @@ pub struct PackWriterOptions {
     pub manifests: bool,
     /// Whether packs are wrapped into the [layers](crate::Store::with_layers) of the store. Default: no, they are CARs.
     pub layered: bool,
+    /// How many bytes a [sidecar](crate::Sidecars) of each pack may have, which restores the pack when it is damaged. Default: none is made.
+    #[cfg(feature = "parity")]
+    pub parity: Option<Share>,
 }
 
 impl Default for PackWriterOptions {
@@ -52,6 +57,8 @@ impl Default for PackWriterOptions {
             index_containing: true,
             manifests: false,
             layered: false,
+            #[cfg(feature = "parity")]
+            parity: None,
         }
     }
 }
@@ -118,6 +125,14 @@ impl PackWriterOptions {
     #[must_use]
     pub fn layered(mut self, yes: bool) -> Self {
         self.layered = yes;
+        self
+    }
+
+    /// Sets how many bytes a sidecar of each pack may have, if there is to be one.
+    #[cfg(feature = "parity")]
+    #[must_use]
+    pub fn parity(mut self, share: Option<Share>) -> Self {
+        self.parity = share;
         self
     }
 }

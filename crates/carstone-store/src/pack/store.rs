@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
+use super::sidecar::Sidecars;
 use crate::error::{Error, Result};
 use crate::hasher::{HashFunction, Hasher};
 use crate::name::{Hash, Layout};
@@ -83,6 +84,11 @@ pub trait PackStore: fmt::Debug + Send + Sync {
     /// # Errors
     /// There is none.
     fn spool(&self) -> Result<Spool>;
+
+    /// What lies beside these packs, to restore them when they are damaged; `None` where nothing can. Default: `None`.
+    fn sidecars(&self) -> Option<Sidecars> {
+        None
+    }
 }
 
 /// A pack in a listing.
@@ -182,14 +188,7 @@ impl PackStore for ObjectPackStore {
     }
 
     fn list(&self) -> BoxStream<'static, Result<StoredPack>> {
-        let layout = self.layout.clone();
-        let objects = self.objects.list(self.layout.prefix());
-        let packs = objects.try_filter_map(move |object| {
-            let (size, modified) = (object.size, object.modified);
-            let name = layout.name(&object.key);
-            async move { Ok(name.map(|name| StoredPack { name, size, modified })) }
-        });
-        packs.boxed()
+        list(&*self.objects, self.layout.clone())
     }
 
     async fn delete(&self, name: &Hash) -> Result<bool> {
@@ -199,6 +198,24 @@ impl PackStore for ObjectPackStore {
     fn spool(&self) -> Result<Spool> {
         self.objects.spool()
     }
+
+    fn sidecars(&self) -> Option<Sidecars> {
+        Sidecars::beside(Arc::clone(&self.objects), &self.layout).ok()
+    }
+}
+
+/// All objects that have keys of a layout.
+pub(super) fn list(
+    objects: &dyn Objects,
+    layout: Layout,
+) -> BoxStream<'static, Result<StoredPack>> {
+    let listed = objects.list(layout.prefix());
+    let named = listed.try_filter_map(move |object| {
+        let (size, modified) = (object.size, object.modified);
+        let name = layout.name(&object.key);
+        async move { Ok(name.map(|name| StoredPack { name, size, modified })) }
+    });
+    named.boxed()
 }
 
 /// The same content, if it hashes to the name.

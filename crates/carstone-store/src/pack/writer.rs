@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::blob::Blob;
-use super::keep::keep;
+use super::keep::{ToKeep, keep, keep_sidecar};
 use super::known::Known;
 use super::layers::{PackLayers, wrapped};
 use super::options::{Dedupe, PackWriterOptions};
@@ -78,6 +78,8 @@ pub struct PackWritten {
     pub roots: Vec<Cid>,
     /// Whether it was there before.
     pub created: Created,
+    /// Bytes of the [sidecar](crate::Sidecars) that was put beside it; `None` if none was to be there, or one was.
+    pub sidecar: Option<u64>,
 }
 
 /// Where a blob lies in a pack.
@@ -179,9 +181,11 @@ impl PackWriter {
         });
         let spool = spool.await?;
         let (name, size) = (spool.hash().copied().unwrap_or_default(), spool.len());
+        let (spool, sidecar) = self.protected(&name, spool).await?;
         let created = self.store.put(&name, Content::Spool(spool)).await?;
+        let sidecar = keep_sidecar(&*self.store, &name, sidecar).await?;
         let blobs = vec![BlobPlace { cid: Cid::new_v1(codec::RAW, name), offset: 0, len: size }];
-        Ok(PackWritten { name, size, blobs, roots: Vec::new(), created })
+        Ok(PackWritten { name, size, blobs, roots: Vec::new(), created, sidecar })
     }
 
     async fn pack(
@@ -207,7 +211,7 @@ impl PackWriter {
         Ok(Written { root, packs, known })
     }
 
-    async fn hash(&self, shard: Shard) -> Result<(PackWritten, Spool)> {
+    async fn hash(&self, shard: Shard) -> Result<ToKeep> {
         let Shard { spool, blocks, roots } = shard;
         let function = self.options.pack_hasher;
         let spool = match &self.layers {
@@ -233,7 +237,23 @@ impl PackWriter {
         let blobs =
             blocks.into_iter().map(|Placed { cid, offset, len }| BlobPlace { cid, offset, len });
         let (blobs, created) = (blobs.collect(), Created::New);
-        Ok((PackWritten { name, size, blobs, roots, created }, spool))
+        let (spool, sidecar) = self.protected(&name, spool).await?;
+        let pack = PackWritten { name, size, blobs, roots, created, sidecar: None };
+        Ok(ToKeep { pack, spool, sidecar })
+    }
+
+    /// A pack, and its sidecar, if it is to have one and has none yet.
+    #[cfg(feature = "parity")]
+    async fn protected(&self, name: &Hash, pack: Spool) -> Result<(Spool, Option<Spool>)> {
+        match self.options.parity {
+            Some(share) => super::parity::missing(&*self.store, name, share, pack).await,
+            None => Ok((pack, None)),
+        }
+    }
+
+    #[cfg(not(feature = "parity"))]
+    async fn protected(&self, _: &Hash, pack: Spool) -> Result<(Spool, Option<Spool>)> {
+        Ok((pack, None))
     }
 }
 

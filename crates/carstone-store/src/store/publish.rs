@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::index::SEGMENT_EXTENSION;
 use crate::name::{Key, Layout};
 use crate::objects::{CATALOG, Catalog, Content, PARTS, Part, blocking, catalog_layout};
+use crate::pack::sidecar_layout;
 
 /// What a catalogue has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,8 +44,10 @@ impl Store {
         };
         let (mut catalog, mut done) = (Catalog::default(), Published::default());
         let segments = Layout::flat(INDEX, SEGMENT_EXTENSION)?;
+        let sidecars = sidecar_layout(&self.layout)?;
+        let layouts = [&segments, &self.layout, &sidecars];
         let is_own = |key: &str| {
-            is_key_of_record(key) || segments.name(key).is_some() || self.layout.name(key).is_some()
+            is_key_of_record(key) || layouts.iter().any(|layout| layout.name(key).is_some())
         };
         // Whatever a root leads to was there before it, and so is listed after it.
         let parts =
@@ -55,7 +58,8 @@ impl Store {
                 Ok(key.map(|key| Key::new(key)).transpose()?.map(|key| (key, object.size)))
             });
             let objects: Vec<(Key, u64)> = listed.try_collect().await?;
-            *count = objects.len() as u64;
+            let is_counted = |(key, _): &&(Key, u64)| sidecars.name(key.as_str()).is_none();
+            *count = objects.iter().filter(is_counted).count() as u64;
             let spool = self.objects.spool()?;
             if let Some((part, spool)) = blocking(move || Part::write(objects, spool)).await? {
                 self.objects.create(part.key(), Content::Spool(spool)).await?;

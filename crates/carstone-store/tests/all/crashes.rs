@@ -58,6 +58,12 @@ async fn open(disk: &SimDisk) -> Result<Store> {
     Store::open(objects(disk)).await
 }
 
+/// The same, with sidecars.
+#[cfg(feature = "parity")]
+fn with_parity() -> PackWriterOptions {
+    options().parity(Some(carstone_store::Share::default()))
+}
+
 async fn put(store: &Store, blob: Vec<u8>, known: &Acknowledged) -> Result<()> {
     let written = store.put(Blob::bytes(blob), options()).await?;
     known.lock().expect("no test panicked with it").push(written.root);
@@ -73,6 +79,40 @@ fn put_all(disk: SimDisk, _: Store, known: Acknowledged) -> BoxFuture<'static, R
         }
         let lone = store.put_blob(Blob::bytes(noise(100, 4)), options()).await?;
         known.lock().expect("no test panicked with it").push(lone);
+        Ok(())
+    })
+}
+
+/// Makes a store, and puts blobs with sidecars, one of them twice.
+#[cfg(feature = "parity")]
+fn put_with_parity(disk: SimDisk, _: Store, known: Acknowledged) -> BoxFuture<'static, Result<()>> {
+    Box::pin(async move {
+        let store = create(&disk).await?;
+        for blob in [noise(900, 1), noise(10, 2), noise(900, 1)] {
+            let written = store.put(Blob::bytes(blob), with_parity()).await?;
+            known.lock().expect("no test panicked with it").push(written.root);
+        }
+        Ok(())
+    })
+}
+
+/// Whatever an index knows that was put with sidecars has them, whole.
+#[cfg(feature = "parity")]
+async fn is_protected(store: &Store, when: &str) {
+    let sidecars = store.packs().sidecars().expect("there can be some");
+    for segment in store.index().segments() {
+        for name in segment.locations().iter().filter_map(Location::pack) {
+            assert!(sidecars.size(name).await.expect("known").is_some(), "{when}");
+        }
+    }
+}
+
+/// Puts a pack right by its sidecar.
+#[cfg(feature = "parity")]
+fn heal_by_parity(disk: SimDisk, _: Store, _: Acknowledged) -> BoxFuture<'static, Result<()>> {
+    Box::pin(async move {
+        let healed = heal(&open(&disk).await?, &[]).await?;
+        assert!(healed.lost.is_empty() && healed.packs == healed.by_parity, "{healed:?}");
         Ok(())
     })
 }
@@ -230,7 +270,21 @@ async fn scenarios() -> Vec<Scenario> {
         other: other.clone(),
         work,
     };
-    vec![
+    #[cfg(feature = "parity")]
+    let by_parity = {
+        let (disk, known) = (SimDisk::new(ROOT), Acknowledged::default());
+        put_with_parity(disk.clone(), none.clone(), Arc::clone(&known)).await.expect("put");
+        let known = known.lock().expect("no test panicked with it").clone();
+        let (whole, names) = (mirror_of(&disk).await, disk.content());
+        let is_pack = |path: &&str| path.ends_with(".car");
+        let pack = names.keys().filter_map(|path| path.to_str()).find(is_pack);
+        disk.flip(pack.expect("a pack"), 40);
+        [
+            scenario("put with parity", &empty, &[], false, &none, put_with_parity),
+            scenario("heal by parity", &disk, &known, true, &whole, heal_by_parity),
+        ]
+    };
+    let all = [
         scenario("put", &empty, &[], false, &none, put_all as Work),
         scenario("put again", &disk, &roots, false, &none, put_all),
         scenario("two writers", &empty, &[], false, &none, two_writers),
@@ -243,7 +297,11 @@ async fn scenarios() -> Vec<Scenario> {
         scenario("heal alone", &twice, &roots, true, &whole, heal_alone),
         scenario("copy", &one, &some, false, &mirror, copy_from),
         scenario("rm and gc", &disk, &roots[1..3], false, &kept, remove),
-    ]
+    ];
+    let all = all.into_iter();
+    #[cfg(feature = "parity")]
+    let all = all.chain(by_parity);
+    all.collect()
 }
 
 /// Looks whether these roots are there, with all that is below them.
@@ -292,6 +350,10 @@ async fn look(scenario: &Scenario, disk: SimDisk, acknowledged: &[Cid], when: &s
             assert!(store.index().damaged().is_empty(), "{when}: {:?}", store.index().damaged());
             keeps_its_word(&store, when).await;
             has_all(&store, &roots, when).await;
+            #[cfg(feature = "parity")]
+            if scenario.name == "put with parity" {
+                is_protected(&store, when).await;
+            }
             // Packs without their index are all that may be left over.
             for finding in findings(&store).await {
                 assert!(matches!(finding, Finding::Unindexed(_)), "{when}: {finding}");

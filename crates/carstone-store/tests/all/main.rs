@@ -16,6 +16,8 @@ mod mend;
 mod moving;
 mod odd;
 mod packs;
+#[cfg(feature = "parity")]
+mod parity;
 mod published;
 mod puts_heal;
 mod records;

@@ -9,12 +9,13 @@ use carstone_store::{
     finish_rebuild, rebuild_index, rebuild_part, rebuild_roots, remove_root, text_of,
 };
 use futures::TryStreamExt;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::Job;
 use super::show::object;
 use crate::cli::{
-    StoreCheckArgs, StoreCopyArgs, StoreGcArgs, StoreHealArgs, StoreRebuildArgs, StoreRmArgs,
+    StoreCheckArgs, StoreCopyArgs, StoreGcArgs, StoreHealArgs, StoreProtectArgs, StoreRebuildArgs,
+    StoreRmArgs,
 };
 use crate::exit::Exit;
 use crate::input::chain;
@@ -33,7 +34,9 @@ pub(super) fn check(job: &Job, args: &StoreCheckArgs, output: &mut Output) -> an
     let progress = Progress::new(output, "reading packs", None);
     let tell = |finding: Finding| {
         progress
-            .suspend(|| output.problem(job.url.url.as_bytes(), &told(&finding)))
+            .suspend(|| {
+                output.problem_with(job.url.url.as_bytes(), &told(&finding), fields(&finding))
+            })
             .map_err(|error| io::Error::other(error).into())
     };
     let read = |bytes| progress.add(bytes);
@@ -43,14 +46,18 @@ pub(super) fn check(job: &Job, args: &StoreCheckArgs, output: &mut Output) -> an
     if output.is_json() {
         let fields = json!({
             "packs": checked.packs, "bytes": checked.bytes, "roots": checked.roots,
-            "findings": checked.findings, "read_data": read_data,
+            "protected": checked.protected, "findings": checked.findings, "read_data": read_data,
         });
         output.object("summary", object(fields))?;
     } else if checked.findings == 0 {
         let how = if read_data { "sound" } else { "there" };
         let (packs, bytes) = (checked.packs, human(checked.bytes));
-        output
-            .line(format!("{how}: {packs} packs, {bytes}, {} roots", checked.roots).as_bytes())?;
+        let parity = match checked.protected {
+            0 => String::new(),
+            protected => format!(", {protected} with parity"),
+        };
+        let roots = checked.roots;
+        output.line(format!("{how}: {packs} packs{parity}, {bytes}, {roots} roots").as_bytes())?;
     }
     if checked.roots == 0 && checked.packs > 0 {
         output.note(
@@ -63,7 +70,22 @@ pub(super) fn check(job: &Job, args: &StoreCheckArgs, output: &mut Output) -> an
 /// A finding, with all that led to it.
 fn told(finding: &Finding) -> String {
     match finding {
-        Finding::DamagedPack { error, .. } => format!("damaged pack: {}", chain(error)),
+        Finding::DamagedPack { error, parity, .. } => {
+            let what = format!("damaged pack: {}", chain(error));
+            match parity {
+                None => what,
+                Some(Ok(used)) => {
+                    let used = used * 100.0;
+                    format!(
+                        "{what}; `store heal` restores it by its parity, {used:.1} % of which that takes"
+                    )
+                }
+                Some(Err(error)) => {
+                    format!("{what}; its parity does not restore it: {}", chain(error))
+                }
+            }
+        }
+        Finding::BadSidecar { error, .. } => format!("bad parity: {}", chain(error)),
         Finding::UnreadablePack { error, .. } => {
             format!("a pack cannot be read: {}", chain(error))
         }
@@ -71,7 +93,21 @@ fn told(finding: &Finding) -> String {
     }
 }
 
-/// Puts packs right from other places and other stores.
+/// What programs are told of a finding besides: the pack, where its parity has to do with it, and whether that restores it.
+fn fields(finding: &Finding) -> Map<String, Value> {
+    object(match finding {
+        Finding::DamagedPack { name, parity: Some(Ok(used)), .. } => {
+            json!({ "pack": text_of(name), "restorable": true, "budget_used": used })
+        }
+        Finding::DamagedPack { name, parity: Some(Err(_)), .. } => {
+            json!({ "pack": text_of(name), "restorable": false })
+        }
+        Finding::BadSidecar { pack, .. } => json!({ "pack": text_of(pack) }),
+        _ => Value::Null,
+    })
+}
+
+/// Puts packs right by their parity, from other places and other stores.
 pub(super) fn heal(job: &Job, args: &StoreHealArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let store = job.with_keys(job.open_to_write()?, &args.keys)?;
     let others = args.from.iter().map(|url| job.open_other(&job.other(url)));
@@ -84,10 +120,15 @@ pub(super) fn heal(job: &Job, args: &StoreHealArgs, output: &mut Output) -> anyh
     progress.finish();
     let healed = healed?;
     for name in &healed.packs {
+        let by_parity = healed.by_parity.contains(name);
+        let fields = json!({ "pack": text_of(name), "by_parity": by_parity });
         match output.is_json() {
-            true => output.object("healed", object(json!({ "pack": text_of(name) })))?,
+            true => output.object("healed", object(fields))?,
             false => output.line(text_of(name).as_bytes())?,
         }
+    }
+    for name in healed.sidecars.iter().filter(|_| output.is_json()) {
+        output.object("protected", object(json!({ "pack": text_of(name) })))?;
     }
     for lost in &healed.lost {
         let (name, why) = (text_of(&lost.pack), &lost.why);
@@ -107,9 +148,50 @@ pub(super) fn heal(job: &Job, args: &StoreHealArgs, output: &mut Output) -> anyh
     }
     if output.is_json() {
         let (packs, lost) = (healed.packs.len(), healed.lost.len());
-        output.object("summary", object(json!({ "packs": packs, "lost": lost })))?;
+        let (by_parity, sidecars) = (healed.by_parity.len(), healed.sidecars.len());
+        let fields = json!({
+            "packs": packs, "lost": lost, "by_parity": by_parity, "sidecars": sidecars,
+        });
+        output.object("summary", object(fields))?;
     }
-    output.note(&format!("{} packs put right", healed.packs.len()));
+    let (packs, by_parity) = (healed.packs.len(), healed.by_parity.len());
+    match by_parity {
+        0 => output.note(&format!("{packs} packs put right")),
+        _ => output.note(&format!("{packs} packs put right, {by_parity} of them by their parity")),
+    }
+    if !healed.sidecars.is_empty() {
+        output.note(&format!("parity of {} packs made again", healed.sidecars.len()));
+    }
+    Ok(Exit::found(output.problems() > 0))
+}
+
+/// Puts parity beside packs that have none.
+pub(super) fn protect(
+    job: &Job,
+    args: &StoreProtectArgs,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let store = job.open_to_write()?;
+    let progress = Progress::new(output, "reading packs", None);
+    let read = |bytes| progress.add(bytes);
+    let protected = job.wait(carstone_store::protect(&store, args.parity, args.shard, read));
+    progress.finish();
+    let protected = protected?;
+    for name in &protected.packs {
+        match output.is_json() {
+            true => output.object("protected", object(json!({ "pack": text_of(name) })))?,
+            false => output.line(text_of(name).as_bytes())?,
+        }
+    }
+    for error in &protected.unread {
+        output.problem(job.url.url.as_bytes(), &format!("not protected: {}", chain(error)))?;
+    }
+    let (packs, bytes, known) = (protected.packs.len(), protected.bytes, protected.known);
+    if output.is_json() {
+        let fields = json!({ "packs": packs, "sidecar_bytes": bytes, "known": known });
+        output.object("summary", object(fields))?;
+    }
+    output.note(&format!("{packs} packs protected, {}; {known} were", human(bytes)));
     Ok(Exit::found(output.problems() > 0))
 }
 
@@ -129,7 +211,10 @@ pub(super) fn copy(job: &Job, args: &StoreCopyArgs, output: &mut Output) -> anyh
     progress.finish();
     let done = done?;
     if output.is_json() {
-        let fields = json!({ "packs": done.packs, "bytes": done.bytes, "known": done.known });
+        let fields = json!({
+            "packs": done.packs, "bytes": done.bytes, "known": done.known,
+            "sidecars": done.sidecars, "sidecar_bytes": done.sidecar_bytes,
+        });
         output.object("summary", object(fields))?;
     }
     output.note(&format!(
@@ -138,6 +223,10 @@ pub(super) fn copy(job: &Job, args: &StoreCopyArgs, output: &mut Output) -> anyh
         human(done.bytes),
         done.known
     ));
+    if done.sidecars > 0 {
+        let bytes = human(done.sidecar_bytes);
+        output.note(&format!("parity of {} packs copied, {bytes}", done.sidecars));
+    }
     Ok(Exit::Intact)
 }
 
@@ -184,12 +273,17 @@ pub(super) fn gc(job: &Job, args: &StoreGcArgs, output: &mut Output) -> anyhow::
         let fields = json!({
             "dry_run": args.dry_run, "packs": collected.packs.len(), "bytes": collected.bytes,
             "young": collected.young, "leftovers": collected.leftovers,
+            "sidecars": collected.sidecars, "sidecar_bytes": collected.sidecar_bytes,
         });
         output.object("summary", object(fields))?;
     }
     let (count, bytes) = (collected.packs.len(), human(collected.bytes));
     let done = if args.dry_run { "would go" } else { "removed" };
     output.note(&format!("{count} packs {done}, {bytes}; {} are too young", collected.young));
+    if collected.sidecars > 0 {
+        let bytes = human(collected.sidecar_bytes);
+        output.note(&format!("parity of {} packs {done}, {bytes}", collected.sidecars));
+    }
     if collected.leftovers > 0 {
         output.note(&format!("{} leftovers of writers that ended early", collected.leftovers));
     }

@@ -64,6 +64,7 @@ pub(crate) fn run(args: StoreArgs, output: &mut Output) -> anyhow::Result<Exit> 
         StoreCommand::Stats => show::stats(&job, output),
         StoreCommand::Check(args) => maintain::check(&job, &args, output),
         StoreCommand::Heal(args) => maintain::heal(&job, &args, output),
+        StoreCommand::Protect(args) => maintain::protect(&job, &args, output),
         StoreCommand::Copy(args) => maintain::copy(&job, &args, output),
         StoreCommand::Rm(args) => maintain::rm(&job, &args, output),
         StoreCommand::Gc(args) => maintain::gc(&job, &args, output),

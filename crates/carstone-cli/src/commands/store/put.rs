@@ -48,6 +48,7 @@ pub(super) fn run(job: &Job, args: &StorePutArgs, output: &mut Output) -> anyhow
     let profile = Profile::default().with_hash(args.hash.code())?;
     let options = PackWriterOptions::default().shard_size(args.pack_size).profile(profile);
     let options = options.dedupe(dedupe).manifests(args.manifests).layered(layered);
+    let options = options.parity(args.parity);
     let mut is_any_put = false;
     for path in &args.paths {
         let name =
@@ -362,7 +363,10 @@ fn tell(path: &Path, done: &Done, output: &mut Output) -> anyhow::Result<()> {
     let packs = done.written.iter().flat_map(|written| &written.packs);
     if output.is_json() {
         let packs: Vec<_> = packs
-            .map(|pack| json!({ "name": text_of(&pack.name), "size": pack.size, "blobs": pack.blobs.len() }))
+            .map(|pack| {
+                let (name, blobs) = (text_of(&pack.name), pack.blobs.len());
+                json!({ "name": name, "size": pack.size, "blobs": blobs, "parity": pack.sidecar })
+            })
             .collect();
         let mut fields = Map::new();
         names::put(&mut fields, "path", bytes);
@@ -382,6 +386,10 @@ fn tell(path: &Path, done: &Done, output: &mut Output) -> anyhow::Result<()> {
     }
     let size: u64 = written.packs.iter().map(|pack| pack.size).sum();
     output.note(&format!("{name}: {} packs, {}", written.packs.len(), human(size)));
+    let parity: u64 = written.packs.iter().filter_map(|pack| pack.sidecar).sum();
+    if parity > 0 {
+        output.note(&format!("{name}: {} of parity beside them", human(parity)));
+    }
     Ok(())
 }
 

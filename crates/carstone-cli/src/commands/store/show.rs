@@ -112,6 +112,16 @@ pub(super) fn stats(job: &Job, output: &mut Output) -> anyhow::Result<Exit> {
         }
         Ok(())
     })?;
+    let (mut sidecars, mut sidecar_bytes) = (0_u64, 0_u64);
+    job.wait(async {
+        let Some(beside) = store.packs().sidecars() else { return Ok(()) };
+        let mut listed = beside.list();
+        while let Some(sidecar) = listed.try_next().await? {
+            sidecars += 1;
+            sidecar_bytes = sidecar_bytes.saturating_add(sidecar.size);
+        }
+        Ok(())
+    })?;
     let roots = job.wait(store.roots())?.len();
     let segments = store.index().segments();
     let entries: u64 = segments.iter().map(|segment| segment.entries()).sum();
@@ -124,12 +134,14 @@ pub(super) fn stats(job: &Job, output: &mut Output) -> anyhow::Result<Exit> {
     if output.is_json() {
         let fields = json!({
             "packs": packs, "bytes": bytes, "roots": roots,
+            "sidecars": sidecars, "sidecar_bytes": sidecar_bytes,
             "segments": segments.len(), "entries": entries, "index_bytes": stored,
         });
         output.object("summary", object(fields))?;
     } else {
         let lines = [
             format!("packs     {packs}, {}", human(bytes)),
+            format!("parity    beside {sidecars} packs, {}", human(sidecar_bytes)),
             format!("roots     {roots}"),
             format!(
                 "index     {entries} entries in {} segments, {}",
