@@ -44,14 +44,15 @@ mod tests {
     fn a_stream_fits_until_any_byte_of_it_changes() {
         for len in [0, 1, 1 << 20, (1 << 20) + 1] {
             let stream: Vec<u8> = (0..len).map(|n: u32| n.to_le_bytes()[1]).collect();
-            let made = protect(&stream, &Memory::new(), &Options::default(), &|_| ()).unwrap();
-            assert!(made.fits(&stream, &|_| ()).unwrap(), "{len}");
-            assert!(!made.fits(&[&stream[..], &[0]].concat(), &|_| ()).unwrap(), "{len}");
+            let made =
+                protect(&stream, &Memory::new(), &Options::default(), &|_| ()).expect("memory");
+            assert!(made.fits(&stream, &|_| ()).expect("memory"), "{len}");
+            assert!(!made.fits(&[&stream[..], &[0]].concat(), &|_| ()).expect("memory"), "{len}");
             if let Some((_, rest)) = stream.split_last() {
-                assert!(!made.fits(&rest.to_vec(), &|_| ()).unwrap(), "{len}");
+                assert!(!made.fits(&rest.to_vec(), &|_| ()).expect("memory"), "{len}");
                 let mut changed = stream.clone();
                 changed[stream.len() / 2] ^= 1;
-                assert!(!made.fits(&changed, &|_| ()).unwrap(), "{len}");
+                assert!(!made.fits(&changed, &|_| ()).expect("memory"), "{len}");
             }
         }
     }

@@ -428,7 +428,7 @@ mod tests {
                         copies += 1;
                     }
                     assert_eq!(layout.offset_of(place), at);
-                    if place as usize % step == 0 {
+                    if (place as usize).is_multiple_of(step) {
                         assert_eq!(layout.place_of(layout.slot_at(place)), place, "{len} {share}");
                     }
                     at += layout.frame_len();
