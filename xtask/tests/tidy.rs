@@ -27,6 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "carstone-compress",
             "carstone-encrypt",
             "carstone-keys",
+            "carstone-parity",
             "carstone-car",
             "carstone-unixfs",
             "carstone-pack",

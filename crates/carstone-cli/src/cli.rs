@@ -3,6 +3,7 @@
 mod car;
 mod create;
 mod hppr;
+mod parity;
 mod read;
 mod rekey;
 mod sign;
@@ -29,6 +30,7 @@ pub(crate) use hppr::{
     HpprExportArgs, HpprGetArgs, HpprHeadersArgs, HpprIdArgs, HpprImportArgs, HpprKeygenArgs,
     HpprLsArgs, HpprSealArgs, HpprStoreArgs, HpprTipsArgs, HpprWatchArgs,
 };
+pub(crate) use parity::{MakeParityArgs, ProtectArgs, UseParityArgs};
 pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg, RestoreArgs};
 pub(crate) use rekey::RekeyArgs;
 pub(crate) use sign::{SignArgs, SignerArgs};
@@ -36,8 +38,8 @@ pub(crate) use store::{
     DedupeArg, DumpOrder, IndexForm, StoreArgs, StoreCatArgs, StoreCheckArgs, StoreCommand,
     StoreCopyArgs, StoreDumpArgs, StoreExtractArgs, StoreFindArgs, StoreGcArgs, StoreGetArgs,
     StoreHealArgs, StoreIndexAddArgs, StoreIndexCommand, StoreIndexExportArgs,
-    StoreIndexImportArgs, StoreIndexPlaceArgs, StoreLsArgs, StorePutArgs, StoreRebuildArgs,
-    StoreRmArgs,
+    StoreIndexImportArgs, StoreIndexPlaceArgs, StoreLsArgs, StoreProtectArgs, StorePutArgs,
+    StoreRebuildArgs, StoreRmArgs,
 };
 pub(crate) use texts::EXIT_STATUS;
 use texts::{
@@ -106,10 +108,16 @@ pub(crate) enum Command {
     /// Content and index are not checked: `verify` does that.
     Info(InfoArgs),
     /// Check every byte of a pack, or compare it with a directory.
+    ///
+    /// Where parity is there, behind the pack, in PACK.par or in --parity-file, it is told too whether it is sound, what is damaged, and whether that can be healed. Any other file
+    /// can be checked by its parity.
     Verify(VerifyArgs),
     /// Mend a damaged pack, byte for byte where that can be done, or make a clean one of what is left.
     ///
-    /// First the pack is healed, for which no key is needed: small damage is put right, frames are put in order, and what follows from others is made
+    /// Where parity is there, behind the pack, in PACK.par or in --parity-file, the file is restored by it, whatever it is, without a key: if not more is lost than the
+    /// parity can restore, the output is the original, byte for byte. Else what could be restored is taken, and the rest goes as without parity.
+    ///
+    /// Without parity the pack is healed, for which no key is needed either: small damage is put right, frames are put in order, and what follows from others is made
     /// again. Where nothing is lost, the output is the original, byte for byte, and the exit status 0.
     ///
     /// Else, where the content can be read, because the pack is not encrypted or a key is given, the output is a clean new pack of all entries that
@@ -119,6 +127,15 @@ pub(crate) enum Command {
     ///
     /// Of a plain CAR all good blocks are kept, in a CAR with the same roots and of the same version; to standard output it is a CARv1.
     Repair(RepairArgs),
+    /// Make parity of packs and any other files, by which they can be restored after damage.
+    ///
+    /// No key is needed, and the files stay as they are: the parity of each goes into a file beside it, FILE.par. `verify` tells what is damaged and whether it can be healed,
+    /// and `repair` heals it, byte for byte, as long as not more is lost than the parity can restore.
+    ///
+    /// Files whose parity still fits are skipped. Where it does not, the file was changed or is damaged, and the parity is kept: with --force it is made anew.
+    ///
+    /// Parity is no authentication: who made it says what the file was. What a pack holds is vouched for by its tags, hashes and signatures.
+    Protect(ProtectArgs),
     /// Find packs and plain CARs, or fragments of them, at any offset of an image.
     ///
     /// Everything that is found is put together as `repair` does it, without a key, and written as NUMBER-PACKID.cstone or NUMBER-OFFSET.car.
@@ -219,6 +236,9 @@ pub(crate) struct VerifyArgs {
     /// What opens an encrypted pack; without it only frames are checked.
     #[command(flatten)]
     pub keys: KeyArgs,
+    /// Which parity is looked at.
+    #[command(flatten)]
+    pub parity: UseParityArgs,
     /// Threads that decode and hash.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -231,7 +251,7 @@ pub(crate) struct VerifyArgs {
 #[derive(Debug, Args)]
 #[command(after_long_help = REPAIR_EXAMPLES)]
 pub(crate) struct RepairArgs {
-    /// The damaged pack or plain CAR, which is never changed; `-` is standard input.
+    /// The damaged pack or plain CAR, or any file with parity, which is never changed; `-` is standard input.
     #[arg(value_name = "DAMAGED", value_hint = ValueHint::FilePath)]
     pub damaged: PathBuf,
     /// The mended pack to write; `-` is standard output. It appears under its name only when it is complete.
@@ -259,6 +279,9 @@ pub(crate) struct RepairArgs {
     /// What opens an encrypted pack; without it only frames can be healed.
     #[command(flatten)]
     pub keys: KeyArgs,
+    /// Which parity is used; no key is asked for it.
+    #[command(flatten)]
+    pub parity: UseParityArgs,
     /// Threads that decode and compress.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,

@@ -12,6 +12,7 @@ pub(crate) mod info;
 pub(crate) mod keygen;
 pub(crate) mod list;
 pub(crate) mod man;
+pub(crate) mod protect;
 pub(crate) mod rekey;
 pub(crate) mod repair;
 pub(crate) mod sign;

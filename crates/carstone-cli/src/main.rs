@@ -11,6 +11,7 @@ mod keys;
 mod losses;
 mod names;
 mod output;
+mod parity;
 mod progress;
 mod rows;
 mod signals;
@@ -73,6 +74,7 @@ fn run(command: Command, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Info(args) => commands::info::run(args, output),
         Command::Verify(args) => commands::verify::run(args, output),
         Command::Repair(args) => commands::repair::run(args, output),
+        Command::Protect(args) => commands::protect::run(args, output),
         Command::Rekey(args) => commands::rekey::run(args, output),
         Command::Carve(args) => commands::carve::run(args, output),
         Command::Car(args) => commands::car::run(*args, output),

@@ -1,7 +1,7 @@
 //! What a command says: results on standard output, everything else on standard error; as text or as JSON Lines.
 //!
 //! With `--json` each line is an object with a `type`: `entry`, `restored`, `skipped`, `info`, `finding`, `gap`, `damaged_entry`,
-//! `signature`, `difference`, `problem`, `correction`, `rebuilt`, `carved`, `summary`, and last, where it could not be done, `error`. They go to standard output,
+//! `signature`, `difference`, `problem`, `correction`, `rebuilt`, `carved`, `parity`, `over_budget`, `protected`, `summary`, and last, where it could not be done, `error`. They go to standard output,
 //! unless that carries content; then to standard error.
 
 use std::fmt;

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Cursor, Read, Seek, Write};
+use std::io::{self, Cursor, Read, Seek};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use carstone::car::{self, AtReader, ReaderOptions};
+use carstone::car::{AtReader, ReaderOptions};
 use carstone::layer::{
     FRAME_HEADER_LEN, FRAME_MAGIC, FrameHeader, LayerId, PackId, ReadAt, read_full,
 };
@@ -16,7 +16,10 @@ use carstone::stack::{Format, detect};
 
 use crate::keys::is_stdin;
 use crate::output::Output;
-use crate::signals;
+
+mod watched;
+
+pub(crate) use watched::Watched;
 
 /// Something to read, and what it is.
 pub(crate) struct Source {
@@ -61,6 +64,24 @@ impl Source {
     /// It cannot be read, is empty, or clearly something else.
     pub(crate) fn open_damaged(path: &Path) -> anyhow::Result<Self> {
         Self::recognised_by(perhaps_damaged, path)
+    }
+
+    /// What may be a damaged pack or plain CAR, in a file that is open already.
+    ///
+    /// # Errors
+    /// It cannot be read, is empty, or clearly something else.
+    pub(crate) fn damaged_file(file: File, name: &str) -> anyhow::Result<Self> {
+        let source = Self::file(file, name.to_owned(), perhaps_damaged);
+        source.with_context(|| name.to_owned())
+    }
+
+    /// A pack or a plain CAR in a file that is open already.
+    ///
+    /// # Errors
+    /// It cannot be read, or is neither.
+    pub(crate) fn sound_file(file: File, name: &str) -> anyhow::Result<Self> {
+        let source = Self::file(file, name.to_owned(), recognised);
+        source.with_context(|| name.to_owned())
     }
 
     fn recognised_by(recognise: Recognise, path: &Path) -> anyhow::Result<Self> {
@@ -189,47 +210,36 @@ impl Source {
     }
 }
 
-/// A file or pipe whose reads and writes fail once a signal has come, so that long work ends in order.
-pub(crate) struct Watched<T>(pub T);
-
-impl<R: Read> Read for Watched<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        signals::check()?;
-        self.0.read(buf)
+/// Any file, whatever is in it; a pipe is kept in an unnamed temporary file. The name is that for messages.
+///
+/// # Errors
+/// It cannot be read, or is a directory.
+pub(crate) fn any_file(path: &Path) -> anyhow::Result<(File, String)> {
+    let keep = |pipe: &mut dyn Read| {
+        let mut file = tempfile::tempfile()?;
+        io::copy(&mut Watched(pipe), &mut file)?;
+        Ok::<_, io::Error>(file)
+    };
+    let kept = "cannot keep it in a temporary file";
+    if is_stdin(path) {
+        let name = "standard input";
+        let file = keep(&mut io::stdin().lock()).context(kept).context(name)?;
+        return Ok((file, name.to_owned()));
     }
-}
-
-impl<W: Write> Write for Watched<W> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        signals::check()?;
-        self.0.write(buf)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
-}
-
-impl<R: ReadAt> ReadAt for Watched<R> {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        signals::check()?;
-        self.0.read_at(buf, offset)
-    }
-
-    fn size(&self) -> io::Result<u64> {
-        self.0.size()
-    }
-}
-
-impl<R: car::ReadAt> car::ReadAt for Watched<R> {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        signals::check()?;
-        self.0.read_at(buf, offset)
-    }
-
-    fn size(&self) -> io::Result<u64> {
-        self.0.size()
-    }
+    let name = path.display().to_string();
+    let open = || {
+        let mut file = File::open(path).context("cannot open")?;
+        let kind = file.metadata().context("cannot open")?.file_type();
+        if kind.is_dir() {
+            bail!("is a directory, not a file");
+        }
+        match kind.is_file() || (&file).stream_position().is_ok() {
+            true => Ok(file),
+            false => keep(&mut file).context(kept),
+        }
+    };
+    let file = open().with_context(|| name.clone())?;
+    Ok((file, name))
 }
 
 type Recognise = fn(&[u8]) -> anyhow::Result<Format>;

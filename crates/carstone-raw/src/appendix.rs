@@ -1,4 +1,4 @@
-//! Appendices behind the trailer, stepped over from the end (`docs/format.md`, section 2.3).
+//! Appendices behind the trailer, made, and stepped over from the end (`docs/format.md`, section 2.3).
 
 use std::ops::Range;
 
@@ -17,6 +17,36 @@ pub struct Appendix {
     pub id: [u8; 16],
     /// Its bytes, header and footer included, counted from the start of the pack.
     pub range: Range<u64>,
+}
+
+impl Appendix {
+    /// The kind of an appendix that holds parity.
+    pub const PARITY: u32 = 1;
+    /// Length of header and footer each, in bytes.
+    pub const EDGE_LEN: u64 = EDGE_LEN;
+
+    /// What stands before and behind `body_len` bytes to make an appendix of them; `None` where the whole of it has more than 2⁶⁴ − 1.
+    pub fn edges(kind: u32, id: [u8; 16], body_len: u64) -> Option<([u8; 64], [u8; 64])> {
+        let mut body = [0; BODY_LEN];
+        body[..4].copy_from_slice(&kind.to_le_bytes());
+        body[LENGTH_AT..ID_AT].copy_from_slice(&body_len.checked_add(MIN_LEN)?.to_le_bytes());
+        body[ID_AT..ID_AT + 16].copy_from_slice(&id);
+        let (mut header, mut footer) = ([0; EDGE_LEN as usize], [0; EDGE_LEN as usize]);
+        let sum = crc64(&[&body]).to_le_bytes();
+        header[..8].copy_from_slice(&HEADER_MAGIC);
+        header[8..56].copy_from_slice(&body);
+        header[56..].copy_from_slice(&sum);
+        footer[..48].copy_from_slice(&body);
+        footer[48..56].copy_from_slice(&sum);
+        footer[56..].copy_from_slice(&FOOTER_MAGIC);
+        Some((header, footer))
+    }
+
+    /// Its bytes without header and footer, counted from the start of the pack.
+    pub fn body(&self) -> Range<u64> {
+        let Range { start, end } = self.range;
+        (start + EDGE_LEN).min(end)..end.saturating_sub(EDGE_LEN).max(start)
+    }
 }
 
 /// Steps over the appendices that end at `end` and gives them in stored order. The first one starts where the trailer ends.

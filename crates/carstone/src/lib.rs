@@ -57,6 +57,8 @@ pub use carstone_encrypt as encrypt;
 pub use carstone_keys as keys;
 #[cfg(feature = "pack")]
 pub use carstone_pack as pack;
+#[cfg(feature = "parity")]
+pub use carstone_parity as parity;
 #[cfg(feature = "position")]
 pub use carstone_position as position;
 #[cfg(feature = "raw")]

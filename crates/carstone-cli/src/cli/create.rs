@@ -11,7 +11,7 @@ use carstone::unixfs::{
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::texts::CREATE_EXAMPLES;
-use super::{PassphraseArgs, size};
+use super::{MakeParityArgs, PassphraseArgs, size};
 
 /// `carstone create`.
 #[derive(Debug, Args)]
@@ -93,6 +93,9 @@ pub(crate) struct CreateArgs {
     /// Who may read it.
     #[command(flatten)]
     pub readers: ReaderArgs,
+    /// What restores it.
+    #[command(flatten)]
+    pub making: MakeParityArgs,
 
     /// Leave out what matches: a pattern without `/` is compared with names, one with `/` with paths in the pack. A
     /// directory that matches is not entered.

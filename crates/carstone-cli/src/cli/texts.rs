@@ -33,6 +33,8 @@ Examples:
   carstone create -o fast.cstone --compress zstd:3 data
   carstone create -o disks.cstone --chunker fastcdc:64K images
   carstone create -o release.cstone --reproducible dist
+  carstone create -o old.cstone --parity 10% photos
+                                                  and old.cstone.par, to repair it with
   carstone create -o site.car public              a plain CARv2, with an index
   carstone create -o old.car --car-version 1 --profile unixfs-v0-2015 public
   find . -name '*.rs' -print0 | carstone create -o rust.cstone -T - --null
@@ -64,6 +66,7 @@ Examples:
   carstone verify docs.cstone
   carstone verify -i key.txt backup.cstone
   carstone verify site.car                        its blocks, its files, and its index
+  carstone verify photo.jpg                       by the parity in photo.jpg.par
   carstone verify docs.cstone --against docs
   carstone verify docs.cstone --signer allowed_signers
   carstone verify docs.cstone --signer allowed_signers --principal me@example.org";
@@ -86,9 +89,17 @@ Examples:
   carstone repair damaged.cstone -o mended.cstone
   carstone repair -n damaged.cstone               what could be mended
   carstone repair -i key.txt damaged.cstone -o clean.cstone
+  carstone repair photo.jpg -o healed.jpg         by the parity in photo.jpg.par
   carstone repair --keep-partial damaged.cstone -o clean.cstone
   carstone repair damaged.car -o clean.car        all good blocks of a plain CAR
   ssh host 'cat old.cstone' | carstone repair - -o old.cstone";
+pub(super) const PROTECT_EXAMPLES: &str = "\
+Examples:
+  carstone protect docs.cstone                    makes docs.cstone.par
+  carstone protect --parity 5% photos video.mp4   and one for each file below photos
+  carstone protect disk.img -o /elsewhere/disk.img.par
+  carstone verify docs.cstone                     can it be healed?
+  carstone repair docs.cstone -o healed.cstone    heals it";
 pub(super) const CARVE_EXAMPLES: &str = "\
 Examples:
   carstone carve disk.img -C found

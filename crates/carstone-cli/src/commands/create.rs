@@ -1,6 +1,7 @@
 //! `carstone create`: packs files and directories.
 
 mod dry;
+mod parity;
 pub(super) mod report;
 mod reproducible;
 mod settings;
@@ -23,6 +24,7 @@ use crate::output::Output;
 use crate::progress::Progress;
 use crate::signals;
 use crate::target::{Counted, Target};
+use parity::Sink;
 use settings::Settings;
 use tree::Tree;
 
@@ -33,13 +35,18 @@ pub(crate) fn run(args: CreateArgs, output: &mut Output) -> anyhow::Result<Exit>
     let Some(path) = args.output.as_deref().filter(|_| !args.dry_run) else {
         return dry::run(&args, &settings, output);
     };
+    let mut parity = parity::Plan::of(&args, settings.plain)?;
     let mut tree = Tree::new(&args, &settings)?;
     let name = match is_stdin(path) {
         true => "standard output".to_owned(),
         false => path.display().to_string(),
     };
     let target = Target::create(path, args.force, output)?;
-    for own in target.identities() {
+    if let Some(parity) = &mut parity {
+        parity.fits(&target)?;
+    }
+    let sidecar = parity.as_ref().and_then(parity::Plan::replaced);
+    for own in target.identities().into_iter().chain(sidecar) {
         tree.options = tree.options.own_output(own);
     }
     let threads = args.threads.unwrap_or_else(default_threads);
@@ -69,8 +76,13 @@ pub(crate) fn run(args: CreateArgs, output: &mut Output) -> anyhow::Result<Exit>
             options = options.protection(protection);
         }
         match settings.reproducible {
-            None => Job::new(&tree, output, &name).pack(&target, options, packing)?,
-            Some(_) => reproducible::pack(&tree, output, &name, &target, options, packing)?,
+            None => {
+                Job::new(&tree, output, &name).pack(&sink(&target, &parity), options, packing)?
+            }
+            Some(_) => {
+                let sink = sink(&target, &parity);
+                reproducible::pack(&tree, output, &name, &sink, options, packing)?
+            }
         }
     };
     if signals::stopped() {
@@ -79,9 +91,20 @@ pub(crate) fn run(args: CreateArgs, output: &mut Output) -> anyhow::Result<Exit>
     // Behind a pack in a pipe the root would be taken for a part of it.
     let before = if args.bare_root { "" } else { "root " };
     let root = target.is_seekable().then_some(before);
-    target.finish()?;
-    report::summary(&told, &summary, stored, root, output)?;
+    let made = match parity {
+        None => {
+            target.finish()?;
+            None
+        }
+        Some(plan) => Some(plan.make(target, &name, stored, output)?),
+    };
+    report::summary(&told, &summary, (stored, made.as_ref()), root, output)?;
     Ok(Exit::found(output.problems() > 0))
+}
+
+/// Where a pack goes, and goes too where it is needed once more.
+fn sink<'a>(target: &'a Target, parity: &'a Option<parity::Plan>) -> Sink<'a> {
+    Sink { file: target.file(), keep: parity.as_ref().and_then(parity::Plan::keep) }
 }
 
 /// Whether what is packed is one file that fits into a leaf, which then is the root where nothing is wrapped around it.
@@ -123,11 +146,11 @@ impl<'a> Job<'a> {
 
     fn pack(
         mut self,
-        target: &Target,
+        sink: &Sink<'_>,
         options: WriteOptions,
         packing: PackOptions,
     ) -> anyhow::Result<Outcome> {
-        let sink = Counted { inner: target.file(), count: 0 };
+        let sink = sink.counted();
         let pipe = stack::write(sink, options).map_err(|error| self.explain(error))?;
         let id = pipe.pack_id();
         let writer = PackWriter::with_options(pipe, id, packing);
@@ -136,7 +159,7 @@ impl<'a> Job<'a> {
         let (pipe, summary) = writer.finish().map_err(|error| self.explain(error))?;
         let sink = pipe.finish().map_err(|error| self.explain(error))?;
         self.progress.finish();
-        Ok((told, summary, sink.count))
+        Ok((told, summary, sink.count()))
     }
 
     fn plain(mut self, target: &Target, packing: PackOptions) -> anyhow::Result<Outcome> {

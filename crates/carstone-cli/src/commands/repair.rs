@@ -1,8 +1,10 @@
-//! `carstone repair`: mends a damaged pack without a key, or makes a new one of what is left, and so of plain CARs.
+//! `carstone repair`: restores a file by its parity, mends a damaged pack without a key, or makes a new one of what is left, and so of plain CARs.
 
 mod car;
+mod parity;
 mod rebuild;
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,67 +21,145 @@ use crate::keys::{Keys, is_stdin};
 use crate::losses::{self, object};
 use crate::names::{counted, escaped, hex, human};
 use crate::output::Output;
+use crate::parity::{Spot, spots};
 use crate::progress::Progress;
 use crate::signals;
-use crate::source::{Bytes, Source, Watched};
+use crate::source::{Bytes, Source, Watched, any_file};
 use crate::target::Target;
+use parity::Attempt;
 
-/// Mends, or makes a new pack of what is left.
+/// Restores it by parity, mends it, or makes a new pack of what is left.
 pub(crate) fn run(args: RepairArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let keys = Keys::optional(&args.keys, &args.damaged)?;
-    let source = Source::open_damaged(&args.damaged)?.spooled()?;
-    let name = source.name.clone();
-    let is_car = source.is_car().with_context(|| name.clone())?;
-    if is_car && (args.holes || args.keep_partial) {
-        bail!("{name}: is a plain CAR: whole blocks are kept of it, and nothing else");
+    let (file, name) = opened(&args)?;
+    let spots = spots(&args.parity, &args.damaged, &file)?;
+    let job = Job { name: &name, args: &args, keys: &keys };
+    if spots.is_empty() {
+        return job.mend(file, output);
     }
-    let Bytes::File(file) = source.bytes else { return Ok(Exit::Failed) };
-    let path = args.output.as_deref().filter(|_| !args.dry_run);
-    let target = path.map(|path| Target::create(path, args.force, output)).transpose()?;
-    if let Some(target) = &target
-        && target.identities().contains(&FileId::of(&file).context("cannot look at it")?)
-    {
-        bail!("{name}: is the damaged pack itself, which stays as it is; write to another file");
-    }
-    if is_car {
-        let job = car::Job { name: &name, args: &args };
-        return job.run(file, target, output).with_context(|| name.clone());
-    }
-    let size = file.metadata().ok().map(|metadata| metadata.len());
-    let options = options(args.threads);
-    let source = Arc::new(Watched(file));
-    let progress = Progress::new(output, "checking frames", size);
-    let healed = stack::heal(Arc::clone(&source), &options, &mut |at| progress.at(at));
-    progress.finish();
-    signals::check()?;
-    let healed = Arc::new(healed.map_err(explained).with_context(|| name.clone())?);
-    let is_encrypted = healed.container().layers.get(LayerId::ENCRYPTION).is_some();
-    let is_readable = !is_encrypted || !keys.is_empty();
-    if is_readable && !args.holes && !healed.report().is_original() {
-        let job = rebuild::Job { name: &name, args: &args, keys: &keys, options: &options };
-        if let Some(rebuild) = job.survey(source, Arc::clone(&healed), output)? {
-            return job.run(&rebuild, &healed, target, output);
+    let target = job.target(&file, &spots, output)?;
+    let by_parity = parity::Job { name: &name, args: &args, file: &file };
+    match by_parity.run(spots, target.as_ref(), output)? {
+        Attempt::Whole(whole) => {
+            target.map(Target::finish).transpose()?;
+            whole.tell(&name, output)?;
+            Ok(Exit::Intact)
+        }
+        Attempt::Lost => Ok(Exit::Found),
+        Attempt::Nothing => {
+            drop(target);
+            job.mend(file, output)
+        }
+        Attempt::Rest(rest) => {
+            drop(target);
+            output.note(&format!("{name}: goes on with what could be restored"));
+            match job.mend(rest, output)? {
+                Exit::Intact => Ok(Exit::Found),
+                exit => Ok(exit),
+            }
         }
     }
-    if let Some(target) = target {
-        let to = target_name(args.output.as_deref());
-        let progress = Progress::new(output, "writing", Some(healed.len()));
-        let written = healed.copy_to(target.file(), &mut |at| progress.at(at));
+}
+
+/// What is damaged, and its name: with parity it may be anything.
+fn opened(args: &RepairArgs) -> anyhow::Result<(File, String)> {
+    if is_stdin(&args.damaged) && args.parity.parity_file.is_none() {
+        let source = Source::open_damaged(&args.damaged)?.spooled()?;
+        if let Bytes::File(file) = source.bytes {
+            return Ok((file, source.name));
+        }
+    }
+    any_file(&args.damaged)
+}
+
+/// What is repaired, and how.
+struct Job<'a> {
+    name: &'a str,
+    args: &'a RepairArgs,
+    keys: &'a Keys,
+}
+
+impl Job<'_> {
+    /// Where it goes, if that is nothing that is read; nowhere with a dry run.
+    fn target(
+        &self,
+        file: &File,
+        spots: &[Spot],
+        output: &mut Output,
+    ) -> anyhow::Result<Option<Target>> {
+        let name = self.name;
+        let path = self.args.output.as_deref().filter(|_| !self.args.dry_run);
+        let Some(path) = path else { return Ok(None) };
+        let target = Target::create(path, self.args.force, output)?;
+        let written = target.identities();
+        if written.contains(&FileId::of(file).context("cannot look at it")?) {
+            bail!(
+                "{name}: is the damaged pack itself, which stays as it is; write to another file"
+            );
+        }
+        let sidecars = spots.iter().filter_map(Spot::path);
+        for path in sidecars {
+            let id = path.metadata().ok().map(|metadata| FileId::from(&metadata));
+            if id.is_some_and(|id| written.contains(&id)) {
+                bail!(
+                    "{}: is the parity, which stays as it is; write to another file",
+                    path.display()
+                );
+            }
+        }
+        Ok(Some(target))
+    }
+
+    /// Repairs without parity.
+    fn mend(&self, file: File, output: &mut Output) -> anyhow::Result<Exit> {
+        let &Job { name, args, keys } = self;
+        let source = Source::damaged_file(file, name)?;
+        let is_car = source.is_car().with_context(|| name.to_owned())?;
+        if is_car && (args.holes || args.keep_partial) {
+            bail!("{name}: is a plain CAR: whole blocks are kept of it, and nothing else");
+        }
+        let Bytes::File(file) = source.bytes else { return Ok(Exit::Failed) };
+        let target = self.target(&file, &[], output)?;
+        if is_car {
+            let job = car::Job { name, args };
+            return job.run(file, target, output).with_context(|| name.to_owned());
+        }
+        let size = file.metadata().ok().map(|metadata| metadata.len());
+        let options = options(args.threads);
+        let source = Arc::new(Watched(file));
+        let progress = Progress::new(output, "checking frames", size);
+        let healed = stack::heal(Arc::clone(&source), &options, &mut |at| progress.at(at));
         progress.finish();
         signals::check()?;
-        written.with_context(|| format!("{to}: cannot write"))?;
-        target.finish()?;
+        let healed = Arc::new(healed.map_err(explained).with_context(|| name.to_owned())?);
+        let is_encrypted = healed.container().layers.get(LayerId::ENCRYPTION).is_some();
+        let is_readable = !is_encrypted || !keys.is_empty();
+        if is_readable && !args.holes && !healed.report().is_original() {
+            let job = rebuild::Job { name, args, keys, options: &options };
+            if let Some(rebuild) = job.survey(source, Arc::clone(&healed), output)? {
+                return job.run(&rebuild, &healed, target, output);
+            }
+        }
+        if let Some(target) = target {
+            let to = target_name(args.output.as_deref());
+            let progress = Progress::new(output, "writing", Some(healed.len()));
+            let written = healed.copy_to(target.file(), &mut |at| progress.at(at));
+            progress.finish();
+            signals::check()?;
+            written.with_context(|| format!("{to}: cannot write"))?;
+            target.finish()?;
+        }
+        match output.is_json() {
+            true => tell_programs(&healed, args.dry_run, output)?,
+            false => tell_people(&escaped(name.as_bytes()), size, &healed, output)?,
+        }
+        if !healed.report().lost.is_empty() && (!is_readable || keys.has_failed()) {
+            output.note(
+                "With a key (-i FILE or -p), a clean pack of all entries that are left can be made.",
+            );
+        }
+        Ok(Exit::found(!healed.report().is_original()))
     }
-    match output.is_json() {
-        true => tell_programs(&healed, args.dry_run, output)?,
-        false => tell_people(&escaped(name.as_bytes()), size, &healed, output)?,
-    }
-    if !healed.report().lost.is_empty() && (!is_readable || keys.has_failed()) {
-        output.note(
-            "With a key (-i FILE or -p), a clean pack of all entries that are left can be made.",
-        );
-    }
-    Ok(Exit::found(!healed.report().is_original()))
 }
 
 /// How messages call the output.

@@ -1,6 +1,7 @@
 //! `carstone verify`: checks every byte of a pack.
 
 mod car;
+mod parity;
 mod survey;
 
 use std::fmt;
@@ -23,7 +24,7 @@ use crate::names;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::signals;
-use crate::source::{Bytes, Source, Watched};
+use crate::source::{Bytes, Watched};
 
 /// Checks.
 pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit> {
@@ -34,7 +35,10 @@ pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit>
         Some(_) => Keys::new(&args.keys, &args.pack)?,
         None => Keys::optional(&args.keys, &args.pack)?,
     };
-    let source = Source::open(&args.pack)?.accepting(args.reading).spooled()?;
+    let source = match parity::opened(&args, output)? {
+        Ok(source) => source.accepting(args.reading).spooled()?,
+        Err(exit) => return Ok(exit),
+    };
     source.tell_kept(output);
     let (name, format, reading) = (source.name.clone(), source.format, source.reading);
     let Bytes::File(file) = source.bytes else { return Ok(Exit::Failed) };
@@ -50,6 +54,7 @@ pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit>
     }
     let mut findings = Findings { name: &name, output, count: 0 };
     let again = file.try_clone().context("cannot open it again")?;
+    let parity_of = file.try_clone().context("cannot open it again")?;
     let checked = match format {
         Format::Car => car::check(file, reading, &mut findings),
         Format::Unknown => {
@@ -80,6 +85,8 @@ pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit>
             Err(error) => findings.stack(&error)?,
         }
     }
+    let by_parity = parity::Job { args: &args, file: &parity_of, format: Some(format) };
+    by_parity.run(&mut findings)?;
     let sound = findings.count == 0;
     if output.is_json() {
         let mut fields = totals.fields;

@@ -22,6 +22,7 @@ mod keys_and_shell;
 mod man;
 mod memory;
 mod mixed;
+mod parity;
 mod read;
 mod rekey;
 mod repair;

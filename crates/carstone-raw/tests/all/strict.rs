@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::packs::*;
 use carstone_layer::{BoxWriter, Hint, LayerList, LayerWrite, ReadAt};
-use carstone_raw::{Error, RawFailSafe, RawReader, RawWriter};
+use carstone_raw::{Appendix, Error, RawFailSafe, RawReader, RawWriter};
 
 #[test]
 fn what_is_written_is_read_back() {
@@ -88,6 +88,22 @@ fn appendices_are_stepped_over_and_listed() {
         reader.appendices().iter().map(|a| (a.kind, a.id, a.range.clone())).collect();
     assert_eq!(seen, [(5, [9; 16], 568..696), (6, [9; 16], 696..1824)]);
     assert_eq!(reader.stored_len(), 568);
+}
+
+#[test]
+fn what_is_made_is_an_appendix() {
+    for content in [vec![], noise(1000)] {
+        let (header, footer) = Appendix::edges(5, [9; 16], content.len() as u64).unwrap();
+        let made = [&header[..], &content, &footer].concat();
+        // The other one is made by the tests alone.
+        assert_eq!(made, appendix(5, &content));
+        let mut stored = pack(b"keystone");
+        stored.extend(made);
+        let reader = RawReader::open_at(&stored).unwrap();
+        let body = reader.appendices()[0].body();
+        assert_eq!(stored[body.start as usize..body.end as usize], content);
+    }
+    assert!(Appendix::edges(5, [9; 16], u64::MAX - 127).is_none());
 }
 
 #[test]

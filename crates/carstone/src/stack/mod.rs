@@ -4,6 +4,7 @@
 //! `PackWriter`, [`open`] a source for `PackReader`, [`stream`] a forward reader for `PackStream`, and [`fail_safe`] a reader that goes on behind
 //! damage; [`salvage`] puts the entries of a damaged pack together. [`heal()`] mends stored bytes without a key, [`Rebuild`]
 //! writes a clean pack of what is left, [`carve()`] finds packs at any offset of anything, and [`Rekey`] gives a pack to other readers.
+//! [`append_parity`] puts parity behind a pack, and [`find_parity`] finds it there.
 
 mod budget;
 #[cfg(feature = "repair")]
@@ -15,6 +16,8 @@ mod front;
 mod heal;
 mod keys;
 mod open;
+#[cfg(feature = "parity")]
+mod parity;
 #[cfg(feature = "repair")]
 mod rebuild;
 mod rekey;
@@ -32,6 +35,8 @@ pub use error::{Error, ErrorKind};
 pub use heal::{Conflict, Damage, HealReport, Healed, Part, Rebuilt, heal};
 pub use keys::{Protection, envelope_keys};
 pub use open::{OpenOptions, Opened, SharedSource, Stored, inspect, open};
+#[cfg(feature = "parity")]
+pub use parity::{PackParity, append_parity, find_parity};
 #[cfg(feature = "repair")]
 pub use rebuild::{Rebuild, RebuiltPack};
 #[cfg(feature = "repair")]

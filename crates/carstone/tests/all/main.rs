@@ -5,6 +5,7 @@ mod carve_image;
 mod cut;
 mod heal;
 mod laws;
+mod parity;
 mod rebuild;
 mod rekey;
 mod salvage;

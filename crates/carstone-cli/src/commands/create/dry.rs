@@ -6,9 +6,9 @@ use carstone::pack::EntryKind;
 use carstone::pack::fs::{FileId, Order, WalkEvent};
 use serde_json::Map;
 
-use super::report;
 use super::settings::Settings;
 use super::tree::Tree;
+use super::{parity, report};
 use crate::cli::CreateArgs;
 use crate::exit::Exit;
 use crate::keys::is_stdin;
@@ -24,6 +24,7 @@ pub(super) fn run(
     settings: &Settings,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
+    parity::Plan::of(args, settings.plain)?;
     let mut tree = Tree::new(args, settings)?;
     tree.options = tree.options.order(Order::Path);
     if let Some(path) = args.output.as_deref().filter(|path| !is_stdin(path)) {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::names::human;
 use crate::output::Output;
+use crate::parity::Made;
 use crate::progress::Progress;
 
 /// Tells of an event, if it is worth it.
@@ -89,7 +90,7 @@ pub(super) fn counts(told: &TreeSummary, bytes: u64, fields: &mut Map<String, Va
 pub(super) fn summary(
     told: &TreeSummary,
     summary: &Summary,
-    stored: u64,
+    (stored, parity): (u64, Option<&Made>),
     root: Option<&'static str>,
     output: &mut Output,
 ) -> anyhow::Result<()> {
@@ -101,6 +102,9 @@ pub(super) fn summary(
         fields.insert("stored".to_owned(), stored.into());
         fields.insert("ratio".to_owned(), ratio.into());
         fields.insert("problems".to_owned(), output.problems().into());
+        if let Some(parity) = parity {
+            fields.insert("parity".to_owned(), parity.fields().into());
+        }
         return output.object("summary", fields);
     }
     if let Some(before) = root {
@@ -113,5 +117,8 @@ pub(super) fn summary(
         human(summary.size),
         human(stored),
     ));
+    if let Some(parity) = parity {
+        output.note(&parity.text());
+    }
     Ok(())
 }

@@ -8,24 +8,24 @@ use carstone::pack::fs::WalkEvent;
 use carstone::pack::{Fingerprint, PackOptions, PackWriter, PlainPipe};
 use carstone::stack::{self, WriteOptions};
 
+use super::parity::Sink;
 use super::tree::Tree;
 use super::{Job, Outcome, explain};
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::target::{Counted, Target};
 
 /// Packs, with the id that a first pass has found. The pack is not finished if the second pass meets anything else.
 pub(super) fn pack(
     tree: &Tree,
     output: &mut Output,
     name: &str,
-    target: &Target,
+    sink: &Sink<'_>,
     options: WriteOptions,
     packing: PackOptions,
 ) -> anyhow::Result<Outcome> {
     let expected = fingerprint(tree, output, name, packing.clone())?;
     let mut job = Job::new(tree, output, name);
-    let sink = Counted { inner: target.file(), count: 0 };
+    let sink = sink.counted();
     let pipe = stack::write(sink, options.reproducible(expected));
     let pipe = pipe.map_err(|error| job.explain(error))?;
     let id = pipe.pack_id();
@@ -42,7 +42,7 @@ pub(super) fn pack(
     }
     let sink = pipe.finish().map_err(|error| job.explain(error))?;
     job.progress.finish();
-    Ok((told, summary, sink.count))
+    Ok((told, summary, sink.count()))
 }
 
 /// Packs into nowhere. What is wrong with entries is told by the second pass.

@@ -1,0 +1,196 @@
+//! What the parity of a file says of it.
+
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use carstone::layer::LayerId;
+use carstone::parity::{ErrorKind, Survey};
+use carstone::raw::RawReader;
+use carstone::stack::Format;
+
+use super::Findings;
+use crate::cli::{UseParityArgs, VerifyArgs};
+use crate::exit::Exit;
+use crate::input::chain;
+use crate::names::{counted, escaped, human};
+use crate::output::Output;
+use crate::parity::{Held, Spot, State, spots, threads, used_text};
+use crate::signals;
+use crate::source::{Source, Watched};
+
+/// Opens what is checked; `None` where it is no pack, and its parity has said all there is to say.
+pub(super) fn opened(
+    args: &VerifyArgs,
+    output: &mut Output,
+) -> anyhow::Result<Result<Source, Exit>> {
+    let error = match Source::open(&args.pack) {
+        Ok(source) => return Ok(Ok(source)),
+        Err(error) => error,
+    };
+    if args.against.is_some() || args.signed.signer.is_some() || !args.pack.is_file() {
+        return Err(error);
+    }
+    let name = args.pack.display().to_string();
+    let file = File::open(&args.pack).with_context(|| name.clone())?;
+    let mut findings = Findings { name: &name, output, count: 0 };
+    let job = Job { args, file: &file, format: None };
+    let Some(text) = job.run(&mut findings)? else { return Err(error) };
+    let sound = findings.count == 0;
+    if output.is_json() {
+        let mut fields = serde_json::Map::new();
+        fields.insert("sound".to_owned(), sound.into());
+        output.object("summary", fields)?;
+    } else if sound {
+        output.line(format!("{}: {text}", escaped(name.as_bytes())).as_bytes())?;
+    }
+    Ok(Err(Exit::found(!sound)))
+}
+
+/// A file, and what it is.
+pub(super) struct Job<'a> {
+    pub(super) args: &'a VerifyArgs,
+    pub(super) file: &'a File,
+    /// Nothing that can be checked without parity, if none.
+    pub(super) format: Option<Format>,
+}
+
+impl Job<'_> {
+    /// Compares the file with its parity, and tells of both. Gives what is said of a sound one; `None` where there is no parity that is its own.
+    pub(super) fn run(&self, findings: &mut Findings<'_>) -> anyhow::Result<Option<String>> {
+        for spot in spots(&self.args.parity, &self.args.pack, self.file)? {
+            if let Some(text) = self.look(spot, findings)? {
+                return Ok(Some(text));
+            }
+        }
+        Ok(None)
+    }
+
+    fn look(&self, spot: Spot, findings: &mut Findings<'_>) -> anyhow::Result<Option<String>> {
+        let threads = threads(self.args.threads);
+        let held = match spot.open(self.file, threads) {
+            Ok(held) => held,
+            Err((spot, error)) => {
+                signals::check()?;
+                let text = format!("{}: {}", spot.called(), chain(&error));
+                return match error.kind() {
+                    ErrorKind::Io(_) => bail!("{text}"),
+                    _ if spot.is_given() => bail!("{text}"),
+                    // Something is called like parity.
+                    _ if spot.path().is_some() => {
+                        findings.output.note(&format!("{}: {text}", findings.name));
+                        Ok(None)
+                    }
+                    _ => findings.add("parity", None, None, &text).map(|()| None),
+                };
+            }
+        };
+        let state = held.examine(threads, findings.output);
+        let state = state.with_context(|| findings.name.to_owned())?;
+        let is_other = findings.count == 0 && self.has_frames();
+        if held.spot.is_guessed() && matches!(state, State::Foreign(_)) {
+            return Ok(None);
+        }
+        if findings.output.is_json() {
+            let fields = held.fields(&state, is_other && !matches!(state, State::Foreign(_)));
+            findings.output.object("parity", fields)?;
+        }
+        match &state {
+            State::Sound => {}
+            State::Foreign(error) => return self.other(&held, &chain(error), findings),
+            State::Damaged(_) if is_other => return self.other(&held, OTHER, findings),
+            State::Damaged(survey) => self.damaged(&held, survey, findings)?,
+        }
+        if let Some(own) = held.own_damage() {
+            findings.add("parity", None, None, &own)?;
+            if matches!(state, State::Sound) {
+                let remedy = match held.spot {
+                    Spot::Behind(_) => "carstone repair",
+                    _ => "carstone protect",
+                };
+                findings.output.note(&format!("`{remedy}` makes it anew."));
+            }
+        }
+        let called = held.spot.called();
+        let text = format!("as it was when it was protected; {called} is sound");
+        if self.format.is_some() && findings.count == 0 && !findings.output.is_json() {
+            findings.tell(&format!("{called} is sound, and fits"))?;
+        }
+        Ok(Some(text))
+    }
+
+    /// Parity of something else is an error where it was named.
+    fn other(
+        &self,
+        held: &Held,
+        why: &str,
+        findings: &mut Findings<'_>,
+    ) -> anyhow::Result<Option<String>> {
+        let text = format!("{} does not fit: {why}", held.spot.called());
+        if held.spot.is_given() {
+            bail!("{}: {text}", findings.name);
+        }
+        // Nothing else can be said of what is no pack.
+        match self.format {
+            None => findings.add("parity", None, None, &text).map(|()| Some(text)),
+            Some(_) => {
+                findings.output.note(&format!("{}: {text}", findings.name));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether all bytes of the pack have been checked.
+    fn has_frames(&self) -> bool {
+        let slot = |raw: &RawReader<_>| raw.container().layers.slots().first().map(|slot| slot.id);
+        let raw = RawReader::open_at(Watched(self.file))
+            .ok()
+            .filter(|_| self.format == Some(Format::Pack));
+        raw.as_ref().and_then(slot).is_some_and(|layer| layer != LayerId::POSITION)
+    }
+
+    fn damaged(
+        &self,
+        held: &Held,
+        survey: &Survey,
+        findings: &mut Findings<'_>,
+    ) -> anyhow::Result<()> {
+        let mut parts = held.damage(survey);
+        let (was, layout) = (held.len(), held.parity.descriptor().layout());
+        let is = self.file.metadata().map(|metadata| metadata.len()).unwrap_or(was);
+        if held.spot.path().is_some() && is != was {
+            parts.push(format!("{} instead of {}", counted(is, "byte"), counted(was, "byte")));
+        }
+        if parts.is_empty() {
+            parts.push("its hash".to_owned());
+        }
+        let what = format!("differs from what was protected: {}", parts.join(", "));
+        findings.add("parity", None, None, &what)?;
+        if findings.output.is_json() {
+            return Ok(());
+        }
+        let called = held.spot.called();
+        if survey.can_heal() {
+            let used = used_text(survey);
+            findings.tell(&format!("can be healed by {called}; {used}"))?;
+        } else {
+            let over = counted(survey.over_budget(), "cell");
+            let bytes = human(survey.over_budget().saturating_mul(u64::from(layout.cell_len())));
+            findings.tell(&format!(
+                "cannot be healed by {called} alone: {over} ({bytes}) are more than it can restore"
+            ))?;
+        }
+        let command = command(&self.args.parity, &self.args.pack);
+        findings.output.note(&format!("`{command}` heals what can be healed."));
+        Ok(())
+    }
+}
+
+/// What heals it.
+fn command(args: &UseParityArgs, pack: &Path) -> String {
+    let file = args.parity_file.as_ref();
+    let file = file.map(|file| format!(" --parity-file {}", file.display())).unwrap_or_default();
+    format!("carstone repair{file} {} -o NEW", pack.display())
+}
+
+const OTHER: &str = "it is of another state of the pack, all of which is sound";

@@ -1,0 +1,181 @@
+//! Parity of a file: where it is found, and what it says of the file.
+
+mod made;
+mod told;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use carstone::layer::{ReadAt, default_threads};
+use carstone::parity::{Error, ErrorKind, Parity, Section, Survey};
+use carstone::stack::{PackParity, find_parity};
+
+use crate::cli::UseParityArgs;
+use crate::keys::is_stdin;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::signals;
+use crate::source::Watched;
+
+pub(crate) use made::{Made, put};
+pub(crate) use told::{percent, used_text};
+
+/// A part of a file.
+pub(crate) type Part = Section<Watched<File>>;
+
+/// Where there is parity, or may be.
+#[derive(Debug)]
+pub(crate) enum Spot {
+    /// In a file that was named.
+    Given(PathBuf),
+    /// In a file that is called like the protected one.
+    Beside(PathBuf),
+    /// Behind the pack.
+    Behind(PackParity),
+}
+
+/// Parity that is open, and what it protects.
+pub(crate) struct Held {
+    pub(crate) spot: Spot,
+    pub(crate) parity: Parity<Part>,
+    /// What may be left of it in the file.
+    pub(crate) stream: Part,
+}
+
+/// What parity says of a file.
+pub(crate) enum State {
+    /// It is what was protected, byte for byte.
+    Sound,
+    /// Parts of it are.
+    Damaged(Survey),
+    /// It is something else, or next to nothing of it is left.
+    Foreign(Error),
+}
+
+/// All spots where parity of a file is looked for, in this order.
+///
+/// # Errors
+/// The file cannot be read.
+pub(crate) fn spots(args: &UseParityArgs, path: &Path, file: &File) -> anyhow::Result<Vec<Spot>> {
+    if args.no_parity {
+        return Ok(Vec::new());
+    }
+    if let Some(given) = &args.parity_file {
+        if is_stdin(given) {
+            bail!("parity is read in many places at once: give a file, not standard input");
+        }
+        return Ok(vec![Spot::Given(given.clone())]);
+    }
+    let found = find_parity(&Watched(file)).with_context(|| path.display().to_string());
+    let mut spots: Vec<Spot> = found?.into_iter().map(Spot::Behind).collect();
+    if !is_stdin(path) {
+        let beside = beside(path);
+        if beside.is_file() {
+            spots.push(Spot::Beside(beside));
+        }
+    }
+    Ok(spots)
+}
+
+/// The name of a file with `.par` behind it.
+pub(crate) fn beside(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".par");
+    name.into()
+}
+
+impl Spot {
+    /// Whether somebody named it.
+    pub(crate) fn is_given(&self) -> bool {
+        matches!(self, Self::Given(_))
+    }
+
+    /// Whether it is only guessed that frames which were found are parity of the pack.
+    pub(crate) fn is_guessed(&self) -> bool {
+        matches!(self, Self::Behind(found) if !found.is_in_place())
+    }
+
+    /// How messages call the parity.
+    pub(crate) fn called(&self) -> String {
+        match self {
+            Self::Given(path) | Self::Beside(path) => format!("the parity in {}", path.display()),
+            Self::Behind(_) => "the parity behind the pack".to_owned(),
+        }
+    }
+
+    /// The file that it is in, if that is one of its own.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Given(path) | Self::Beside(path) => Some(path),
+            Self::Behind(_) => None,
+        }
+    }
+
+    /// Opens it, as parity of `file`.
+    ///
+    /// # Errors
+    /// It cannot be read, or nothing of it is left.
+    pub(crate) fn open(self, file: &File, threads: usize) -> Result<Held, (Self, Error)> {
+        match self.parts(file, threads) {
+            Ok((parity, stream)) => Ok(Held { spot: self, parity, stream }),
+            Err(error) => Err((self, error)),
+        }
+    }
+
+    fn parts(&self, file: &File, threads: usize) -> Result<(Parity<Part>, Part), Error> {
+        let again = || file.try_clone().map(Watched);
+        match self {
+            Self::Given(path) | Self::Beside(path) => {
+                let sidecar = Section::new(Watched(File::open(path)?), 0..u64::MAX);
+                let stream = Section::new(again()?, 0..u64::MAX);
+                Ok((Parity::open(sidecar, threads)?, stream))
+            }
+            Self::Behind(found) => {
+                let stream = Section::new(again()?, found.stream());
+                Ok((found.open(again()?, threads)?, stream))
+            }
+        }
+    }
+}
+
+impl Held {
+    /// How long the protected stream is.
+    pub(crate) fn len(&self) -> u64 {
+        self.parity.descriptor().layout().stream_len()
+    }
+
+    /// Compares the file with what was protected: it is read once where they are the same, and once or twice more where they are not.
+    pub(crate) fn examine(&self, threads: usize, output: &Output) -> anyhow::Result<State> {
+        let len = self.len();
+        let progress = Progress::new(output, "comparing with the parity", Some(len));
+        let descriptor = self.parity.descriptor();
+        let fits = match self.spot.is_guessed() {
+            // Nobody knows where it ends.
+            true => descriptor.fits(&Section::new(&self.stream, 0..len), &|n| progress.add(n)),
+            false => descriptor.fits(&self.stream, &|n| progress.add(n)),
+        };
+        progress.finish();
+        signals::check()?;
+        if fits? {
+            return Ok(State::Sound);
+        }
+        let progress = Progress::new(output, "looking for what is left", self.stream.size().ok());
+        let survey = Survey::of(&self.stream, &self.parity, threads, &|n| progress.add(n));
+        progress.finish();
+        signals::check()?;
+        match survey {
+            Ok(survey) => Ok(State::Damaged(survey)),
+            Err(error) if matches!(error.kind(), ErrorKind::Foreign { .. }) => {
+                Ok(State::Foreign(error))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Threads, as asked for or as there are cores.
+pub(crate) fn threads(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(default_threads)
+}

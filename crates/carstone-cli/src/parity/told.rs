@@ -1,0 +1,97 @@
+//! What is told of parity, to people and to programs.
+
+use carstone::parity::Survey;
+use serde_json::{Map, Value, json};
+
+use super::{Held, State};
+use crate::losses::object;
+use crate::names::{self, counted, human};
+use std::os::unix::ffi::OsStrExt;
+
+impl Held {
+    /// What programs are told. `is_other`: the file is sound, and something else was protected.
+    pub(crate) fn fields(&self, state: &State, is_other: bool) -> Map<String, Value> {
+        let layout = self.parity.descriptor().layout();
+        let (lost, frames) = self.parity.lost_frames();
+        let word = match state {
+            State::Sound => "sound",
+            _ if is_other => "other",
+            State::Damaged(_) => "damaged",
+            State::Foreign(_) => "foreign",
+        };
+        let mut fields = object(json!({
+            "state": word,
+            "in_pack": self.spot.path().is_none(),
+            "protected": layout.stream_len(),
+            "share": f64::from(layout.share().hundredths()) / 100.0,
+            "bytes": layout.parity_len(),
+            "frames": frames,
+            "lost_frames": lost,
+            "corrected_frames": self.parity.corrected_frames(),
+        }));
+        if let Some(path) = self.spot.path() {
+            names::put(&mut fields, "file", path.as_os_str().as_bytes());
+        }
+        if let State::Damaged(survey) = state {
+            let counts = survey.counts();
+            fields.extend(object(json!({
+                "can_heal": survey.can_heal(),
+                "cells": layout.cells(),
+                "cell_bytes": layout.cell_len(),
+                "lost_cells": counts.missing,
+                "corrected_cells": counts.corrected,
+                "bits": counts.bits,
+                "moved_cells": counts.moved,
+                "over": survey.over_budget(),
+                "used": survey.used(),
+                "left": survey.left(),
+            })));
+        }
+        fields
+    }
+
+    /// What is wrong with the file, a line each.
+    pub(crate) fn damage(&self, survey: &Survey) -> Vec<String> {
+        let (counts, layout) = (survey.counts(), self.parity.descriptor().layout());
+        let cell = u64::from(layout.cell_len());
+        let mut lines = Vec::new();
+        if counts.missing > 0 {
+            lines.push(format!("{} of {cell} bytes lost", counted(counts.missing, "cell")));
+        }
+        if counts.corrected > 0 {
+            let (bits, cells) =
+                (counted(counts.bits, "flipped bit"), counted(counts.corrected, "cell"));
+            lines.push(format!("{bits} in {cells}"));
+        }
+        if counts.moved > 0 {
+            let bytes = human(counts.moved.saturating_mul(cell).min(layout.stream_len()));
+            lines.push(format!("{bytes} out of place"));
+        }
+        lines
+    }
+
+    /// What is wrong with the parity itself.
+    pub(crate) fn own_damage(&self) -> Option<String> {
+        let (lost, frames) = self.parity.lost_frames();
+        let called = self.spot.called();
+        match (lost, self.parity.corrected_frames()) {
+            (0, 0) => None,
+            (0, n) => Some(format!("{called} has flipped bits in {}", counted(n, "frame"))),
+            (lost, _) => Some(format!("{lost} of the {frames} frames of {called} are lost")),
+        }
+    }
+}
+
+/// How much of what can be restored that takes.
+pub(crate) fn used_text(survey: &Survey) -> String {
+    let left = counted(u64::from(survey.left()), "cell");
+    format!(
+        "{:.1} % of the budget is used; {left} more may be lost in any place",
+        survey.used() * 100.0
+    )
+}
+
+/// A part of a whole, in percent.
+pub(crate) fn percent(part: u64, whole: u64) -> f64 {
+    part as f64 * 100.0 / whole.max(1) as f64
+}
