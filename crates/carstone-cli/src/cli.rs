@@ -30,7 +30,7 @@ pub(crate) use hppr::{
     HpprExportArgs, HpprGetArgs, HpprHeadersArgs, HpprIdArgs, HpprImportArgs, HpprKeygenArgs,
     HpprLsArgs, HpprSealArgs, HpprStoreArgs, HpprTipsArgs, HpprWatchArgs,
 };
-pub(crate) use parity::{MakeParityArgs, ProtectArgs, UseParityArgs};
+pub(crate) use parity::{MakeParityArgs, ProtectArgs, ScrubArgs, UseParityArgs};
 pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg, RestoreArgs};
 pub(crate) use rekey::RekeyArgs;
 pub(crate) use sign::{SignArgs, SignerArgs};
@@ -136,6 +136,13 @@ pub(crate) enum Command {
     ///
     /// Parity is no authentication: who made it says what the file was. What a pack holds is vouched for by its tags, hashes and signatures.
     Protect(ProtectArgs),
+    /// Look through directories of packs and protected files for damage, and heal what can be healed.
+    ///
+    /// Files with parity are compared with it, packs without it are checked frame by frame; other files are passed over. No key is needed. With --heal
+    /// what can be restored byte for byte gets its name again when it is whole, and the damaged file is kept beside it, as NAME.damaged; damaged parity of sound files is made anew.
+    ///
+    /// The exit status is 0 where all is sound in the end, and 1 where damage is left.
+    Scrub(ScrubArgs),
     /// Find packs and plain CARs, or fragments of them, at any offset of an image.
     ///
     /// Everything that is found is put together as `repair` does it, without a key, and written as NUMBER-PACKID.cstone or NUMBER-OFFSET.car.

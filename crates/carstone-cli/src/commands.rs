@@ -15,6 +15,7 @@ pub(crate) mod man;
 pub(crate) mod protect;
 pub(crate) mod rekey;
 pub(crate) mod repair;
+pub(crate) mod scrub;
 pub(crate) mod sign;
 pub(crate) mod store;
 pub(crate) mod verify;

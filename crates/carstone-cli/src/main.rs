@@ -1,5 +1,6 @@
 //! The `carstone` command.
 
+mod below;
 mod cli;
 mod commands;
 mod dag;
@@ -75,6 +76,7 @@ fn run(command: Command, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Verify(args) => commands::verify::run(args, output),
         Command::Repair(args) => commands::repair::run(args, output),
         Command::Protect(args) => commands::protect::run(args, output),
+        Command::Scrub(args) => commands::scrub::run(args, output),
         Command::Rekey(args) => commands::rekey::run(args, output),
         Command::Carve(args) => commands::carve::run(args, output),
         Command::Car(args) => commands::car::run(*args, output),

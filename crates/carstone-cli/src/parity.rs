@@ -86,6 +86,11 @@ pub(crate) fn beside(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// Whether a file is called like parity.
+pub(crate) fn is_parity(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b".par")
+}
+
 impl Spot {
     /// Whether somebody named it.
     pub(crate) fn is_given(&self) -> bool {

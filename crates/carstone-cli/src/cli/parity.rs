@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use carstone::parity::Share;
 use clap::{Args, ValueHint};
 
-use super::texts::PROTECT_EXAMPLES;
+use super::texts::{PROTECT_EXAMPLES, SCRUB_EXAMPLES};
 
 /// `carstone protect`.
 #[derive(Debug, Args)]
@@ -23,6 +23,28 @@ pub(crate) struct ProtectArgs {
     /// Make parity anew where there is some. What was damaged before cannot be healed any more then.
     #[arg(long)]
     pub force: bool,
+    /// Threads that compute.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// `carstone scrub`.
+#[derive(Debug, Args)]
+#[command(after_long_help = SCRUB_EXAMPLES)]
+pub(crate) struct ScrubArgs {
+    /// Directories, looked through with all below them, and files.
+    #[arg(value_name = "DIR", value_hint = ValueHint::AnyPath, required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Restore what is damaged, as far as its parity allows.
+    #[arg(long)]
+    pub heal: bool,
+    /// With --heal, do not keep the damaged files.
+    #[arg(long, requires = "heal")]
+    pub discard_damaged: bool,
+    /// Note in this file what was found sound, and pass over what stands there and has not changed since; a run that was stopped goes on so. When all was
+    /// looked at, the file is removed.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub resume: Option<PathBuf>,
     /// Threads that compute.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,

@@ -100,6 +100,11 @@ Examples:
   carstone protect disk.img -o /elsewhere/disk.img.par
   carstone verify docs.cstone                     can it be healed?
   carstone repair docs.cstone -o healed.cstone    heals it";
+pub(super) const SCRUB_EXAMPLES: &str = "\
+Examples:
+  carstone scrub /backup                          what is damaged, and can it be healed?
+  carstone scrub --heal /backup                   heals it, and keeps the damaged files
+  carstone scrub --resume /var/tmp/scrub --json /backup";
 pub(super) const CARVE_EXAMPLES: &str = "\
 Examples:
   carstone carve disk.img -C found

@@ -10,12 +10,13 @@ use carstone::pack::fs::FileId;
 use carstone::parity::{ErrorKind, Options, Parity};
 use serde_json::{Map, Value};
 
+use crate::below::Below;
 use crate::cli::ProtectArgs;
 use crate::exit::Exit;
 use crate::keys::is_stdin;
 use crate::names::{self, counted, escaped, human};
 use crate::output::Output;
-use crate::parity::{Made, beside, percent, put, threads};
+use crate::parity::{Made, beside, is_parity, percent, put, threads};
 use crate::progress::Progress;
 use crate::signals;
 use crate::source::{Watched, any_file};
@@ -137,35 +138,14 @@ impl Job<'_> {
         }
     }
 
-    /// All files of a directory, in the order of their names.
     fn directory(&mut self, path: &Path) -> anyhow::Result<()> {
-        // Directories that wait, the next one last.
-        let mut waiting = vec![path.to_owned()];
-        while let Some(path) = waiting.pop() {
+        for file in Below::of(path) {
             signals::check()?;
-            let entries = fs::read_dir(&path).and_then(|entries| {
-                entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()
-            });
-            let mut entries = match entries {
-                Ok(entries) => entries,
-                Err(error) => {
-                    self.problem(&path, &format!("cannot read the directory: {error}"))?;
-                    continue;
-                }
-            };
-            entries.sort();
-            let mut below = Vec::new();
-            for entry in entries {
-                match entry.symlink_metadata() {
-                    Ok(metadata) if metadata.is_dir() => below.push(entry),
-                    Ok(metadata) if metadata.is_file() && !is_parity(&entry) => {
-                        self.file(&entry, &metadata)?;
-                    }
-                    Ok(_) => {}
-                    Err(error) => self.problem(&entry, &format!("cannot look at it: {error}"))?,
-                }
+            match file {
+                Ok((path, _)) if is_parity(&path) => {}
+                Ok((path, metadata)) => self.file(&path, &metadata)?,
+                Err((path, why)) => self.problem(&path, &why)?,
             }
-            waiting.extend(below.into_iter().rev());
         }
         Ok(())
     }
@@ -293,9 +273,4 @@ impl Job<'_> {
             _ => Exit::Found,
         })
     }
-}
-
-/// Whether a file is called like parity.
-fn is_parity(path: &Path) -> bool {
-    path.as_os_str().as_bytes().ends_with(b".par")
 }

@@ -27,6 +27,7 @@ mod read;
 mod rekey;
 mod repair;
 mod repair_car;
+mod scrub;
 mod sign;
 mod splice;
 mod store;

@@ -1,0 +1,141 @@
+//! `scrub`: directories looked through and healed, in a real process.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::{Place, noise, small_tree};
+
+/// A folder with two protected files, a pack that has its parity behind it, a pack that has none, and a file that nothing is known of.
+fn kept() -> (Place, PathBuf) {
+    let place = Place::new();
+    small_tree(&place.path("tree"));
+    let folder = place.path("kept");
+    fs::create_dir_all(folder.join("below")).expect("made");
+    place.write("kept/a.bin", &noise(600_000, 1));
+    place.write("kept/below/b.bin", &noise(300_000, 2));
+    place.write("kept/unknown", b"anything");
+    run!("protect", "-q", folder.join("a.bin"), folder.join("below/b.bin")).exits(0);
+    let create = ["create", "-q", "--compress", "none", "--block-size", "64K"];
+    let tree = place.path("tree");
+    run!(
+        create[0],
+        create[1],
+        create[2],
+        create[3],
+        "--parity-in-pack",
+        "-o",
+        folder.join("in.cstone"),
+        &tree
+    )
+    .exits(0);
+    run!(create[0], create[1], create[2], create[3], "-o", folder.join("none.cstone"), &tree)
+        .exits(0);
+    (place, folder)
+}
+
+fn damage(path: &Path, at: usize, len: usize) {
+    let mut bytes = fs::read(path).expect("read");
+    bytes[at..at + len].iter_mut().for_each(|byte| *byte = !*byte);
+    fs::write(path, bytes).expect("written");
+}
+
+/// How many files there are of each state.
+#[track_caller]
+fn states(run: &crate::support::Run) -> [u64; 4] {
+    let summary = run.json().pop().expect("a summary");
+    assert_eq!(summary["type"], "summary");
+    ["sound", "healed", "damaged", "passed"].map(|key| summary[key].as_u64().expect("a number"))
+}
+
+#[test]
+fn what_is_sound_is_left_alone() {
+    let (_place, folder) = kept();
+    let run = run!("scrub", "--json", &folder).exits(0);
+    assert_eq!(states(&run), [4, 0, 0, 1]);
+    let run = run!("scrub", "--heal", &folder).exits(0);
+    assert!(run.text().contains("4 sound, 0 healed, 0 damaged"), "{}", run.text());
+}
+
+#[test]
+fn damage_is_told_and_healed_when_that_is_asked_for() {
+    let (_place, folder) = kept();
+    let paths = ["a.bin", "below/b.bin", "in.cstone"].map(|name| folder.join(name));
+    let whole = paths.clone().map(|path| fs::read(path).expect("read"));
+    damage(&paths[0], 100_000, 20_000);
+    damage(&paths[1], 77, 1);
+    damage(&paths[2], 300, 1);
+    let damaged = paths.clone().map(|path| fs::read(path).expect("read"));
+
+    let run = run!("scrub", &folder).exits(1);
+    assert!(run.text().contains("it can be healed, with --heal"), "{}", run.text());
+    assert_eq!(paths.clone().map(|path| fs::read(path).expect("read")), damaged, "untouched");
+
+    let run = run!("scrub", "--heal", "--json", &folder).exits(0);
+    assert_eq!(states(&run), [1, 3, 0, 1]);
+    assert_eq!(paths.clone().map(|path| fs::read(path).expect("read")), whole);
+    for (path, damaged) in paths.iter().zip(damaged) {
+        let kept = PathBuf::from(format!("{}.damaged", path.display()));
+        assert_eq!(fs::read(kept).expect("kept"), damaged);
+    }
+    // What is kept is not looked at again.
+    let run = run!("scrub", "--json", &folder).exits(0);
+    assert_eq!(states(&run), [4, 0, 0, 4]);
+
+    damage(&paths[1], 77, 1);
+    run!("scrub", "--heal", "--discard-damaged", &folder).exits(0);
+    assert_eq!(fs::read(&paths[1]).expect("read"), whole[1]);
+    assert!(!folder.join("below/b.bin.damaged-1").exists());
+}
+
+#[test]
+fn what_cannot_be_healed_stays_as_it_is() {
+    let (_place, folder) = kept();
+    let path = folder.join("a.bin");
+    damage(&path, 100_000, 200_000);
+    damage(&folder.join("none.cstone"), 400, 1);
+    let before = fs::read(&path).expect("read");
+    let run = run!("scrub", "--heal", "--json", &folder).exits(1);
+    assert_eq!(states(&run), [2, 0, 2, 1]);
+    assert_eq!(fs::read(&path).expect("read"), before);
+    assert!(!folder.join("a.bin.damaged").exists());
+}
+
+#[test]
+fn damaged_parity_is_made_anew() {
+    let (_place, folder) = kept();
+    let sidecar = folder.join("a.bin.par");
+    let (whole, pack) =
+        (fs::read(&sidecar).expect("read"), fs::read(folder.join("in.cstone")).expect("read"));
+    damage(&sidecar, 2_000, 3_000);
+    damage(&folder.join("in.cstone"), pack.len() - 1_000, 500);
+    run!("scrub", &folder).exits(1);
+    let run = run!("scrub", "--heal", "--json", &folder).exits(0);
+    assert_eq!(states(&run), [2, 2, 0, 1]);
+    assert_eq!(fs::read(&sidecar).expect("read"), whole);
+    assert_eq!(fs::read(folder.join("in.cstone")).expect("read"), pack);
+}
+
+#[test]
+fn a_run_that_was_stopped_goes_on() {
+    let (place, folder) = kept();
+    let journal = place.path("journal");
+    damage(&folder.join("a.bin"), 9, 1);
+    // As far as a run came that was stopped: all that was sound, and half a line.
+    let lines = ["below/b.bin", "in.cstone"].map(|name| {
+        let path = folder.join(name);
+        let metadata = fs::metadata(&path).expect("there");
+        let since = metadata.modified().expect("a time").duration_since(std::time::UNIX_EPOCH);
+        let since = since.expect("after 1970");
+        let modified = format!("{}.{:09}", since.as_secs(), since.subsec_nanos());
+        serde_json::json!({"len": metadata.len(), "modified": modified, "path": path.to_str()})
+            .to_string()
+    });
+    fs::write(&journal, format!("{}\n{}\n{{\"le", lines[0], lines[1])).expect("written");
+    let run = run!("scrub", "--json", "--resume", &journal, &folder).exits(1);
+    assert_eq!(states(&run), [1, 0, 1, 1]);
+    assert_eq!(run.json().pop().expect("a summary")["resumed"], 2);
+    assert!(!journal.exists(), "all was looked at");
+    let odd = place.write("odd", b"no journal\n");
+    run!("scrub", "--resume", &odd, &folder).exits(2);
+    assert_eq!(fs::read(&odd).expect("read"), b"no journal\n");
+}
