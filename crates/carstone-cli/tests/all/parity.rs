@@ -407,6 +407,38 @@ fn foreign_and_older_parity_changes_nothing() {
 }
 
 #[test]
+fn forged_parity_is_found_out_by_the_tags() {
+    let place = Place::new();
+    let key = place.key("key");
+    let pack = pack_with(&place, &["-r", &key]);
+    let sound = sha256(&pack);
+    // Somebody without the key says that the pack was another.
+    let mut forged = fs::read(&pack).expect("read");
+    forged[300_000] ^= 1;
+    let forged = place.write("forged", &forged);
+    run!("protect", "-q", &forged, "-o", par(&pack)).exits(0);
+    // A sound pack does not listen.
+    let out = place.path("out");
+    run!("repair", "-q", &pack, "-o", &out).exits(0);
+    assert_eq!(sha256(&out), sound);
+    // A damaged one becomes what was forged, and whoever has the key sees it.
+    burst(&pack, 700_000, 3_000);
+    run!("repair", "-q", "--force", &pack, "-o", &out).exits(0);
+    assert_eq!(sha256(&out), sha256(&forged));
+    run!("verify", "-i", place.path("key"), &out).exits(1);
+}
+
+#[test]
+fn a_second_parity_is_used_where_the_first_is_not_enough() {
+    let place = Place::new();
+    let pack = pack_with(&place, &["--parity-in-pack", "--parity", "1%"]);
+    run!("protect", "-q", "--parity", "20%", &pack).exits(0);
+    let original = sha256(&pack);
+    burst(&pack, 300_000, 40_000);
+    heals(&place, &pack, &original, &[]);
+}
+
+#[test]
 fn parity_can_be_left_alone() {
     let place = Place::new();
     let pack = pack_with(&place, &["--parity", "10%"]);

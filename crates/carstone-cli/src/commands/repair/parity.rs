@@ -1,17 +1,16 @@
 //! Restores a file by its parity.
 
 use std::fs::File;
-use std::io::{self, Seek};
+use std::io::Seek;
 use std::ops::Range;
 
-use anyhow::{Context, anyhow, bail};
-use carstone::car::AtReader;
+use anyhow::{Context, bail};
 use carstone::layer::{ReadAt, read_full};
-use carstone::parity::{self, ErrorKind, Section, Survey, WriteAt};
+use carstone::parity::{self, ErrorKind, Healed, Section, Survey, WriteAt};
 use carstone::stack::{self, Format};
 use serde_json::{Map, Value, json};
 
-use super::target_name;
+use super::out::Out;
 use crate::cli::RepairArgs;
 use crate::input::{chain, options};
 use crate::losses::object;
@@ -42,6 +41,15 @@ pub(super) enum Attempt {
     Lost,
 }
 
+/// What came of one parity.
+enum Tried {
+    Done(Attempt),
+    /// It can restore a part.
+    Over(Box<(Held, Survey)>),
+    /// It is not that of what is left.
+    Other,
+}
+
 /// What is told in the end of an output that is whole.
 pub(super) struct Whole {
     lines: Vec<String>,
@@ -67,21 +75,26 @@ impl Job<'_> {
         target: Option<&Target>,
         output: &mut Output,
     ) -> anyhow::Result<Attempt> {
+        let mut over = None;
         for spot in spots {
-            if let Some(attempt) = self.attempt(spot, target, output)? {
-                return Ok(attempt);
+            match self.attempt(spot, target, output)? {
+                Tried::Done(attempt) => return Ok(attempt),
+                Tried::Over(found) => over = over.or(Some(found)),
+                Tried::Other => {}
             }
         }
-        Ok(Attempt::Nothing)
+        match over {
+            Some(found) => self.part(&found.0, &found.1, output),
+            None => Ok(Attempt::Nothing),
+        }
     }
 
-    /// `None` where this is not the parity of what is left.
     fn attempt(
         &self,
         spot: Spot,
         target: Option<&Target>,
         output: &mut Output,
-    ) -> anyhow::Result<Option<Attempt>> {
+    ) -> anyhow::Result<Tried> {
         let threads = threads(self.args.threads);
         let held = match spot.open(self.file, threads) {
             Ok(held) => held,
@@ -92,7 +105,7 @@ impl Job<'_> {
                     bail!("{text}");
                 }
                 output.note(&format!("{}: {text}", self.name));
-                return Ok(None);
+                return Ok(Tried::Other);
             }
         };
         let state = held.examine(threads, output).with_context(|| self.name.to_owned())?;
@@ -102,20 +115,15 @@ impl Job<'_> {
             output.object("parity", held.fields(&state, is_other))?;
         }
         match state {
-            State::Sound => self.sound(&held, target, output).map(Some),
+            State::Sound => self.sound(&held, target, output).map(Tried::Done),
             State::Foreign(error) => self.dismiss(&held, &chain(&error), output),
             State::Damaged(_) if is_other => self.dismiss(&held, OTHER, output),
-            State::Damaged(survey) => self.heal(&held, &survey, target, output),
+            State::Damaged(survey) => self.heal(held, survey, target, output),
         }
     }
 
     /// An error about parity that was named, and else a note.
-    fn dismiss(
-        &self,
-        held: &Held,
-        why: &str,
-        output: &mut Output,
-    ) -> anyhow::Result<Option<Attempt>> {
+    fn dismiss(&self, held: &Held, why: &str, output: &mut Output) -> anyhow::Result<Tried> {
         let text = format!("{}: {} is not used: {why}", self.name, held.spot.called());
         if held.spot.is_given() {
             bail!("{text}");
@@ -123,7 +131,7 @@ impl Job<'_> {
         if !held.spot.is_guessed() {
             output.note(&text);
         }
-        Ok(None)
+        Ok(Tried::Other)
     }
 
     /// Whether all frames, the header and the trailer of a pack are sound.
@@ -189,41 +197,45 @@ impl Job<'_> {
         Ok(Attempt::Whole(whole))
     }
 
-    /// Puts together what is left and what can be restored.
+    /// Restores all of it, if that can be done.
     fn heal(
         &self,
-        held: &Held,
-        survey: &Survey,
+        held: Held,
+        survey: Survey,
         target: Option<&Target>,
         output: &mut Output,
-    ) -> anyhow::Result<Option<Attempt>> {
-        if target.is_none() && survey.can_heal() {
-            return Ok(Some(Attempt::Whole(self.whole(held, Some(survey), Vec::new()))));
+    ) -> anyhow::Result<Tried> {
+        if !survey.can_heal() {
+            return Ok(Tried::Over(Box::new((held, survey))));
         }
-        let out = target.map_or_else(Out::temporary, Out::new)?;
-        let progress = Progress::new(output, "healing", Some(held.len()));
-        let (threads, hear) = (threads(self.args.threads), |n| progress.add(n));
-        let healed = parity::heal(&held.stream, &held.parity, survey, &out.0, threads, &hear);
-        progress.finish();
-        signals::check()?;
-        let healed = healed.with_context(|| format!("{}: cannot be healed", self.name))?;
-        if let Spot::Behind(found) = &held.spot
-            && !found.is_of(&Watched(self.file), &out.0, held.len())?
-        {
-            return self.dismiss(held, "it is of another pack", output);
-        }
-        if healed.whole {
-            self.restore(held, &out, output)?;
-            if let Some(target) = target {
-                out.finish(target, self.args)?;
+        if let Some(target) = target {
+            let out = Out::new(target)?;
+            let healed = self.healed(&held, &survey, &out, output)?;
+            if !self.is_own(&held, &out)? {
+                return self.dismiss(&held, "it is of another pack", output);
             }
-            return Ok(Some(Attempt::Whole(self.whole(held, Some(survey), Vec::new()))));
+            if !healed.whole {
+                return Ok(Tried::Over(Box::new((held, survey))));
+            }
+            self.restore(&held, &out, output)?;
+            out.finish(target, self.args)?;
+        }
+        Ok(Tried::Done(Attempt::Whole(self.whole(&held, Some(&survey), Vec::new()))))
+    }
+
+    /// Puts together what is left and what can be restored.
+    fn part(&self, held: &Held, survey: &Survey, output: &mut Output) -> anyhow::Result<Attempt> {
+        let out = Out::temporary()?;
+        let healed = self.healed(held, survey, &out, output)?;
+        if !self.is_own(held, &out)? {
+            self.dismiss(held, "it is of another pack", output)?;
+            return Ok(Attempt::Nothing);
         }
         let again = out.0.0.try_clone().context("cannot open it again")?;
         let is_pack = self.format(again).is_some();
         self.tell_lost(held, survey, &healed.lost, is_pack, output)?;
         if !is_pack {
-            return Ok(Some(Attempt::Lost));
+            return Ok(Attempt::Lost);
         }
         if survey.counts().moved == 0 {
             // What is left in a lost cell may be all that a frame needs.
@@ -231,7 +243,30 @@ impl Job<'_> {
         }
         let mut rest = out.0.0;
         rest.rewind().context("cannot read it again")?;
-        Ok(Some(Attempt::Rest(rest)))
+        Ok(Attempt::Rest(rest))
+    }
+
+    fn healed(
+        &self,
+        held: &Held,
+        survey: &Survey,
+        out: &Out,
+        output: &Output,
+    ) -> anyhow::Result<Healed> {
+        let progress = Progress::new(output, "healing", Some(held.len()));
+        let (threads, hear) = (threads(self.args.threads), |n| progress.add(n));
+        let healed = parity::heal(&held.stream, &held.parity, survey, &out.0, threads, &hear);
+        progress.finish();
+        signals::check()?;
+        healed.with_context(|| format!("{}: cannot be healed", self.name))
+    }
+
+    /// Whether what was healed by parity behind a pack is that pack.
+    fn is_own(&self, held: &Held, out: &Out) -> anyhow::Result<bool> {
+        match &held.spot {
+            Spot::Behind(found) => Ok(found.is_of(&Watched(self.file), &out.0, held.len())?),
+            _ => Ok(true),
+        }
     }
 
     /// Takes bytes as they stand in the damaged file.
@@ -308,7 +343,12 @@ impl Job<'_> {
             let fields = json!({
                 "lost": bytes, "ranges": ranges, "all_ranges": lost.len(), "over": survey.over_budget(),
             });
-            return output.object("over_budget", object(fields));
+            output.object("over_budget", object(fields))?;
+            let fields = json!({ "original": false, "rebuilt": false, "by_parity": true, "stored": null, "lost": bytes });
+            return match is_pack {
+                true => Ok(()),
+                false => output.object("summary", object(fields)),
+            };
         }
         let (name, called) = (escaped(self.name.as_bytes()), held.spot.called());
         for line in held.damage(survey) {
@@ -334,53 +374,6 @@ impl Job<'_> {
             output.told(&format!("{name}: lost: {} more ranges", lost.len() - SHOWN))?;
         }
         output.told(&format!("{name}: it is no pack, and nothing is written"))
-    }
-}
-
-/// Where a stream is put together: it must be written and read at any place.
-struct Out(Watched<File>);
-
-impl Out {
-    /// In the target, or before it.
-    fn new(target: &Target) -> anyhow::Result<Self> {
-        match target.is_seekable() {
-            true => Ok(Self(Watched(target.file().try_clone().context("cannot open it again")?))),
-            false => Self::temporary(),
-        }
-    }
-
-    fn temporary() -> anyhow::Result<Self> {
-        let file = tempfile::tempfile().context("cannot make a temporary file")?;
-        Ok(Self(Watched(file)))
-    }
-
-    /// Takes a stream as it is.
-    fn take<R: ReadAt>(&self, stream: &R, output: &Output) -> anyhow::Result<()> {
-        let progress = Progress::new(output, "writing", stream.size().ok());
-        let (mut at, mut buf) = (0, vec![0; COPY]);
-        loop {
-            let read = read_full(stream, &mut buf, at)
-                .with_context(|| format!("cannot read at byte {at}"))?;
-            if read == 0 {
-                break;
-            }
-            self.0.write_all_at(&buf[..read], at).context("cannot write")?;
-            at += read as u64;
-            progress.at(at);
-        }
-        progress.finish();
-        Ok(())
-    }
-
-    /// Hands on what the target does not have yet.
-    fn finish(&self, target: &Target, args: &RepairArgs) -> anyhow::Result<()> {
-        if !target.is_seekable() {
-            let again = self.0.0.try_clone().context("cannot open it again")?;
-            let to = target_name(args.output.as_deref());
-            io::copy(&mut Watched(AtReader::new(again)), &mut Watched(target.file()))
-                .map_err(|error| anyhow!("{to}: cannot write: {error}"))?;
-        }
-        Ok(())
     }
 }
 
