@@ -128,8 +128,8 @@ pub(crate) enum Command {
     Carve(CarveArgs),
     /// Give an encrypted pack to other readers, without a look inside.
     ///
-    /// -r, -R and -p name all who are to read the new pack: who is not named is left out. Content is copied as it is stored, neither decrypted nor encrypted, and
-    /// checked on the way; pack id, entries and CIDs stay the same. Parity and signatures of the old pack do not fit the new one, and are left behind.
+    /// -r, -R and -p name all who are to read the new pack: who is not named is left out. Content is copied as it is stored, neither decrypted nor encrypted; on the way
+    /// it is checked for damage by its checksums, and not for forgery, which only `verify` with a key can tell. Pack id, entries and CIDs stay the same. Parity and signatures of the old pack do not fit the new one, and are left behind.
     ///
     /// Whoever could read the old pack and kept its content key can read the new one too, and every copy of the old pack still opens for its readers. With --fresh all
     /// content is packed and encrypted anew, under a new key and a new pack id.

@@ -12,7 +12,7 @@ use super::{KeyArgs, PassphraseArgs, ReaderArgs};
 #[derive(Debug, Args)]
 #[command(after_long_help = REKEY_EXAMPLES)]
 pub(crate) struct RekeyArgs {
-    /// The encrypted pack, which must be sound; `-` is standard input, kept in a temporary file.
+    /// The encrypted pack, without damage; `-` is standard input, kept in a temporary file.
     #[arg(value_name = "PACK", value_hint = ValueHint::FilePath)]
     pub pack: PathBuf,
     /// The new pack to write; `-` is standard output. It appears under its name only when it is complete.
