@@ -48,7 +48,7 @@ fn printed(command: &OsStr) -> anyhow::Result<SecretString> {
     let _ = thread::Builder::new().spawn(move || drop_rest(stdout, &tell));
     let status = child.wait().context(COMMAND)?;
     let is_closed = status.signal() == Some(SIGPIPE) || status.code() == Some(128 + SIGPIPE);
-    if !status.success() && !(is_closed && had_enough.load(Ordering::SeqCst)) {
+    if !(status.success() || is_closed && had_enough.load(Ordering::SeqCst)) {
         bail!("{COMMAND}: {status}");
     }
     passphrase
