@@ -2,10 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::support::{Place, Run, command, noise, run_args};
 
@@ -45,9 +44,10 @@ macro_rules! with_identity {
 }
 
 /// What a command shows on a terminal where this is typed.
+#[cfg(target_os = "linux")] // The program `script` takes other arguments elsewhere.
 fn typed(shell: &str, text: &str) -> String {
     // Who asks once more would wait for ever.
-    let mut child = Command::new("timeout")
+    let mut child = std::process::Command::new("timeout")
         .args(["60", "script", "-qec", shell, "/dev/null"])
         .env_remove("CARSTONE_IDENTITY")
         .stdin(Stdio::piped())
@@ -56,16 +56,19 @@ fn typed(shell: &str, text: &str) -> String {
         .expect("coreutils has it");
     let mut stdin = child.stdin.take().expect("asked for");
     let text = text.to_owned();
-    let typing = std::thread::spawn(move || stdin.write_all(text.as_bytes()).is_ok());
+    let typing =
+        std::thread::spawn(move || std::io::Write::write_all(&mut stdin, text.as_bytes()).is_ok());
     let output = child.wait_with_output().expect("it ends");
     assert!(typing.join().expect("no panic"));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+#[cfg(target_os = "linux")]
 fn quoted(path: &Path) -> String {
     format!("'{}'", path.display())
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_passphrase_is_asked_for_once() {
     let place = place();
@@ -91,6 +94,7 @@ fn a_passphrase_is_asked_for_once() {
     assert_eq!(fs::read(out.join("file")).expect("restored"), b"content");
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn rekey_asks_for_the_old_passphrase_before_the_new_one() {
     let place = place();
