@@ -165,7 +165,7 @@ pub(crate) struct PassphraseArgs {
     /// Use a passphrase, asked for on the terminal.
     #[arg(short, long, help_heading = "Encryption", conflicts_with_all = ["passphrase_file", "passphrase_command"])]
     pub passphrase: bool,
-    /// Use the passphrase on the first line of this file.
+    /// Use the passphrase on the first line of this file; `-` is standard input.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Encryption")]
     pub passphrase_file: Option<PathBuf>,
     /// Use the passphrase on the first line that this shell command prints.
@@ -292,7 +292,7 @@ pub(crate) struct CarveArgs {
 #[derive(Debug, Args)]
 #[command(after_long_help = KEYGEN_EXAMPLES)]
 pub(crate) struct KeygenArgs {
-    /// Write the identity to this new file, which only its owner can read, instead of standard output.
+    /// Write the identity to this new file, which only its owner can read, instead of standard output; `-` is standard output.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
     /// Make a post-quantum identity (age1pq1), which age 1.3 and later reads. Packs are encrypted to recipients of this
