@@ -152,8 +152,8 @@ pub(crate) enum Command {
     Carve(CarveArgs),
     /// Give an encrypted pack to other readers, without a look inside.
     ///
-    /// -r, -R and -p name all who are to read the new pack: who is not named is left out. Content is copied as it is stored, neither decrypted nor encrypted, and
-    /// checked on the way; pack id, entries and CIDs stay the same. Parity and signatures of the old pack do not fit the new one, and are left behind.
+    /// -r, -R and -p name all who are to read the new pack: who is not named is left out. Content is copied as it is stored, neither decrypted nor encrypted; on the way
+    /// it is checked for damage by its checksums, and not for forgery, which only `verify` with a key can tell. Pack id, entries and CIDs stay the same. Parity and signatures of the old pack do not fit the new one, and are left behind.
     ///
     /// Whoever could read the old pack and kept its content key can read the new one too, and every copy of the old pack still opens for its readers. With --fresh all
     /// content is packed and encrypted anew, under a new key and a new pack id.
@@ -189,7 +189,7 @@ pub(crate) struct PassphraseArgs {
     /// Use a passphrase, asked for on the terminal.
     #[arg(short, long, help_heading = "Encryption", conflicts_with_all = ["passphrase_file", "passphrase_command"])]
     pub passphrase: bool,
-    /// Use the passphrase on the first line of this file.
+    /// Use the passphrase on the first line of this file; `-` is standard input.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Encryption")]
     pub passphrase_file: Option<PathBuf>,
     /// Use the passphrase on the first line that this shell command prints.
@@ -322,7 +322,7 @@ pub(crate) struct CarveArgs {
 #[derive(Debug, Args)]
 #[command(after_long_help = KEYGEN_EXAMPLES)]
 pub(crate) struct KeygenArgs {
-    /// Write the identity to this new file, which only its owner can read, instead of standard output.
+    /// Write the identity to this new file, which only its owner can read, instead of standard output; `-` is standard output.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
     /// Make a post-quantum identity (age1pq1), which age 1.3 and later reads. Packs are encrypted to recipients of this

@@ -25,7 +25,7 @@ pub(crate) use searched::Searched;
 pub(crate) use told::without_roots;
 
 use crate::front::Front;
-use crate::keys::{IDENTITY, Keys};
+use crate::keys::{IDENTITY, Keys, Variable};
 use crate::output::Output;
 use crate::source::{Bytes, Source, Watched};
 
@@ -289,25 +289,32 @@ pub(crate) fn explained(error: stack::Error) -> anyhow::Error {
         _ => false,
     };
     if no_key {
-        let given = match std::env::var_os(IDENTITY) {
-            Some(path) if !path.is_empty() => "CARSTONE_IDENTITY does not open it",
-            _ => "no key was given",
-        };
-        return anyhow!("the pack is encrypted, and {given}: use -i FILE or -p");
+        return anyhow!("the pack is encrypted, and {}: use -i FILE or -p", no_key_given());
     }
     // A failing key says all there is to say; the layer around it would only add noise.
-    if let ErrorKind::Encrypt(fault) = error.kind()
-        && let Encrypt::Io(source) = fault.kind()
-        && let Some(key_error) = carstone::keys::Error::of(source)
-    {
+    let source = match error.kind() {
+        ErrorKind::Encrypt(fault) => match fault.kind() {
+            Encrypt::Io(source) => Some(source),
+            _ => None,
+        },
+        ErrorKind::Io(source) => Some(source),
+        _ => None,
+    };
+    if let Some(key_error) = source.and_then(carstone::keys::Error::of) {
         return anyhow!("{}", chain(key_error));
     }
-    if let ErrorKind::Io(source) = error.kind()
-        && let Some(key_error) = carstone::keys::Error::of(source)
-    {
-        return anyhow!("{}", chain(key_error));
+    if let Some(variable) = source.and_then(Variable::of) {
+        return anyhow!("{IDENTITY}: {variable}");
     }
     error.into()
+}
+
+/// Why there is no key.
+pub(crate) fn no_key_given() -> String {
+    match std::env::var_os(IDENTITY) {
+        Some(path) if !path.is_empty() => format!("{IDENTITY} does not open it"),
+        _ => "no key was given".to_owned(),
+    }
 }
 
 /// An error and its causes in one line.

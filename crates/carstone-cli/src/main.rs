@@ -20,11 +20,13 @@ mod sink;
 mod source;
 mod target;
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 
 use cli::{Cli, Command};
 use exit::Exit;
-use output::Output;
+use keys::masked;
+use output::{Output, say};
 
 fn main() -> ExitCode {
     let cli = match Cli::of_process() {
@@ -56,14 +58,20 @@ fn main() -> ExitCode {
 /// Help that was asked for, or what is wrong with the arguments.
 fn usage(error: &clap::Error) -> ! {
     let mut args = std::env::args_os().take_while(|arg| arg != "--");
+    let text = error.render().to_string();
     if error.use_stderr() && args.any(|arg| arg == "--json") {
-        let text = error.render().to_string();
         // Behind the first empty line stand hints.
         let what: Vec<&str> =
             text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
         Output::new(true, false).error_object(what.join(" ").trim_start_matches("error: "));
     }
-    error.exit()
+    match masked(&text) {
+        Cow::Owned(masked) if error.use_stderr() => {
+            say(masked.trim_end());
+            std::process::exit(error.exit_code())
+        }
+        _ => error.exit(),
+    }
 }
 
 fn run(command: Command, output: &mut Output) -> anyhow::Result<Exit> {

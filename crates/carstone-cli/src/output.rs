@@ -1,7 +1,7 @@
 //! What a command says: results on standard output, everything else on standard error; as text or as JSON Lines.
 //!
 //! With `--json` each line is an object with a `type`: `entry`, `restored`, `skipped`, `info`, `finding`, `gap`, `damaged_entry`,
-//! `signature`, `difference`, `problem`, `correction`, `rebuilt`, `carved`, `parity`, `over_budget`, `protected`, `summary`, and last, where it could not be done, `error`. They go to standard output,
+//! `signature`, `difference`, `problem`, `note`, `correction`, `rebuilt`, `carved`, `parity`, `over_budget`, `protected`, `file`, `summary`, and last, where it could not be done, `error`. They go to standard output,
 //! unless that carries content; then to standard error.
 
 use std::fmt;
@@ -9,6 +9,7 @@ use std::io::{self, IsTerminal, StdoutLock, Write};
 
 use serde_json::{Map, Value};
 
+use crate::keys::masked;
 use crate::names;
 
 /// Where results and diagnostics go.
@@ -117,8 +118,18 @@ impl Output {
     pub(crate) fn note(&mut self, text: &str) {
         if !self.quiet && !self.json {
             let _ = self.stdout.flush();
-            say(text);
+            say(&masked(text));
         }
+    }
+
+    /// Something that the user should know before the result is believed. It is no problem of what is read; programs are told too.
+    pub(crate) fn warn(&mut self, what: &str) -> anyhow::Result<()> {
+        if self.json {
+            let fields = Map::from_iter([("message".to_owned(), masked(what).into())]);
+            self.object("note", fields)?;
+        }
+        self.complain(what);
+        Ok(())
     }
 
     /// Something with one file, named `path`, that does not stop the rest.
@@ -136,7 +147,7 @@ impl Output {
         self.problems += 1;
         if self.json {
             names::put(&mut fields, "path", path);
-            fields.insert("message".to_owned(), what.to_string().into());
+            fields.insert("message".to_owned(), masked(&what.to_string()).into());
             self.object("problem", fields)?;
         }
         self.complain(&format!("{}: {what}", names::shown(path)));
@@ -152,16 +163,16 @@ impl Output {
     /// The line for programs alone. Nobody can be told where it fails.
     pub(crate) fn error_object(&mut self, what: &str) {
         if self.json {
-            let fields = Map::from_iter([("message".to_owned(), what.into())]);
+            let fields = Map::from_iter([("message".to_owned(), masked(what).into())]);
             let _ = self.object("error", fields).and_then(|()| self.flush());
         }
     }
 
-    /// One line on standard error.
+    /// One line on standard error. Secret keys are left out of it: they may have been given in place of a file.
     pub(crate) fn complain(&mut self, what: &str) {
         // What was printed before came before.
         let _ = self.stdout.flush();
-        say(&format!("carstone: {}", what.replace('\n', "\\n")));
+        warning(what);
     }
 
     /// Sends out what is buffered.
@@ -174,6 +185,11 @@ impl Output {
 /// goes on then, and the exit status tells how it ended.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// The same under the name of the command, and without secret keys.
+pub(crate) fn warning(what: &str) {
+    say(&format!("carstone: {}", masked(what).replace('\n', "\\n")));
 }
 
 /// Standard output as a sink of bytes.

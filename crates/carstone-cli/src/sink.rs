@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -45,10 +46,15 @@ impl OutFile {
         if prefix.len() > 200 {
             prefix = ".carstone".into();
         }
+        // What was not for everybody does not become so by being replaced.
+        let mode = match fs::metadata(&resolved) {
+            Ok(replaced) => replaced.permissions().mode() & 0o666,
+            Err(_) => 0o666,
+        };
         let file = tempfile::Builder::new()
             .prefix(&prefix)
             .suffix(".part")
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))
+            .permissions(fs::Permissions::from_mode(mode))
             .tempfile_in(directory)
             .with_context(|| format!("{}: cannot create a file beside it", name()))?;
         signals::unfinished(file.path());

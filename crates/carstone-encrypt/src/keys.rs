@@ -1,7 +1,8 @@
 //! Where content keys come from, and what is derived from them (`docs/format.md`, section 4.1).
 
 use std::hint::black_box;
-use std::io;
+use std::ops::Deref;
+use std::{fmt, io};
 
 use carstone_layer::{LayerList, PackId};
 use hkdf::{Hkdf, InvalidLength};
@@ -12,8 +13,45 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::format::AES_256_GCM;
 use crate::{Error, ErrorKind, LayerHeader};
 
-/// A content key that is wiped from memory when it is dropped.
-pub type ContentKeyBytes = Zeroizing<[u8; 32]>;
+/// A content key that is wiped from memory when it is dropped. It lies in one place on the heap: moving it leaves no copies behind.
+pub struct ContentKeyBytes(Box<Zeroizing<[u8; 32]>>);
+
+impl ContentKeyBytes {
+    /// Takes 32 bytes as a key. Where they are a secret already, [`copy_of`](Self::copy_of) puts no more copies of them on the stack.
+    #[must_use]
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self::copy_of(&Zeroizing::new(bytes))
+    }
+
+    /// Copies a key from where it lies to a place of its own.
+    #[must_use]
+    pub fn copy_of(bytes: &[u8; 32]) -> Self {
+        let mut key = Self(Box::default());
+        key.0.copy_from_slice(bytes);
+        key
+    }
+}
+
+impl Deref for ContentKeyBytes {
+    type Target = [u8; 32];
+
+    fn deref(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+// A derived one would make the copy on the stack.
+impl Clone for ContentKeyBytes {
+    fn clone(&self) -> Self {
+        Self::copy_of(self)
+    }
+}
+
+impl fmt::Debug for ContentKeyBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ContentKeyBytes(..)")
+    }
+}
 
 /// Finds the content key of a stream by the key envelope in its header.
 ///
@@ -40,7 +78,7 @@ pub trait KeySource {
 
 impl KeySource for &[u8; 32] {
     fn content_key(&mut self, _envelope: &[u8]) -> io::Result<Option<ContentKeyBytes>> {
-        Ok(Some(Zeroizing::new(**self)))
+        Ok(Some(ContentKeyBytes::copy_of(self)))
     }
 }
 
@@ -132,6 +170,11 @@ mod vector_tests;
 mod tests {
     use super::*;
     use crate::slot;
+
+    #[test]
+    fn debug_hides_the_key() {
+        assert_eq!(format!("{:?}", ContentKeyBytes::new([0xab; 32])), "ContentKeyBytes(..)");
+    }
 
     fn derive(key: u8, pack: u8, layers: &LayerList) -> Keys {
         Keys::derive(&[key; 32], PackId::from_bytes([pack; 16]), layers)

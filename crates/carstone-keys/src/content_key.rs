@@ -1,9 +1,10 @@
 //! The key that a pack is encrypted under.
 
+use std::hint::black_box;
 use std::{fmt, io};
 
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::{Error, ErrorKind};
 
@@ -11,7 +12,6 @@ use crate::error::{Error, ErrorKind};
 ///
 /// It is wiped from memory when dropped, is compared in constant time, and `Debug` does not show it. It lies in one place on the heap:
 /// moving it leaves no copies behind.
-#[derive(Clone)]
 pub struct ContentKey(Box<Zeroizing<[u8; Self::LEN]>>);
 
 impl ContentKey {
@@ -32,9 +32,14 @@ impl ContentKey {
     /// Takes 32 bytes as a key. Other copies of them are the caller's to wipe.
     #[must_use]
     pub fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
-        let bytes = Zeroizing::new(bytes);
+        Self::copy_of(&Zeroizing::new(bytes))
+    }
+
+    /// Copies a key from where it lies to a place of its own, without a copy on the stack.
+    #[must_use]
+    pub fn copy_of(bytes: &[u8; Self::LEN]) -> Self {
         let mut key = Self(Box::default());
-        key.0.copy_from_slice(bytes.as_slice());
+        key.0.copy_from_slice(bytes);
         key
     }
 
@@ -63,6 +68,13 @@ impl ContentKey {
     }
 }
 
+// A derived one would make the copy on the stack.
+impl Clone for ContentKey {
+    fn clone(&self) -> Self {
+        Self::copy_of(self.as_bytes())
+    }
+}
+
 impl PartialEq for ContentKey {
     fn eq(&self, other: &Self) -> bool {
         self.as_bytes().ct_eq(other.as_bytes()).into()
@@ -84,6 +96,17 @@ pub(crate) fn fill_random(out: &mut [u8]) -> Result<(), Error> {
     getrandom::fill(out)
         .map_err(|error| Error::with_source(ErrorKind::Randomness, io::Error::other(error)))
 }
+
+/// Overwrites what was left below on the stack by functions that have returned: ciphers and hashes do not wipe all that they work on.
+#[inline(never)]
+pub(crate) fn wipe_stack() {
+    let mut area = [0_u8; STACK_USED];
+    area.zeroize(); // Its writes are not optimised away.
+    black_box(&area);
+}
+
+/// More than what opening the payload of an age file uses of the stack.
+const STACK_USED: usize = 64 << 10;
 
 /// Length of what is sealed: the version byte and the key.
 pub(crate) const PLAINTEXT_LEN: usize = 1 + ContentKey::LEN;

@@ -81,6 +81,8 @@ pub enum ErrorKind {
         /// What it said, on one line.
         message: String,
     },
+    /// Environment: `AGEDEBUG=plugin` is set, with which the age library prints all keys that plugins are told and tell.
+    PluginDebug,
 }
 
 impl Error {
@@ -128,7 +130,12 @@ impl Error {
     }
 
     pub(crate) fn is_of_plugin(&self) -> bool {
-        matches!(self.kind, ErrorKind::PluginMissing { .. } | ErrorKind::PluginFailed { .. })
+        matches!(
+            self.kind,
+            ErrorKind::PluginMissing { .. }
+                | ErrorKind::PluginFailed { .. }
+                | ErrorKind::PluginDebug
+        )
     }
 
     pub(crate) fn with_source(kind: ErrorKind, source: io::Error) -> Self {
@@ -204,6 +211,9 @@ impl fmt::Display for ErrorKind {
             Self::Randomness => f.write_str("the operating system gave no random bytes"),
             Self::PluginMissing { program } => write!(f, "the plugin {program} is not installed"),
             Self::PluginFailed { message } => write!(f, "a plugin failed: {message}"),
+            Self::PluginDebug => f.write_str(
+                "no plugin is run while AGEDEBUG=plugin is set, which would print the keys that it is told",
+            ),
         }
     }
 }
@@ -223,7 +233,7 @@ impl From<Error> for io::Error {
                 error.source.as_ref().map_or(io::ErrorKind::Other, io::Error::kind)
             }
             ErrorKind::PluginMissing { .. } => io::ErrorKind::NotFound,
-            ErrorKind::PluginFailed { .. } => io::ErrorKind::Other,
+            ErrorKind::PluginFailed { .. } | ErrorKind::PluginDebug => io::ErrorKind::Other,
             ErrorKind::BadRecipient(_)
             | ErrorKind::BadIdentity(_)
             | ErrorKind::NoKeysInFile

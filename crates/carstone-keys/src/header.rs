@@ -72,6 +72,8 @@ pub(crate) struct Header {
     pub(crate) kinds: Vec<RecipientKind>,
     /// What a passphrase stanza says about its cost.
     pub(crate) work_factor: Option<u32>,
+    /// What the stanzas for SSH keys say about the public keys: four bytes in base64 each, if they are well formed.
+    pub(crate) ssh_tags: Vec<String>,
 }
 
 impl Header {
@@ -84,7 +86,8 @@ impl Header {
         if lines.next()? != VERSION_LINE {
             return Err(refuse("the first line is not that of age v1").at(0));
         }
-        let mut header = Self { len: 0, kinds: Vec::new(), work_factor: None };
+        let mut header =
+            Self { len: 0, kinds: Vec::new(), work_factor: None, ssh_tags: Vec::new() };
         let mut stanzas = 0_usize;
         loop {
             let start = lines.at;
@@ -125,8 +128,14 @@ impl Header {
             return Ok(());
         }
         let kind = RecipientKind::of_tag(tag);
-        if kind == RecipientKind::Scrypt {
-            self.work_factor = args.nth(1).and_then(|factor| factor.parse().ok());
+        match kind {
+            RecipientKind::Scrypt => {
+                self.work_factor = args.nth(1).and_then(|factor| factor.parse().ok());
+            }
+            RecipientKind::SshEd25519 | RecipientKind::SshRsa => {
+                self.ssh_tags.extend(args.next().map(str::to_owned));
+            }
+            _ => {}
         }
         self.kinds.push(kind);
         Ok(())
@@ -227,6 +236,13 @@ mod tests {
         check("-> scrypt salt 18\nAA\n", &[RecipientKind::Scrypt], Some(18));
         check("-> scrypt salt\nAA\n", &[RecipientKind::Scrypt], None);
         check("-> scrypt salt 99999999999\nAA\n", &[RecipientKind::Scrypt], None);
+    }
+
+    #[test]
+    fn tags_of_ssh_keys_are_read() {
+        let text = text("-> ssh-ed25519 abcdef x\nAA\n-> X25519 abc\nAA\n-> ssh-rsa ghijkl\nAA\n");
+        let header = Header::parse(text.as_bytes()).expect("a header");
+        assert_eq!(header.ssh_tags, ["abcdef", "ghijkl"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use crate::content_key::{ContentKey, PLAINTEXT_LEN};
+use crate::content_key::{ContentKey, PLAINTEXT_LEN, wipe_stack};
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind};
 use crate::header::Header;
@@ -77,7 +77,9 @@ impl Identities {
     /// - such a file sealed to a passphrase with age, binary or armored;
     /// - a private key of OpenSSH, with a passphrase or without (feature `ssh`).
     ///
-    /// A locked file is unlocked by the first [`open`](Self::open) that no other key satisfies.
+    /// A locked file is unlocked by the first [`open`](Self::open) that no other key satisfies; a locked SSH key only for an envelope that is
+    /// sealed to it, as far as the four bytes tell that stand there. One that cannot be unlocked is passed over, and is the error where
+    /// nothing else opens the envelope.
     ///
     /// # Errors
     ///
@@ -156,6 +158,14 @@ impl Identities {
     ///   sound. Damage to a stanza cannot be told from a stanza for somebody else, or from a wrong
     ///   passphrase.
     pub fn open(&self, envelope: &Envelope) -> Result<ContentKey, Error> {
+        let opened = self.opened(envelope);
+        wipe_stack();
+        opened
+    }
+
+    // Not inlined, so that all that it calls stands on the stack where it is wiped afterwards.
+    #[inline(never)]
+    fn opened(&self, envelope: &Envelope) -> Result<ContentKey, Error> {
         let plain = self.open_bytes(envelope.as_bytes(), envelope.header(), PLAINTEXT_LEN)?;
         ContentKey::from_plaintext(&plain)
     }
@@ -173,23 +183,29 @@ impl Identities {
         let no_match = |error: &Error| matches!(error.kind(), ErrorKind::NoMatchingKey { .. });
         let mut tried = self.keys.len();
         // A plugin that failed may be the one whose key is wanted, but a locked file may do as well.
-        let plugin_failed = match self.open_by(&self.keys, bytes, header, limit) {
+        let mut failed = match self.open_by(&self.keys, bytes, header, limit) {
             Err(error) if no_match(&error) => None,
             Err(error) if error.is_of_plugin() => Some(error),
             done => return done,
         };
         for file in self.locked.iter().filter(|file| file.may_open(header)) {
-            let keys = file.unlock(self)?;
+            let keys = match file.unlock(self) {
+                Ok(keys) => keys,
+                // The passphrase at hand may be that of the next file.
+                Err(error) => {
+                    failed.get_or_insert(error);
+                    continue;
+                }
+            };
             tried = tried.saturating_add(keys.len());
             match self.open_by(&keys, bytes, header, limit) {
                 Err(error) if no_match(&error) => {}
                 done => return done,
             }
         }
-        if let Some(error) = plugin_failed {
-            return Err(error);
-        }
-        Err(Error::new(ErrorKind::NoMatchingKey { tried, needs: header.kinds.clone() }))
+        let needs = || header.kinds.clone();
+        Err(failed
+            .unwrap_or_else(|| Error::new(ErrorKind::NoMatchingKey { tried, needs: needs() })))
     }
 
     /// The native keys first, then those of plugins.
@@ -273,8 +289,8 @@ impl Identities {
     fn add_pem(&mut self, bytes: &[u8], name: &Path) -> Result<(), Error> {
         match crate::ssh::parse_private(bytes.trim_ascii_start())? {
             crate::ssh::PrivateKey::Open(key) => self.keys.native.push(Box::new(key)),
-            crate::ssh::PrivateKey::Locked(key) => {
-                self.locked.push(LockedFile::from_ssh(key, name));
+            crate::ssh::PrivateKey::Locked(key, tag) => {
+                self.locked.push(LockedFile::from_ssh(key, tag, name));
             }
         }
         Ok(())
@@ -307,7 +323,7 @@ impl fmt::Debug for Identities {
 /// Reads the lines of an identity file.
 pub(crate) fn parse_keys(bytes: &[u8], name: &Path) -> Result<Keys, Error> {
     let mut keys = Keys::default();
-    key_file::each_key(bytes, name, |line| keys.add(line))?;
+    key_file::each_key(bytes, name, |_, line| keys.add(line))?;
     Ok(keys)
 }
 

@@ -38,12 +38,12 @@ pub(crate) fn read_from(
     Ok(bytes)
 }
 
-/// Calls `take` with each line that is neither blank nor a comment, without the white space around it. An error
+/// Calls `take` with the number and the text of each line that is neither blank nor a comment, without the white space around it. An error
 /// of `take` gets the place. A line that is not UTF-8 goes in as an empty text, which is no key.
 pub(crate) fn each_key(
     bytes: &[u8],
     name: &Path,
-    mut take: impl FnMut(&str) -> Result<(), Error>,
+    mut take: impl FnMut(u64, &str) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let mut keys = 0_u64;
@@ -53,7 +53,7 @@ pub(crate) fn each_key(
             continue;
         }
         let text = std::str::from_utf8(line).unwrap_or_default();
-        take(text).map_err(|error| error.in_file(name, Some(number)))?;
+        take(number, text).map_err(|error| error.in_file(name, Some(number)))?;
         keys = keys.saturating_add(1);
     }
     if keys == 0 {
@@ -72,7 +72,7 @@ mod tests {
     #[track_caller]
     fn check(bytes: &[u8], keys: &[&str]) {
         let mut seen = Vec::new();
-        let result = each_key(bytes, Path::new("f"), |key| {
+        let result = each_key(bytes, Path::new("f"), |_, key| {
             seen.push(key.to_owned());
             Ok(())
         });
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn errors_get_file_and_line() {
-        let error = each_key(b"# x\n\na\n", Path::new("keys.txt"), |_| {
+        let error = each_key(b"# x\n\na\n", Path::new("keys.txt"), |_, _| {
             Err(Error::new(ErrorKind::BadRecipient("why")))
         })
         .expect_err("refused");

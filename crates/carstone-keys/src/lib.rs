@@ -69,8 +69,8 @@
 //!
 //! - `plugin`: recipients `age1NAME1…` and identities `AGE-PLUGIN-NAME-1…`, for which the program `age-plugin-NAME`
 //!   is run, if it is in `PATH`. Which programs run is decided by the recipients and the key files that are given,
-//!   never by an envelope. Native keys are tried first. With `AGEDEBUG=plugin` in the environment the age library
-//!   prints all that it tells a plugin and hears from it, keys included. Off by default because it runs programs.
+//!   never by an envelope. Native keys are tried first. With `AGEDEBUG=plugin` in the environment, where the age library
+//!   would print all that it tells a plugin and hears from it, keys included, none is run. Off by default because it runs programs.
 //! - `ssh`: recipients `ssh-ed25519 …` and `ssh-rsa …`, and private keys of OpenSSH as identities. Off by
 //!   default because it brings an RSA implementation, whose time of decryption tells something of the key to whoever
 //!   can measure many of them (RUSTSEC-2023-0071): a service that opens envelopes of strangers does without RSA keys.

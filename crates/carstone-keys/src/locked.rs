@@ -39,22 +39,24 @@ impl LockedFile {
     }
 
     #[cfg(feature = "ssh")]
-    pub(crate) fn from_ssh(key: age::ssh::Identity, name: &Path) -> Self {
-        Self::new(Locked::Ssh(key), name)
+    pub(crate) fn from_ssh(key: age::ssh::Identity, tag: Option<String>, name: &Path) -> Self {
+        Self::new(Locked::Ssh { key, tag }, name)
     }
 
     /// Whether it is worth asking for the passphrase.
     pub(crate) fn may_open(&self, header: &Header) -> bool {
-        header.kinds.iter().any(|kind| match &self.content {
-            Locked::Age { .. } => match kind {
+        match &self.content {
+            Locked::Age { .. } => header.kinds.iter().any(|kind| match kind {
                 RecipientKind::X25519 | RecipientKind::MlKem768X25519 => true,
                 // There may be keys of plugins in it, which make stanzas of any kind.
                 RecipientKind::Scrypt | RecipientKind::SshEd25519 | RecipientKind::SshRsa => false,
                 _ => cfg!(feature = "plugin"),
-            },
+            }),
             #[cfg(feature = "ssh")]
-            Locked::Ssh(_) => matches!(kind, RecipientKind::SshEd25519 | RecipientKind::SshRsa),
-        })
+            Locked::Ssh { tag, .. } => {
+                header.ssh_tags.iter().any(|found| tag.as_ref().is_none_or(|tag| tag == found))
+            }
+        }
     }
 
     /// The keys in the file, with the passphrases and the callback of `owner`.
@@ -81,7 +83,7 @@ impl LockedFile {
                 parse_keys(&plain, &self.name)
             }
             #[cfg(feature = "ssh")]
-            Locked::Ssh(key) => owner
+            Locked::Ssh { key, .. } => owner
                 .try_passphrases(PassphraseFor::SshKey(&self.name), |passphrase| {
                     crate::ssh::unlock(key, passphrase.clone())
                 })
@@ -111,7 +113,11 @@ enum Locked {
         header: Header,
     },
     #[cfg(feature = "ssh")]
-    Ssh(age::ssh::Identity),
+    Ssh {
+        key: age::ssh::Identity,
+        /// What stanzas for it say about it, in base64; `None` for a file that does not tell.
+        tag: Option<String>,
+    },
 }
 
 const ARMOR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";

@@ -3,6 +3,7 @@
 //! The protocol is <https://c2sp.org/age-plugin>; the age library speaks it. A plugin is run only because a
 //! recipient or an identity that the user gave names it, never because of what stands in an envelope.
 
+use std::env;
 use std::sync::Arc;
 
 use age::plugin::{Identity, IdentityPluginV1, Recipient, RecipientPluginV1, ResolveError};
@@ -44,20 +45,20 @@ impl Ui {
 impl age::Callbacks for Ui {
     fn display_message(&self, message: &str) {
         if let Some(ui) = &self.0 {
-            ui.message(message);
+            ui.message(&plain(message));
         }
     }
 
     fn confirm(&self, message: &str, yes: &str, no: Option<&str>) -> Option<bool> {
-        self.0.as_ref()?.confirm(message, yes, no)
+        self.0.as_ref()?.confirm(&plain(message), yes, no)
     }
 
     fn request_public_string(&self, description: &str) -> Option<String> {
-        self.0.as_ref()?.ask(description)
+        self.0.as_ref()?.ask(&plain(description))
     }
 
     fn request_passphrase(&self, description: &str) -> Option<SecretString> {
-        self.0.as_ref()?.ask_secret(description)
+        self.0.as_ref()?.ask_secret(&plain(description))
     }
 }
 
@@ -91,8 +92,11 @@ impl PluginKeys {
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let mut failed = None;
         for name in each_once(self.0.iter().map(Identity::plugin)) {
-            let opened = IdentityPluginV1::new(name, &self.0, ui.clone())
-                .map_err(|error| unresolved(&error))
+            let opened = not_printing()
+                .and_then(|()| {
+                    let plugin = IdentityPluginV1::new(name, &self.0, ui.clone());
+                    plugin.map_err(|error| unresolved(&error))
+                })
                 .and_then(|plugin| payload::open_with(bytes, header, &plugin, limit, from_decrypt));
             match opened {
                 Ok(plain) => return Ok(plain),
@@ -110,9 +114,12 @@ pub(crate) fn sealers(
     recipients: &[Recipient],
     ui: &Ui,
 ) -> Result<Vec<RecipientPluginV1<Ui>>, Error> {
-    let sealer = |name| RecipientPluginV1::new(name, recipients, &[], ui.clone());
-    let names = each_once(recipients.iter().map(Recipient::plugin));
-    names.map(|name| sealer(name).map_err(|error| unresolved(&error))).collect()
+    let sealer = |name| {
+        not_printing()?;
+        let plugin = RecipientPluginV1::new(name, recipients, &[], ui.clone());
+        plugin.map_err(|error| unresolved(&error))
+    };
+    each_once(recipients.iter().map(Recipient::plugin)).map(sealer).collect()
 }
 
 /// What sealing came to where a plugin had to do with it.
@@ -134,6 +141,19 @@ fn from_decrypt(error: DecryptError) -> Error {
         DecryptError::DecryptionFailed => failed(&["it gave a key of another length"]),
         other => payload::from_decrypt(other),
     }
+}
+
+/// Fails where the age library would print what it tells a plugin and hears from it, file keys included. It looks at the same variable.
+fn not_printing() -> Result<(), Error> {
+    match env::var_os(DEBUG) {
+        Some(what) if what == "plugin" => Err(Error::new(ErrorKind::PluginDebug)),
+        _ => Ok(()),
+    }
+}
+
+/// Without the marks of writing direction that the age library sets around names; a terminal that does not know them shows them.
+fn plain(text: &str) -> String {
+    text.replace(['\u{2068}', '\u{2069}'], "")
 }
 
 fn unresolved(error: &ResolveError) -> Error {
@@ -172,6 +192,7 @@ fn each_once<'a>(names: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &
     })
 }
 
+const DEBUG: &str = "AGEDEBUG";
 const MESSAGE_CHARS: usize = 500;
 
 #[cfg(test)]
@@ -184,6 +205,11 @@ mod tests {
         assert_eq!(error.to_string(), "a plugin failed: one two [31m three");
         let error = failed(&["x".repeat(MESSAGE_CHARS * 2)]);
         assert_eq!(*error.kind(), ErrorKind::PluginFailed { message: "x".repeat(MESSAGE_CHARS) });
+    }
+
+    #[test]
+    fn marks_around_names_are_left_out() {
+        assert_eq!(plain("waiting for \u{2068}open\u{2069}…"), "waiting for open…");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use data_encoding::BASE64;
+
 use crate::error::{Error, ErrorKind};
 use crate::header::RecipientKind;
 use crate::hybrid::HybridRecipient;
@@ -154,6 +156,20 @@ enum Kind {
     Ssh(age::ssh::Recipient),
     #[cfg(feature = "plugin")]
     Plugin(age::plugin::Recipient),
+}
+
+/// Whether it is a public key of OpenSSH of a kind that age never seals to, such as ECDSA or one that a security key keeps: its type is
+/// named before its base64 and in it.
+pub(crate) fn is_other_ssh_key(text: &str) -> bool {
+    let mut words = text.split_ascii_whitespace();
+    let (Some(kind), Some(blob)) = (words.next(), words.next()) else { return false };
+    let is_other = ["ecdsa-sha2-", "sk-ecdsa-sha2-", "sk-ssh-", "ssh-dss"];
+    if !is_other.iter().any(|start| kind.starts_with(start)) {
+        return false;
+    }
+    let Ok(blob) = BASE64.decode(blob.as_bytes()) else { return false };
+    let named = blob.strip_prefix(&u32::try_from(kind.len()).unwrap_or(0).to_be_bytes());
+    named.is_some_and(|named| named.starts_with(kind.as_bytes()))
 }
 
 fn why_not(text: &str) -> &'static str {

@@ -6,18 +6,19 @@ use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::content_key::ContentKey;
+use crate::content_key::{ContentKey, wipe_stack};
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind};
 use crate::key_file;
 use crate::payload;
-use crate::recipient::Recipient;
+use crate::recipient::{Recipient, is_other_ssh_key};
 
 /// Whom a content key is sealed to: any number of public keys, or one passphrase.
 pub struct Recipients {
     keys: Vec<Recipient>,
     passphrase: Option<SecretString>,
     work_factor: u8,
+    passed_over: Vec<Error>,
     #[cfg(feature = "plugin")]
     ui: crate::plugin::Ui,
 }
@@ -30,6 +31,7 @@ impl Recipients {
             keys: Vec::new(),
             passphrase: None,
             work_factor: DEFAULT_WORK_FACTOR,
+            passed_over: Vec::new(),
             #[cfg(feature = "plugin")]
             ui: crate::plugin::Ui::default(),
         }
@@ -40,7 +42,8 @@ impl Recipients {
         self.keys.push(recipient);
     }
 
-    /// Adds the public keys of a file: one a line, `#` before comments, blank lines, at most 1 MiB.
+    /// Adds the public keys of a file: one a line, `#` before comments, blank lines, at most 1 MiB. SSH keys of kinds that nothing is sealed
+    /// to, such as `ecdsa-…` in a list of somebody's keys, are [passed over](Self::passed_over) where another key is left.
     ///
     /// # Errors
     ///
@@ -98,6 +101,12 @@ impl Recipients {
         &self.keys
     }
 
+    /// The lines of files that were passed over, each with its place and the reason.
+    #[must_use]
+    pub fn passed_over(&self) -> &[Error] {
+        &self.passed_over
+    }
+
     /// Seals a content key so that each recipient can open it alone.
     ///
     /// # Errors
@@ -107,7 +116,15 @@ impl Recipients {
     /// [`ErrorKind::Randomness`], or [`ErrorKind::PluginMissing`] and [`ErrorKind::PluginFailed`] (feature
     /// `plugin`).
     pub fn seal(&self, key: &ContentKey) -> Result<Envelope, Error> {
-        Envelope::from_vec(self.seal_bytes(key.to_plaintext().as_slice())?)
+        let sealed = self.sealed(key);
+        wipe_stack();
+        Envelope::from_vec(sealed?)
+    }
+
+    // Not inlined, so that all that it calls stands on the stack where it is wiped afterwards.
+    #[inline(never)]
+    fn sealed(&self, key: &ContentKey) -> Result<Vec<u8>, Error> {
+        self.seal_bytes(key.to_plaintext().as_slice())
     }
 
     /// Seals any bytes, which need not be a content key.
@@ -140,12 +157,22 @@ impl Recipients {
     }
 
     fn add_bytes(&mut self, bytes: &[u8], name: &Path) -> Result<(), Error> {
-        let mut keys = Vec::new();
-        key_file::each_key(bytes, name, |line| {
-            keys.push(Recipient::parse(line)?);
+        let (mut keys, mut others) = (Vec::new(), Vec::new());
+        key_file::each_key(bytes, name, |number, line| {
+            match Recipient::parse(line) {
+                Ok(key) => keys.push(key),
+                Err(error) if is_other_ssh_key(line) => {
+                    others.push(error.in_file(name, Some(number)));
+                }
+                Err(error) => return Err(error),
+            }
             Ok(())
         })?;
+        if keys.is_empty() && !others.is_empty() {
+            return Err(others.swap_remove(0));
+        }
         self.keys.append(&mut keys);
+        self.passed_over.append(&mut others);
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use super::{KeyArgs, PassphraseArgs, ReaderArgs};
 #[derive(Debug, Args)]
 #[command(after_long_help = REKEY_EXAMPLES)]
 pub(crate) struct RekeyArgs {
-    /// The encrypted pack, which must be sound; `-` is standard input, kept in a temporary file.
+    /// The encrypted pack, without damage; `-` is standard input, kept in a temporary file.
     #[arg(value_name = "PACK", value_hint = ValueHint::FilePath)]
     pub pack: PathBuf,
     /// The new pack to write; `-` is standard output. It appears under its name only when it is complete.
@@ -44,7 +44,7 @@ pub(crate) struct OldKeyArgs {
     /// The old pack has a passphrase, asked for on the terminal.
     #[arg(long, help_heading = "Decryption", conflicts_with_all = ["old_passphrase_file", "old_passphrase_command"])]
     pub old_passphrase: bool,
-    /// The passphrase of the old pack is on the first line of this file.
+    /// The passphrase of the old pack is on the first line of this file; `-` is standard input.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Decryption")]
     pub old_passphrase_file: Option<PathBuf>,
     /// The passphrase of the old pack is on the first line that this shell command prints.

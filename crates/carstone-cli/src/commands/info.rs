@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::InfoArgs;
 use crate::exit::Exit;
-use crate::input::{Pack, PlainCar, explained, open_strict};
+use crate::input::{Pack, PlainCar, explained, is_damage, open_strict};
 use crate::keys::Keys;
 use crate::names::{hex, human};
 use crate::output::Output;
@@ -42,8 +42,16 @@ pub(crate) fn run(args: InfoArgs, output: &mut Output) -> anyhow::Result<Exit> {
     facts.recipients(&stored).with_context(|| name.clone())?;
     let locked = stored.encryption.as_ref().is_some_and(|layer| !keys.may_open(&layer.envelope));
     if !locked {
-        let pack = open_strict(again, &keys, None).map_err(explained).with_context(|| name)?;
-        facts.pack(&pack, stored.stored_len);
+        match open_strict(again, &keys, None) {
+            Ok(pack) => facts.pack(&pack, stored.stored_len),
+            Err(error) => {
+                // What is public needs no key, and is sound.
+                if !is_damage(&error) {
+                    facts.print(output)?;
+                }
+                return Err(explained(error)).with_context(|| name);
+            }
+        }
     }
     facts.print(output)?;
     if locked {

@@ -12,8 +12,8 @@ use serde_json::json;
 use crate::cli::RekeyArgs;
 use crate::early::early;
 use crate::exit::Exit;
-use crate::input::{chain, explained, is_damage, options};
-use crate::keys::{Keys, once, recipients};
+use crate::input::{chain, explained, is_damage, no_key_given, options};
+use crate::keys::{Keys, new_recipients, once};
 use crate::losses::object;
 use crate::names::{counted, hex, human};
 use crate::output::Output;
@@ -25,12 +25,13 @@ use crate::target::{self, Counted, Target};
 /// Copies the pack under a new envelope, or packs it anew.
 pub(crate) fn run(args: RekeyArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let from_stdin = args.readers.recipients_file.iter().chain(&args.old.identity);
+    let passphrases = [&args.readers.passphrase.passphrase_file, &args.old.old_passphrase_file];
+    let from_stdin = from_stdin.chain(passphrases.into_iter().flatten());
     once(from_stdin.chain([&args.pack]).map(AsRef::as_ref))?;
-    let recipients = recipients(&args.readers, false)?;
-    if recipients.is_empty() {
+    if !args.readers.encrypts() {
         bail!("nobody could read the new pack: name all its readers with -r, -R or -p");
     }
-    let keys = Keys::with_hint(&args.old.key_args(), &args.pack, SEALED_TO_PASSPHRASE)?;
+    let keys = Keys::old(&args.old.key_args(), &args.pack)?;
     let source = Source::open(&args.pack)?.spooled()?;
     let name = source.name.clone();
     if source.format != Format::Pack {
@@ -41,6 +42,8 @@ pub(crate) fn run(args: RekeyArgs, output: &mut Output) -> anyhow::Result<Exit> 
     let opened = Rekey::open(Arc::new(Watched(file)), keys.source(), &options(args.threads));
     signals::check()?;
     let rekey = opened.map_err(refused).with_context(|| name.clone())?;
+    // The old passphrase comes before the new one, as everywhere.
+    let recipients = new_recipients(&args.readers)?;
     let target = Target::create(&args.output, args.force, output)?;
     // A file gets its name when all is read; what is written to in place would change while it is read.
     if !target.is_seekable() && target.identities().contains(&id) {
@@ -116,6 +119,7 @@ impl Job<'_> {
                 "pack_id": hex(pack.pack_id.as_bytes()),
                 "old_pack_id": hex(self.rekey.pack_id().as_bytes()),
                 "root": pack.summary.root.to_string(),
+                "recipients": pack.recipients.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "entries": pack.written.entries,
                 "bytes": pack.written.bytes,
                 "stored": stored,
@@ -164,7 +168,12 @@ fn refused(error: stack::Error) -> anyhow::Error {
     };
     let is_broken = matches!(error.kind(), ErrorKind::Gap(_) | ErrorKind::NotWhole { .. });
     match no_key {
-        true => anyhow!("no key was given that opens it: use -i FILE or --old-passphrase"),
+        true => match no_key_given() {
+            given if given.starts_with("no key") => {
+                anyhow!("{given} that opens it: use -i FILE or --old-passphrase")
+            }
+            given => anyhow!("{given}: use -i FILE or --old-passphrase"),
+        },
         false if is_damage(&error) || is_broken => {
             anyhow!("{}; `carstone repair` may mend it first", chain(&error))
         }
@@ -172,7 +181,6 @@ fn refused(error: stack::Error) -> anyhow::Error {
     }
 }
 
-const SEALED_TO_PASSPHRASE: &str = "the pack is sealed to a passphrase: give --old-passphrase";
 const DROPPED: &str =
     "Parity and signatures that were made for the old pack do not fit the new one";
 const KEY_KEPT: &str = "Who could read the old pack and kept its content key can read the new one too, and copies of the old \

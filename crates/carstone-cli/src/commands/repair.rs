@@ -12,13 +12,13 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use carstone::layer::LayerId;
 use carstone::pack::fs::FileId;
-use carstone::stack::{self, Conflict, HealReport, Healed};
+use carstone::stack::{self, Conflict, HealReport, Healed, OpenOptions};
 use serde_json::json;
 
 use crate::cli::RepairArgs;
 use crate::exit::Exit;
-use crate::input::{explained, options};
-use crate::keys::{Keys, is_stdin};
+use crate::input::{explained, io_chain, options};
+use crate::keys::{IDENTITY, Keys, is_for_others, is_stdin};
 use crate::losses::{self, object};
 use crate::names::{counted, escaped, hex, human};
 use crate::output::Output;
@@ -135,7 +135,12 @@ impl Job<'_> {
         let healed = Arc::new(healed.map_err(explained).with_context(|| name.to_owned())?);
         let is_encrypted = healed.container().layers.get(LayerId::ENCRYPTION).is_some();
         let is_readable = !is_encrypted || !keys.is_empty();
-        if is_readable && !args.holes && !healed.report().is_original() {
+        let is_rebuilt = is_readable && !args.holes && !healed.report().is_original();
+        if is_encrypted {
+            let is_asked = args.keys.passphrase.passphrase;
+            tell_unfit(keys, &healed, is_rebuilt || is_asked, output)?;
+        }
+        if is_rebuilt {
             let job = rebuild::Job { name, args, keys, options: &options };
             if let Some(rebuild) = job.survey(source, Arc::clone(&healed), output)? {
                 return job.run(&rebuild, &healed, target, output);
@@ -160,6 +165,40 @@ impl Job<'_> {
             );
         }
         Ok(Exit::found(!healed.report().is_original()))
+    }
+}
+
+/// Says that a key does not open the pack where that would not be told otherwise. `is_tried` is whether the keys that were given are tried later, or
+/// somebody would be asked.
+fn tell_unfit(
+    keys: &Keys,
+    healed: &Arc<Healed<Arc<Watched<File>>>>,
+    is_tried: bool,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    let stored = stack::inspect(Arc::clone(healed), &OpenOptions::default());
+    // Where the layer header is lost, the keys are of no use.
+    let Ok(Some(layer)) = stored.map(|stored| stored.encryption) else { return Ok(()) };
+    if !keys.is_of_environment() {
+        return match is_tried || keys.is_empty() {
+            true => Ok(()),
+            false => match keys.open(&layer.envelope) {
+                Err(error) if is_for_others(&error) => {
+                    let why = io_chain(&error);
+                    output
+                        .warn(&format!("no key was needed, and the one given is of no use: {why}"))
+                }
+                _ => Ok(()),
+            },
+        };
+    }
+    let _ = keys.open(&layer.envelope);
+    match keys.failure() {
+        Some(why) => {
+            let done = "the pack is repaired as without a key";
+            output.warn(&format!("{IDENTITY} does not open it, and {done}: {why}"))
+        }
+        None => Ok(()),
     }
 }
 

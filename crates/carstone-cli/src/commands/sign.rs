@@ -15,7 +15,7 @@ use serde_json::{Map, json};
 use crate::cli::{SignArgs, SignerArgs};
 use crate::exit::Exit;
 use crate::input::chain;
-use crate::keys::{is_stdin, once, passphrase_of};
+use crate::keys::{is_stdin, names_a_file, once, passphrase_of};
 use crate::names;
 use crate::output::{Output, stdout_error};
 use crate::progress::Progress;
@@ -25,7 +25,9 @@ use crate::target::Target;
 
 /// Signs.
 pub(crate) fn run(args: SignArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    once([args.pack.as_path(), args.key.as_path()])?;
+    let passphrase = args.passphrase.passphrase_file.as_deref();
+    once([args.pack.as_path(), args.key.as_path()].into_iter().chain(passphrase))?;
+    names_a_file(&args.key)?;
     let path = match args.output {
         Some(path) => path,
         None if is_stdin(&args.pack) => bail!("a pack from standard input has no name: give -o"),
@@ -87,6 +89,7 @@ pub(crate) fn check(
     output: &mut Output,
 ) -> anyhow::Result<Option<bool>> {
     let Some(list) = &args.signer else { return Ok(None) };
+    args.signature.iter().chain([list]).try_for_each(|path| names_a_file(path))?;
     let path = match &args.signature {
         Some(path) => path.clone(),
         None if is_stdin(pack) => {

@@ -18,7 +18,7 @@ use crate::exit::Exit;
 use crate::input::{
     chain, explained, is_damage, is_damage_of_pack, open_strict, options, start_again,
 };
-use crate::keys::{Keys, once};
+use crate::keys::{IDENTITY, Keys, once};
 use crate::losses;
 use crate::names;
 use crate::output::Output;
@@ -29,7 +29,8 @@ use crate::source::{Bytes, Watched};
 /// Checks.
 pub(crate) fn run(args: VerifyArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let signed = &args.signed;
-    let given = args.keys.identity.iter().chain(&signed.signer).chain(&signed.signature);
+    let given = args.keys.identity.iter().chain(&args.keys.passphrase.passphrase_file);
+    let given = given.chain(&signed.signer).chain(&signed.signature);
     once(given.map(PathBuf::as_path).chain([args.pack.as_path()]))?;
     let keys = match &args.against {
         Some(_) => Keys::new(&args.keys, &args.pack)?,
@@ -208,6 +209,12 @@ fn pack(
         }
     }
     if check.frames_only {
+        if let Some(why) = keys.failure() {
+            let done = "this is checked as without a key";
+            findings
+                .output
+                .warn(&format!("{IDENTITY} does not open the pack, and {done}: {why}"))?;
+        }
         let text = "all frames are sound; without a key (-i FILE or -p) nothing else was checked";
         return Ok(Totals::new(text, true));
     }

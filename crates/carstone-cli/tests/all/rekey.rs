@@ -232,6 +232,7 @@ fn fresh_is_another_pack_of_the_same_tree() {
     let told = fresh(&copy, &scene.pack).exits(0).json().remove(0);
     scene.is_for_new(&copy);
     assert_eq!(told["content_key_kept"], false);
+    assert_eq!(told["recipients"], serde_json::json!(["X25519"]));
     assert_ne!(told["pack_id"], told["old_pack_id"]);
     let info = |key: &PathBuf, pack: &PathBuf| {
         run!("info", "--json", "-i", key, pack).exits(0).json().remove(0)

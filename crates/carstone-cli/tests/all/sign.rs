@@ -171,7 +171,7 @@ fn a_changed_pack_does_not_hold() {
     stored[middle] ^= 1;
     fs::write(&pack, &stored).expect("written");
     let run = verify(&pack, &list).exits(1);
-    assert!(run.lines()[0].ends_with("it is of this pack as it was before it was changed"));
+    assert!(run.lines()[0].ends_with("by its own words of this pack before it was changed"));
     // With its header or trailer damaged nobody can say what was signed.
     stored[middle] ^= 1;
     for at in [40, stored.len() - 100] {

@@ -1,6 +1,7 @@
 //! What the strict reader and the check without a key say about streams that are damaged or forged.
 
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::streams::{
     FRAME, HEADER, KEY, N, PACK, fault, forge, frame_at, header_at, open, options, plain, seal,
@@ -9,7 +10,7 @@ use crate::streams::{
 use carstone_encrypt::{
     EncryptReader, EncryptWriter, ErrorKind, LayerHeader, ReadOptions, verify_stored,
 };
-use carstone_layer::{FrameHeader, Kind, LayerId, LayerList, LayerSlot, PackId};
+use carstone_layer::{FrameHeader, Kind, LayerId, LayerList, LayerSlot, PackId, ReadAt};
 
 #[track_caller]
 fn kind_of(result: Result<EncryptReader<&[u8]>, carstone_encrypt::Error>) -> String {
@@ -240,9 +241,30 @@ fn a_length_that_lies_costs_no_memory() {
         let mut header = header_at(&stored, 0);
         header.stored_len = len;
         stored[..96].copy_from_slice(&header.encode());
-        let error = open(&stored[..]).expect_err("over the limit");
+        let watched = Watched { stored: &stored, largest: AtomicUsize::new(0) };
+        let error = EncryptReader::open_at(&watched, &KEY).expect_err("over the limit");
         assert!(matches!(error.kind(), ErrorKind::TooLong { .. }), "{error}");
-        assert!(LayerHeader::read_at(&stored).is_ok(), "the copy at the end");
+        assert!(LayerHeader::read_at(&watched).is_ok(), "the copy at the end");
+        // Whoever believes the length makes room for that much, and asks for as much.
+        let largest = watched.largest.into_inner();
+        assert!((1..=1 << 20).contains(&largest), "{largest} bytes were asked for at a time");
+    }
+}
+
+/// Notes the largest buffer that somebody wants filled.
+struct Watched<'a> {
+    stored: &'a [u8],
+    largest: AtomicUsize,
+}
+
+impl ReadAt for Watched<'_> {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.largest.fetch_max(buf.len(), Ordering::Relaxed);
+        self.stored.read_at(buf, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.stored.size()
     }
 }
 

@@ -237,7 +237,7 @@ impl fmt::Display for ErrorKind {
             Self::NotYetValid => f.write_str("signed by a key that is not valid yet"),
             Self::Expired => f.write_str("signed by a key that is not valid any more"),
             Self::Stale => f.write_str(
-                "the signature is stale: it is of this pack as it was before it was changed",
+                "the signature is stale: it is of other bytes, by its own words of this pack before it was changed",
             ),
             Self::OtherPack { pack } => {
                 f.write_str("the signature is of another pack, ")?;

@@ -243,3 +243,25 @@ fn malformed_sealed_identity_files_are_refused() {
     let error = Identities::new().add_file(path).expect_err("cut");
     assert!(matches!(error.kind(), ErrorKind::NotAnEnvelope(_)), "{error}");
 }
+
+#[test]
+fn locked_file_that_does_not_open_keeps_no_other_from_opening() {
+    let (alice, bob) = (identity(), identity());
+    let folder = folder();
+    let locked = |name: &str, of: &Identity, passphrase| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, locked_file(of.keygen_text().expose_secret(), passphrase, false))
+            .expect("written");
+        path
+    };
+    let mut identities = Identities::new();
+    let first = locked("first", &alice, "one");
+    identities.add_file(&first).expect("a locked file");
+    identities.add_file(locked("second", &bob, "two")).expect("a locked file");
+    identities.passphrase("two".into());
+    let (envelope, key) = seal_to(&[&bob]);
+    assert_eq!(identities.open(&envelope).expect("the second opens it"), key);
+    // Where nothing opens it, the first file may be the one that is wanted.
+    let error = identities.open(&seal_to(&[&alice]).0).expect_err("still locked");
+    assert_eq!(error.to_string(), format!("{}: wrong passphrase", first.display()));
+}

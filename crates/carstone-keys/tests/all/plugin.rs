@@ -208,3 +208,29 @@ fn native_recipients_never_become_plugins() {
         assert!(Recipient::parse(&text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn no_plugin_is_run_where_keys_would_be_printed() {
+    // The variable is of the whole process, so this one goes without it and starts another one with it.
+    let test = "no_plugin_is_run_where_keys_would_be_printed";
+    if env::var_os("AGEDEBUG").is_none() {
+        let program = env::current_exe().expect("this program");
+        let arguments = ["--exact", &format!("plugin::{test}"), "--nocapture"];
+        let run = Command::new(program).args(arguments).env("AGEDEBUG", "plugin").output();
+        let run = run.expect("started");
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert!(run.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    with_plugin(test, |log| {
+        let native = Identity::generate().expect("randomness");
+        let recipients: Recipients = [for_plugin()].into_iter().collect();
+        let error = recipients.seal(&ContentKey::from_bytes([1; 32])).expect_err("refused");
+        assert_eq!(*error.kind(), ErrorKind::PluginDebug);
+        let (envelope, _) = sealed(&[native.to_public()]);
+        let error = with(&secret("OPEN", "x")).open(&envelope).expect_err("refused");
+        assert_eq!(*error.kind(), ErrorKind::PluginDebug);
+        assert!(error.to_string().contains("AGEDEBUG=plugin"), "{error}");
+        assert_eq!(runs(log), 0);
+    });
+}

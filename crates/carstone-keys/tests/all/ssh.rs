@@ -102,3 +102,33 @@ fn unsupported_and_damaged_keys_are_refused() {
     let error = Recipient::parse("ssh-ed25519 AAAA").expect_err("cut short");
     assert!(matches!(error.kind(), ErrorKind::BadRecipient(_)), "{error}");
 }
+
+#[test]
+fn locked_key_is_asked_for_only_where_the_stanza_is_its_own() {
+    let (for_another, _) = seal_to_file("ed25519.pub");
+    let mut identities = with_file("ed25519_locked");
+    identities.passphrase_callback(|what| panic!("asked for {what:?}"));
+    let error = identities.open(&for_another).expect_err("for another key");
+    assert!(matches!(error.kind(), ErrorKind::NoMatchingKey { .. }), "{error}");
+    let (envelope, key) = seal_to_file("ed25519_locked.pub");
+    identities.passphrase_callback(|_| Ok("passphrase".into()));
+    assert_eq!(identities.open(&envelope).expect("opens"), key);
+}
+
+#[test]
+fn keys_of_other_kinds_in_a_list_are_passed_over() {
+    let read = |name: &str| std::fs::read_to_string(path(name)).expect("a public key");
+    let (good, other) = (read("ed25519.pub"), read("ecdsa.pub"));
+    let list = format!("# all keys\n{other}{good}");
+    let mut recipients = Recipients::new();
+    recipients.add_reader(list.as_bytes(), "list").expect("one is left");
+    assert_eq!(recipients.keys().len(), 1);
+    let told: Vec<String> = recipients.passed_over().iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 1);
+    assert!(told[0].starts_with("list, line 2: "), "{told:?}");
+    // Not what only begins like one, and not where none is left.
+    for list in [other.clone(), format!("{good}ecdsa-sha2-nistp256 AAAA\n")] {
+        let error = Recipients::new().add_reader(list.as_bytes(), "list").expect_err("refused");
+        assert!(matches!(error.kind(), ErrorKind::BadRecipient(_)), "{error}");
+    }
+}

@@ -41,6 +41,6 @@ pub fn envelope_keys(identities: &Identities) -> impl KeySource + '_ {
             return Ok(None);
         }
         let key = identities.open(&Envelope::from_bytes(envelope)?)?;
-        Ok(Some(ContentKeyBytes::new(*key.as_bytes())))
+        Ok(Some(ContentKeyBytes::copy_of(key.as_bytes())))
     }
 }

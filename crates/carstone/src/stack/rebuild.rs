@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use carstone_compress::{Codec, SeenCodecs};
 use carstone_encrypt::{ContentKeyBytes, KeySource};
-use carstone_keys::ContentKey;
+use carstone_keys::{ContentKey, Envelope, RecipientKind};
 use carstone_layer::{LayerId, PackId, ReadAt};
 use carstone_pack::{PackOptions, PackWriter, Summary};
 use carstone_raw::Container;
@@ -42,6 +42,8 @@ pub struct RebuiltPack {
     pub written: Written,
     /// What the new pack holds.
     pub summary: Summary,
+    /// Whom its envelope is sealed to: the kinds, never who.
+    pub recipients: Vec<RecipientKind>,
 }
 
 impl<R: ReadAt + Send + Sync> Rebuild<R> {
@@ -117,7 +119,7 @@ impl<R: ReadAt + Send + Sync> Rebuild<R> {
         progress: &mut dyn FnMut(u64),
     ) -> Result<(S, RebuiltPack), Error> {
         let protection = self.sealed.as_ref().map(|(key, envelope)| {
-            let key = ContentKey::from_bytes(**key);
+            let key = ContentKey::copy_of(key);
             Protection { key, envelope: envelope.clone() }
         });
         self.write_under(protection, sink, progress)
@@ -130,6 +132,11 @@ impl<R: ReadAt + Send + Sync> Rebuild<R> {
         sink: S,
         progress: &mut dyn FnMut(u64),
     ) -> Result<(S, RebuiltPack), Error> {
+        let envelope = protection.as_ref().map(|protection| protection.envelope.as_slice());
+        let recipients = match envelope.filter(|envelope| !envelope.is_empty()) {
+            Some(envelope) => Envelope::from_bytes(envelope)?.recipients(),
+            None => Vec::new(),
+        };
         let keys = |_: &[u8]| Ok(self.sealed.as_ref().map(|(key, _)| key.clone()));
         let mut codecs = SeenCodecs::default();
         let (mut salvaged, _) = self.source.salvage(keys, &self.options, &mut codecs)?;
@@ -140,7 +147,7 @@ impl<R: ReadAt + Send + Sync> Rebuild<R> {
         let written = self.plan.write(&mut salvaged, &mut writer, progress).map_err(error)?;
         let (pipe, summary) = writer.finish().map_err(writing)?;
         let sink = pipe.finish().map_err(writing)?;
-        Ok((sink, RebuiltPack { pack_id, written, summary }))
+        Ok((sink, RebuiltPack { pack_id, written, summary, recipients }))
     }
 
     fn write_options(&self, protection: Option<Protection>) -> WriteOptions {

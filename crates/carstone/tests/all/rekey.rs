@@ -4,7 +4,9 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::support::{self, KEY, Layers, content, few_threads, frames, pack, read_all, tiny};
+use crate::support::{
+    self, KEY, Layers, appendix, content, few_threads, frames, pack, read_all, tiny,
+};
 use carstone::compress::Codec;
 use carstone::encrypt::{self, LayerHeader};
 use carstone::keys::secrecy::ExposeSecret;
@@ -203,16 +205,9 @@ fn what_follows_the_trailer_is_left_behind_and_told() {
     assert_eq!(open.stored_len(), stored.len() as u64);
     let (copy, _) = open.write(Vec::new(), &new.recipients, &mut |_| ()).expect("memory");
     is_for(&copy, &new, &old);
-}
-
-/// An appendix of a kind that nobody knows.
-fn appendix(content: &[u8]) -> Vec<u8> {
-    let len = 128 + content.len() as u64;
-    let mut body = [0; 48];
-    body[..4].copy_from_slice(&1000_u32.to_le_bytes());
-    body[8..16].copy_from_slice(&len.to_le_bytes());
-    let sum = carstone::layer::crc64(&[&body]).to_le_bytes();
-    [b"\x89CSTa\r\n\x1a", &body[..], &sum, content, &body, &sum, b"\x1a\n\raTSC\x89"].concat()
+    let fresh = open.fresh(&mut |_| ()).expect("a sound pack");
+    let (copy, _) = fresh.write(Vec::new(), &new.recipients, &mut |_| ()).expect("memory");
+    is_for(&copy, &new, &old);
 }
 
 #[test]

@@ -4,9 +4,11 @@ use std::io::{self, Read};
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
-use carstone::layer::{ReadAt, crc64};
+use carstone::layer::ReadAt;
 use carstone::pack::{Metadata, PackWriter};
 use carstone::stack::{self, SignedBytes, WriteOptions};
+
+use crate::support::appendix;
 
 fn pack() -> Vec<u8> {
     let pipe = stack::write(Vec::new(), WriteOptions::default()).expect("a Vec takes all");
@@ -15,16 +17,6 @@ fn pack() -> Vec<u8> {
     writer.add_file(b"a", Metadata::default(), &b"content"[..]).expect("added");
     let (pipe, _) = writer.finish().expect("written");
     pipe.finish().expect("written")
-}
-
-/// An appendix of no known kind.
-fn appendix(content: &[u8]) -> Vec<u8> {
-    let mut body = [0; 48];
-    body[8..16].copy_from_slice(&(128 + content.len() as u64).to_le_bytes());
-    let sum = crc64(&[&body]).to_le_bytes();
-    let header = [&b"\x89CSTa\r\n\x1a"[..], &body, &sum].concat();
-    let footer = [&body[..], &sum, b"\x1a\n\raTSC\x89"].concat();
-    [&header[..], content, &footer].concat()
 }
 
 /// Reads all of the pack that fills this range.

@@ -12,7 +12,8 @@ use carstone::raw::{Container, RawOptions, RawReader, RawWriter};
 use carstone::stack::{self, OpenOptions, Protection, WriteOptions};
 
 use crate::support::{
-    self, ID, KEY, Layers, few_threads, message, open, pack, read_all, sample, stream, tiny,
+    self, ID, KEY, Layers, appendix, few_threads, message, open, pack, read_all, sample, stream,
+    tiny,
 };
 
 const POSITION: LayerSlot = LayerSlot { id: LayerId::POSITION, algorithm: 0, unit: 0 };
@@ -187,6 +188,18 @@ fn newer_minor_versions_and_compatible_features_are_read() {
         patch(&mut stored, |header| (header[10], header[24]) = (3, 1));
         assert_eq!(read_all(&open(&stored)).expect("nothing is amiss"), tiny(), "{layers:?}");
         assert_eq!(stream(stored.as_slice()).tree, tiny(), "{layers:?}");
+    }
+}
+
+#[test]
+fn appendices_are_passed_over_in_both_directions() {
+    for layers in Layers::all() {
+        let stored = pack(&sample(), layers.options(), 1);
+        let with = [&stored[..], &appendix(&[7; 5_000]), &appendix(b"")].concat();
+        assert_eq!(read_all(&open(&with)).expect("nothing is amiss"), sample(), "{layers:?}");
+        let streamed = stream(with.as_slice());
+        assert!(streamed.error.is_none() && streamed.tail, "{layers:?}: {:?}", streamed.error);
+        assert_eq!(streamed.tree, sample(), "{layers:?}");
     }
 }
 

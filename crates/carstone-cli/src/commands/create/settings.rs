@@ -40,6 +40,7 @@ impl Settings {
         let content = args.stdin_name.as_ref().map(|_| Path::new("-"));
         let files =
             args.readers.recipients_file.iter().chain(&args.files_from).chain(&args.exclude_from);
+        let files = files.chain(&args.readers.passphrase.passphrase_file);
         once(files.map(PathBuf::as_path).chain(content))?;
         let ends_in_car =
             |path: &PathBuf| path.extension().is_some_and(|end| end.eq_ignore_ascii_case("car"));

@@ -116,7 +116,7 @@ impl<R: ReadAt> Rekey<R> {
         recipients: &Recipients,
         progress: &mut dyn FnMut(u64),
     ) -> Result<(S, RekeyedPack), Error> {
-        let envelope = recipients.seal(&ContentKey::from_bytes(*self.key))?;
+        let envelope = recipients.seal(&ContentKey::copy_of(&self.key))?;
         let container = self.container().clone();
         let header = container.encode();
         let writing = |error| Error::new(ErrorKind::Write(error));

@@ -338,3 +338,13 @@ pub fn frames(stored: &[u8]) -> Vec<StoredFrame> {
     assert_eq!(at, stored.len(), "frames fill the stream");
     frames
 }
+
+/// An appendix of a kind that nobody knows.
+pub fn appendix(content: &[u8]) -> Vec<u8> {
+    let len = 128 + content.len() as u64;
+    let mut body = [0; 48];
+    body[..4].copy_from_slice(&1000_u32.to_le_bytes());
+    body[8..16].copy_from_slice(&len.to_le_bytes());
+    let sum = carstone::layer::crc64(&[&body]).to_le_bytes();
+    [b"\x89CSTa\r\n\x1a", &body[..], &sum, content, &body, &sum, b"\x1a\n\raTSC\x89"].concat()
+}
