@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use carstone::layer::{ReadAt, default_threads};
 use carstone::parity::{Error, ErrorKind, Parity, Section, Survey};
-use carstone::stack::{PackParity, find_parity};
+use carstone::raw::RawReader;
+use carstone::stack::{self, OpenOptions, PackParity, find_parity};
 
 use crate::cli::UseParityArgs;
 use crate::keys::is_stdin;
@@ -151,33 +152,55 @@ impl Held {
         self.parity.descriptor().layout().stream_len()
     }
 
-    /// Compares the file with what was protected: it is read once where they are the same, and once or twice more where they are not.
+    /// Compares the file with what was protected: it is read twice where they are the same, and two or three times where they are not.
     pub(crate) fn examine(&self, threads: usize, output: &Output) -> anyhow::Result<State> {
-        let len = self.len();
-        let progress = Progress::new(output, "comparing with the parity", Some(len));
-        let descriptor = self.parity.descriptor();
-        let fits = match self.spot.is_guessed() {
-            // Nobody knows where it ends.
-            true => descriptor.fits(&Section::new(&self.stream, 0..len), &|n| progress.add(n)),
-            false => descriptor.fits(&self.stream, &|n| progress.add(n)),
-        };
-        progress.finish();
-        signals::check()?;
-        if fits? {
-            return Ok(State::Sound);
-        }
         let progress = Progress::new(output, "looking for what is left", self.stream.size().ok());
         let survey = Survey::of(&self.stream, &self.parity, threads, &|n| progress.add(n));
         progress.finish();
         signals::check()?;
-        match survey {
-            Ok(survey) => Ok(State::Damaged(survey)),
+        let survey = match survey {
+            Ok(survey) => survey,
             Err(error) if matches!(error.kind(), ErrorKind::Foreign { .. }) => {
-                Ok(State::Foreign(error))
+                return Ok(State::Foreign(error));
             }
-            Err(error) => Err(error.into()),
+            Err(error) => return Err(error.into()),
+        };
+        let counts = survey.counts();
+        if counts.missing + counts.moved + counts.corrected > 0 {
+            return Ok(State::Damaged(survey));
+        }
+        let progress = Progress::new(output, "comparing with the parity", Some(self.len()));
+        let descriptor = self.parity.descriptor();
+        let fits = match self.spot.is_guessed() {
+            // Nobody knows where it ends.
+            true => {
+                let stream = Section::new(&self.stream, 0..self.len());
+                descriptor.fits(&stream, &|n| progress.add(n))
+            }
+            false => descriptor.fits(&self.stream, &|n| progress.add(n)),
+        };
+        progress.finish();
+        signals::check()?;
+        match fits? {
+            true => Ok(State::Sound),
+            false => Ok(State::Damaged(survey)),
         }
     }
+}
+
+/// Whether all frames, the header and the trailer of a pack are sound.
+pub(crate) fn is_intact_pack(file: &File, options: &OpenOptions, output: &Output) -> bool {
+    // Nothing that is no pack is looked at any further.
+    if RawReader::open_at(&Watched(file)).is_err() {
+        return false;
+    }
+    let progress = Progress::new(output, "checking frames", file.size().ok());
+    let healed = stack::heal(Watched(file), options, &mut |at| progress.at(at));
+    progress.finish();
+    healed.is_ok_and(|healed| {
+        let report = healed.report();
+        report.is_unchanged && report.is_original()
+    })
 }
 
 /// Threads, as asked for or as there are cores.

@@ -1,8 +1,8 @@
 //! Makes the parity of a stream.
 
 use std::ops::Range;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::{io, thread};
 
 use carstone_layer::{ReadAt, default_threads};
@@ -144,42 +144,51 @@ impl<R: ReadAt + Sync + ?Sized, W: WriteAt + Sync + ?Sized> Work<'_, R, W> {
         let per_block = (BLOCK / self.layout.cell_len() as usize).max(1) as u64;
         let blocks = within((cells.end - cells.start).div_ceil(per_block), usize::MAX);
         let parts: Mutex<Vec<Vec<u8>>> = Mutex::new(vec![Vec::new(); blocks]);
-        // Entries first, in order: that reads the group once in the order in which a disk likes it.
-        in_parallel(
-            threads,
-            blocks + zones.len(),
-            || None,
-            |encoder, job| {
-                if let Some(zone) = job.checked_sub(blocks) {
-                    return self.zone(zones[zone], encoder);
+        // Entries first, in order: that reads the group once in the order in which a disk likes it. A zone that is alone has that order too, and
+        // takes longest.
+        let before = if zones.len() == 1 { 1 } else { 0 };
+        in_parallel(threads, blocks + zones.len(), Worker::default, |worker, job| {
+            match job.checked_sub(before) {
+                None => self.zone(zones[0], worker),
+                Some(job) if job >= blocks => self.zone(zones[job - blocks], worker),
+                Some(job) => {
+                    let first = cells.start + job as u64 * per_block;
+                    let cells = first..cells.end.min(first + per_block);
+                    let entries = self.entries(cells, &mut worker.block)?;
+                    let mut parts = parts.lock().unwrap_or_else(PoisonError::into_inner);
+                    parts[job] = entries;
+                    Ok(())
                 }
-                let first = cells.start + job as u64 * per_block;
-                let entries = self.entries(first..cells.end.min(first + per_block))?;
-                let mut parts = parts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                parts[job] = entries;
-                Ok(())
-            },
-        )?;
-        Ok(parts.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).concat())
+            }
+        })?;
+        Ok(parts.into_inner().unwrap_or_else(PoisonError::into_inner).concat())
     }
 
     /// The encoded entries of cells in a row.
-    fn entries(&self, cells: Range<u64>) -> Result<Vec<u8>, Error> {
-        let cell_len = self.layout.cell_len() as usize;
-        let start = cells.start * cell_len as u64;
-        let end = (cells.end * cell_len as u64).min(self.layout.stream_len());
-        let count = within(cells.end - cells.start, usize::MAX);
-        let mut block = vec![0; count * cell_len];
-        self.read(&mut block[..within(end - start, usize::MAX)], start)?;
-        Ok(block.chunks_exact(cell_len).flat_map(|cell| Entry::of(cell).encode()).collect())
+    fn entries(&self, cells: Range<u64>, block: &mut Vec<u8>) -> Result<Vec<u8>, Error> {
+        self.cells(cells, block)?;
+        let cells = block.chunks_exact(self.layout.cell_len() as usize);
+        Ok(cells.flat_map(|cell| Entry::of(cell).encode()).collect())
+    }
+
+    /// Reads cells in a row, the last of the stream filled up with zeros.
+    fn cells(&self, cells: Range<u64>, block: &mut Vec<u8>) -> Result<(), Error> {
+        let cell_len = u64::from(self.layout.cell_len());
+        let start = cells.start * cell_len;
+        let there = (cells.end * cell_len).min(self.layout.stream_len()) - start;
+        block.resize(within((cells.end - cells.start) * cell_len, usize::MAX), 0);
+        let (bytes, rest) = block.split_at_mut(within(there, usize::MAX));
+        rest.fill(0);
+        self.read(bytes, start)
     }
 
     /// The recovery cells of a zone.
-    fn zone(&self, zone: u32, encoder: &mut Option<ReedSolomonEncoder>) -> Result<(), Error> {
+    fn zone(&self, zone: u32, worker: &mut Worker) -> Result<(), Error> {
         let layout = self.layout;
         let (cell_len, recovery) = (layout.cell_len() as usize, layout.recovery() as usize);
         let cells = layout.cells_of_zone(zone);
         let count = cells.len();
+        let Worker { encoder, block } = worker;
         let encoder = match encoder {
             Some(encoder) => {
                 encoder.reset(count, recovery, cell_len).map_err(code)?;
@@ -187,13 +196,15 @@ impl<R: ReadAt + Sync + ?Sized, W: WriteAt + Sync + ?Sized> Work<'_, R, W> {
             }
             none => none.insert(ReedSolomonEncoder::new(count, recovery, cell_len).map_err(code)?),
         };
-        let mut cell = vec![0; cell_len];
-        for number in cells {
-            let at = number * cell_len as u64;
-            let part = within(layout.stream_len() - at, cell_len);
-            cell[part..].fill(0);
-            self.read(&mut cell[..part], at)?;
-            encoder.add_original_shard(&cell).map_err(code)?;
+        // Cells of a zone that is alone in its group stand in a row.
+        let is_alone = layout.zones_of(layout.group_of_zone(zone)).len() == 1;
+        let at_once = if is_alone { (BLOCK / cell_len).max(1) } else { 1 };
+        for first in cells.step_by(at_once) {
+            let end = (first + at_once as u64).min(layout.cells());
+            self.cells(first..end, block)?;
+            for cell in block.chunks_exact(cell_len) {
+                encoder.add_original_shard(cell).map_err(code)?;
+            }
         }
         (self.progress)(count as u64 * cell_len as u64);
         let made = encoder.encode().map_err(code)?;
@@ -237,6 +248,13 @@ impl<R: ReadAt + Sync + ?Sized, W: WriteAt + Sync + ?Sized> Work<'_, R, W> {
             _ => Error::new(ErrorKind::Io(error), at),
         })
     }
+}
+
+/// What a thread keeps from one job to the next.
+#[derive(Default)]
+struct Worker {
+    encoder: Option<ReedSolomonEncoder>,
+    block: Vec<u8>,
 }
 
 /// Does jobs `0..jobs` on so many threads, each with a state of its own, until one fails.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use carstone::parity::{ErrorKind, Survey};
-use carstone::stack::{self, Format};
+use carstone::stack::Format;
 use serde_json::{Map, Value, json};
 
 use crate::below::Below;
@@ -20,10 +20,11 @@ use crate::input::{chain, options};
 use crate::losses::object;
 use crate::names::{self, counted, escaped, human};
 use crate::output::Output;
-use crate::parity::{Held, Spot, State, beside, is_parity, spots, threads, used_text};
-use crate::progress::Progress;
+use crate::parity::{
+    Held, Spot, State, beside, is_intact_pack, is_parity, spots, threads, used_text,
+};
 use crate::signals;
-use crate::source::{Source, Watched};
+use crate::source::Source;
 use journal::Journal;
 
 /// Looks through all of it.
@@ -162,8 +163,11 @@ impl Job<'_> {
         let is_other = match &state {
             State::Sound => false,
             State::Foreign(_) if guessed => return Ok(None),
-            State::Foreign(_) | State::Damaged(_) => self.is_sound_pack(path, file)? == Some(true),
+            State::Foreign(_) | State::Damaged(_) => {
+                is_intact_pack(file, &options(self.args.threads), self.output)
+            }
         };
+        signals::check()?;
         let fields = held.fields(&state, is_other);
         let found = match state {
             State::Sound => self.sound(path, file, &held)?,
@@ -236,16 +240,9 @@ impl Job<'_> {
         if format != Some(Format::Pack) {
             return Ok(None);
         }
-        let len = file.metadata().ok().map(|metadata| metadata.len());
-        let progress = Progress::new(self.output, "checking frames", len);
-        let options = options(self.args.threads);
-        let healed = stack::heal(Watched(file), &options, &mut |at| progress.at(at));
-        progress.finish();
+        let is_sound = is_intact_pack(file, &options(self.args.threads), self.output);
         signals::check()?;
-        Ok(Some(healed.is_ok_and(|healed| {
-            let report = healed.report();
-            report.is_unchanged && report.is_original()
-        })))
+        Ok(Some(is_sound))
     }
 
     fn tell(&mut self, path: &Path, metadata: &Metadata, found: Found) -> anyhow::Result<()> {

@@ -18,30 +18,48 @@ struct Task {
     cell: u64,
     /// By how much it may have been moved.
     shifts: [Option<i64>; 4],
-    /// Whether it is in a long row.
-    long: bool,
 }
 
 impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
     /// Puts right what few bits explain, at all places where a missing cell ought to be. Those that lack few neighbours come first: in long rows
-    /// of missing cells there is seldom anything left to put right.
+    /// of missing cells there is seldom anything left to put right, and two bits are looked for in a sample of them at first.
     pub(super) fn correct(&self) -> Result<Vec<Flip>, Error> {
         let mut rows = self.missing_rows();
-        rows.sort_by_key(|row| row.end - row.start);
+        rows.sort_by_key(ExactSizeIterator::len);
+        let long = rows.split_off(rows.partition_point(|row| row.len() <= LONG_ROW));
+        let mut flips = self.correct_all(rows.iter().flat_map(|row| self.tasks(row, 1)), true)?;
+        for row in &long {
+            let sampled = self.correct_all(self.tasks(row, row.len() / LONG_ROW), true)?;
+            let pairs = !sampled.is_empty();
+            flips.extend(sampled);
+            flips.extend(self.correct_all(self.tasks(row, 1), pairs)?);
+        }
+        Ok(flips)
+    }
+
+    /// Each `step`-th cell of a row.
+    fn tasks(&self, row: &Range<u32>, step: usize) -> impl Iterator<Item = Task> {
+        let cells = u64::from(row.start)..u64::from(row.end);
+        // The cells at both sides are found, and what is put right within does not change that.
+        let shifts = self.shifts_of(&cells);
+        cells.step_by(step).map(move |cell| Task { cell, shifts })
+    }
+
+    /// Puts right what one burst explains, and two bits if `pairs`.
+    fn correct_all(
+        &self,
+        tasks: impl Iterator<Item = Task>,
+        pairs: bool,
+    ) -> Result<Vec<Flip>, Error> {
         let flips = Mutex::new(Vec::new());
         let mut failures = 0;
-        let mut tasks = rows.into_iter().flat_map(|row| {
-            let cells = u64::from(row.start)..u64::from(row.end);
-            let long = cells.end - cells.start > LONG_ROW;
-            // The cells at both sides are found, and what is put right within does not change that.
-            let shifts = self.shifts_of(&cells);
-            cells.map(move |cell| Task { cell, shifts, long })
-        });
+        let mut tasks = tasks.filter(|task| self.wanted(task.cell).is_some());
         loop {
-            let wanted = tasks.by_ref().filter(|task| self.wanted(task.cell).is_some());
-            let batch: Vec<Task> = wanted.take(BATCH).collect();
-            let Some(last) = batch.last() else { break };
-            let pairs = failures < self.most(if last.long { MAX_IN_LONG } else { MAX_FAILURES });
+            let batch: Vec<Task> = tasks.by_ref().take(BATCH).collect();
+            if batch.is_empty() {
+                break;
+            }
+            let pairs = pairs && failures < self.most_failures();
             share(self.threads, batch.iter(), |task, buf| {
                 self.correct_cell(task, pairs, buf, &flips)
             })?;
@@ -53,9 +71,9 @@ impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
         Ok(flips.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// As many failures as take the time that `most` of them take with cells of 4 KiB.
-    fn most(&self, most: u64) -> u64 {
-        (most * 4_096 / self.cut.cell.max(1)).max(1)
+    /// As many failures as take the time that [`MAX_FAILURES`] take with cells of 4 KiB.
+    fn most_failures(&self) -> u64 {
+        (MAX_FAILURES * 4_096 / self.cut.cell.max(1)).max(1)
     }
 
     /// Rows of cells that are missing, each as long as possible.
@@ -144,8 +162,5 @@ const BATCH: usize = 256;
 /// Two bits are not looked for any more when so many cells on end could not be put right.
 const MAX_FAILURES: u64 = 16_384;
 
-/// As [`MAX_FAILURES`], in long rows.
-const MAX_IN_LONG: u64 = 1_024;
-
-/// Cells in a row from which on it is long.
-const LONG_ROW: u64 = 64;
+/// Cells that a row has at most unless it is long, and of a long one the least that are looked at for two bits.
+const LONG_ROW: usize = 64;

@@ -7,7 +7,7 @@ use std::ops::Range;
 use anyhow::{Context, bail};
 use carstone::layer::{ReadAt, read_full};
 use carstone::parity::{self, ErrorKind, Healed, Section, Survey, WriteAt};
-use carstone::stack::{self, Format};
+use carstone::stack::Format;
 use serde_json::{Map, Value, json};
 
 use super::out::Out;
@@ -16,7 +16,7 @@ use crate::input::{chain, options};
 use crate::losses::object;
 use crate::names::{counted, escaped, human};
 use crate::output::Output;
-use crate::parity::{Held, Spot, State, threads};
+use crate::parity::{Held, Spot, State, is_intact_pack, threads};
 use crate::progress::Progress;
 use crate::signals;
 use crate::source::{Source, Watched};
@@ -109,7 +109,9 @@ impl Job<'_> {
             }
         };
         let state = held.examine(threads, output).with_context(|| self.name.to_owned())?;
-        let is_other = matches!(state, State::Damaged(_)) && self.is_intact_pack(output)?;
+        let is_other = matches!(state, State::Damaged(_))
+            && is_intact_pack(self.file, &options(self.args.threads), output);
+        signals::check()?;
         // Frames that were found may be content of a file in the pack, about which nobody wants to hear.
         if output.is_json() && !(held.spot.is_guessed() && matches!(state, State::Foreign(_))) {
             output.object("parity", held.fields(&state, is_other))?;
@@ -132,23 +134,6 @@ impl Job<'_> {
             output.note(&text);
         }
         Ok(Tried::Other)
-    }
-
-    /// Whether all frames, the header and the trailer of a pack are sound.
-    fn is_intact_pack(&self, output: &Output) -> anyhow::Result<bool> {
-        let again = self.file.try_clone().context("cannot open it again")?;
-        if self.format(again) != Some(Format::Pack) {
-            return Ok(false);
-        }
-        let progress = Progress::new(output, "checking frames", self.file.size().ok());
-        let options = options(self.args.threads);
-        let healed = stack::heal(Watched(self.file), &options, &mut |at| progress.at(at));
-        progress.finish();
-        signals::check()?;
-        Ok(healed.is_ok_and(|healed| {
-            let report = healed.report();
-            report.is_unchanged && report.is_original()
-        }))
     }
 
     /// What is in a file, if it is a pack or a plain CAR, or holds frames of a pack.
