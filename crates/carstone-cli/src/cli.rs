@@ -36,8 +36,8 @@ pub(crate) use store::{
     DedupeArg, DumpOrder, IndexForm, StoreArgs, StoreCatArgs, StoreCheckArgs, StoreCommand,
     StoreCopyArgs, StoreDumpArgs, StoreExtractArgs, StoreFindArgs, StoreGcArgs, StoreGetArgs,
     StoreHealArgs, StoreIndexAddArgs, StoreIndexCommand, StoreIndexExportArgs,
-    StoreIndexImportArgs, StoreIndexPlaceArgs, StoreLsArgs, StorePutArgs, StoreRebuildArgs,
-    StoreRmArgs,
+    StoreIndexImportArgs, StoreIndexPlaceArgs, StoreLsArgs, StoreProtectArgs, StorePutArgs,
+    StoreRebuildArgs, StoreRmArgs,
 };
 pub(crate) use texts::EXIT_STATUS;
 use texts::{

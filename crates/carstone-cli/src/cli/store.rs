@@ -15,9 +15,10 @@ use super::car::OutArgs;
 use super::texts::STORE_EXAMPLES;
 use super::{CarVersion, FunctionArg, KeyArgs, ReaderArgs, RestoreArgs, size};
 
+use self::maintain::share;
 pub(crate) use self::maintain::{
     StoreCheckArgs, StoreCopyArgs, StoreGcArgs, StoreHealArgs, StoreProtectArgs, StoreRebuildArgs,
-    StoreRmArgs, share,
+    StoreRmArgs,
 };
 
 /// `carstone store`.

@@ -127,8 +127,10 @@ pub(super) fn heal(job: &Job, args: &StoreHealArgs, output: &mut Output) -> anyh
             false => output.line(text_of(name).as_bytes())?,
         }
     }
-    for name in healed.sidecars.iter().filter(|_| output.is_json()) {
-        output.object("protected", object(json!({ "pack": text_of(name) })))?;
+    for name in &healed.sidecars {
+        if output.is_json() {
+            output.object("protected", object(json!({ "pack": text_of(name) })))?;
+        }
     }
     for lost in &healed.lost {
         let (name, why) = (text_of(&lost.pack), &lost.why);
