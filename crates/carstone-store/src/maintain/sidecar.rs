@@ -156,6 +156,11 @@ impl Patient {
             if !is_of(parity.descriptor(), &self.name) {
                 return Err(Error::new(ErrorKind::Malformed(FOREIGN)));
             }
+            // What is not in the pack has to come out of the sidecar: who forges one is not to fill the disk.
+            let left = self.pack.0.len().saturating_add(self.sidecar.0.len());
+            if parity.descriptor().layout().stream_len() > left {
+                return Err(Error::new(ErrorKind::Malformed("it is of more than is left")));
+            }
             let survey = Survey::of(&self.pack, &parity, threads(), &|_| ())?;
             match survey.can_heal() {
                 true => Ok((parity, survey)),
