@@ -61,7 +61,9 @@ where
         Ok::<_, Error>((restored?, written?))
     })?;
     let descriptor = parity.descriptor();
-    let whole = lost.is_empty() && hashes == (*descriptor.blake3(), *descriptor.sha256());
+    let whole = hashes == (*descriptor.blake3(), *descriptor.sha256());
+    // What could not be restored may have been zeros.
+    let lost = if whole { Vec::new() } else { lost };
     Ok(Healed { whole, restored, lost })
 }
 

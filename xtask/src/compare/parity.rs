@@ -18,9 +18,7 @@ pub fn run(root: &Path, program: Option<&Path>, quick: bool, runs: usize) -> any
     let version = version.context("par2 is not installed: it is the package `par2` of Debian")?;
     let version = String::from_utf8_lossy(&version.stdout);
     println!("Beside {}, with -r10. Medians of {runs} runs.\n", version.trim());
-    println!(
-        "| file | | par2 | carstone | ratio | wanted |\n|---|---|---:|---:|---:|---:|"
-    );
+    println!("| file | | par2 | carstone | ratio | wanted |\n|---|---|---:|---:|---:|---:|");
     let large = if quick { 50_000_000 } else { 500_000_000 };
     let folder = match shm::folder(6 * large) {
         Ok(folder) => folder,
@@ -91,11 +89,20 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    fn tell(&self, what: &str, theirs: &[Usage], ours: &[Usage], wanted: u32) -> anyhow::Result<()> {
+    fn tell(
+        &self,
+        what: &str,
+        theirs: &[Usage],
+        ours: &[Usage],
+        wanted: u32,
+    ) -> anyhow::Result<()> {
         let wall = |usages| Usage::median(usages).map(|usage| usage.wall.as_secs_f64());
         let (theirs, ours) = wall(theirs).zip(wall(ours)).context("nothing was measured")?;
         let ratio = theirs / ours;
-        println!("| {} | {what} | {theirs:.3} s | {ours:.3} s | {ratio:.1} | {wanted} |", self.name);
+        println!(
+            "| {} | {what} | {theirs:.3} s | {ours:.3} s | {ratio:.1} | {wanted} |",
+            self.name
+        );
         Ok(())
     }
 

@@ -25,7 +25,9 @@ pub fn run(trials: u64, seed: u64) -> anyhow::Result<()> {
             let parity = parity.into_bytes();
             ensure!(parity.len() * 10 <= stream.len(), "parity has {} bytes", parity.len());
             match damage(&mut random, &stream, &parity).heal() {
-                Ok((healed, used)) if healed == stream => (whole, most) = (whole + 1, most.max(used)),
+                Ok((healed, used)) if healed == stream => {
+                    (whole, most) = (whole + 1, most.max(used))
+                }
                 Ok(_) => eprintln!("damage: {name}, trial {trial}: not whole"),
                 Err(error) => eprintln!("damage: {name}, trial {trial}: {error:#}"),
             }
