@@ -24,7 +24,7 @@ pub struct Healed {
     pub whole: bool,
     /// Cells that were restored from recovery cells.
     pub restored: u64,
-    /// Ranges of the target that are lost and hold zeros, in bytes, in order.
+    /// Ranges of the target that are lost and hold zeros, in bytes, in order; none where it is whole.
     pub lost: Vec<Range<u64>>,
 }
 
