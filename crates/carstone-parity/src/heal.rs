@@ -24,7 +24,7 @@ pub struct Healed {
     pub whole: bool,
     /// Cells that were restored from recovery cells.
     pub restored: u64,
-    /// Ranges of the target that are lost and hold zeros, in bytes, in order.
+    /// Ranges of the target that are lost and hold zeros, in bytes, in order; none where it is whole.
     pub lost: Vec<Range<u64>>,
 }
 
@@ -61,7 +61,9 @@ where
         Ok::<_, Error>((restored?, written?))
     })?;
     let descriptor = parity.descriptor();
-    let whole = lost.is_empty() && hashes == (*descriptor.blake3(), *descriptor.sha256());
+    let whole = hashes == (*descriptor.blake3(), *descriptor.sha256());
+    // What could not be restored may have been zeros.
+    let lost = if whole { Vec::new() } else { lost };
     Ok(Healed { whole, restored, lost })
 }
 

@@ -55,6 +55,8 @@ pub struct Layout {
     copies: u32,
     /// Table and check shards of all groups.
     table: u64,
+    /// Table and check shards of the group that has the fewest.
+    shortest: u32,
 }
 
 impl Layout {
@@ -129,7 +131,9 @@ impl Layout {
             recovery: 0,
             copies: 2,
             table: 0,
+            shortest: 0,
         };
+        layout.shortest = (0..groups).map(|g| layout.table_and_check(g)).min().unwrap_or(0);
         layout.table = (0..groups).map(|group| u64::from(layout.table_and_check(group))).sum();
         Ok(layout)
     }
@@ -331,6 +335,9 @@ impl Layout {
 
     /// The number of a table frame in the order of shards, then groups.
     fn table_number(&self, group: u32, shard: u32) -> u64 {
+        if shard < self.shortest {
+            return u64::from(shard) * u64::from(self.groups) + u64::from(group);
+        }
         let before = |g: u32| u64::from(self.table_and_check(g).min(shard));
         let rest = |g: u32| u64::from(g < group && self.table_and_check(g) > shard);
         (0..self.groups).map(|g| before(g) + rest(g)).sum()
@@ -338,8 +345,7 @@ impl Layout {
 
     /// The table frame of a number. Groups differ by a few shards at the most, so that few are tried.
     fn table_slot(&self, number: u64) -> Slot {
-        let shortest = (0..self.groups).map(|g| self.table_and_check(g)).min().unwrap_or(0);
-        let groups = u64::from(self.groups.max(1));
+        let (shortest, groups) = (self.shortest, u64::from(self.groups.max(1)));
         let narrow = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         if number < u64::from(shortest) * groups {
             return Slot::Table { group: narrow(number % groups), shard: narrow(number / groups) };

@@ -111,6 +111,9 @@ impl<P: ReadAt + Sync> Parity<P> {
         for group in 0..layout.groups() {
             let cell_len = layout.cell_len() as usize;
             let shards = self.table(group)?;
+            if shards.iter().all(Option::is_none) {
+                continue;
+            }
             let lost = |at: usize| shards.get(at / cell_len).is_none_or(Option::is_none);
             let zeros = vec![0; cell_len];
             let table: Vec<u8> = shards
@@ -170,14 +173,17 @@ impl<P: ReadAt + Sync> Parity<P> {
         let layout = &self.descriptor.layout;
         let len = within(layout.frame_len(), usize::MAX);
         let per_job = (BLOCK / len).max(1);
+        // A descriptor may state far more than there is.
+        let end = self.source.size().map_err(|error| Error::new(ErrorKind::Io(error), 0))?;
+        let room = within(end.saturating_sub(at) / layout.frame_len(), self.places.len());
         let found = Mutex::new(Vec::new());
         in_parallel(
             threads,
-            self.places.len().div_ceil(per_job),
+            room.div_ceil(per_job),
             || (),
             |(), job| {
                 let first = job * per_job;
-                let places = first..self.places.len().min(first + per_job);
+                let places = first..room.min(first + per_job);
                 let mut here = Vec::with_capacity(places.len());
                 let mut bytes = vec![0; len];
                 for place in places {
@@ -207,12 +213,17 @@ impl<P: ReadAt + Sync> Parity<P> {
         let len = within(self.descriptor.layout.frame_len(), usize::MAX);
         let mut found = BTreeMap::new();
         let mut bytes = vec![0; len];
+        let mut looked = 0;
         each_magic(&self.source, |at, header| {
             let Label::Slot(slot) = header.label else { return Ok(()) };
-            if self.may_be(slot)
-                && self.place(slot).is_none()
-                && self.is(header, slot)
-                && let Some((header, corrected)) = self.look(at, &mut bytes)?
+            let is_wanted =
+                self.may_be(slot) && self.place(slot).is_none() && self.is(header, slot);
+            // Frames do not overlap, but headers that somebody forged may stand side by side.
+            if !is_wanted || looked > at / len as u64 + MIN_LOOKS {
+                return Ok(());
+            }
+            looked += 1;
+            if let Some((header, corrected)) = self.look(at, &mut bytes)?
                 && self.is(&header, slot)
             {
                 found.insert(self.descriptor.layout.place_of(slot), (at, corrected));
@@ -359,7 +370,7 @@ impl<R: ReadAt> Section<R> {
 
 impl<R: ReadAt> ReadAt for Section<R> {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> std::io::Result<usize> {
-        let left = (self.range.end - self.range.start).saturating_sub(offset);
+        let left = self.range.end.saturating_sub(self.range.start).saturating_sub(offset);
         let most = within(left, buf.len());
         let Some(at) = self.range.start.checked_add(offset) else { return Ok(0) };
         self.source.read_at(&mut buf[..most], at)
@@ -373,6 +384,9 @@ impl<R: ReadAt> ReadAt for Section<R> {
 
 /// So many different descriptors of one source are looked at.
 const MOST_DESCRIPTORS: usize = 64;
+
+/// Places that are looked at for frames, besides one for each length of a frame.
+const MIN_LOOKS: u64 = 64;
 
 /// The place of a frame that was not found.
 const LOST: u64 = u64::MAX;

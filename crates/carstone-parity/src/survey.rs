@@ -103,8 +103,13 @@ impl Survey {
         let (cells, known) = (self.layout.cells(), entries.count());
         let wide = |count: u64| u128::from(count);
         let may_lack = self.layout.may_lack();
-        let is_foreign = wide(self.known_missing) * wide(cells) > wide(may_lack) * wide(known)
-            || (known > 0 && self.known_missing == known);
+        let nothing = match known {
+            // Nothing ties these cells to the stream, if the hashes will not.
+            0 => !self.can_heal(),
+            _ => self.known_missing == known,
+        };
+        let is_foreign =
+            nothing || wide(self.known_missing) * wide(cells) > wide(may_lack) * wide(known);
         match is_foreign {
             true => {
                 let found = known - self.known_missing;

@@ -147,3 +147,20 @@ fn what_moved_and_what_flipped_costs_no_more_than_the_cells_that_it_hit() {
     swapped.extend_from_slice(&whole[..4_000_001]);
     check_heals(&whole, &swapped, &parity);
 }
+
+#[test]
+fn lost_cells_that_were_zeros_make_the_stream_no_less_whole() {
+    let mut whole = stream(4_900, 13);
+    whole[256..512].fill(0);
+    whole[4_864..].fill(0);
+    let parity = parity_of(&whole, 1_000);
+    let mut damaged = whole[..4_864].to_vec();
+    damaged[256..512].fill(9);
+    // Of the two that are lost, one could be restored.
+    let opened = Parity::open(&parity[..], 1).unwrap();
+    let survey = Survey::of(&damaged, &opened, 1, &|_| ()).unwrap();
+    assert_eq!((survey.can_heal(), survey.counts().missing), (false, 2));
+    let (bytes, made) = healed(&damaged, &parity);
+    assert!(made.whole && made.lost.is_empty() && made.restored == 0);
+    assert!(bytes == whole);
+}

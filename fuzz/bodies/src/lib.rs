@@ -23,6 +23,7 @@ mod layer;
 mod listings;
 mod multi;
 mod pack;
+mod parity;
 mod plain;
 mod position;
 mod raw;
@@ -90,6 +91,9 @@ pub const TARGETS: &[Target] = &[
     target("keys_files", keys::files, keys::files_seeds),
     target("keys_signature", signs::signature, signs::signature_seeds),
     target("keys_signers", signs::signers, signs::signers_seeds),
+    target("parity_frames", parity::frames, parity::frames_seeds),
+    target("parity_table", parity::table, input::choices),
+    target("parity_matcher", parity::matcher, input::choices),
     target("car_header", car::header, car::header_seeds),
     target("car_section", car::section, car::section_seeds),
     target("car_stream", car::stream, car::stream_seeds),

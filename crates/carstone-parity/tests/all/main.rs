@@ -3,6 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod code;
+mod faults;
+mod forged;
+mod laws;
 mod made;
+mod packed;
 mod textbook;
 mod vectors;
