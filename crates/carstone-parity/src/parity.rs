@@ -226,7 +226,7 @@ impl<P: ReadAt + Sync> Parity<P> {
             if let Some((header, corrected)) = self.look(at, &mut bytes)?
                 && self.is(&header, slot)
             {
-                found.insert(self.descriptor.layout.place_of(slot), (at, corrected));
+                found.entry(self.descriptor.layout.place_of(slot)).or_insert((at, corrected));
             }
             Ok(())
         })?;

@@ -15,11 +15,11 @@ use super::car::OutArgs;
 use super::texts::STORE_EXAMPLES;
 use super::{CarVersion, FunctionArg, KeyArgs, ReaderArgs, RestoreArgs, size};
 
-use self::maintain::share;
 pub(crate) use self::maintain::{
     StoreCheckArgs, StoreCopyArgs, StoreGcArgs, StoreHealArgs, StoreProtectArgs, StoreRebuildArgs,
     StoreRmArgs,
 };
+use super::parity::share;
 
 /// `carstone store`.
 #[derive(Debug, Args)]

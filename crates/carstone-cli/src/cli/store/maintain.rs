@@ -7,6 +7,7 @@ use carstone_store::Share;
 use clap::Args;
 
 use crate::cli::KeyArgs;
+use crate::cli::parity::share;
 
 /// `carstone store index rebuild`.
 #[derive(Debug, Args)]
@@ -120,19 +121,6 @@ fn some(text: &str) -> Result<(u64, u64), String> {
     Ok((random % of, of))
 }
 
-/// A share of parity in percent, with up to two decimals: `10%`, `10` or `2.5%`.
-pub(super) fn share(text: &str) -> Result<Share, &'static str> {
-    let bad = "a share is P%, from 1 to 100, with up to two decimals";
-    let number = text.strip_suffix('%').unwrap_or(text);
-    let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_number(whole) || !is_number(decimals) || whole.len() > 3 || decimals.len() > 2 {
-        return Err(bad);
-    }
-    let hundredths = format!("{whole}{decimals:0<2}").parse().map_err(|_| bad)?;
-    Share::new(hundredths).ok_or(bad)
-}
-
 /// I of N, counted from 1.
 fn part(text: &str) -> Result<(u64, u64), &'static str> {
     let bad = "a shard is I/N, from 1/N to N/N";
@@ -140,29 +128,5 @@ fn part(text: &str) -> Result<(u64, u64), &'static str> {
     match (part.parse::<u64>(), of.parse::<u64>()) {
         (Ok(part), Ok(of)) if (1..=of).contains(&part) => Ok((part - 1, of)),
         _ => Err(bad),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_of_parity_are_exact() {
-        for (text, hundredths) in [
-            ("10%", 1000),
-            ("10", 1000),
-            ("1", 100),
-            ("2.5%", 250),
-            ("1.01", 101),
-            ("100%", 10_000),
-        ] {
-            assert_eq!(share(text).map(Share::hundredths), Ok(hundredths), "{text}");
-        }
-        for bad in
-            ["", "%", "0", "0.99", "100.01%", "101", "-5", "+5", "1e1", "5.", ".5", "1.234", "10%%"]
-        {
-            assert!(share(bad).is_err(), "{bad}");
-        }
     }
 }
