@@ -85,6 +85,11 @@ impl<P: ReadAt + Sync> Parity<P> {
         self.damaged == 0 && self.lost_frames().0 == 0
     }
 
+    /// Bytes of the source that it is in.
+    pub(crate) fn source_len(&self) -> Result<u64, Error> {
+        Ok(self.source.size()?)
+    }
+
     /// The recovery cells of a zone that are left.
     pub(crate) fn recovery_left(&self, zone: u32) -> u32 {
         let layout = &self.descriptor.layout;

@@ -74,7 +74,7 @@ impl Survey {
                 survey.count(&entries);
             }
         }
-        survey.refuse_foreign(&entries)?;
+        survey.refuse_foreign(&entries, source_len.saturating_add(parity.source_len()?))?;
         Ok(survey)
     }
 
@@ -98,8 +98,9 @@ impl Survey {
         }
     }
 
-    /// Of the cells that the table tells, as large a part must be there as parity needs of all.
-    fn refuse_foreign(&self, entries: &Entries) -> Result<(), Error> {
+    /// Of the cells that the table tells, as large a part must be there as parity needs of all. And no more may be lost than source and parity have bytes,
+    /// `all` of them: that is never restored, and would be written as zeros however long the stream is said to be.
+    fn refuse_foreign(&self, entries: &Entries, all: u64) -> Result<(), Error> {
         let (cells, known) = (self.layout.cells(), entries.count());
         let wide = |count: u64| u128::from(count);
         let may_lack = self.layout.may_lack();
@@ -108,8 +109,11 @@ impl Survey {
             0 => !self.can_heal(),
             _ => self.known_missing == known,
         };
-        let is_foreign =
-            nothing || wide(self.known_missing) * wide(cells) > wide(may_lack) * wide(known);
+        let lost: u64 = self.zones.iter().map(|zone| u64::from(zone.lost)).sum();
+        let too_much = wide(lost) * u128::from(self.layout.cell_len()) > wide(all);
+        let is_foreign = nothing
+            || too_much
+            || wide(self.known_missing) * wide(cells) > wide(may_lack) * wide(known);
         match is_foreign {
             true => {
                 let found = known - self.known_missing;
