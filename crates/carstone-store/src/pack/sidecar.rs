@@ -15,7 +15,10 @@ use crate::objects::{Content, Created, Objects, Spool};
 #[derive(Clone, Debug)]
 pub struct Sidecars {
     objects: Arc<dyn Objects>,
+    /// The keys of the packs.
+    #[cfg(feature = "parity")]
     packs: Layout,
+    /// Those of the sidecars.
     layout: Layout,
 }
 
@@ -25,7 +28,12 @@ impl Sidecars {
     /// # Errors
     /// No key can be so long.
     pub fn beside(objects: Arc<dyn Objects>, packs: &Layout) -> Result<Self> {
-        Ok(Self { objects, packs: packs.clone(), layout: layout_of(packs)? })
+        Ok(Self {
+            objects,
+            #[cfg(feature = "parity")]
+            packs: packs.clone(),
+            layout: layout_of(packs)?,
+        })
     }
 
     /// The key of the sidecar of a pack.
