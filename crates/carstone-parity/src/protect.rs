@@ -83,16 +83,18 @@ where
 {
     let layout = Layout::new(source.size()?, options.share)?;
     let id = options.id.map_or_else(ProtectionId::random, Ok)?;
-    let work = Work { source, target, layout: &layout, id, at: options.at, progress };
-    let (blake3, sha256) = thread::scope(|scope| {
-        let hashes = scope.spawn(|| work.hash());
-        let frames = work.frames(options.threads.max(1));
-        let hashes = hashes.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        frames.and(hashes)
-    })?;
+    let hashes = Mutex::new((blake3::Hasher::new(), Sha256::new()));
+    let work =
+        Work { source, target, layout: &layout, id, at: options.at, hashes: &hashes, progress };
+    for group in 0..layout.groups() {
+        let entries = work.group(group, options.threads.max(1))?;
+        work.table(group, &entries)?;
+    }
     if source.size()? != layout.stream_len() {
         return Err(Error::new(ErrorKind::Changed, 0));
     }
+    let (blake3, sha256) = hashes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (blake3, sha256) = (*blake3.finalize().as_bytes(), sha256.finalize().into());
     let descriptor = Descriptor { id, layout, blake3, sha256 };
     for copy in 0..descriptor.layout.copies() {
         let offset = options.at + descriptor.layout.offset_of_copy(copy);
@@ -107,32 +109,26 @@ struct Work<'a, R: ?Sized, W: ?Sized> {
     layout: &'a Layout,
     id: ProtectionId,
     at: u64,
+    /// Of all groups before the one at hand.
+    hashes: &'a Mutex<(blake3::Hasher, Sha256)>,
     progress: &'a (dyn Fn(u64) + Sync),
 }
 
 impl<R: ReadAt + Sync + ?Sized, W: WriteAt + Sync + ?Sized> Work<'_, R, W> {
-    /// BLAKE3 and SHA-256 of the stream.
-    fn hash(&self) -> Result<([u8; 32], [u8; 32]), Error> {
-        let (mut blake3, mut sha256) = (blake3::Hasher::new(), Sha256::new());
-        let mut block = vec![0; BLOCK];
-        let len = self.layout.stream_len();
-        let mut at = 0;
-        while at < len {
-            let part = &mut block[..within(len - at, BLOCK)];
-            self.read(part, at)?;
-            blake3.update(part);
-            sha256.update(&*part);
-            at += part.len() as u64;
-            (self.progress)(part.len() as u64);
-        }
-        Ok((*blake3.finalize().as_bytes(), sha256.finalize().into()))
-    }
-
-    /// All frames but the descriptors.
-    fn frames(&self, threads: usize) -> Result<(), Error> {
-        for group in 0..self.layout.groups() {
-            let entries = self.group(group, threads)?;
-            self.table(group, &entries)?;
+    /// Takes the bytes of a group into BLAKE3 and SHA-256 of the stream.
+    fn hash(&self, cells: Range<u64>, block: &mut Vec<u8>) -> Result<(), Error> {
+        let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
+        let (blake3, sha256) = &mut *hashes;
+        let cell_len = u64::from(self.layout.cell_len());
+        let mut at = cells.start * cell_len;
+        let end = (cells.end * cell_len).min(self.layout.stream_len());
+        while at < end {
+            block.resize(within(end - at, BLOCK), 0);
+            self.read(block, at)?;
+            blake3.update(block);
+            sha256.update(&*block);
+            at += block.len() as u64;
+            (self.progress)(block.len() as u64);
         }
         Ok(())
     }
@@ -144,22 +140,26 @@ impl<R: ReadAt + Sync + ?Sized, W: WriteAt + Sync + ?Sized> Work<'_, R, W> {
         let per_block = (BLOCK / self.layout.cell_len() as usize).max(1) as u64;
         let blocks = within((cells.end - cells.start).div_ceil(per_block), usize::MAX);
         let parts: Mutex<Vec<Vec<u8>>> = Mutex::new(vec![Vec::new(); blocks]);
-        // Entries first, in order: that reads the group once in the order in which a disk likes it. A zone that is alone has that order too, and
-        // takes longest.
-        let before = if zones.len() == 1 { 1 } else { 0 };
-        in_parallel(threads, blocks + zones.len(), Worker::default, |worker, job| {
-            match job.checked_sub(before) {
-                None => self.zone(zones[0], worker),
-                Some(job) if job >= blocks => self.zone(zones[job - blocks], worker),
-                Some(job) => {
-                    let first = cells.start + job as u64 * per_block;
-                    let cells = first..cells.end.min(first + per_block);
-                    let entries = self.entries(cells, &mut worker.block)?;
-                    let mut parts = parts.lock().unwrap_or_else(PoisonError::into_inner);
-                    parts[job] = entries;
-                    Ok(())
-                }
+        // What goes over all of the group comes first, in order: that reads it once in the order in which a disk likes it. A zone that is alone has that
+        // order too, and takes longest.
+        let (before, behind) =
+            if zones.len() == 1 { (&zones[..], &[][..]) } else { (&[][..], &zones[..]) };
+        in_parallel(threads, blocks + zones.len() + 1, Worker::default, |worker, job| {
+            let Some(job) = job.checked_sub(before.len()) else {
+                return self.zone(before[job], worker);
+            };
+            let Some(job) = job.checked_sub(1) else {
+                return self.hash(cells.clone(), &mut worker.block);
+            };
+            if let Some(zone) = job.checked_sub(blocks) {
+                return self.zone(behind[zone], worker);
             }
+            let first = cells.start + job as u64 * per_block;
+            let entries =
+                self.entries(first..cells.end.min(first + per_block), &mut worker.block)?;
+            let mut parts = parts.lock().unwrap_or_else(PoisonError::into_inner);
+            parts[job] = entries;
+            Ok(())
         })?;
         Ok(parts.into_inner().unwrap_or_else(PoisonError::into_inner).concat())
     }
@@ -304,4 +304,4 @@ pub(crate) fn code(error: reed_solomon_simd::Error) -> Error {
 }
 
 /// What is read at once, in bytes.
-pub(crate) const BLOCK: usize = 1 << 20;
+pub(crate) const BLOCK: usize = 1 << 18;
