@@ -22,27 +22,28 @@ struct Task {
 
 impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
     /// Puts right what few bits explain, at all places where a missing cell ought to be. Those that lack few neighbours come first: in long rows
-    /// of missing cells there is seldom anything left to put right, and two bits are looked for in a sample of them at first.
+    /// of missing cells there is seldom anything left to put right, and two bits are looked for only where one burst explained some of them.
     pub(super) fn correct(&self) -> Result<Vec<Flip>, Error> {
         let mut rows = self.missing_rows();
         rows.sort_by_key(ExactSizeIterator::len);
         let long = rows.split_off(rows.partition_point(|row| row.len() <= LONG_ROW));
-        let mut flips = self.correct_all(rows.iter().flat_map(|row| self.tasks(row, 1)), true)?;
+        let mut flips = self.correct_all(rows.iter().flat_map(|row| self.tasks(row)), true)?;
         for row in &long {
-            let sampled = self.correct_all(self.tasks(row, row.len() / LONG_ROW), true)?;
-            let pairs = !sampled.is_empty();
-            flips.extend(sampled);
-            flips.extend(self.correct_all(self.tasks(row, 1), pairs)?);
+            let found = self.correct_all(self.tasks(row), false)?;
+            if !found.is_empty() {
+                flips.extend(found);
+                flips.extend(self.correct_all(self.tasks(row), true)?);
+            }
         }
         Ok(flips)
     }
 
-    /// Each `step`-th cell of a row.
-    fn tasks(&self, row: &Range<u32>, step: usize) -> impl Iterator<Item = Task> {
+    /// The cells of a row.
+    fn tasks(&self, row: &Range<u32>) -> impl Iterator<Item = Task> {
         let cells = u64::from(row.start)..u64::from(row.end);
         // The cells at both sides are found, and what is put right within does not change that.
         let shifts = self.shifts_of(&cells);
-        cells.step_by(step).map(move |cell| Task { cell, shifts })
+        cells.map(move |cell| Task { cell, shifts })
     }
 
     /// Puts right what one burst explains, and two bits if `pairs`.
@@ -162,5 +163,5 @@ const BATCH: usize = 256;
 /// Two bits are not looked for any more when so many cells on end could not be put right.
 const MAX_FAILURES: u64 = 16_384;
 
-/// Cells that a row has at most unless it is long, and of a long one the least that are looked at for two bits.
+/// Cells that a row has at most unless it is long.
 const LONG_ROW: usize = 64;

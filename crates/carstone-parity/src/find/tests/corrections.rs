@@ -153,7 +153,7 @@ fn bits_are_put_right_among_many_cells_that_are_destroyed() {
 }
 
 #[test]
-fn pairs_are_not_looked_for_without_end_in_a_long_row_of_lost_cells() {
+fn pairs_are_looked_for_in_a_long_row_where_single_bits_were_found() {
     let stream = noise(2_200 * 4_096, 26);
     let mut source = stream.clone();
     source[10 * 4_096..2_100 * 4_096].fill(0);
@@ -166,7 +166,14 @@ fn pairs_are_not_looked_for_without_end_in_a_long_row_of_lost_cells() {
     }
     let found = check(&stream, &source, &entries_of(&stream));
     let is_corrected = |cell| matches!(found.state(cell), State::Corrected(_));
-    assert_eq!([500, 501, 2_000, 2_001].map(is_corrected), [false, true, false, true]);
+    assert_eq!([500, 501, 2_000, 2_001].map(is_corrected), [true; 4]);
+    let mut source = stream.clone();
+    source[10 * 4_096..2_100 * 4_096].fill(0);
+    source[500 * 4_096..][..4_096].copy_from_slice(&stream[500 * 4_096..][..4_096]);
+    flip(&mut source, 500 * 32_768 + 5);
+    flip(&mut source, 500 * 32_768 + 9_000);
+    let found = check(&stream, &source, &entries_of(&stream));
+    assert_eq!(found.state(500), State::Missing);
 }
 
 proptest! {
