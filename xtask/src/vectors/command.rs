@@ -47,6 +47,7 @@ pub fn check(
 
             let reader = encrypted.then_some(identity.as_path());
             gives_back(python, &original, &pack, reader, &folder.join(&name))?;
+            protects(python, &carstone, &pack)?;
             if encrypted {
                 let copy = folder.join(format!("{name}-rekeyed.cstone"));
                 let mut rekey = Command::new(&carstone);
@@ -58,6 +59,29 @@ pub fn check(
         }
     }
     eprintln!("vectors: {} packs of the command are right", 3 * COMPRESS.len());
+    Ok(())
+}
+
+/// Fails unless the independent reader takes the parity that the command makes of `pack`, finds it to be what it would make itself, and heals the pack by it.
+fn protects(python: &Python, carstone: &Path, pack: &Path) -> anyhow::Result<()> {
+    let name = pack.display();
+    checked(Command::new(carstone).args(["protect", "-q", "--force"]).arg(pack))?;
+    let sidecar = pack.with_extension("cstone.par");
+    let read = |stream: &Path, healed: &Path| {
+        let mut read = python.script("read_parity.py");
+        checked(read.arg(stream).arg(&sidecar).arg("-o").arg(healed))
+            .with_context(|| format!("the parity of {name} breaks the format"))
+    };
+    let healed = pack.with_extension("healed");
+    read(pack, &healed)?;
+    let whole = fs::read(pack)?;
+    let damaged = pack.with_extension("damaged");
+    let mut bytes = whole.clone();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 40].fill(0xAA);
+    fs::write(&damaged, bytes)?;
+    read(&damaged, &healed)?;
+    ensure!(fs::read(&healed)? == whole, "{name} is not healed by its parity");
     Ok(())
 }
 
