@@ -5,10 +5,11 @@ mod told;
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use carstone::layer::{ReadAt, default_threads};
+use carstone::layer::{ReadAt, default_threads, read_full};
 use carstone::parity::{Error, ErrorKind, Parity, Section, Survey};
 use carstone::raw::RawReader;
 use carstone::stack::{self, OpenOptions, PackParity, find_parity};
@@ -69,15 +70,25 @@ pub(crate) fn spots(args: &UseParityArgs, path: &Path, file: &File) -> anyhow::R
         }
         return Ok(vec![Spot::Given(given.clone())]);
     }
-    let found = find_parity(&Watched(file)).with_context(|| path.display().to_string());
-    let mut spots: Vec<Spot> = found?.into_iter().map(Spot::Behind).collect();
-    if !is_stdin(path) {
-        let beside = beside(path);
-        if beside.is_file() {
-            spots.push(Spot::Beside(beside));
-        }
+    let sidecar = Some(beside(path)).filter(|beside| !is_stdin(path) && beside.is_file());
+    let name = || path.display().to_string();
+    let mut spots = Vec::new();
+    // All of it is read where that is not told by its ends.
+    if sidecar.is_none() || has_end_of_pack(file).with_context(name)? {
+        let found = find_parity(&Watched(file)).with_context(name)?;
+        spots.extend(found.into_iter().map(Spot::Behind));
     }
+    spots.extend(sidecar.map(Spot::Beside));
     Ok(spots)
+}
+
+/// Whether a file begins or ends as packs and what follows them do.
+fn has_end_of_pack(file: &File) -> io::Result<bool> {
+    let (mut front, mut end) = ([0; 4], [0; 4]);
+    let size = file.size()?;
+    read_full(file, &mut front, 0)?;
+    read_full(file, &mut end, size.saturating_sub(4))?;
+    Ok(&front == b"\x89CST" || &end == b"TSC\x89")
 }
 
 /// The name of a file with `.par` behind it.

@@ -25,6 +25,11 @@ impl Desk {
         Self { threads, cells: Vec::new(), cell_len: 1, lost: Vec::new() }
     }
 
+    /// How many threads work on it.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads
+    }
+
     /// Shards that are lost, in order.
     pub(crate) fn lost(&self) -> &[usize] {
         &self.lost

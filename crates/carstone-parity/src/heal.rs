@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::{io, thread};
 
 use carstone_layer::ReadAt;
@@ -12,7 +12,7 @@ use crate::desk::Desk;
 use crate::find::{Entries, Entry, State};
 use crate::layout::Slot;
 use crate::outcome::{Ending, Outcome, Outcomes};
-use crate::protect::{BLOCK, within, write};
+use crate::protect::{BLOCK, in_parallel, within, write};
 use crate::survey::Zone;
 use crate::{Error, ErrorKind, Parity, Survey, WriteAt};
 
@@ -129,14 +129,7 @@ where
             Ok(!is_lost && self.read(cells[shard], bytes)?)
         })?;
         let most = zone.lost + if assumed { zone.assumed } else { 0 };
-        let mut recovery = Vec::new();
-        for shard in 0..layout.recovery() {
-            if recovery.len() == most as usize {
-                break;
-            }
-            let slot = Slot::Recovery { zone: number, number: shard };
-            recovery.extend(self.parity.payload(slot)?.map(|cell| (shard as usize, cell)));
-        }
+        let recovery = self.recovery(number, most, desk.threads())?;
         // Source or parity changed since the survey, if there are too few now.
         if recovery.len() < desk.lost().len() {
             return Ok(false);
@@ -157,6 +150,38 @@ where
             write(self.target, &bytes[..within(layout.stream_len() - at, bytes.len())], at)
         })?;
         Ok(true)
+    }
+
+    /// So many of the recovery cells that are left of a zone, by their numbers, in order.
+    fn recovery(
+        &self,
+        zone: u32,
+        most: u32,
+        threads: usize,
+    ) -> Result<Vec<(usize, Vec<u8>)>, Error> {
+        let all = self.parity.descriptor().layout().recovery();
+        let slot = |number| Slot::Recovery { zone, number };
+        let left = (0..all).filter(|number| self.parity.has(slot(*number)));
+        let numbers: Vec<u32> = left.take(most as usize).collect();
+        let cells = Mutex::new(Vec::with_capacity(numbers.len()));
+        let jobs: Vec<&[u32]> = numbers.chunks(AT_ONCE).collect();
+        in_parallel(
+            threads,
+            jobs.len(),
+            || (),
+            |(), job| {
+                for number in jobs[job] {
+                    if let Some(cell) = self.parity.payload(slot(*number))? {
+                        let mut cells = cells.lock().unwrap_or_else(PoisonError::into_inner);
+                        cells.push((*number as usize, cell));
+                    }
+                }
+                Ok(())
+            },
+        )?;
+        let mut cells = cells.into_inner().unwrap_or_else(PoisonError::into_inner);
+        cells.sort_unstable_by_key(|(number, _)| *number);
+        Ok(cells)
     }
 
     /// Writes what was found, and zeros for what is lost, in order; hashes all of it.
@@ -280,3 +305,6 @@ where
             .map_err(|error: io::Error| Error::new(ErrorKind::Io(error), cell))
     }
 }
+
+/// Recovery cells that a thread takes at once.
+const AT_ONCE: usize = 64;

@@ -41,6 +41,7 @@ mod layout;
 mod outcome;
 mod parity;
 mod protect;
+mod section;
 mod survey;
 mod write_at;
 
@@ -48,7 +49,8 @@ pub use error::{Error, ErrorKind};
 pub use frame::{Descriptor, ProtectionId};
 pub use heal::{Healed, heal};
 pub use layout::{Layout, Share};
-pub use parity::{Parity, Section, find_descriptors};
+pub use parity::{Parity, find_descriptors};
 pub use protect::{Options, protect};
+pub use section::Section;
 pub use survey::{Counts, Survey};
 pub use write_at::{Memory, WriteAt};

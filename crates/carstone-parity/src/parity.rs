@@ -1,7 +1,6 @@
 //! Parity that was stored, and may be damaged itself.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Mutex;
 
 use carstone_layer::{ReadAt, read_full};
@@ -94,8 +93,13 @@ impl<P: ReadAt + Sync> Parity<P> {
     pub(crate) fn recovery_left(&self, zone: u32) -> u32 {
         let layout = &self.descriptor.layout;
         let left = (0..layout.recovery())
-            .filter(|number| self.place(Slot::Recovery { zone, number: *number }).is_some());
+            .filter(|number| self.has(Slot::Recovery { zone, number: *number }));
         u32::try_from(left.count()).unwrap_or(0)
+    }
+
+    /// Whether a frame was found.
+    pub(crate) fn has(&self, slot: Slot) -> bool {
+        self.place(slot).is_some()
     }
 
     /// The payload of a frame, put right where that is needed; `None` where it is lost.
@@ -356,34 +360,6 @@ fn each_magic<P: ReadAt + ?Sized>(
             return Ok(());
         }
         at += begin as u64;
-    }
-}
-
-/// Bytes `range` of a source, as a source.
-#[derive(Debug, Clone)]
-pub struct Section<R> {
-    source: R,
-    range: Range<u64>,
-}
-
-impl<R: ReadAt> Section<R> {
-    /// What is behind the end of the source counts as not there.
-    pub fn new(source: R, range: Range<u64>) -> Self {
-        Self { source, range }
-    }
-}
-
-impl<R: ReadAt> ReadAt for Section<R> {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> std::io::Result<usize> {
-        let left = self.range.end.saturating_sub(self.range.start).saturating_sub(offset);
-        let most = within(left, buf.len());
-        let Some(at) = self.range.start.checked_add(offset) else { return Ok(0) };
-        self.source.read_at(&mut buf[..most], at)
-    }
-
-    fn size(&self) -> std::io::Result<u64> {
-        let end = self.range.end.min(self.source.size()?);
-        Ok(end.saturating_sub(self.range.start))
     }
 }
 
