@@ -12,10 +12,11 @@ use anyhow::{Context, bail};
 use carstone::layer::{ReadAt, default_threads, read_full};
 use carstone::parity::{Error, ErrorKind, Parity, Section, Survey};
 use carstone::raw::RawReader;
-use carstone::stack::{self, OpenOptions, PackParity, find_parity};
+use carstone::stack::{self, OpenOptions, PackParity, find_parity, may_be_of};
 
 use crate::cli::UseParityArgs;
 use crate::keys::is_stdin;
+use crate::names::escaped;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::signals;
@@ -72,18 +73,19 @@ pub(crate) fn spots(args: &UseParityArgs, path: &Path, file: &File) -> anyhow::R
     }
     let sidecar = Some(beside(path)).filter(|beside| !is_stdin(path) && beside.is_file());
     let name = || path.display().to_string();
-    let mut spots = Vec::new();
-    // All of it is read where that is not told by its ends.
-    if sidecar.is_none() || has_end_of_pack(file).with_context(name)? {
-        let found = find_parity(&Watched(file)).with_context(name)?;
-        spots.extend(found.into_iter().map(Spot::Behind));
+    let mut found = Vec::new();
+    // Any other file may hold packs, whose parity is not its own.
+    if has_end_of_pack(file).with_context(name)? {
+        found = find_parity(&Watched(file)).with_context(name)?;
     }
-    spots.extend(sidecar.map(Spot::Beside));
-    Ok(spots)
+    // What is only guessed comes last.
+    let (behind, guessed): (Vec<_>, Vec<_>) = found.into_iter().partition(PackParity::is_in_place);
+    let spots = behind.into_iter().map(Spot::Behind).chain(sidecar.map(Spot::Beside));
+    Ok(spots.chain(guessed.into_iter().map(Spot::Behind)).collect())
 }
 
 /// Whether a file begins or ends as packs and what follows them do.
-fn has_end_of_pack(file: &File) -> io::Result<bool> {
+pub(crate) fn has_end_of_pack(file: &File) -> io::Result<bool> {
     let (mut front, mut end) = ([0; 4], [0; 4]);
     let size = file.size()?;
     read_full(file, &mut front, 0)?;
@@ -117,7 +119,9 @@ impl Spot {
     /// How messages call the parity.
     pub(crate) fn called(&self) -> String {
         match self {
-            Self::Given(path) | Self::Beside(path) => format!("the parity in {}", path.display()),
+            Self::Given(path) | Self::Beside(path) => {
+                format!("the parity in {}", escaped(path.as_os_str().as_encoded_bytes()))
+            }
             Self::Behind(_) => "the parity behind the pack".to_owned(),
         }
     }
@@ -163,6 +167,15 @@ impl Held {
         self.parity.descriptor().layout().stream_len()
     }
 
+    /// Whether what was healed is the pack of which `file` is left, if it is one: parity of an older pack under the same name is not its own.
+    pub(crate) fn is_own<R: ReadAt>(&self, file: &File, healed: &R) -> anyhow::Result<bool> {
+        match &self.spot {
+            Spot::Behind(found) => Ok(found.is_of(&Watched(file), healed, self.len())?),
+            _ if has_end_of_pack(file)? => Ok(may_be_of(&Watched(file), healed, self.len())?),
+            _ => Ok(true),
+        }
+    }
+
     /// Compares the file with what was protected: it is read twice where they are the same, and two or three times where they are not.
     pub(crate) fn examine(&self, threads: usize, output: &Output) -> anyhow::Result<State> {
         let progress = Progress::new(output, "looking for what is left", self.stream.size().ok());
@@ -192,10 +205,13 @@ impl Held {
         };
         progress.finish();
         signals::check()?;
-        match fits? {
-            true => Ok(State::Sound),
-            false => Ok(State::Damaged(survey)),
+        if fits? {
+            return Ok(State::Sound);
         }
+        // Other bytes may have the same CRC.
+        let mut survey = survey;
+        survey.doubt(&self.stream, &self.parity)?;
+        Ok(State::Damaged(survey))
     }
 }
 

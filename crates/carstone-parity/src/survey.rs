@@ -2,7 +2,7 @@
 
 use carstone_layer::ReadAt;
 
-use crate::find::{Entries, Found, State, find, find_anywhere};
+use crate::find::{Entries, Entry, Found, State, find, find_anywhere};
 use crate::{Error, ErrorKind, Layout, Parity};
 
 /// What is left of a protected stream.
@@ -76,6 +76,33 @@ impl Survey {
         }
         survey.refuse_foreign(&entries, source_len.saturating_add(parity.source_len()?))?;
         Ok(survey)
+    }
+
+    /// Compares all cells that were found with their whole entries, and takes those that differ for lost: for when all seems to be there and the hash of the
+    /// stream differs, since bytes were put in the place of others that have the same CRC. Says whether there are any.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`].
+    pub fn doubt<S, P>(&mut self, source: &S, parity: &Parity<P>) -> Result<bool, Error>
+    where
+        S: ReadAt + ?Sized,
+        P: ReadAt + Sync,
+    {
+        let entries = parity.entries()?;
+        let mut cell = vec![0; self.layout.cell_len() as usize];
+        let mut any = false;
+        for number in 0..self.layout.cells() {
+            let Some(entry) = entries.get(number) else { continue };
+            let is_there = self.found.read(source, number, &mut cell)?;
+            if is_there && Entry::of(&cell) != entry {
+                self.found.lose(number);
+                any = true;
+            }
+        }
+        if any {
+            self.count(&entries);
+        }
+        Ok(any)
     }
 
     /// Counts what each zone lacks.

@@ -164,3 +164,28 @@ fn lost_cells_that_were_zeros_make_the_stream_no_less_whole() {
     assert!(made.whole && made.lost.is_empty() && made.restored == 0);
     assert!(bytes == whole);
 }
+
+#[test]
+fn bytes_with_the_same_crc_are_found_when_the_whole_is_doubted() {
+    let whole = stream(300_000, 3);
+    let record = |byte: u8| {
+        let mut record = vec![byte; 40];
+        record.extend(carstone_layer::crc64(&[&record]).to_le_bytes());
+        record
+    };
+    let put = |stream: &[u8], byte| {
+        let mut stream = stream.to_vec();
+        stream[100_000..100_048].copy_from_slice(&record(byte));
+        stream
+    };
+    let (whole, damaged) = (put(&whole, 1), put(&whole, 2));
+    let parity = parity_of(&whole, 1_000);
+    let parity = Parity::open(&parity[..], THREADS).unwrap();
+    let mut survey = Survey::of(&damaged, &parity, THREADS, &|_| ()).unwrap();
+    assert!(survey.is_sound(), "a record and its CRC have the same CRC as another one");
+    assert!(survey.doubt(&damaged, &parity).unwrap());
+    assert_eq!(survey.counts().missing, 1);
+    let target = Memory::new();
+    assert!(heal(&damaged, &parity, &survey, &target, THREADS, &|_| ()).unwrap().whole);
+    assert!(target.into_bytes() == whole);
+}

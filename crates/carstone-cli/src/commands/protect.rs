@@ -1,7 +1,8 @@
 //! `carstone protect`: makes parity of files, beside them.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, Permissions};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -74,6 +75,12 @@ fn protected(
 ) -> anyhow::Result<Made> {
     let before = state_of(file)?;
     let made = put(&Watched(file), target, options, output)?;
+    // Of a small file parity holds all there is to see.
+    let mode = file.metadata().context("cannot look at it")?.permissions().mode() & 0o666;
+    if target.is_seekable() {
+        let parity = target.file();
+        parity.set_permissions(Permissions::from_mode(mode)).context("cannot set its mode")?;
+    }
     match state_of(file)? == before {
         true => Ok(made),
         false => bail!("changed while it was read; no parity was made of it"),

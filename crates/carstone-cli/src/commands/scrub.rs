@@ -77,11 +77,17 @@ struct Found {
     verdict: Verdict,
     lines: Vec<String>,
     parity: Option<Map<String, Value>>,
+    /// Whether other parity of the file need not be asked.
+    is_settled: bool,
 }
 
 impl Found {
     fn new(verdict: Verdict, lines: Vec<String>) -> Self {
-        Self { verdict, lines, parity: None }
+        Self { verdict, lines, parity: None, is_settled: true }
+    }
+
+    fn open(lines: Vec<String>) -> Self {
+        Self { is_settled: false, ..Self::new(Verdict::Damaged, lines) }
     }
 }
 
@@ -90,8 +96,12 @@ impl Job<'_> {
         for file in Below::of(path) {
             signals::check()?;
             match file {
-                Ok((path, _)) if is_parity(&path) => self.stray(&path)?,
-                Ok((path, _)) if healing::is_kept(&path) => self.done.passed += 1,
+                Ok((path, _)) if is_parity(&path) && !beside(&path).exists() => {
+                    self.stray(&path)?
+                }
+                Ok((path, _)) if healing::is_kept(&path) && !beside(&path).exists() => {
+                    self.done.passed += 1;
+                }
                 Ok((path, metadata)) => self.file(&path, &metadata)?,
                 Err((path, why)) => self.problem(&path, &why)?,
             }
@@ -103,8 +113,7 @@ impl Job<'_> {
     fn stray(&mut self, path: &Path) -> anyhow::Result<()> {
         let of = path.with_extension("");
         if of.symlink_metadata().is_err() && beside(&of) == path {
-            let text = format!("{}: is gone, and its parity is there", of.display());
-            self.output.note(&text);
+            return self.problem(&of, &"is gone, and its parity is there");
         }
         Ok(())
     }
@@ -126,10 +135,21 @@ impl Job<'_> {
 
     fn look(&mut self, path: &Path) -> anyhow::Result<Found> {
         let file = File::open(path).context("cannot open")?;
+        let mut damaged = None;
         for spot in spots(&UseParityArgs::default(), path, &file)? {
-            if let Some(found) = self.by_parity(path, &file, spot)? {
-                return Ok(found);
+            // A file is not replaced by what may be a part of it.
+            if spot.is_guessed() {
+                continue;
             }
+            match self.by_parity(path, &file, spot)? {
+                // Another parity may do better.
+                Some(found) if !found.is_settled => damaged = damaged.or(Some(found)),
+                Some(found) => return Ok(found),
+                None => {}
+            }
+        }
+        if let Some(damaged) = damaged {
+            return Ok(damaged);
         }
         match self.is_sound_pack(path, &file)? {
             None => Ok(Found::new(Verdict::Passed, Vec::new())),
@@ -148,21 +168,14 @@ impl Job<'_> {
             Ok(held) => held,
             Err((spot, error)) if !matches!(error.kind(), ErrorKind::Io(_)) => {
                 signals::check()?;
-                self.output.note(&format!(
-                    "{}: {}: {}",
-                    path.display(),
-                    spot.called(),
-                    chain(&error)
-                ));
-                return Ok(None);
+                let line = format!("{}: {}", spot.called(), chain(&error));
+                return Ok(Some(Found::open(vec![line])));
             }
             Err((_, error)) => return Err(error.into()),
         };
         let state = held.examine(threads, self.output)?;
-        let guessed = held.spot.is_guessed();
         let is_other = match &state {
             State::Sound => false,
-            State::Foreign(_) if guessed => return Ok(None),
             State::Foreign(_) | State::Damaged(_) => {
                 is_intact_pack(file, &options(self.args.threads), self.output)
             }
@@ -178,7 +191,7 @@ impl Job<'_> {
                 );
                 Found::new(Verdict::Sound, vec![line])
             }
-            State::Foreign(error) => Found::new(Verdict::Damaged, vec![chain(&error)]),
+            State::Foreign(error) => Found::open(vec![chain(&error)]),
             State::Damaged(survey) => self.damaged(path, file, &held, &survey)?,
         };
         Ok(Some(Found { parity: Some(fields), ..found }))
@@ -209,7 +222,7 @@ impl Job<'_> {
         lines.extend(held.own_damage());
         if !survey.can_heal() {
             lines.push(format!("it cannot be healed: {}", used_text(survey)));
-            return Ok(Found::new(Verdict::Damaged, lines));
+            return Ok(Found::open(lines));
         }
         if !self.args.heal {
             lines.push(format!("it can be healed, with --heal: {}", used_text(survey)));

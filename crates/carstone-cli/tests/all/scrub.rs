@@ -82,6 +82,12 @@ fn damage_is_told_and_healed_when_that_is_asked_for() {
     assert_eq!(states(&run), [4, 0, 0, 4]);
 
     damage(&paths[1], 77, 1);
+    let before = std::time::SystemTime::now() - std::time::Duration::from_secs(3_600);
+    fs::File::options()
+        .write(true)
+        .open(&paths[1])
+        .and_then(|file| file.set_modified(before))
+        .expect("set");
     run!("scrub", "--heal", "--discard-damaged", &folder).exits(0);
     assert_eq!(fs::read(&paths[1]).expect("read"), whole[1]);
     assert!(!folder.join("below/b.bin.damaged-1").exists());
@@ -138,4 +144,88 @@ fn a_run_that_was_stopped_goes_on() {
     let odd = place.write("odd", b"no journal\n");
     run!("scrub", "--resume", &odd, &folder).exits(2);
     assert_eq!(fs::read(&odd).expect("read"), b"no journal\n");
+}
+
+#[test]
+fn a_pack_in_a_file_is_not_the_file() {
+    let place = Place::new();
+    small_tree(&place.path("tree"));
+    let inner = place.path("inner.cstone");
+    run!("create", "-q", "--parity-in-pack", "-o", &inner, place.path("tree")).exits(0);
+    let image = [noise(5_000, 1), fs::read(&inner).expect("read"), noise(700, 2)].concat();
+    let path = place.write("kept/image", &image);
+    let folder = place.path("kept");
+    assert_eq!(states(&run!("scrub", "--heal", "--json", &folder).exits(0)), [0, 0, 0, 1]);
+    run!("protect", "-q", &path).exits(0);
+    assert_eq!(states(&run!("scrub", "--heal", "--json", &folder).exits(0)), [1, 0, 0, 0]);
+    run!("verify", &path).exits(0);
+    assert_eq!(fs::read(&path).expect("read"), image);
+    damage(&path, 6_000, 3);
+    run!("repair", "-q", &path, "-o", place.path("healed")).exits(0);
+    assert_eq!(fs::read(place.path("healed")).expect("read"), image);
+}
+
+#[test]
+fn parity_of_an_older_pack_under_the_same_name_changes_nothing() {
+    let place = Place::new();
+    place.write("tree/large", &noise(900_000, 1));
+    let path = place.path("kept/pack.cstone");
+    fs::create_dir_all(place.path("kept")).expect("made");
+    let create = |parity: &[&str]| {
+        let mut args: Vec<std::ffi::OsString> =
+            ["create", "-q", "--force", "--compress", "none", "--block-size", "64K"]
+                .map(Into::into)
+                .into();
+        args.extend(parity.iter().map(Into::into));
+        args.extend(["-o".into(), path.clone().into(), place.path("tree").into()]);
+        crate::support::run_args(&args, None).exits(0);
+    };
+    create(&["--parity", "20"]);
+    create(&[]);
+    let newer = fs::read(&path).expect("read");
+    damage(&path, 400_000, 1);
+    let damaged = fs::read(&path).expect("read");
+    run!("scrub", "--heal", "--discard-damaged", place.path("kept")).exits(1);
+    assert_eq!(fs::read(&path).expect("read"), damaged);
+    run!("repair", "-q", &path, "-o", place.path("healed"));
+    let healed = fs::read(place.path("healed")).unwrap_or_default();
+    assert!(healed == newer || healed.is_empty(), "never the older one");
+}
+
+#[test]
+fn what_may_have_been_edited_is_kept_and_links_are_followed() {
+    let place = Place::new();
+    let real = place.write("real", &noise(100_000, 1));
+    let link = place.path("link");
+    std::os::unix::fs::symlink("real", &link).expect("linked");
+    let whole = fs::read(&real).expect("read");
+    run!("protect", "-q", &link).exits(0);
+    damage(&real, 500, 8);
+    let damaged = fs::read(&real).expect("read");
+    let later = fs::metadata(place.path("link.par")).expect("there").modified().expect("a time");
+    let later = later + std::time::Duration::from_secs(5);
+    let file = fs::File::options().write(true).open(&real).expect("there");
+    file.set_modified(later).expect("set");
+    run!("scrub", "--heal", "--discard-damaged", &link).exits(0);
+    assert_eq!(fs::read(&real).expect("read"), whole);
+    assert_eq!(fs::read(place.path("real.damaged")).expect("kept"), damaged);
+    assert_eq!(fs::metadata(&real).expect("there").modified().expect("a time"), later);
+}
+
+#[test]
+fn parity_is_as_private_as_what_it_protects() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let path = place.write("secret", &noise(3_000, 1));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("set");
+    run!("protect", "-q", &path).exits(0);
+    let mode = fs::metadata(place.path("secret.par")).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_file_that_is_gone_is_told() {
+    let (_place, folder) = kept();
+    fs::remove_file(folder.join("a.bin")).expect("removed");
+    run!("scrub", &folder).exits(1).says("is gone, and its parity is there");
 }

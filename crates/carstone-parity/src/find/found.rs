@@ -126,6 +126,14 @@ impl Found {
         &rest[..rest.partition_point(|flip| u64::from(flip.cell) == cell)]
     }
 
+    /// States that a cell is nowhere.
+    pub(crate) fn lose(&mut self, cell: u64) {
+        let slot = usize::try_from(cell).ok().and_then(|cell| self.places.get_mut(cell));
+        if let Some(slot) = slot {
+            *slot = MISSING;
+        }
+    }
+
     pub(super) fn take_places(&mut self) -> Places {
         let places = std::mem::take(&mut self.places);
         Places(places.into_iter().map(AtomicU64::new).collect())

@@ -36,7 +36,7 @@ pub use heal::{Conflict, Damage, HealReport, Healed, Part, Rebuilt, heal};
 pub use keys::{Protection, envelope_keys};
 pub use open::{OpenOptions, Opened, SharedSource, Stored, inspect, open};
 #[cfg(feature = "parity")]
-pub use parity::{PackParity, append_parity, find_parity};
+pub use parity::{PackParity, append_parity, find_parity, may_be_of};
 #[cfg(feature = "repair")]
 pub use rebuild::{Rebuild, RebuiltPack};
 #[cfg(feature = "repair")]

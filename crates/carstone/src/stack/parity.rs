@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::Range;
 
-use carstone_layer::{ReadAt, read_full};
+use carstone_layer::{PackId, ReadAt, read_full};
 use carstone_parity::{
     Descriptor, Error, Options, Parity, ProtectionId, Section, WriteAt, find_descriptors, protect,
 };
@@ -74,6 +74,29 @@ fn loose<R: ReadAt + ?Sized>(source: &R, size: u64) -> Result<Vec<PackParity>, E
     Ok(parity.collect())
 }
 
+/// Whether nothing says that the first `len` bytes of `healed` are another pack than the one of which `source` is left: they are no pack, or their ids are the same, or none is
+/// left.
+///
+/// # Errors
+/// Whatever the sources give.
+pub fn may_be_of<S, R>(source: &S, healed: &R, len: u64) -> Result<bool, Error>
+where
+    S: ReadAt + ?Sized,
+    R: ReadAt + ?Sized,
+{
+    let Some(made) = pack_id(&healed, len)? else { return Ok(true) };
+    Ok(pack_id(&source, source.size()?)?.is_none_or(|was| was == made))
+}
+
+/// The pack id that the ends of a pack state.
+fn pack_id(source: &dyn ReadAt, len: u64) -> Result<Option<PackId>, Error> {
+    match Edges::find(source, 0..len) {
+        Ok(edges) => Ok(edges.container().map(|container| container.pack_id)),
+        Err(error) if has_cause(&error) => Err(Error::from(error)),
+        Err(_) => Ok(None),
+    }
+}
+
 impl PackParity {
     /// Opens it. `source` is the one in which it was found.
     ///
@@ -113,13 +136,7 @@ impl PackParity {
         S: ReadAt + ?Sized,
         R: ReadAt + ?Sized,
     {
-        let id = |source: &dyn ReadAt, len| match Edges::find(source, 0..len) {
-            Ok(edges) => Ok(edges.container().map(|container| container.pack_id)),
-            Err(error) if has_cause(&error) => Err(Error::from(error)),
-            Err(_) => Ok(None),
-        };
-        let Some(made) = id(&healed, len)? else { return Ok(false) };
-        Ok(id(&source, source.size()?)?.is_none_or(|was| was == made))
+        Ok(pack_id(&healed, len)?.is_some() && may_be_of(source, healed, len)?)
     }
 
     /// Writes what stood behind the pack in `source` behind the `len` bytes of the healed one in `file`: the parity, made again, and appendices of other kinds as they are, as

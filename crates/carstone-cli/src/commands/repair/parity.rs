@@ -246,12 +246,9 @@ impl Job<'_> {
         healed.with_context(|| format!("{}: cannot be healed", self.name))
     }
 
-    /// Whether what was healed by parity behind a pack is that pack.
+    /// Whether what was healed is the pack at hand, if that is one.
     fn is_own(&self, held: &Held, out: &Out) -> anyhow::Result<bool> {
-        match &held.spot {
-            Spot::Behind(found) => Ok(found.is_of(&Watched(self.file), &out.0, held.len())?),
-            _ => Ok(true),
-        }
+        held.is_own(self.file, &out.0).with_context(|| self.name.to_owned())
     }
 
     /// Takes bytes as they stand in the damaged file.

@@ -1,8 +1,9 @@
 //! Files that get their name again when they are whole.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -26,6 +27,8 @@ pub(super) fn stream(
     output: &mut Output,
 ) -> anyhow::Result<Option<Option<PathBuf>>> {
     let threads = threads(args.threads);
+    // The file, and not a link to it, gets a second name.
+    let path = &fs::canonicalize(path).context("cannot follow its name")?;
     let target = Target::create(path, true, output)?;
     if !target.is_seekable() {
         bail!("is written to in place; `carstone repair` heals it into another file");
@@ -39,10 +42,10 @@ pub(super) fn stream(
     if !healed.context("cannot be healed")?.whole {
         return Ok(None);
     }
+    if !held.is_own(file, &out)? {
+        bail!("its parity is of another pack; `carstone protect --force` makes it anew");
+    }
     if let Spot::Behind(found) = &held.spot {
-        if !found.is_of(&Watched(file), &out, held.len())? {
-            return Ok(None);
-        }
         let progress = Progress::new(output, "making parity", Some(held.len() * 2));
         let made = held.parity.descriptor();
         let end = found.restore(&Watched(file), &out, made, threads, &|n| progress.add(n));
@@ -50,9 +53,10 @@ pub(super) fn stream(
         signals::check()?;
         end.context("cannot make its parity again")?;
     }
-    let mode = file.metadata().context("cannot look at it")?.permissions();
-    target.file().set_permissions(mode).context("cannot set its mode")?;
-    let kept = match args.discard_damaged {
+    let metadata = file.metadata().context("cannot look at it")?;
+    like(target.file(), &metadata)?;
+    // What has a later time than its parity may have been changed by somebody.
+    let kept = match args.discard_damaged && !is_newer(&metadata, held) {
         true => None,
         false => Some(keep(path)?),
     };
@@ -90,6 +94,28 @@ pub(super) fn parity(
         Some(kept) => Ok(kept),
         None => bail!("its parity cannot be made anew"),
     }
+}
+
+/// Gives a healed file the owner, the mode and the time of the damaged one; the owner only where that is allowed.
+fn like(healed: &File, damaged: &Metadata) -> anyhow::Result<()> {
+    let healed_metadata = healed.metadata().context("cannot look at it")?;
+    let owner = |metadata: &Metadata| (metadata.uid(), metadata.gid());
+    if owner(&healed_metadata) != owner(damaged) {
+        fchown(healed, Some(damaged.uid()), Some(damaged.gid()))
+            .context("cannot give it the owner of the damaged file")?;
+    }
+    healed.set_permissions(damaged.permissions()).context("cannot set its mode")?;
+    match damaged.modified() {
+        Ok(time) => healed.set_modified(time).context("cannot set its time"),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Whether a file has a later time than the parity in a file of its own.
+fn is_newer(metadata: &Metadata, held: &Held) -> bool {
+    let parity = held.spot.path().and_then(|path| path.metadata().ok());
+    let times = metadata.modified().ok().zip(parity.and_then(|parity| parity.modified().ok()));
+    times.is_some_and(|(file, parity)| file > parity)
 }
 
 /// Gives the damaged file a second name.

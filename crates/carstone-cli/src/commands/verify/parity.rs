@@ -1,6 +1,7 @@
 //! What the parity of a file says of it.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -15,7 +16,7 @@ use crate::exit::Exit;
 use crate::input::chain;
 use crate::names::{counted, escaped, human};
 use crate::output::Output;
-use crate::parity::{Held, Spot, State, spots, threads, used_text};
+use crate::parity::{Held, Spot, State, has_end_of_pack, spots, threads, used_text};
 use crate::signals;
 use crate::source::{Source, Watched};
 
@@ -24,18 +25,38 @@ pub(super) fn opened(
     args: &VerifyArgs,
     output: &mut Output,
 ) -> anyhow::Result<Result<Source, Exit>> {
-    let error = match Source::open(&args.pack) {
-        Ok(source) => return Ok(Ok(source)),
-        Err(error) => error,
-    };
-    if args.against.is_some() || args.signed.signer.is_some() || !args.pack.is_file() {
-        return Err(error);
+    let may_be_any = args.against.is_none() && args.signed.signer.is_none() && args.pack.is_file();
+    // Remains of packs in a file that is none are no matter of its.
+    let is_other = may_be_any
+        && !is_like_a_pack(&args.pack).with_context(|| args.pack.display().to_string())?;
+    if is_other && let Some(exit) = by_parity(args, output)? {
+        return Ok(Err(exit));
     }
+    match Source::open(&args.pack) {
+        Ok(source) => Ok(Ok(source)),
+        Err(error) if may_be_any && !is_other => by_parity(args, output)?.map(Err).ok_or(error),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a file is a plain CAR, or has an end of a pack.
+fn is_like_a_pack(path: &Path) -> io::Result<bool> {
+    let file = File::open(path)?;
+    if has_end_of_pack(&file)? {
+        return Ok(true);
+    }
+    let again = file.try_clone()?;
+    let format = Source::sound_file(again, "").ok().map(|source| source.format);
+    Ok(format == Some(Format::Car))
+}
+
+/// What its parity alone says of a file; `None` where there is none that is its own.
+fn by_parity(args: &VerifyArgs, output: &mut Output) -> anyhow::Result<Option<Exit>> {
     let name = args.pack.display().to_string();
     let file = File::open(&args.pack).with_context(|| name.clone())?;
     let mut findings = Findings { name: &name, output, count: 0 };
     let job = Job { args, file: &file, format: None };
-    let Some(text) = job.run(&mut findings)? else { return Err(error) };
+    let Some(text) = job.run(&mut findings)? else { return Ok(None) };
     let sound = findings.count == 0;
     if output.is_json() {
         let mut fields = serde_json::Map::new();
@@ -44,7 +65,7 @@ pub(super) fn opened(
     } else if sound {
         output.line(format!("{}: {text}", escaped(name.as_bytes())).as_bytes())?;
     }
-    Ok(Err(Exit::found(!sound)))
+    Ok(Some(Exit::found(!sound)))
 }
 
 /// A file, and what it is.
