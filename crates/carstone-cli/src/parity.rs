@@ -210,7 +210,7 @@ impl Held {
         }
         // Other bytes may have the same CRC.
         let mut survey = survey;
-        survey.doubt(&self.stream, &self.parity)?;
+        survey.doubt(&self.stream)?;
         Ok(State::Damaged(survey))
     }
 }

@@ -9,7 +9,7 @@ use carstone_layer::ReadAt;
 use sha2::{Digest, Sha256};
 
 use crate::desk::Desk;
-use crate::find::{Entries, Entry, State};
+use crate::find::{Entry, State};
 use crate::layout::Slot;
 use crate::outcome::{Ending, Outcome, Outcomes};
 use crate::protect::{BLOCK, in_parallel, within, write};
@@ -49,10 +49,8 @@ where
     P: ReadAt + Sync,
     W: WriteAt + ReadAt + Sync + ?Sized,
 {
-    let entries = parity.entries()?;
     let outcomes = Outcomes::of(survey.zones.len());
-    let entries = &entries;
-    let work = Heal { source, parity, survey, target, entries, outcomes: &outcomes, progress };
+    let work = Heal { source, parity, survey, target, outcomes: &outcomes, progress };
     // What stands before the first lost cell is written while that is restored.
     let (restored, (lost, hashes)) = thread::scope(|scope| {
         let restored = scope.spawn(|| work.restore(threads));
@@ -72,7 +70,6 @@ struct Heal<'a, S: ?Sized, P, W: ?Sized> {
     parity: &'a Parity<P>,
     survey: &'a Survey,
     target: &'a W,
-    entries: &'a Entries,
     outcomes: &'a Outcomes,
     progress: &'a (dyn Fn(u64) + Sync),
 }
@@ -137,7 +134,7 @@ where
         let made = desk.decode(layout.recovery() as usize, &recovery)?;
         let differs = AtomicBool::new(false);
         desk.each_restored(&made, |shard, bytes| {
-            let entry = self.entries.get(cells[shard]);
+            let entry = self.survey.entries.get(cells[shard]);
             let agrees = entry.is_none_or(|entry| entry == Entry::of(bytes));
             differs.fetch_or(!agrees, Ordering::Relaxed);
             Ok(())

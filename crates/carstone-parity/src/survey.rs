@@ -9,6 +9,8 @@ use crate::{Error, ErrorKind, Layout, Parity};
 #[derive(Debug)]
 pub struct Survey {
     pub(crate) found: Found,
+    /// The table, as far as it is left.
+    pub(crate) entries: Entries,
     pub(crate) zones: Vec<Zone>,
     layout: Layout,
     source_len: u64,
@@ -66,15 +68,15 @@ impl Survey {
         let found = find(source, &layout, &entries, threads, progress)?;
         let left = |zone| Zone { lost: 0, assumed: 0, left: parity.recovery_left(zone) };
         let zones = (0..layout.zones()).map(left).collect();
-        let mut survey = Self { found, zones, layout, source_len, known_missing: 0 };
-        survey.count(&entries);
+        let mut survey = Self { found, entries, zones, layout, source_len, known_missing: 0 };
+        survey.count();
         if !survey.can_heal() {
-            let Self { found, layout, .. } = &mut survey;
-            if find_anywhere(found, source, layout, &entries, threads, progress)? {
-                survey.count(&entries);
+            let Self { found, layout, entries, .. } = &mut survey;
+            if find_anywhere(found, source, layout, entries, threads, progress)? {
+                survey.count();
             }
         }
-        survey.refuse_foreign(&entries, source_len.saturating_add(parity.source_len()?))?;
+        survey.refuse_foreign(source_len.saturating_add(parity.source_len()?))?;
         Ok(survey)
     }
 
@@ -83,16 +85,11 @@ impl Survey {
     ///
     /// # Errors
     /// [`ErrorKind::Io`].
-    pub fn doubt<S, P>(&mut self, source: &S, parity: &Parity<P>) -> Result<bool, Error>
-    where
-        S: ReadAt + ?Sized,
-        P: ReadAt + Sync,
-    {
-        let entries = parity.entries()?;
+    pub fn doubt<S: ReadAt + ?Sized>(&mut self, source: &S) -> Result<bool, Error> {
         let mut cell = vec![0; self.layout.cell_len() as usize];
         let mut any = false;
         for number in 0..self.layout.cells() {
-            let Some(entry) = entries.get(number) else { continue };
+            let Some(entry) = self.entries.get(number) else { continue };
             let is_there = self.found.read(source, number, &mut cell)?;
             if is_there && Entry::of(&cell) != entry {
                 self.found.lose(number);
@@ -100,13 +97,13 @@ impl Survey {
             }
         }
         if any {
-            self.count(&entries);
+            self.count();
         }
         Ok(any)
     }
 
     /// Counts what each zone lacks.
-    fn count(&mut self, entries: &Entries) {
+    fn count(&mut self) {
         self.zones.iter_mut().for_each(|zone| (zone.lost, zone.assumed) = (0, 0));
         self.known_missing = 0;
         for cell in 0..self.layout.cells() {
@@ -119,7 +116,7 @@ impl Survey {
                 State::Assumed(_) => zone.assumed += 1,
                 _ => {
                     zone.lost += 1;
-                    self.known_missing += u64::from(entries.get(cell).is_some());
+                    self.known_missing += u64::from(self.entries.get(cell).is_some());
                 }
             }
         }
@@ -127,8 +124,8 @@ impl Survey {
 
     /// Of the cells that the table tells, as large a part must be there as parity needs of all. And no more may be lost than source and parity have bytes,
     /// `all` of them: that is never restored, and would be written as zeros however long the stream is said to be.
-    fn refuse_foreign(&self, entries: &Entries, all: u64) -> Result<(), Error> {
-        let (cells, known) = (self.layout.cells(), entries.count());
+    fn refuse_foreign(&self, all: u64) -> Result<(), Error> {
+        let (cells, known) = (self.layout.cells(), self.entries.count());
         let wide = |count: u64| u128::from(count);
         let may_lack = self.layout.may_lack();
         let nothing = match known {
