@@ -1,28 +1,48 @@
-//! One zone, laid out to be restored.
+//! One zone, laid out for the code.
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 
-use reed_solomon_simd::ReedSolomonDecoder;
+use reed_solomon_simd::engine::DefaultEngine;
+use reed_solomon_simd::{ReedSolomonDecoder, ReedSolomonEncoder};
 
 use crate::Error;
+use crate::pages::Pages;
 use crate::protect::{code, in_parallel};
 
 /// The cells of a zone, and which of them are lost.
 pub(crate) struct Desk {
     threads: usize,
-    cells: Vec<u8>,
+    cells: Pages,
     cell_len: usize,
     lost: Vec<usize>,
 }
 
-/// Cells that were restored, strip by strip: in each, the bytes of all lost ones in order.
-pub(crate) struct Restored(Vec<(Range<usize>, Vec<u8>)>);
+/// Makes the tables of the code, which takes some milliseconds, once.
+pub(crate) fn prepare() {
+    DefaultEngine::new();
+}
+
+/// The same on a thread of its own, which nobody waits for.
+pub(crate) fn prepare_aside() {
+    // Whoever needs the tables makes them otherwise.
+    let _ = thread::Builder::new().spawn(prepare);
+}
+
+/// Something that a thread can do.
+pub(crate) type Job<'a> = &'a (dyn Fn() -> Result<(), Error> + Sync);
+
+/// Cells that came of the code, strip by strip: in each, the bytes of all of them in order.
+pub(crate) struct Made {
+    count: usize,
+    strips: Vec<(Range<usize>, Vec<u8>)>,
+}
 
 impl Desk {
     /// An empty one, on which so many threads work.
     pub(crate) fn new(threads: usize) -> Self {
-        Self { threads, cells: Vec::new(), cell_len: 1, lost: Vec::new() }
+        Self { threads, cells: Pages::default(), cell_len: 1, lost: Vec::new() }
     }
 
     /// How many threads work on it.
@@ -35,30 +55,31 @@ impl Desk {
         &self.lost
     }
 
-    /// Takes the cells of another zone. `read` reads a shard, and says whether it is there.
+    /// Takes the cells of another zone. `read` reads shards in a row, and adds those that are not there to a list. The threads do what is to be
+    /// done `before` first.
     pub(crate) fn load(
         &mut self,
         count: usize,
         cell_len: usize,
-        read: impl Fn(usize, &mut [u8]) -> Result<bool, Error> + Sync,
+        before: &[Job<'_>],
+        read: impl Fn(Range<usize>, &mut [u8], &mut Vec<usize>) -> Result<(), Error> + Sync,
     ) -> Result<(), Error> {
-        self.cells.resize(count * cell_len, 0);
+        self.cells.resize(count * cell_len);
         self.cell_len = cell_len;
         let parts: Vec<_> =
             self.cells.chunks_mut(CELLS_AT_ONCE * cell_len).map(Mutex::new).collect();
         let lost = Mutex::new(Vec::new());
         in_parallel(
             self.threads,
-            parts.len(),
+            before.len() + parts.len(),
             || (),
             |(), job| {
+                let Some(job) = job.checked_sub(before.len()) else { return before[job]() };
                 let mut part = parts[job].lock().unwrap_or_else(PoisonError::into_inner);
-                for (number, cell) in part.chunks_exact_mut(cell_len).enumerate() {
-                    let shard = job * CELLS_AT_ONCE + number;
-                    if !read(shard, cell)? {
-                        lost.lock().unwrap_or_else(PoisonError::into_inner).push(shard);
-                    }
-                }
+                let first = job * CELLS_AT_ONCE;
+                let mut missing = Vec::new();
+                read(first..first + part.len() / cell_len, &mut part, &mut missing)?;
+                lost.lock().unwrap_or_else(PoisonError::into_inner).extend(missing);
                 Ok(())
             },
         )?;
@@ -67,76 +88,100 @@ impl Desk {
         Ok(())
     }
 
+    /// Makes so many recovery cells.
+    pub(crate) fn encode(&self, recovery: usize) -> Result<Made, Error> {
+        let count = self.cells.len() / self.cell_len;
+        self.strips(recovery, |encoder: &mut Option<ReedSolomonEncoder>, strip, made| {
+            let encoder = match encoder {
+                Some(encoder) => {
+                    encoder.reset(count, recovery, strip.len()).map_err(code)?;
+                    encoder
+                }
+                none => none
+                    .insert(ReedSolomonEncoder::new(count, recovery, strip.len()).map_err(code)?),
+            };
+            for cell in self.cells.chunks_exact(self.cell_len) {
+                encoder.add_original_shard(&cell[strip.clone()]).map_err(code)?;
+            }
+            let encoded = encoder.encode().map_err(code)?;
+            encoded.recovery_iter().for_each(|part| made.extend_from_slice(part));
+            Ok(())
+        })
+    }
+
     /// Restores the lost cells from recovery cells, which have numbers; a zone has `all` of them, lost ones included.
+    pub(crate) fn decode(&self, all: usize, recovery: &[(usize, Vec<u8>)]) -> Result<Made, Error> {
+        let count = self.cells.len() / self.cell_len;
+        let lost = self.lost.len();
+        self.strips(lost, |decoder: &mut Option<ReedSolomonDecoder>, strip, made| {
+            let decoder = match decoder {
+                Some(decoder) => {
+                    decoder.reset(count, all, strip.len()).map_err(code)?;
+                    decoder
+                }
+                none => {
+                    none.insert(ReedSolomonDecoder::new(count, all, strip.len()).map_err(code)?)
+                }
+            };
+            let mut lost = self.lost.iter().peekable();
+            for (shard, cell) in self.cells.chunks_exact(self.cell_len).enumerate() {
+                if lost.next_if_eq(&&shard).is_none() {
+                    decoder.add_original_shard(shard, &cell[strip.clone()]).map_err(code)?;
+                }
+            }
+            for (number, cell) in recovery {
+                decoder.add_recovery_shard(*number, &cell[strip.clone()]).map_err(code)?;
+            }
+            let decoded = decoder.decode().map_err(code)?;
+            decoded.restored_original_iter().for_each(|(_, part)| made.extend_from_slice(part));
+            Ok(())
+        })
+    }
+
+    /// Makes `count` cells strip by strip.
     ///
-    /// The code knows nothing beyond 64 bytes of a shard. So a strip of all shards is restored at a time, which fits into the caches.
-    pub(crate) fn decode(
+    /// The code knows nothing beyond 64 bytes of a shard. So a strip of all shards is worked on at a time, which fits into the caches.
+    fn strips<T>(
         &self,
-        all: usize,
-        recovery: &[(usize, Vec<u8>)],
-    ) -> Result<Restored, Error> {
-        let (cell_len, count) = (self.cell_len, self.cells.len() / self.cell_len);
-        let places = (count + all.next_power_of_two()).next_power_of_two();
-        let width = (STRIPS / places / 64 * 64).max(64);
+        count: usize,
+        work: impl Fn(&mut Option<T>, Range<usize>, &mut Vec<u8>) -> Result<(), Error> + Sync,
+    ) -> Result<Made, Error> {
         let strips: Vec<_> =
-            (0..cell_len).step_by(width).map(|at| at..cell_len.min(at + width)).collect();
+            (0..self.cell_len).step_by(STRIP).map(|at| at..self.cell_len.min(at + STRIP)).collect();
         let made = Mutex::new(Vec::new());
         in_parallel(
             self.threads,
             strips.len(),
             || None,
-            |decoder, job| {
+            |coder, job| {
                 let strip = strips[job].clone();
-                let decoder = match decoder {
-                    Some(decoder) => {
-                        ReedSolomonDecoder::reset(decoder, count, all, strip.len())
-                            .map_err(code)?;
-                        decoder
-                    }
-                    none => {
-                        none.insert(ReedSolomonDecoder::new(count, all, strip.len()).map_err(code)?)
-                    }
-                };
-                let mut lost = self.lost.iter().peekable();
-                for (shard, cell) in self.cells.chunks_exact(cell_len).enumerate() {
-                    if lost.next_if_eq(&&shard).is_none() {
-                        decoder.add_original_shard(shard, &cell[strip.clone()]).map_err(code)?;
-                    }
-                }
-                for (number, cell) in recovery {
-                    decoder.add_recovery_shard(*number, &cell[strip.clone()]).map_err(code)?;
-                }
-                let decoded = decoder.decode().map_err(code)?;
-                let mut bytes = Vec::with_capacity(self.lost.len() * strip.len());
-                decoded
-                    .restored_original_iter()
-                    .for_each(|(_, part)| bytes.extend_from_slice(part));
+                let mut bytes = Vec::with_capacity(count * strip.len());
+                work(coder, strip.clone(), &mut bytes)?;
                 made.lock().unwrap_or_else(PoisonError::into_inner).push((strip, bytes));
                 Ok(())
             },
         )?;
-        Ok(Restored(made.into_inner().unwrap_or_else(PoisonError::into_inner)))
+        Ok(Made { count, strips: made.into_inner().unwrap_or_else(PoisonError::into_inner) })
     }
 
-    /// Calls `work` with each restored shard and its bytes.
-    pub(crate) fn each_restored(
+    /// Calls `work` with the number of each cell that was made, and its bytes.
+    pub(crate) fn each_made(
         &self,
-        made: &Restored,
+        made: &Made,
         work: impl Fn(usize, &[u8]) -> Result<(), Error> + Sync,
     ) -> Result<(), Error> {
-        let jobs = self.lost.len().div_ceil(CELLS_AT_ONCE);
+        let jobs = made.count.div_ceil(CELLS_AT_ONCE);
         in_parallel(
             self.threads,
             jobs,
             || vec![0; self.cell_len],
             |cell, job| {
-                let numbers = job * CELLS_AT_ONCE..self.lost.len().min((job + 1) * CELLS_AT_ONCE);
-                for number in numbers {
-                    for (strip, bytes) in &made.0 {
+                for number in job * CELLS_AT_ONCE..made.count.min((job + 1) * CELLS_AT_ONCE) {
+                    for (strip, bytes) in &made.strips {
                         let len = strip.len();
                         cell[strip.clone()].copy_from_slice(&bytes[number * len..][..len]);
                     }
-                    work(self.lost[number], cell)?;
+                    work(number, cell)?;
                 }
                 Ok(())
             },
@@ -144,8 +189,8 @@ impl Desk {
     }
 }
 
-/// What a strip of all shards of a zone has at most, in bytes.
-const STRIPS: usize = 4 << 20;
+/// Bytes of each shard that are worked on at a time.
+const STRIP: usize = 256;
 
 /// Cells that a thread takes at once.
-const CELLS_AT_ONCE: usize = 128;
+const CELLS_AT_ONCE: usize = 64;

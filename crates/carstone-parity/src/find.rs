@@ -37,7 +37,7 @@ pub(crate) use word::correct_frame;
 /// Finds the cells of `layout` in `source`; `entries` says what is known of them.
 ///
 /// `progress` is told, by any thread, how many more bytes were looked at; some are looked at more than once. A cell is found by its CRC-64
-/// where it belongs or stands behind a found one, else by its digest too. Takes, besides a few MiB for each thread, 8 bytes for each cell and
+/// where it belongs or stands behind a found one, else by its digest too. `many` is called at once when many cells are not where they belong. Takes, besides a few MiB for each thread, 8 bytes for each cell and
 /// up to 12 for each that is not where it belongs.
 ///
 /// # Errors
@@ -48,10 +48,14 @@ pub(crate) fn find<S: ReadAt + Sync + ?Sized>(
     entries: &Entries,
     threads: usize,
     progress: &(dyn Fn(u64) + Sync),
+    many: &dyn Fn(),
 ) -> Result<Found, Error> {
     let places = Places::missing(layout.cells());
     let search = Search::new(source, layout, entries, places, threads, progress)?;
     search.in_place()?;
+    if (0..layout.cells()).filter(|cell| search.places.is_missing(*cell)).count() > MANY {
+        many();
+    }
     search.slide()?;
     let flips = search.correct()?;
     search.assume();
@@ -81,6 +85,9 @@ pub(crate) fn find_anywhere<S: ReadAt + Sync + ?Sized>(
     result?;
     Ok(found.counts().missing < before)
 }
+
+/// Cells that few flipped bits seldom hit.
+const MANY: usize = 64;
 
 /// Where the cells of a stream belong.
 #[derive(Debug, Clone, Copy)]

@@ -117,13 +117,10 @@ where
     ) -> Result<bool, Error> {
         let layout = self.parity.descriptor().layout();
         let cells: Vec<u64> = layout.cells_of_zone(number).collect();
-        desk.load(cells.len(), layout.cell_len() as usize, |shard, bytes| {
-            let is_lost = match self.survey.found.state(cells[shard]) {
-                State::Missing => true,
-                State::Assumed(_) => assumed,
-                State::At(_) | State::Corrected(_) => false,
-            };
-            Ok(!is_lost && self.read(cells[shard], bytes)?)
+        desk.load(cells.len(), layout.cell_len() as usize, &[], |shards, bytes, lost| {
+            self.load(&cells[shards.clone()], assumed, bytes, |number| {
+                lost.push(shards.start + number)
+            })
         })?;
         let most = zone.lost + if assumed { zone.assumed } else { 0 };
         let recovery = self.recovery(number, most, desk.threads())?;
@@ -133,8 +130,8 @@ where
         }
         let made = desk.decode(layout.recovery() as usize, &recovery)?;
         let differs = AtomicBool::new(false);
-        desk.each_restored(&made, |shard, bytes| {
-            let entry = self.survey.entries.get(cells[shard]);
+        desk.each_made(&made, |number, bytes| {
+            let entry = self.survey.entries.get(cells[desk.lost()[number]]);
             let agrees = entry.is_none_or(|entry| entry == Entry::of(bytes));
             differs.fetch_or(!agrees, Ordering::Relaxed);
             Ok(())
@@ -142,11 +139,45 @@ where
         if differs.into_inner() {
             return Ok(false);
         }
-        desk.each_restored(&made, |shard, bytes| {
-            let at = cells[shard] * u64::from(layout.cell_len());
+        desk.each_made(&made, |number, bytes| {
+            let at = cells[desk.lost()[number]] * u64::from(layout.cell_len());
             write(self.target, &bytes[..within(layout.stream_len() - at, bytes.len())], at)
         })?;
         Ok(true)
+    }
+
+    /// Reads cells of a zone, and says by their numbers in `cells` which are not there; assumed ones are not if `assumed`.
+    fn load(
+        &self,
+        cells: &[u64],
+        assumed: bool,
+        buf: &mut [u8],
+        mut lost: impl FnMut(usize),
+    ) -> Result<(), Error> {
+        let cell_len = self.parity.descriptor().layout().cell_len() as usize;
+        let mut number = 0;
+        while let Some(cell) = cells.get(number) {
+            // Cells of a zone that is alone in its group stand in a row.
+            let row = match cells.last() == Some(&(cell + (cells.len() - number - 1) as u64)) {
+                true => self.run(*cell..cell + (cells.len() - number) as u64),
+                false => 1,
+            };
+            let row = within(row, usize::MAX);
+            let bytes = &mut buf[number * cell_len..(number + row) * cell_len];
+            let is_there = match self.survey.found.state(*cell) {
+                State::At(from) if row > 1 => {
+                    self.read_row(bytes, from)?;
+                    true
+                }
+                State::Assumed(_) if assumed => false,
+                _ => self.read(*cell, bytes)?,
+            };
+            if !is_there {
+                lost(number);
+            }
+            number += row;
+        }
+        Ok(())
     }
 
     /// So many of the recovery cells that are left of a zone, by their numbers, in order.
@@ -255,9 +286,7 @@ where
                     .read_exact_at(&mut here[..len], at)
                     .map_err(|error| Error::new(ErrorKind::Io(error), at))?;
             } else if let (State::At(from), true) = (self.survey.found.state(cell), run > 1) {
-                self.source
-                    .read_exact_at(here, from)
-                    .map_err(|error| Error::new(ErrorKind::Io(error), from))?;
+                self.read_row(here, from)?;
             } else if !self.read(cell, here)? {
                 let range = at..layout.stream_len().min(at + cell_len as u64);
                 match lost.last_mut() {
@@ -293,6 +322,10 @@ where
             self.survey.found.state(*cell) == State::At(from + step)
         };
         (cells.start + 1..end).take_while(follows).count() as u64 + 1
+    }
+
+    fn read_row(&self, buf: &mut [u8], from: u64) -> Result<(), Error> {
+        self.source.read_exact_at(buf, from).map_err(|error| Error::new(ErrorKind::Io(error), from))
     }
 
     fn read(&self, cell: u64, buf: &mut [u8]) -> Result<bool, Error> {

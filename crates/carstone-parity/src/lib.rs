@@ -39,6 +39,7 @@ mod frame;
 mod heal;
 mod layout;
 mod outcome;
+mod pages;
 mod parity;
 mod protect;
 mod section;

@@ -108,9 +108,11 @@ impl<P: ReadAt + Sync> Parity<P> {
         let len = within(self.descriptor.layout.frame_len(), usize::MAX);
         let mut bytes = vec![0; len];
         let header = self.look(at, &mut bytes)?;
-        let is_this = header.is_some_and(|(header, _)| self.is(&header, slot));
         // Where it was not corrected, nobody has looked at the digest yet.
-        Ok((is_this && frame::decode(&bytes).is_some()).then(|| bytes.split_off(HEADER_LEN)))
+        let is_this = header.is_some_and(|(header, corrected)| {
+            self.is(&header, slot) && (corrected || frame::has_digest(&bytes, &header))
+        });
+        Ok(is_this.then(|| bytes.split_off(HEADER_LEN)))
     }
 
     /// The table of all cells, as far as it is left.

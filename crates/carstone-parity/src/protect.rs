@@ -9,9 +9,10 @@ use carstone_layer::{ReadAt, default_threads};
 use reed_solomon_simd::ReedSolomonEncoder;
 use sha2::{Digest, Sha256};
 
+use crate::desk::{Desk, Job, prepare};
 use crate::find::Entry;
 use crate::frame::{HEADER_LEN, Label, encode};
-use crate::layout::Slot;
+use crate::layout::{ENTRY_LEN, Slot};
 use crate::{Descriptor, Error, ErrorKind, Layout, ProtectionId, Share, WriteAt};
 
 /// How a stream is protected.
@@ -22,7 +23,8 @@ pub struct Options {
     pub share: Share,
     /// Id of the parity; a random one by default.
     pub id: Option<ProtectionId>,
-    /// Threads that compute; as many as there are cores by default. Each takes 64 MiB and what `share` of that is.
+    /// Threads that compute; as many as there are cores by default. All share 56 MiB and what `share` of that is,
+    /// and each takes some 3 MiB.
     pub threads: usize,
     /// Where the parity begins in the target, in bytes; 0 by default.
     pub at: u64,
@@ -66,7 +68,7 @@ impl Options {
 
 /// Writes the parity of `source` to `target`, and says what it protects.
 ///
-/// The source is read three times, once in order and twice in pieces; `progress` is told how many bytes were done since
+/// The source is read three times, once in order and twice in pieces; twice where one zone is all. `progress` is told how many bytes were done since
 /// the last time, and twice the stream's length in all. The target gets frames in no order; what is there before stays beneath.
 ///
 /// # Errors
@@ -86,8 +88,9 @@ where
     let hashes = Mutex::new((blake3::Hasher::new(), Sha256::new()));
     let work =
         Work { source, target, layout: &layout, id, at: options.at, hashes: &hashes, progress };
+    let mut desk = Desk::new(options.threads.max(1));
     for group in 0..layout.groups() {
-        let entries = work.group(group, options.threads.max(1))?;
+        let entries = work.group(group, &mut desk)?;
         work.table(group, &entries)?;
     }
     if source.size()? != layout.stream_len() {
@@ -116,100 +119,109 @@ struct Work<'a, R: ?Sized, W: ?Sized> {
 
 impl<R: ReadAt + Sync + ?Sized, W: WriteAt + Sync + ?Sized> Work<'_, R, W> {
     /// Takes the bytes of a group into BLAKE3 and SHA-256 of the stream.
-    fn hash(&self, cells: Range<u64>, block: &mut Vec<u8>) -> Result<(), Error> {
+    fn hash(&self, cells: Range<u64>) -> Result<(), Error> {
         let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
         let (blake3, sha256) = &mut *hashes;
-        let cell_len = u64::from(self.layout.cell_len());
-        let mut at = cells.start * cell_len;
-        let end = (cells.end * cell_len).min(self.layout.stream_len());
-        while at < end {
-            block.resize(within(end - at, BLOCK), 0);
-            self.read(block, at)?;
-            blake3.update(block);
+        let mut block = Vec::new();
+        let mut first = cells.start;
+        let per_block = (BLOCK / self.layout.cell_len() as usize).max(1) as u64;
+        while first < cells.end {
+            let end = cells.end.min(first + per_block);
+            block.resize(self.len_of(first..end), 0);
+            self.read(&mut block, first * u64::from(self.layout.cell_len()))?;
+            blake3.update(&block);
             sha256.update(&*block);
-            at += block.len() as u64;
             (self.progress)(block.len() as u64);
+            first = end;
         }
         Ok(())
     }
 
-    /// Recovery cells of a group; the encoded entries of its cells come back.
-    fn group(&self, group: u32, threads: usize) -> Result<Vec<u8>, Error> {
+    /// Bytes of the stream in cells in a row.
+    fn len_of(&self, cells: Range<u64>) -> usize {
+        let cell_len = u64::from(self.layout.cell_len());
+        let end = (cells.end * cell_len).min(self.layout.stream_len());
+        within(end.saturating_sub(cells.start * cell_len), usize::MAX)
+    }
+
+    /// Hashes a group, and makes its recovery cells; the encoded entries of its cells come back.
+    fn group(&self, group: u32, desk: &mut Desk) -> Result<Vec<u8>, Error> {
         let cells = self.layout.cells_of(group);
-        let zones: Vec<u32> = self.layout.zones_of(group).collect();
-        let per_block = (BLOCK / self.layout.cell_len() as usize).max(1) as u64;
-        let blocks = within((cells.end - cells.start).div_ceil(per_block), usize::MAX);
-        let parts: Mutex<Vec<Vec<u8>>> = Mutex::new(vec![Vec::new(); blocks]);
-        // What goes over all of the group comes first, in order: that reads it once in the order in which a disk likes it. A zone that is alone has that
-        // order too, and takes longest.
-        let (before, behind) =
-            if zones.len() == 1 { (&zones[..], &[][..]) } else { (&[][..], &zones[..]) };
-        in_parallel(threads, blocks + zones.len() + 1, Worker::default, |worker, job| {
-            let Some(job) = job.checked_sub(before.len()) else {
-                return self.zone(before[job], worker);
+        let entries = vec![0; within(cells.end - cells.start, usize::MAX) * ENTRY_LEN];
+        let entries = Mutex::new(entries);
+        let note = |first: u64, bytes: &[u8]| {
+            let cells_here = bytes.chunks_exact(self.layout.cell_len() as usize);
+            let encoded: Vec<u8> = cells_here.flat_map(|cell| Entry::of(cell).encode()).collect();
+            let at = within(first - cells.start, usize::MAX) * ENTRY_LEN;
+            let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
+            entries[at..at + encoded.len()].copy_from_slice(&encoded);
+        };
+        let hash = || self.hash(cells.clone());
+        let zones = self.layout.zones_of(group);
+        if zones.len() == 1 {
+            // A small stream takes as long for all else as the tables of the code.
+            let prepare = || {
+                prepare();
+                Ok(())
             };
-            let Some(job) = job.checked_sub(1) else {
-                return self.hash(cells.clone(), &mut worker.block);
-            };
-            if let Some(zone) = job.checked_sub(blocks) {
-                return self.zone(behind[zone], worker);
+            self.zone(zones.start, desk, &[&prepare, &hash], note)?;
+        } else {
+            // What goes over all of the group in order comes first: that reads it in the order in which a disk likes it.
+            let per_block = (BLOCK / self.layout.cell_len() as usize).max(1) as u64;
+            let blocks = within((cells.end - cells.start).div_ceil(per_block), usize::MAX);
+            in_parallel(desk.threads(), blocks + 1, Vec::new, |block, job| {
+                let Some(job) = job.checked_sub(1) else { return hash() };
+                let first = cells.start + job as u64 * per_block;
+                let row: Vec<u64> = (first..cells.end.min(first + per_block)).collect();
+                block.resize(row.len() * self.layout.cell_len() as usize, 0);
+                self.cells(&row, block)?;
+                note(first, block);
+                Ok(())
+            })?;
+            zones.into_iter().try_for_each(|zone| self.zone(zone, desk, &[], |_, _| ()))?;
+        }
+        Ok(entries.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The recovery cells of a zone, after what is to be done `before`; `note` is told the number of a cell, and the bytes of cells from there on in the
+    /// order of the zone.
+    fn zone(
+        &self,
+        zone: u32,
+        desk: &mut Desk,
+        before: &[Job<'_>],
+        note: impl Fn(u64, &[u8]) + Sync,
+    ) -> Result<(), Error> {
+        let layout = self.layout;
+        let cells: Vec<u64> = layout.cells_of_zone(zone).collect();
+        desk.load(cells.len(), layout.cell_len() as usize, before, |shards, bytes, _| {
+            let cells = &cells[shards];
+            self.cells(cells, bytes)?;
+            if let Some(first) = cells.first() {
+                note(*first, bytes);
             }
-            let first = cells.start + job as u64 * per_block;
-            let entries =
-                self.entries(first..cells.end.min(first + per_block), &mut worker.block)?;
-            let mut parts = parts.lock().unwrap_or_else(PoisonError::into_inner);
-            parts[job] = entries;
+            (self.progress)(bytes.len() as u64);
             Ok(())
         })?;
-        Ok(parts.into_inner().unwrap_or_else(PoisonError::into_inner).concat())
+        let made = desk.encode(layout.recovery() as usize)?;
+        desk.each_made(&made, |number, bytes| {
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            self.frame(Slot::Recovery { zone, number }, bytes)
+        })
     }
 
-    /// The encoded entries of cells in a row.
-    fn entries(&self, cells: Range<u64>, block: &mut Vec<u8>) -> Result<Vec<u8>, Error> {
-        self.cells(cells, block)?;
-        let cells = block.chunks_exact(self.layout.cell_len() as usize);
-        Ok(cells.flat_map(|cell| Entry::of(cell).encode()).collect())
-    }
-
-    /// Reads cells in a row, the last of the stream filled up with zeros.
-    fn cells(&self, cells: Range<u64>, block: &mut Vec<u8>) -> Result<(), Error> {
+    /// Reads cells of a zone, the last of the stream filled up with zeros.
+    fn cells(&self, cells: &[u64], buf: &mut [u8]) -> Result<(), Error> {
         let cell_len = u64::from(self.layout.cell_len());
-        let start = cells.start * cell_len;
-        let there = (cells.end * cell_len).min(self.layout.stream_len()) - start;
-        block.resize(within((cells.end - cells.start) * cell_len, usize::MAX), 0);
-        let (bytes, rest) = block.split_at_mut(within(there, usize::MAX));
-        rest.fill(0);
-        self.read(bytes, start)
-    }
-
-    /// The recovery cells of a zone.
-    fn zone(&self, zone: u32, worker: &mut Worker) -> Result<(), Error> {
-        let layout = self.layout;
-        let (cell_len, recovery) = (layout.cell_len() as usize, layout.recovery() as usize);
-        let cells = layout.cells_of_zone(zone);
-        let count = cells.len();
-        let Worker { encoder, block } = worker;
-        let encoder = match encoder {
-            Some(encoder) => {
-                encoder.reset(count, recovery, cell_len).map_err(code)?;
-                encoder
-            }
-            none => none.insert(ReedSolomonEncoder::new(count, recovery, cell_len).map_err(code)?),
-        };
-        // Cells of a zone that is alone in its group stand in a row.
-        let is_alone = layout.zones_of(layout.group_of_zone(zone)).len() == 1;
-        let at_once = if is_alone { (BLOCK / cell_len).max(1) } else { 1 };
-        for first in cells.step_by(at_once) {
-            let end = (first + at_once as u64).min(layout.cells());
-            self.cells(first..end, block)?;
-            for cell in block.chunks_exact(cell_len) {
-                encoder.add_original_shard(cell).map_err(code)?;
-            }
-        }
-        (self.progress)(count as u64 * cell_len as u64);
-        let made = encoder.encode().map_err(code)?;
-        for (number, shard) in (0..).zip(made.recovery_iter()) {
-            self.frame(Slot::Recovery { zone, number }, shard)?;
+        // Those of a zone that is alone in its group stand in a row.
+        let is_row = |first: &u64| cells.last() == Some(&(first + (cells.len() - 1) as u64));
+        let row = if cells.first().is_some_and(is_row) { cells.len() } else { 1 };
+        let bytes = buf.chunks_exact_mut(row * self.layout.cell_len() as usize);
+        for (cells, bytes) in cells.chunks_exact(row).zip(bytes) {
+            let (first, end) = (cells[0], cells[0] + row as u64);
+            let (bytes, rest) = bytes.split_at_mut(self.len_of(first..end));
+            rest.fill(0);
+            self.read(bytes, first * cell_len)?;
         }
         Ok(())
     }
@@ -248,13 +260,6 @@ impl<R: ReadAt + Sync + ?Sized, W: WriteAt + Sync + ?Sized> Work<'_, R, W> {
             _ => Error::new(ErrorKind::Io(error), at),
         })
     }
-}
-
-/// What a thread keeps from one job to the next.
-#[derive(Default)]
-struct Worker {
-    encoder: Option<ReedSolomonEncoder>,
-    block: Vec<u8>,
 }
 
 /// Does jobs `0..jobs` on so many threads, each with a state of its own, until one fails.

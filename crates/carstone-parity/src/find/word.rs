@@ -50,7 +50,8 @@ pub(super) fn correct(
     if correct_block(word, crc_at, &confirm).is_some() {
         return true;
     }
-    let Some(pairs) = Pairs::of(crc_at).filter(|_| pairs) else { return false };
+    // They are made when they are first asked for.
+    let Some(pairs) = pairs.then(|| Pairs::of(crc_at)).flatten() else { return false };
     let (covered, stated) = word.split_at(crc_at);
     let Some(stated) = stated.first_chunk() else { return false };
     let syndrome = crc64(&[covered]) ^ u64::from_le_bytes(*stated);
