@@ -77,6 +77,8 @@ impl Cli {
         let mut command = Self::command();
         if std::env::var_os(HPPR_VARIABLE).is_some_and(|value| value.is_empty()) {
             let unset = |repo: clap::Arg| repo.env(Resettable::<OsStr>::Reset);
+            // Arguments of subcommands are made when they are needed, or now.
+            command.build();
             command = command.mut_subcommand("hppr", |hppr| hppr.mut_arg("repo", unset));
         }
         let mut matches = command.try_get_matches()?;
@@ -87,6 +89,7 @@ impl Cli {
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Pack files and directories.
     Create(Box<CreateArgs>),

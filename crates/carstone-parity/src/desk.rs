@@ -19,15 +19,17 @@ pub(crate) struct Desk {
     lost: Vec<usize>,
 }
 
-/// Makes the tables of the code, which takes some milliseconds, once.
-pub(crate) fn prepare() {
+/// Makes the tables of the code, once.
+pub(crate) fn make_tables() {
     DefaultEngine::new();
 }
 
-/// The same on a thread of its own, which nobody waits for.
-pub(crate) fn prepare_aside() {
-    // Whoever needs the tables makes them otherwise.
-    let _ = thread::Builder::new().spawn(prepare);
+/// Makes what all healing needs on a thread of its own, which nobody waits for: tables of 8 MiB, once in a process, in some milliseconds.
+///
+/// Healing makes them otherwise. For a small stream they take as long as all the rest: who expects to heal does this before the parity is opened.
+pub fn prepare() {
+    // Whoever needs the tables makes them if there is no thread to be had.
+    let _ = thread::Builder::new().spawn(make_tables);
 }
 
 /// Something that a thread can do.

@@ -46,6 +46,7 @@ mod section;
 mod survey;
 mod write_at;
 
+pub use desk::prepare;
 pub use error::{Error, ErrorKind};
 pub use frame::{Descriptor, ProtectionId};
 pub use heal::{Healed, heal};

@@ -9,7 +9,7 @@ use carstone_layer::{ReadAt, default_threads};
 use reed_solomon_simd::ReedSolomonEncoder;
 use sha2::{Digest, Sha256};
 
-use crate::desk::{Desk, Job, prepare};
+use crate::desk::{Desk, Job, make_tables};
 use crate::find::Entry;
 use crate::frame::{HEADER_LEN, Label, encode};
 use crate::layout::{ENTRY_LEN, Slot};
@@ -160,11 +160,11 @@ impl<R: ReadAt + Sync + ?Sized, W: WriteAt + Sync + ?Sized> Work<'_, R, W> {
         let zones = self.layout.zones_of(group);
         if zones.len() == 1 {
             // A small stream takes as long for all else as the tables of the code.
-            let prepare = || {
-                prepare();
+            let tables = || {
+                make_tables();
                 Ok(())
             };
-            self.zone(zones.start, desk, &[&prepare, &hash], note)?;
+            self.zone(zones.start, desk, &[&tables, &hash], note)?;
         } else {
             // What goes over all of the group in order comes first: that reads it in the order in which a disk likes it.
             let per_block = (BLOCK / self.layout.cell_len() as usize).max(1) as u64;

@@ -2,7 +2,7 @@
 
 use carstone_layer::ReadAt;
 
-use crate::desk::prepare_aside;
+use crate::desk::prepare;
 use crate::find::{Entries, Entry, Found, State, find, find_anywhere};
 use crate::{Error, ErrorKind, Layout, Parity};
 
@@ -66,7 +66,7 @@ impl Survey {
         let layout = parity.descriptor().layout().clone();
         let source_len = source.size()?;
         let entries = parity.entries()?;
-        let found = find(source, &layout, &entries, threads, progress, &prepare_aside)?;
+        let found = find(source, &layout, &entries, threads, progress, &prepare)?;
         let left = |zone| Zone { lost: 0, assumed: 0, left: parity.recovery_left(zone) };
         let zones = (0..layout.zones()).map(left).collect();
         let mut survey = Self { found, entries, zones, layout, source_len, known_missing: 0 };

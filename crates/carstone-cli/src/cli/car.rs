@@ -30,6 +30,7 @@ pub(crate) struct CarArgs {
 
 /// What can be done with CARs.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum CarCommand {
     /// Pack files and directories into a CAR.
     #[command(alias = "c")]
@@ -278,6 +279,7 @@ pub(crate) struct IndexArgs {
 
 /// What can be done with indexes.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum IndexCommand {
     /// Write an index of a CAR into a file of its own.
     Create(WrapArgs),
@@ -300,6 +302,7 @@ pub(crate) struct DetachIndexArgs {
 
 /// What can be done with the index that is inside.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum DetachIndexCommand {
     /// Print the entries of an index, that of a CARv2 or one in a file of its own: digest or multihash, and offset in the payload.
     List(OneCar),

@@ -31,6 +31,7 @@ pub(crate) struct HpprArgs {
 
 /// What can be done with repositories.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum HpprCommand {
     /// Make a repository. One that is there is left as it is, and what is missing of it is made.
     Init,

@@ -60,6 +60,7 @@ pub(crate) struct StoreArgs {
 
 /// What can be done with stores.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum StoreCommand {
     /// Make a store. One that is there is left as it is.
     Init,
@@ -101,6 +102,7 @@ pub(crate) enum StoreCommand {
 
 /// What can be done with the index of a store.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum StoreIndexCommand {
     /// Keep CARs that somebody else has made as packs, byte for byte, and index their blocks, which are verified first.
     Add(StoreIndexAddArgs),

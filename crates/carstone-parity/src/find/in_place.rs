@@ -57,4 +57,4 @@ impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
 }
 
 /// Bytes that a thread takes at a time. Tests have more than one of them in small sources.
-const BLOCK: u64 = if cfg!(test) { 1 << 12 } else { 1 << 18 };
+const BLOCK: u64 = if cfg!(test) { 1 << 12 } else { 1 << 16 };

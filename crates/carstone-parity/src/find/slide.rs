@@ -141,7 +141,7 @@ impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
 }
 
 /// Offsets that a thread takes at a time. Tests have more than one of them in small sources.
-const PIECE: u64 = if cfg!(test) { 1 << 12 } else { 1 << 18 };
+const PIECE: u64 = if cfg!(test) { 1 << 12 } else { 1 << 17 };
 
 /// Digests that may be spent in vain in each piece, besides one for each window's length.
 const MIN_VAIN: u64 = 64;

@@ -96,6 +96,7 @@ impl Job<'_> {
         output: &mut Output,
     ) -> anyhow::Result<Tried> {
         let threads = threads(self.args.threads);
+        parity::prepare();
         let held = match spot.open(self.file, threads) {
             Ok(held) => held,
             Err((spot, error)) => {
