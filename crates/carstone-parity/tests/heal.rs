@@ -129,6 +129,30 @@ fn damage_to_parity_lowers_the_budget_and_nothing_else() {
 }
 
 #[test]
+fn without_its_table_a_stream_may_be_healed_but_not_surely() {
+    let whole = stream(300_000, 4);
+    let parity = parity_of(&whole, 1_000);
+    let answers = |damaged: &[u8], parity: &[u8]| {
+        let parity = Parity::open(parity, 1).unwrap();
+        let survey = Survey::of(damaged, &parity, 1, &|_| ()).unwrap();
+        (survey.can_heal(), survey.can_surely_heal(), survey.counts().assumed)
+    };
+    assert_eq!(answers(&whole, &parity), (true, true, 0));
+    assert_eq!(answers(&whole[..295_000], &parity), (true, true, 0));
+    assert_eq!(answers(&whole[..275_000], &parity), (false, false, 0));
+    assert_eq!(answers(&whole, &without_table(&parity)), (true, false, 293));
+}
+
+/// Parity whose table and check shards are overwritten.
+fn without_table(parity: &[u8]) -> Vec<u8> {
+    let mut parity = parity.to_vec();
+    let is_table = |at: &usize| parity[*at..].starts_with(b"\xF5CSP\x01\x02");
+    let frames: Vec<usize> = (0..parity.len() - 8).filter(is_table).collect();
+    frames.iter().for_each(|at| parity[*at..*at + 1_024].fill(0));
+    parity
+}
+
+#[test]
 fn what_moved_and_what_flipped_costs_no_more_than_the_cells_that_it_hit() {
     let whole = stream(8 << 20, 11);
     let parity = parity_of(&whole, 1_000);
