@@ -38,6 +38,7 @@ mod find;
 mod frame;
 mod heal;
 mod layout;
+mod locate;
 mod outcome;
 mod parity;
 mod protect;

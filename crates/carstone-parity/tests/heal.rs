@@ -140,15 +140,41 @@ fn without_its_table_a_stream_may_be_healed_but_not_surely() {
     assert_eq!(answers(&whole, &parity), (true, true, 0));
     assert_eq!(answers(&whole[..295_000], &parity), (true, true, 0));
     assert_eq!(answers(&whole[..275_000], &parity), (false, false, 0));
-    assert_eq!(answers(&whole, &without_table(&parity)), (true, false, 293));
+    assert_eq!(answers(&whole, &without_table(&parity, 1_024)), (true, false, 293));
+}
+
+#[test]
+fn without_its_table_what_is_wrong_is_found_and_restored() {
+    for (len, share) in [(300_000, 1_000), (3 << 20, 1_000), (60_000, 10_000), (70 << 20, 300)] {
+        let whole = stream(len, 4);
+        let parity = parity_of(&whole, share);
+        let layout = Layout::new(len as u64, Share::new(share).unwrap()).unwrap();
+        let cell = layout.cell_len() as usize;
+        let parity = without_table(&parity, cell);
+        check_heals(&whole, &whole, &parity);
+        let mut damaged = whole.clone();
+        // All that can be told, in the middle.
+        let most = (layout.recovery() as usize - 3).min(len / cell - 1) * layout.zones() as usize;
+        let first = (len / cell - most) / 2;
+        damaged[first * cell..][..most * cell].copy_from_slice(&stream(most * cell, 9));
+        check_heals(&whole, &damaged, &parity);
+        // What is cut off is lost, and known to be.
+        let mut damaged = whole[..len - 2 * cell].to_vec();
+        damaged[first * cell..][..(most - 4) * cell].fill(0);
+        check_heals(&whole, &damaged, &parity);
+        let mut damaged = whole.clone();
+        damaged[..(layout.recovery() as usize + 1) * layout.zones() as usize * cell].fill(0);
+        let (_, healed) = healed(&damaged, &parity);
+        assert!(!healed.whole && healed.restored == 0);
+    }
 }
 
 /// Parity whose table and check shards are overwritten.
-fn without_table(parity: &[u8]) -> Vec<u8> {
+fn without_table(parity: &[u8], cell: usize) -> Vec<u8> {
     let mut parity = parity.to_vec();
     let is_table = |at: &usize| parity[*at..].starts_with(b"\xF5CSP\x01\x02");
     let frames: Vec<usize> = (0..parity.len() - 8).filter(is_table).collect();
-    frames.iter().for_each(|at| parity[*at..*at + 1_024].fill(0));
+    frames.iter().for_each(|at| parity[*at..*at + 48 + cell].fill(0));
     parity
 }
 
