@@ -31,9 +31,10 @@ pub(crate) struct Code {
 
 /// Says which of the cells `suspects` are wrong; `None` where it cannot be told.
 ///
-/// `syndromes` are those of the recovery cells that are left, by their numbers, in which the cells `lost` count as zeros. With `spare` more of them than cells are lost, up to
-/// half of `spare` wrong cells are told however they are wrong; up to `spare − 2`, where the bytes by which they are wrong are independent of each other, as
-/// noise is, or where no symbol is wrong in more than half of `spare` of them. What is told satisfies all syndromes.
+/// `syndromes` are those of the recovery cells that are left, by their numbers, in which the cells `lost` count as zeros. With `spare` more of them than cells are lost, up to half of `spare`
+/// wrong cells are told however they are wrong, and all but two or three of `spare` where what they are wrong by is independent, as noise is; where `spare` is above 3,000, less and less of it,
+/// down to 19 of 20, so that it takes some seconds at most. Single bits in many cells are told where no symbol is wrong in half of `spare` of them. What is told explains all
+/// syndromes, but for a chance of 2⁻⁶⁴.
 ///
 /// # Errors
 /// None of its own.
@@ -143,19 +144,16 @@ impl Work<'_> {
     /// All wrong cells, from as many columns together as it takes; `combined` are the sums of all combinations.
     fn together(&self, mut combined: Vec<Vec<u16>>) -> Result<Option<Vec<usize>>, Error> {
         let len = self.sums.len();
-        let check = combined.split_off(COMBINATIONS - CHECKED);
+        let check = combined.split_off(SOLVED);
         let mut sequences = combined;
         // More than there are terms tell nothing more.
         let most = len.min(MOST_TOGETHER).min((WORK / (len * len).max(1)).max(1));
         let mut count = 1;
         loop {
             if count > sequences.len() {
-                let columns: Vec<Vec<u16>> = self
-                    .columns
-                    .spread(count - sequences.len())
-                    .map(|at| self.columns.at(at))
-                    .collect();
-                sequences.truncate(COMBINATIONS - CHECKED);
+                let spread = self.columns.spread(count - SOLVED);
+                let columns: Vec<Vec<u16>> = spread.map(|at| self.columns.at(at)).collect();
+                sequences.truncate(SOLVED);
                 sequences.extend(self.sums_of(&columns)?);
             }
             let used = &sequences[..count.min(sequences.len())];
@@ -166,7 +164,7 @@ impl Work<'_> {
             {
                 return Ok(Some(cells));
             }
-            if count >= most {
+            if count >= most || used.len() < count {
                 return Ok(None);
             }
             count = (count * 4).min(most);
@@ -215,8 +213,8 @@ impl Work<'_> {
 /// So often cells that were told are taken for lost, and the others looked for again.
 const ROUNDS: usize = 4;
 
-/// Combinations of columns that only check what the others told.
-const CHECKED: usize = 4;
+/// Combinations of columns that tell; the others only check what these told.
+const SOLVED: usize = COMBINATIONS - 4;
 
 /// Columns from which a recurrence is had at most.
 const MOST_TOGETHER: usize = 512;
@@ -225,4 +223,4 @@ const MOST_TOGETHER: usize = 512;
 const TRIED: usize = 32;
 
 /// Columns times terms times terms that are computed at most: some seconds.
-const WORK: usize = 4 << 30;
+const WORK: usize = 4_000_000_000;

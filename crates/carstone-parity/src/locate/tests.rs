@@ -1,5 +1,7 @@
 //! Wrong cells of codes of many shapes. The syndromes are made by the library: the code is linear, so that those of a stream are those of its errors.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -113,6 +115,12 @@ fn noise_is_told_as_long_as_two_recovery_cells_are_left_over() {
             }
         }
     }
+}
+
+#[test]
+fn hundreds_of_columns_tell_hundreds_of_cells() {
+    let zone = Zone { cell_len: 1_024, ..Zone::new(1_000, 700, 0, 698) };
+    zone.check(zone.noise());
 }
 
 #[test]
