@@ -88,9 +88,10 @@ where
         let _ending = Ending(self.outcomes);
         let mut desk = Desk::new(threads);
         let mut restored = 0;
+        let mut effort = suspects::MUCH;
         for (number, zone) in (0..).zip(&self.survey.zones) {
             let mut outcome = Outcome::Left;
-            let zone = self.suspect(number, *zone, desk.threads())?;
+            let zone = self.suspect(number, *zone, &mut effort, desk.threads())?;
             if zone.lost + zone.assumed > 0 && zone.lost <= zone.left {
                 // What is only assumed to be right is restored as well where that is possible: nothing rests on it then.
                 let assumed = zone.lost.saturating_add(zone.assumed) <= zone.left;

@@ -31,10 +31,10 @@ pub(crate) struct Code {
 
 /// Says which of the cells `suspects` are wrong; `None` where it cannot be told.
 ///
-/// `syndromes` are those of the recovery cells that are left, by their numbers, in which the cells `lost` count as zeros. With `spare` more of them than cells are lost, up to half of `spare`
-/// wrong cells are told however they are wrong, and all but two or three of `spare` where what they are wrong by is independent, as noise is; where `spare` is above 3,000, less and less of it,
-/// down to 19 of 20, so that it takes some seconds at most. Single bits in many cells are told where no symbol is wrong in half of `spare` of them. What is told explains all
-/// syndromes, but for a chance of 2⁻⁶⁴.
+/// `syndromes` are those of the recovery cells that are left, by their numbers, in which the cells `lost` count as zeros. With `spare` more of them than cells are lost, up to half of
+/// `spare` wrong cells are told however they are wrong, and all but two or three of `spare` where what they are wrong by is independent, as noise is. Single bits in many cells are told where
+/// no symbol is wrong in half of `spare` of them. `c` columns tell at most `c/(c + 1)` of `spare`, and are taken as long as `c·spare²` is within `effort`. As far as syndromes are left
+/// over, what is told explains them, but for a chance of 2⁻⁶⁴.
 ///
 /// # Errors
 /// None of its own.
@@ -43,6 +43,7 @@ pub(crate) fn locate(
     syndromes: &[(usize, Vec<u8>)],
     lost: &[usize],
     suspects: &[usize],
+    effort: usize,
     threads: usize,
 ) -> Result<Option<Vec<usize>>, Error> {
     let field = Field::new();
@@ -52,10 +53,12 @@ pub(crate) fn locate(
     let mut located = BTreeSet::new();
     for _ in 0..ROUNDS {
         let suspects = suspects.iter().filter(|cell| !located.contains(*cell)).copied();
+        let sums = PowerSums::new(&field, code, syndromes, &known);
         let work = Work {
             field: &field,
             columns: &columns,
-            sums: PowerSums::new(&field, code, syndromes, &known),
+            columns_at_most: (effort / sums.len().pow(2).max(1)).max(1),
+            sums,
             points: suspects.map(|cell| (cell, code.original_at(cell))).collect(),
             threads,
         };
@@ -72,10 +75,10 @@ pub(crate) fn locate(
         if is_all {
             return Ok(Some(located.into_iter().collect()));
         }
-        if told.is_empty() {
+        known.extend(&told);
+        if told.is_empty() || known.len() > syndromes.len() {
             break;
         }
-        known.extend(told);
     }
     Ok(None)
 }
@@ -117,6 +120,7 @@ fn narrow(point: usize) -> u16 {
 struct Work<'a> {
     field: &'a Field,
     columns: &'a Columns<'a>,
+    columns_at_most: usize,
     sums: PowerSums<'a>,
     /// Cells that may be wrong, and their points.
     points: Vec<(usize, u16)>,
@@ -147,7 +151,7 @@ impl Work<'_> {
         let check = combined.split_off(SOLVED);
         let mut sequences = combined;
         // More than there are terms tell nothing more.
-        let most = len.min(MOST_TOGETHER).min((WORK / (len * len).max(1)).max(1));
+        let most = len.min(MOST_TOGETHER).min(self.columns_at_most);
         let mut count = 1;
         loop {
             if count > sequences.len() {
@@ -193,7 +197,7 @@ impl Work<'_> {
                 },
             )
         };
-        let all = self.columns.len().min((WORK / (len * len).max(1)).max(1));
+        let all = self.columns.len().min(self.columns_at_most);
         look(self.columns.spread(all.min(TRIED)).collect())?;
         let is_none = found.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
         if !is_none {
@@ -221,6 +225,3 @@ const MOST_TOGETHER: usize = 512;
 
 /// Columns that are tried one by one before all others are.
 const TRIED: usize = 32;
-
-/// Columns times terms times terms that are computed at most: some seconds.
-const WORK: usize = 4_000_000_000;

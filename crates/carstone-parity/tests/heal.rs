@@ -94,6 +94,21 @@ fn a_zone_over_its_budget_takes_no_other_with_it() {
 }
 
 #[test]
+fn a_zone_whose_wrong_cells_are_not_told_takes_no_other_with_it() {
+    let whole = stream(70 << 20, 3);
+    let parity = without_table(&parity_of(&whole, 500), 4_096);
+    let mut damaged = whole.clone();
+    // The cells of two zones take turns.
+    let cells = (0..500).map(|i| 2 * i).chain((0..300).map(|i| 2_001 + 2 * i));
+    cells.for_each(|cell| damaged[cell * 4_096..(cell + 1) * 4_096].fill(0));
+    let (bytes, healed) = healed(&damaged, &parity);
+    assert!(!healed.whole && healed.lost.is_empty());
+    assert_eq!(healed.restored, 300);
+    assert!(bytes[..2_000 * 4_096] == damaged[..2_000 * 4_096]);
+    assert!(bytes[2_000 * 4_096..] == whole[2_000 * 4_096..]);
+}
+
+#[test]
 fn what_lost_more_than_parity_may_restore_is_not_told_from_another_stream() {
     let whole = stream(300_000, 1);
     let parity = parity_of(&whole, 1_000);

@@ -63,7 +63,7 @@ impl Zone {
         let syndromes: Vec<_> = left.into_iter().map(row).collect();
         let suspects: Vec<usize> = (0..originals).filter(|cell| !hit.contains(cell)).collect();
         wrong.sort_unstable();
-        (locate(self.code, &syndromes, &hit, &suspects, 2).unwrap(), wrong)
+        (locate(self.code, &syndromes, &hit, &suspects, EFFORT, 2).unwrap(), wrong)
     }
 
     #[track_caller]
@@ -89,6 +89,9 @@ impl Zone {
         }
     }
 }
+
+/// Enough for all that can be told.
+const EFFORT: usize = 1 << 30;
 
 /// Cells, recovery cells.
 const SHAPES: [(usize, usize); 9] =
