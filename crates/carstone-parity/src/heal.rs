@@ -16,6 +16,8 @@ use crate::protect::{BLOCK, in_parallel, within, write};
 use crate::survey::Zone;
 use crate::{Error, ErrorKind, Parity, Survey, WriteAt};
 
+mod suspects;
+
 /// What came of healing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -32,7 +34,8 @@ pub struct Healed {
 /// rest.
 ///
 /// Only where [`Healed::whole`] is true the target is the stream that was protected. `progress` is told how many bytes were written since the last time.
-/// Restoring takes some 70 MiB, more where the share is larger, and 5 MiB for each of `threads` threads.
+/// Restoring takes some 70 MiB, more where the share is larger, and 5 MiB for each of `threads` threads; twice that where more cells are only assumed to be
+/// right than could be restored. Which of them are wrong is found out then, if not too many are.
 ///
 /// # Errors
 /// [`ErrorKind::Io`].
@@ -85,16 +88,18 @@ where
         let _ending = Ending(self.outcomes);
         let mut desk = Desk::new(threads);
         let mut restored = 0;
+        let mut effort = suspects::MUCH;
         for (number, zone) in (0..).zip(&self.survey.zones) {
             let mut outcome = Outcome::Left;
+            let zone = self.suspect(number, *zone, &mut effort, desk.threads())?;
             if zone.lost + zone.assumed > 0 && zone.lost <= zone.left {
                 // What is only assumed to be right is restored as well where that is possible: nothing rests on it then.
                 let assumed = zone.lost.saturating_add(zone.assumed) <= zone.left;
-                if self.decode(number, *zone, assumed, &mut desk)? {
+                if self.decode(number, zone, assumed, &mut desk)? {
                     outcome = Outcome::Restored { assumed };
                 } else if assumed
                     && zone.assumed > 0
-                    && self.decode(number, *zone, false, &mut desk)?
+                    && self.decode(number, zone, false, &mut desk)?
                 {
                     outcome = Outcome::Restored { assumed: false };
                 }
@@ -169,7 +174,7 @@ where
                     self.read_row(bytes, from)?;
                     true
                 }
-                State::Assumed(_) if assumed => false,
+                State::Assumed(_) if assumed || self.outcomes.is_lost(*cell) => false,
                 _ => self.read(*cell, bytes)?,
             };
             if !is_there {
@@ -308,7 +313,8 @@ where
         };
         let zone = self.parity.descriptor().layout().zone_of(cell).0;
         let outcome = self.outcomes.wait(zone);
-        matches!(outcome, Outcome::Restored { assumed } if assumed || !is_assumed)
+        let is_lost = |assumed| assumed || !is_assumed || self.outcomes.is_lost(cell);
+        matches!(outcome, Outcome::Restored { assumed } if is_lost(assumed))
     }
 
     /// How many whole cells lie in a row in the source, from the first of `cells` on; 1 where that is something else.

@@ -1,5 +1,6 @@
 //! What became of each zone, told by those who restore it to who waits for it.
 
+use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 /// What became of a zone.
@@ -9,7 +10,7 @@ pub(crate) enum Outcome {
     Open,
     /// Its lost cells are not restored, or it has none.
     Left,
-    /// Its missing cells are restored, and the assumed ones if `assumed`.
+    /// Its missing cells are restored, those that are wrong as well, and the assumed ones if `assumed`.
     Restored { assumed: bool },
 }
 
@@ -17,12 +18,25 @@ pub(crate) enum Outcome {
 pub(crate) struct Outcomes {
     zones: Mutex<Vec<Outcome>>,
     told: Condvar,
+    /// Cells that were assumed to be right, and are wrong.
+    wrong: Mutex<BTreeSet<u64>>,
 }
 
 impl Outcomes {
     /// All open.
     pub(crate) fn of(zones: usize) -> Self {
-        Self { zones: Mutex::new(vec![Outcome::Open; zones]), told: Condvar::new() }
+        let zones = Mutex::new(vec![Outcome::Open; zones]);
+        Self { zones, told: Condvar::new(), wrong: Mutex::default() }
+    }
+
+    /// Says that cells which were assumed to be right are wrong, before the outcome of their zone is told.
+    pub(crate) fn lose(&self, cells: impl Iterator<Item = u64>) {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).extend(cells);
+    }
+
+    /// Whether an assumed cell is wrong.
+    pub(crate) fn is_lost(&self, cell: u64) -> bool {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).contains(&cell)
     }
 
     /// Says what became of a zone.

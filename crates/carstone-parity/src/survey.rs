@@ -178,9 +178,16 @@ impl Survey {
         counts.in_place == self.layout.cells() && self.source_len == self.layout.stream_len()
     }
 
-    /// Whether each zone has recovery cells for what it lacks.
+    /// Whether each zone has recovery cells for what it lacks, if the cells that are only assumed are right.
     pub fn can_heal(&self) -> bool {
         self.zones.iter().all(|zone| zone.lost <= zone.left)
+    }
+
+    /// Whether each zone has recovery cells for what it lacks and for all that is only assumed, so that healing does not rest on these.
+    ///
+    /// Where this is false and [`Survey::can_heal`] true, only healing can tell.
+    pub fn can_surely_heal(&self) -> bool {
+        self.zones.iter().all(|zone| zone.lost.saturating_add(zone.assumed) <= zone.left)
     }
 
     /// Cells that are lost and for which their zone has too few recovery cells.

@@ -94,6 +94,21 @@ fn a_zone_over_its_budget_takes_no_other_with_it() {
 }
 
 #[test]
+fn a_zone_whose_wrong_cells_are_not_told_takes_no_other_with_it() {
+    let whole = stream(70 << 20, 3);
+    let parity = without_table(&parity_of(&whole, 500), 4_096);
+    let mut damaged = whole.clone();
+    // The cells of two zones take turns.
+    let cells = (0..500).map(|i| 2 * i).chain((0..300).map(|i| 2_001 + 2 * i));
+    cells.for_each(|cell| damaged[cell * 4_096..(cell + 1) * 4_096].fill(0));
+    let (bytes, healed) = healed(&damaged, &parity);
+    assert!(!healed.whole && healed.lost.is_empty());
+    assert_eq!(healed.restored, 300);
+    assert!(bytes[..2_000 * 4_096] == damaged[..2_000 * 4_096]);
+    assert!(bytes[2_000 * 4_096..] == whole[2_000 * 4_096..]);
+}
+
+#[test]
 fn what_lost_more_than_parity_may_restore_is_not_told_from_another_stream() {
     let whole = stream(300_000, 1);
     let parity = parity_of(&whole, 1_000);
@@ -126,6 +141,60 @@ fn damage_to_parity_lowers_the_budget_and_nothing_else() {
         parity.drain(hit..end);
         check_heals(&whole, &damaged, &parity);
     }
+}
+
+#[test]
+fn without_its_table_a_stream_may_be_healed_but_not_surely() {
+    let whole = stream(300_000, 4);
+    let parity = parity_of(&whole, 1_000);
+    let answers = |damaged: &[u8], parity: &[u8]| {
+        let parity = Parity::open(parity, 1).unwrap();
+        let survey = Survey::of(damaged, &parity, 1, &|_| ()).unwrap();
+        (survey.can_heal(), survey.can_surely_heal(), survey.counts().assumed)
+    };
+    assert_eq!(answers(&whole, &parity), (true, true, 0));
+    assert_eq!(answers(&whole[..295_000], &parity), (true, true, 0));
+    assert_eq!(answers(&whole[..275_000], &parity), (false, false, 0));
+    assert_eq!(answers(&whole, &without_table(&parity, 1_024)), (true, false, 293));
+}
+
+#[test]
+fn without_its_table_what_is_wrong_is_found_and_restored() {
+    for (len, share) in [(300_000, 1_000), (3 << 20, 1_000), (60_000, 10_000), (70 << 20, 300)] {
+        let whole = stream(len, 4);
+        let parity = parity_of(&whole, share);
+        let layout = Layout::new(len as u64, Share::new(share).unwrap()).unwrap();
+        let cell = layout.cell_len() as usize;
+        let parity = without_table(&parity, cell);
+        check_heals(&whole, &whole, &parity);
+        let mut damaged = whole.clone();
+        // All that can be told, in the middle.
+        let most = (layout.recovery() as usize - 3).min(len / cell - 1) * layout.zones() as usize;
+        let first = (len / cell - most) / 2;
+        damaged[first * cell..][..most * cell].copy_from_slice(&stream(most * cell, 9));
+        check_heals(&whole, &damaged, &parity);
+        // What is cut off is lost, and known to be.
+        let mut damaged = whole[..len - 2 * cell].to_vec();
+        damaged[first * cell..][..(most - 4) * cell].fill(0);
+        check_heals(&whole, &damaged, &parity);
+        let mut damaged = whole.clone();
+        damaged[..(layout.recovery() as usize + 1) * layout.zones() as usize * cell].fill(0);
+        let (_, healed) = healed(&damaged, &parity);
+        assert!(!healed.whole && healed.restored == 0);
+    }
+}
+
+/// Parity whose table and check shards are overwritten.
+fn without_table(parity: &[u8], cell: usize) -> Vec<u8> {
+    let mut parity = parity.to_vec();
+    tables(&parity).iter().for_each(|at| parity[*at..*at + 48 + cell].fill(0));
+    parity
+}
+
+/// Where frames of table and check shards begin, in order.
+fn tables(parity: &[u8]) -> Vec<usize> {
+    let is_table = |at: &usize| parity[*at..].starts_with(b"\xF5CSP\x01\x02");
+    (0..parity.len()).filter(is_table).collect()
 }
 
 #[test]
@@ -167,18 +236,7 @@ fn lost_cells_that_were_zeros_make_the_stream_no_less_whole() {
 
 #[test]
 fn bytes_with_the_same_crc_are_found_when_the_whole_is_doubted() {
-    let whole = stream(300_000, 3);
-    let record = |byte: u8| {
-        let mut record = vec![byte; 40];
-        record.extend(carstone_layer::crc64(&[&record]).to_le_bytes());
-        record
-    };
-    let put = |stream: &[u8], byte| {
-        let mut stream = stream.to_vec();
-        stream[100_000..100_048].copy_from_slice(&record(byte));
-        stream
-    };
-    let (whole, damaged) = (put(&whole, 1), put(&whole, 2));
+    let (whole, damaged) = with_records();
     let parity = parity_of(&whole, 1_000);
     let parity = Parity::open(&parity[..], THREADS).unwrap();
     let mut survey = Survey::of(&damaged, &parity, THREADS, &|_| ()).unwrap();
@@ -188,4 +246,47 @@ fn bytes_with_the_same_crc_are_found_when_the_whole_is_doubted() {
     let target = Memory::new();
     assert!(heal(&damaged, &parity, &survey, &target, THREADS, &|_| ()).unwrap().whole);
     assert!(target.into_bytes() == whole);
+}
+
+#[test]
+fn what_was_healed_and_is_not_whole_is_doubted_and_healed_again() {
+    let (whole, mut damaged) = with_records();
+    let sound = parity_of(&whole, 1_000);
+    let torn = without_front_of_table(&sound, 1_024);
+    damaged[50_000..53_000].fill(0);
+    for (parity, assumed) in [(sound, 0), (torn, 86)] {
+        let parity = Parity::open(&parity[..], THREADS).unwrap();
+        let mut survey = Survey::of(&damaged, &parity, THREADS, &|_| ()).unwrap();
+        assert_eq!(survey.counts().assumed, assumed);
+        let healed = |survey: &Survey| {
+            let target = Memory::new();
+            let healed = heal(&damaged, &parity, survey, &target, THREADS, &|_| ()).unwrap();
+            healed.whole.then(|| target.into_bytes() == whole)
+        };
+        assert_eq!(healed(&survey), None);
+        assert!(survey.doubt(&damaged).unwrap() && !survey.doubt(&damaged).unwrap());
+        assert_eq!(healed(&survey), Some(true));
+    }
+}
+
+/// Parity without the first shard of its table, and without check shards.
+fn without_front_of_table(parity: &[u8], cell: usize) -> Vec<u8> {
+    let mut parity = parity.to_vec();
+    let tables = tables(&parity);
+    let is_lost = |number: usize| number == 0 || number >= tables.len() / 2;
+    let lost = tables.iter().enumerate().filter(|(number, _)| is_lost(*number));
+    lost.for_each(|(_, at)| parity[*at..*at + 48 + cell].fill(0));
+    parity
+}
+
+/// A stream, and one with other bytes that have the same CRC.
+fn with_records() -> (Vec<u8>, Vec<u8>) {
+    let put = |byte: u8| {
+        let mut record = vec![byte; 40];
+        record.extend(carstone_layer::crc64(&[&record]).to_le_bytes());
+        let mut stream = stream(300_000, 3);
+        stream[100_000..100_048].copy_from_slice(&record);
+        stream
+    };
+    (put(1), put(2))
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use carstone_layer::ReadAt;
 use carstone_parity::{Error, ErrorKind, Memory, Parity, Survey, WriteAt, heal, protect};
 
-use crate::packed::{noise, options, parity_of};
+use crate::packed::{Kind, frames, joined, noise, options, parity_of};
 
 /// Gives one byte at a time.
 pub struct OneByte<'a>(pub &'a [u8]);
@@ -166,6 +166,11 @@ fn sources_and_targets_that_fail_at_any_call_give_their_error() {
     let damaged = &damaged;
     let open = || Parity::open(&parity[..], 1).unwrap();
     let survey = || Survey::of(&damaged[..], &open(), 1, &|_| ()).unwrap();
+    let mut without_table = frames(&parity);
+    without_table.retain(|frame| frame.kind != Kind::Table);
+    let without_table = joined(&without_table);
+    let mut zeroed = stream.clone();
+    zeroed[3_000..7_000].fill(0);
     for threads in [1, 3] {
         let options = options(5_000).with_threads(threads);
         check_fails(|calls| {
@@ -196,6 +201,17 @@ fn sources_and_targets_that_fail_at_any_call_give_their_error() {
             source.calls_left.store(calls, Ordering::SeqCst);
             let survey = Survey::of(&damaged[..], &parity, threads, &|_| ())?;
             heal(&damaged[..], &parity, &survey, &Memory::new(), threads, &|_| ()).map(drop)
+        });
+        // Wrong cells are looked for by all that is left.
+        check_fails(|calls| {
+            let parity = Parity::open(Failing::after(&without_table[..], u64::MAX), threads)?;
+            let source = Failing::after(&zeroed[..], u64::MAX);
+            let survey = Survey::of(&source, &parity, threads, &|_| ())?;
+            assert!(!survey.can_surely_heal());
+            source.calls_left.store(calls, Ordering::SeqCst);
+            let healed = heal(&source, &parity, &survey, &Memory::new(), threads, &|_| ())?;
+            assert!(healed.whole && healed.restored == 5);
+            Ok(())
         });
     }
 }

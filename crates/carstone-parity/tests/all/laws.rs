@@ -12,6 +12,8 @@ enum Hit {
     Zero,
     Overwrite(u64),
     Flip(Vec<Index>),
+    /// Some 1 to 40 bits, others in each.
+    FlipDrawn(u64),
     Remove,
     Cut(Index, Index),
     Insert(Index, usize),
@@ -27,6 +29,15 @@ impl Hit {
                 let bit = bit.index(8 * len);
                 bytes[bit / 8] ^= 1 << (bit % 8);
             }),
+            Self::FlipDrawn(seed) => {
+                let drawn = noise(402, seed ^ carstone_layer::crc64(&[bytes]));
+                let bits = drawn[2..].chunks_exact(10).take(usize::from(drawn[0] % 40) + 1);
+                for bit in bits
+                    .map(|bytes| bytes.iter().fold(0, |bit, byte| bit << 6 ^ usize::from(*byte)))
+                {
+                    bytes[bit / 8 % len] ^= 1 << (bit % 8);
+                }
+            }
             Self::Remove => bytes.clear(),
             Self::Cut(from, to) => {
                 let (from, to) = (from.index(len), to.index(len));
@@ -52,6 +63,15 @@ fn hit() -> impl Strategy<Value = Hit> {
     ]
 }
 
+/// What changes no length, and is another error in each cell of noise.
+fn hit_in_place() -> impl Strategy<Value = Hit> {
+    prop_oneof![
+        Just(Hit::Zero),
+        any::<u64>().prop_map(Hit::Overwrite),
+        any::<u64>().prop_map(Hit::FlipDrawn),
+    ]
+}
+
 /// Which of some things are hit, and how.
 #[derive(Clone, Debug)]
 struct Hits {
@@ -64,9 +84,17 @@ struct Hits {
 }
 
 fn hits() -> impl Strategy<Value = Hits> {
+    hits_of(hit())
+}
+
+fn hits_in_place() -> impl Strategy<Value = Hits> {
+    hits_of(hit_in_place())
+}
+
+fn hits_of(hit: impl Strategy<Value = Hit>) -> impl Strategy<Value = Hits> {
     let part = prop_oneof![Just(256), 0..=256_u32];
     let burst = proptest::option::of(any::<Index>());
-    let kinds = proptest::collection::vec(hit(), 1..6);
+    let kinds = proptest::collection::vec(hit, 1..6);
     (part, burst, any::<u64>(), kinds).prop_map(|(part, burst, seed, kinds)| Hits {
         part,
         burst,
@@ -97,11 +125,13 @@ impl Hits {
     }
 }
 
+fn length() -> impl Strategy<Value = usize> {
+    prop_oneof![0..300_usize, 900..1_200_usize, 1_024..17_000_usize, 16_384..200_000_usize]
+}
+
 /// Up to 200 KB: noise, or what repeats itself.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
-    let len =
-        prop_oneof![0..300_usize, 900..1_200_usize, 1_024..17_000_usize, 16_384..200_000_usize];
-    (len, any::<u64>(), 0..8_u8, 1..5_000_usize).prop_map(|(len, seed, kind, period)| {
+    (length(), any::<u64>(), 0..8_u8, 1..5_000_usize).prop_map(|(len, seed, kind, period)| {
         let noise = noise(len.max(period), seed);
         let byte = |at: usize| match kind {
             0 => 0,
@@ -217,6 +247,30 @@ proptest! {
         prop_assert!(healed.whole, "{:?}", healed);
         prop_assert!(bytes == stream);
         prop_assert!(healed.restored <= most as u64 && healed.lost.is_empty());
+    }
+
+    #[test]
+    fn without_its_table_damage_in_place_is_healed_as_long_as_three_recovery_cells_are_left_over(
+        (len, share, seed) in (length(), share(), any::<u64>()),
+        recovery_hits in hits(),
+        hits in hits_in_place(),
+    ) {
+        let stream = noise(len, seed);
+        let layout = Layout::new(len as u64, Share::new(share).unwrap()).unwrap();
+        let mut frames = frames(&parity_of(&stream, share));
+        frames.retain(|frame| frame.kind != Kind::Table);
+        let recovery = frames.iter_mut().filter(|frame| frame.kind == Kind::Recovery);
+        let mut recovery: Vec<_> = recovery.map(|frame| &mut frame.bytes).collect();
+        let most = recovery.len() / 2;
+        let lost = recovery_hits.on(&mut recovery, most);
+        let cells = stream.chunks(layout.cell_len() as usize);
+        let mut cells: Vec<Vec<u8>> = cells.map(<[u8]>::to_vec).collect();
+        let most = (layout.recovery() as usize - lost).saturating_sub(3);
+        hits.on(&mut cells.iter_mut().collect::<Vec<_>>(), most);
+        let (healed, bytes) = healed(&cells.concat(), &joined(&frames)).unwrap();
+        prop_assert!(healed.whole, "{:?} of {}", healed, most);
+        prop_assert!(bytes == stream);
+        prop_assert!(healed.lost.is_empty());
     }
 
     #[test]
