@@ -1,15 +1,15 @@
 //! One zone, laid out for the code.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::sync::{Mutex, Once};
 
 use reed_solomon_simd::engine::DefaultEngine;
 use reed_solomon_simd::{ReedSolomonDecoder, ReedSolomonEncoder};
 
 use crate::Error;
 use crate::pages::Pages;
-use crate::protect::{code, in_parallel};
+use crate::protect::code;
+use crate::workers::{into_inner, lock, share};
 
 /// The cells of a zone, and which of them are lost.
 pub(crate) struct Desk {
@@ -28,8 +28,8 @@ pub(crate) fn make_tables() {
 ///
 /// Healing makes them otherwise. For a small stream they take as long as all the rest: who expects to heal does this before the parity is opened.
 pub fn prepare() {
-    // Whoever needs the tables makes them if there is no thread to be had.
-    let _ = thread::Builder::new().spawn(make_tables);
+    static BEGUN: Once = Once::new();
+    BEGUN.call_once(|| rayon::spawn(make_tables));
 }
 
 /// Something that a thread can do.
@@ -71,21 +71,21 @@ impl Desk {
         let parts: Vec<_> =
             self.cells.chunks_mut(CELLS_AT_ONCE * cell_len).map(Mutex::new).collect();
         let lost = Mutex::new(Vec::new());
-        in_parallel(
+        share(
             self.threads,
-            before.len() + parts.len(),
+            0..before.len() + parts.len(),
             || (),
-            |(), job| {
+            |job, ()| {
                 let Some(job) = job.checked_sub(before.len()) else { return before[job]() };
-                let mut part = parts[job].lock().unwrap_or_else(PoisonError::into_inner);
+                let mut part = lock(&parts[job]);
                 let first = job * CELLS_AT_ONCE;
                 let mut missing = Vec::new();
                 read(first..first + part.len() / cell_len, &mut part, &mut missing)?;
-                lost.lock().unwrap_or_else(PoisonError::into_inner).extend(missing);
+                lock(&lost).extend(missing);
                 Ok(())
             },
         )?;
-        self.lost = lost.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.lost = into_inner(lost);
         self.lost.sort_unstable();
         Ok(())
     }
@@ -148,22 +148,21 @@ impl Desk {
         count: usize,
         work: impl Fn(&mut Option<T>, Range<usize>, &mut Vec<u8>) -> Result<(), Error> + Sync,
     ) -> Result<Made, Error> {
-        let strips: Vec<_> =
-            (0..self.cell_len).step_by(STRIP).map(|at| at..self.cell_len.min(at + STRIP)).collect();
+        let starts = (0..self.cell_len).step_by(STRIP);
+        let strips = starts.map(|at| at..self.cell_len.min(at + STRIP));
         let made = Mutex::new(Vec::new());
-        in_parallel(
+        share(
             self.threads,
-            strips.len(),
+            strips,
             || None,
-            |coder, job| {
-                let strip = strips[job].clone();
+            |strip: Range<usize>, coder| {
                 let mut bytes = Vec::with_capacity(count * strip.len());
                 work(coder, strip.clone(), &mut bytes)?;
-                made.lock().unwrap_or_else(PoisonError::into_inner).push((strip, bytes));
+                lock(&made).push((strip, bytes));
                 Ok(())
             },
         )?;
-        Ok(Made { count, strips: made.into_inner().unwrap_or_else(PoisonError::into_inner) })
+        Ok(Made { count, strips: into_inner(made) })
     }
 
     /// Calls `work` with the number of each cell that was made, and its bytes.
@@ -172,12 +171,11 @@ impl Desk {
         made: &Made,
         work: impl Fn(usize, &[u8]) -> Result<(), Error> + Sync,
     ) -> Result<(), Error> {
-        let jobs = made.count.div_ceil(CELLS_AT_ONCE);
-        in_parallel(
+        share(
             self.threads,
-            jobs,
+            0..made.count.div_ceil(CELLS_AT_ONCE),
             || vec![0; self.cell_len],
-            |cell, job| {
+            |job, cell| {
                 for number in job * CELLS_AT_ONCE..made.count.min((job + 1) * CELLS_AT_ONCE) {
                     for (strip, bytes) in &made.strips {
                         let len = strip.len();

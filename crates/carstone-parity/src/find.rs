@@ -23,7 +23,6 @@ mod pairs;
 mod regions;
 mod roll;
 mod search;
-mod share;
 mod slide;
 mod word;
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Mutex, mpsc};
 use std::{io, thread};
 
 use carstone_layer::ReadAt;
@@ -12,8 +12,9 @@ use crate::desk::Desk;
 use crate::find::{Entry, State};
 use crate::layout::Slot;
 use crate::outcome::{Ending, Outcome, Outcomes};
-use crate::protect::{BLOCK, in_parallel, within, write};
+use crate::protect::{BLOCK, within, write};
 use crate::survey::Zone;
+use crate::workers::{into_inner, lock, share};
 use crate::{Error, ErrorKind, Parity, Survey, WriteAt};
 
 mod suspects;
@@ -56,9 +57,9 @@ where
     let work = Heal { source, parity, survey, target, outcomes: &outcomes, progress };
     // What stands before the first lost cell is written while that is restored.
     let (restored, (lost, hashes)) = thread::scope(|scope| {
-        let restored = scope.spawn(|| work.restore(threads));
-        let written = work.assemble();
-        let restored = restored.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let written = scope.spawn(|| work.assemble());
+        let restored = work.restore(threads);
+        let written = written.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok::<_, Error>((restored?, written?))
     })?;
     let descriptor = parity.descriptor();
@@ -136,19 +137,16 @@ where
         let made = desk.decode(layout.recovery() as usize, &recovery)?;
         let differs = AtomicBool::new(false);
         desk.each_made(&made, |number, bytes| {
-            let entry = self.survey.entries.get(cells[desk.lost()[number]]);
-            let agrees = entry.is_none_or(|entry| entry == Entry::of(bytes));
-            differs.fetch_or(!agrees, Ordering::Relaxed);
-            Ok(())
-        })?;
-        if differs.into_inner() {
-            return Ok(false);
-        }
-        desk.each_made(&made, |number, bytes| {
-            let at = cells[desk.lost()[number]] * u64::from(layout.cell_len());
+            let cell = cells[desk.lost()[number]];
+            if self.survey.entries.get(cell).is_some_and(|entry| entry != Entry::of(bytes)) {
+                differs.store(true, Ordering::Relaxed);
+                return Ok(());
+            }
+            // All that is not restored in the end is written again.
+            let at = cell * u64::from(layout.cell_len());
             write(self.target, &bytes[..within(layout.stream_len() - at, bytes.len())], at)
         })?;
-        Ok(true)
+        Ok(!differs.into_inner())
     }
 
     /// Reads cells of a zone, and says by their numbers in `cells` which are not there; assumed ones are not if `assumed`.
@@ -197,22 +195,21 @@ where
         let left = (0..all).filter(|number| self.parity.has(slot(*number)));
         let numbers: Vec<u32> = left.take(most as usize).collect();
         let cells = Mutex::new(Vec::with_capacity(numbers.len()));
-        let jobs: Vec<&[u32]> = numbers.chunks(AT_ONCE).collect();
-        in_parallel(
+        share(
             threads,
-            jobs.len(),
+            numbers.chunks(AT_ONCE),
             || (),
-            |(), job| {
-                for number in jobs[job] {
+            |numbers, ()| {
+                for number in numbers {
                     if let Some(cell) = self.parity.payload(slot(*number))? {
-                        let mut cells = cells.lock().unwrap_or_else(PoisonError::into_inner);
+                        let mut cells = lock(&cells);
                         cells.push((*number as usize, cell));
                     }
                 }
                 Ok(())
             },
         )?;
-        let mut cells = cells.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut cells = into_inner(cells);
         cells.sort_unstable_by_key(|(number, _)| *number);
         Ok(cells)
     }
@@ -258,7 +255,6 @@ where
             let cells = first..layout.cells().min(first + per_block);
             let start = first * cell_len as u64;
             let end = layout.stream_len().min(cells.end * cell_len as u64);
-            block.clear();
             block.resize(within(cells.end - first, usize::MAX) * cell_len, 0);
             self.fill(&mut block, cells.clone(), &mut lost)?;
             block.truncate(within(end - start, usize::MAX));
@@ -270,7 +266,7 @@ where
         Ok(lost)
     }
 
-    /// Fills a block of zeros with `cells`, and adds what is lost of them to `lost`.
+    /// Fills a block with `cells`, zeros for those that are lost, and adds these to `lost`.
     fn fill(
         &self,
         block: &mut [u8],
@@ -293,6 +289,7 @@ where
             } else if let (State::At(from), true) = (self.survey.found.state(cell), run > 1) {
                 self.read_row(here, from)?;
             } else if !self.read(cell, here)? {
+                here.fill(0);
                 let range = at..layout.stream_len().min(at + cell_len as u64);
                 match lost.last_mut() {
                     Some(last) if last.end == range.start => last.end = range.end,

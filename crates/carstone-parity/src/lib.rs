@@ -46,6 +46,7 @@ mod parity;
 mod protect;
 mod section;
 mod survey;
+mod workers;
 mod write_at;
 
 pub use desk::prepare;

@@ -7,10 +7,10 @@
 //! have in common has those `p` as its roots ([`recurrence`]).
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::Error;
-use crate::protect::in_parallel;
+use crate::workers::{into_inner, lock, share};
 use columns::{COMBINATIONS, Columns, PowerSums};
 use field::Field;
 use recurrence::Recurrence;
@@ -131,17 +131,16 @@ impl Work<'_> {
     /// The power sums of some columns.
     fn sums_of(&self, columns: &[Vec<u16>]) -> Result<Vec<Vec<u16>>, Error> {
         let made = columns.iter().map(|_| Mutex::new(Vec::new())).collect::<Vec<_>>();
-        in_parallel(
+        share(
             self.threads,
-            columns.len(),
+            0..columns.len(),
             || (),
-            |(), job| {
-                *made[job].lock().unwrap_or_else(PoisonError::into_inner) =
-                    self.sums.of(&columns[job]);
+            |job, ()| {
+                *lock(&made[job]) = self.sums.of(&columns[job]);
                 Ok(())
             },
         )?;
-        let take = |sums: Mutex<_>| sums.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let take = |sums: Mutex<_>| into_inner(sums);
         Ok(made.into_iter().map(take).collect())
     }
 
@@ -180,18 +179,18 @@ impl Work<'_> {
         let len = self.sums.len();
         let found = Mutex::new(BTreeSet::new());
         let look = |columns: Vec<usize>| {
-            in_parallel(
+            share(
                 self.threads,
-                columns.len(),
+                0..columns.len(),
                 || (),
-                |(), job| {
+                |job, ()| {
                     let sums = [self.sums.of(&self.columns.at(columns[job]))];
                     let alone = Recurrence::shortest(self.field, &sums);
                     // Two more terms than it takes: a recurrence by chance is not taken for one.
                     if alone.len() * 2 + 2 <= len
                         && let Some(cells) = self.cells(&alone)
                     {
-                        found.lock().unwrap_or_else(PoisonError::into_inner).extend(cells);
+                        lock(&found).extend(cells);
                     }
                     Ok(())
                 },
@@ -199,11 +198,11 @@ impl Work<'_> {
         };
         let all = self.columns.len().min(self.columns_at_most);
         look(self.columns.spread(all.min(TRIED)).collect())?;
-        let is_none = found.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let is_none = lock(&found).is_empty();
         if !is_none {
             look(self.columns.spread(all).collect())?;
         }
-        Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect())
+        Ok(into_inner(found).into_iter().collect())
     }
 
     /// The cells whose points are the roots of a recurrence; `None` where it has others.

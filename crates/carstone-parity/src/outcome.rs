@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, PoisonError};
 
+use crate::workers::lock;
+
 /// What became of a zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -31,17 +33,17 @@ impl Outcomes {
 
     /// Says that cells which were assumed to be right are wrong, before the outcome of their zone is told.
     pub(crate) fn lose(&self, cells: impl Iterator<Item = u64>) {
-        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).extend(cells);
+        lock(&self.wrong).extend(cells);
     }
 
     /// Whether an assumed cell is wrong.
     pub(crate) fn is_lost(&self, cell: u64) -> bool {
-        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).contains(&cell)
+        lock(&self.wrong).contains(&cell)
     }
 
     /// Says what became of a zone.
     pub(crate) fn tell(&self, zone: u32, outcome: Outcome) {
-        let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut zones = lock(&self.zones);
         if let Some(slot) = zones.get_mut(zone as usize) {
             *slot = outcome;
         }
@@ -50,7 +52,7 @@ impl Outcomes {
 
     /// Leaves all that are open.
     pub(crate) fn end(&self) {
-        let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut zones = lock(&self.zones);
         zones
             .iter_mut()
             .filter(|zone| **zone == Outcome::Open)
@@ -60,7 +62,7 @@ impl Outcomes {
 
     /// Waits until it is known what became of a zone.
     pub(crate) fn wait(&self, zone: u32) -> Outcome {
-        let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        let zones = lock(&self.zones);
         let is_open = |zones: &mut Vec<Outcome>| zones.get(zone as usize) == Some(&Outcome::Open);
         let zones = self.told.wait_while(zones, is_open).unwrap_or_else(PoisonError::into_inner);
         zones.get(zone as usize).copied().unwrap_or(Outcome::Left)

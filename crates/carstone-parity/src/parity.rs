@@ -10,7 +10,8 @@ use reed_solomon_simd::ReedSolomonDecoder;
 use crate::find::{Entries, Entry, correct_frame};
 use crate::frame::{self, DESCRIPTOR_LEN, HEADER_LEN, Header, Label, MAGIC};
 use crate::layout::{ENTRY_LEN, Slot};
-use crate::protect::{BLOCK, code, in_parallel, within};
+use crate::protect::{BLOCK, code, within};
+use crate::workers::{into_inner, lock, share};
 use crate::{Descriptor, Error, ErrorKind};
 
 /// Parity that was found, with the place of each frame that is left of it.
@@ -112,7 +113,10 @@ impl<P: ReadAt + Sync> Parity<P> {
         let is_this = header.is_some_and(|(header, corrected)| {
             self.is(&header, slot) && (corrected || frame::has_digest(&bytes, &header))
         });
-        Ok(is_this.then(|| bytes.split_off(HEADER_LEN)))
+        Ok(is_this.then(|| {
+            bytes.drain(..HEADER_LEN);
+            bytes
+        }))
     }
 
     /// The table of all cells, as far as it is left.
@@ -188,11 +192,11 @@ impl<P: ReadAt + Sync> Parity<P> {
         let end = self.source.size().map_err(|error| Error::new(ErrorKind::Io(error), 0))?;
         let room = within(end.saturating_sub(at) / layout.frame_len(), self.places.len());
         let found = Mutex::new(Vec::new());
-        in_parallel(
+        share(
             threads,
-            room.div_ceil(per_job),
+            0..room.div_ceil(per_job),
             || (),
-            |(), job| {
+            |job, ()| {
                 let first = job * per_job;
                 let places = first..room.min(first + per_job);
                 let mut here = Vec::with_capacity(places.len());
@@ -206,13 +210,11 @@ impl<P: ReadAt + Sync> Parity<P> {
                         here.push((place, offset, corrected));
                     }
                 }
-                found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(here);
+                lock(&found).extend(here);
                 Ok(())
             },
         )?;
-        for (place, offset, corrected) in
-            found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
-        {
+        for (place, offset, corrected) in into_inner(found) {
             self.places[place] = offset;
             self.damaged += u64::from(corrected);
         }

@@ -1,9 +1,8 @@
 //! Makes the parity of a stream.
 
+use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::{io, thread};
+use std::sync::Mutex;
 
 use carstone_layer::{ReadAt, default_threads};
 use reed_solomon_simd::ReedSolomonEncoder;
@@ -13,6 +12,7 @@ use crate::desk::{Desk, Job, make_tables};
 use crate::find::Entry;
 use crate::frame::{HEADER_LEN, Label, encode};
 use crate::layout::{ENTRY_LEN, Slot};
+use crate::workers::{into_inner, lock, share};
 use crate::{Descriptor, Error, ErrorKind, Layout, ProtectionId, Share, WriteAt};
 
 /// How a stream is protected.
@@ -96,7 +96,7 @@ where
     if source.size()? != layout.stream_len() {
         return Err(Error::new(ErrorKind::Changed, 0));
     }
-    let (blake3, sha256) = hashes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (blake3, sha256) = into_inner(hashes);
     let (blake3, sha256) = (*blake3.finalize().as_bytes(), sha256.finalize().into());
     let descriptor = Descriptor { id, layout, blake3, sha256 };
     for copy in 0..descriptor.layout.copies() {
@@ -120,7 +120,7 @@ struct Work<'a, R: ?Sized, W: ?Sized> {
 impl<R: ReadAt + Sync + ?Sized, W: WriteAt + Sync + ?Sized> Work<'_, R, W> {
     /// Takes the bytes of a group into BLAKE3 and SHA-256 of the stream.
     fn hash(&self, cells: Range<u64>) -> Result<(), Error> {
-        let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hashes = lock(self.hashes);
         let (blake3, sha256) = &mut *hashes;
         let mut block = Vec::new();
         let mut first = cells.start;
@@ -153,7 +153,7 @@ impl<R: ReadAt + Sync + ?Sized, W: WriteAt + Sync + ?Sized> Work<'_, R, W> {
             let cells_here = bytes.chunks_exact(self.layout.cell_len() as usize);
             let encoded: Vec<u8> = cells_here.flat_map(|cell| Entry::of(cell).encode()).collect();
             let at = within(first - cells.start, usize::MAX) * ENTRY_LEN;
-            let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut entries = lock(&entries);
             entries[at..at + encoded.len()].copy_from_slice(&encoded);
         };
         let hash = || self.hash(cells.clone());
@@ -169,7 +169,7 @@ impl<R: ReadAt + Sync + ?Sized, W: WriteAt + Sync + ?Sized> Work<'_, R, W> {
             // What goes over all of the group in order comes first: that reads it in the order in which a disk likes it.
             let per_block = (BLOCK / self.layout.cell_len() as usize).max(1) as u64;
             let blocks = within((cells.end - cells.start).div_ceil(per_block), usize::MAX);
-            in_parallel(desk.threads(), blocks + 1, Vec::new, |block, job| {
+            share(desk.threads(), 0..=blocks, Vec::new, |job, block| {
                 let Some(job) = job.checked_sub(1) else { return hash() };
                 let first = cells.start + job as u64 * per_block;
                 let row: Vec<u64> = (first..cells.end.min(first + per_block)).collect();
@@ -180,7 +180,7 @@ impl<R: ReadAt + Sync + ?Sized, W: WriteAt + Sync + ?Sized> Work<'_, R, W> {
             })?;
             zones.into_iter().try_for_each(|zone| self.zone(zone, desk, &[], |_, _| ()))?;
         }
-        Ok(entries.into_inner().unwrap_or_else(PoisonError::into_inner))
+        Ok(into_inner(entries))
     }
 
     /// The recovery cells of a zone, after what is to be done `before`; `note` is told the number of a cell, and the bytes of cells from there on in the
@@ -260,38 +260,6 @@ impl<R: ReadAt + Sync + ?Sized, W: WriteAt + Sync + ?Sized> Work<'_, R, W> {
             _ => Error::new(ErrorKind::Io(error), at),
         })
     }
-}
-
-/// Does jobs `0..jobs` on so many threads, each with a state of its own, until one fails.
-pub(crate) fn in_parallel<T>(
-    threads: usize,
-    jobs: usize,
-    state: impl Fn() -> T + Sync,
-    work: impl Fn(&mut T, usize) -> Result<(), Error> + Sync,
-) -> Result<(), Error> {
-    let next = AtomicUsize::new(0);
-    let run = || {
-        let mut state = state();
-        loop {
-            let job = next.fetch_add(1, Ordering::Relaxed);
-            if job >= jobs {
-                return Ok(());
-            }
-            if let Err(error) = work(&mut state, job) {
-                next.store(jobs, Ordering::Relaxed);
-                return Err(error);
-            }
-        }
-    };
-    thread::scope(|scope| {
-        let others: Vec<_> = (1..threads.min(jobs)).map(|_| scope.spawn(run)).collect();
-        let mut result = run();
-        for other in others {
-            let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            result = result.and(other);
-        }
-        result
-    })
 }
 
 pub(crate) fn write<W: WriteAt + ?Sized>(target: &W, bytes: &[u8], at: u64) -> Result<(), Error> {

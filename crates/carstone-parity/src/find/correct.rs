@@ -1,16 +1,16 @@
 //! Cells whose bytes are there but for few bits.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use carstone_layer::ReadAt;
 
 use super::entry::digest4;
 use super::search::Search;
-use super::share::{lock, share};
 use super::word::correct;
 use super::{Entry, Flip, State};
 use crate::Error;
+use crate::workers::{into_inner, lock, share};
 
 /// A cell that may be put right.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +61,7 @@ impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
                 break;
             }
             let pairs = pairs && failures < self.most_failures();
-            share(self.threads, batch.iter(), |task, buf| {
+            share(self.threads, &batch, Vec::new, |task, buf| {
                 self.correct_cell(task, pairs, buf, &flips)
             })?;
             match batch.iter().rposition(|task| !self.places.is_missing(task.cell)) {
@@ -69,7 +69,7 @@ impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
                 Some(good) => failures = (batch.len() - 1 - good) as u64,
             }
         }
-        Ok(flips.into_inner().unwrap_or_else(PoisonError::into_inner))
+        Ok(into_inner(flips))
     }
 
     /// As many failures as take the time that [`MAX_FAILURES`] take with cells of 4 KiB.

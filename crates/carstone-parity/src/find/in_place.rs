@@ -6,15 +6,15 @@ use carstone_layer::ReadAt;
 
 use super::State;
 use super::search::Search;
-use super::share::share;
 use crate::Error;
+use crate::workers::share;
 
 impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
     /// Finds cells at `c·S`, and those that are not there at `c·S + (L − N)`, by their CRC.
     pub(super) fn in_place(&self) -> Result<(), Error> {
         let step = (BLOCK / self.cut.cell).max(1);
         let firsts = (0..self.cut.cells.div_ceil(step)).map(|block| block * step);
-        share(self.threads, firsts, |first, buf| {
+        share(self.threads, firsts, Vec::new, |first, buf| {
             let left = self.match_moved(self.cut.block(first, step), 0, buf)?;
             if self.shift != 0 {
                 self.match_moved(left, self.shift, buf)?;

@@ -6,8 +6,8 @@ use super::State;
 use super::matcher::{Matcher, Spent};
 use super::regions::Regions;
 use super::search::Search;
-use super::share::share;
 use crate::Error;
+use crate::workers::share;
 
 impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
     /// Finds cells wherever a window touches bytes that no cell claims.
@@ -56,7 +56,7 @@ impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
         regions: Regions<'_, '_, S>,
         follow: bool,
     ) -> Result<(), Error> {
-        share(self.threads, regions, |starts, buf| {
+        share(self.threads, regions, Vec::new, |starts, buf| {
             let len = starts.end - starts.start + matcher.window as u64 - 1;
             self.fill(buf, starts.start, len)?;
             self.slide_piece(matcher, buf, starts.start, follow);

@@ -1,11 +1,11 @@
 //! Columns of the syndromes, and the sequences that they are made to.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::Code;
 use super::field::{Field, ORDER, ZERO};
 use crate::Error;
-use crate::protect::in_parallel;
+use crate::workers::{into_inner, lock, share};
 
 /// The syndromes of a zone, by symbols of a cell.
 pub(super) struct Columns<'a> {
@@ -44,19 +44,17 @@ impl<'a> Columns<'a> {
         let mut combined = vec![vec![0; self.rows.len()]; COMBINATIONS];
         let made = Mutex::new(Vec::new());
         let parts: Vec<_> = self.rows.chunks(ROWS_AT_ONCE).collect();
-        in_parallel(
+        share(
             threads,
-            parts.len(),
+            0..parts.len(),
             || (),
-            |(), job| {
+            |job, ()| {
                 let sums = self.combine(parts[job]);
-                made.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push((job * ROWS_AT_ONCE, sums));
+                lock(&made).push((job * ROWS_AT_ONCE, sums));
                 Ok(())
             },
         )?;
-        for (first, sums) in made.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        for (first, sums) in into_inner(made) {
             for (row, sums) in (first..).zip(sums) {
                 combined.iter_mut().zip(sums).for_each(|(column, sum)| column[row] = sum);
             }
