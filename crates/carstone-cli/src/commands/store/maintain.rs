@@ -212,10 +212,22 @@ pub(super) fn copy(job: &Job, args: &StoreCopyArgs, output: &mut Output) -> anyh
     };
     progress.finish();
     let done = done?;
+    let heal = "`store heal` puts it right here";
+    if done.sidecars_made > 0 {
+        let packs = done.sidecars_made;
+        output.warn(&format!(
+            "parity of {packs} packs is damaged: the copy has it made anew from the packs; {heal}"
+        ))?;
+    }
+    if done.sidecars_left > 0 {
+        let packs = done.sidecars_left;
+        output.warn(&format!("parity of {packs} packs is damaged and left out of the copy, whose packs do not help; {heal}"))?;
+    }
     if output.is_json() {
         let fields = json!({
             "packs": done.packs, "bytes": done.bytes, "known": done.known,
             "sidecars": done.sidecars, "sidecar_bytes": done.sidecar_bytes,
+            "sidecars_made": done.sidecars_made, "sidecars_left_out": done.sidecars_left,
         });
         output.object("summary", object(fields))?;
     }
