@@ -124,7 +124,7 @@ fn parity_is_put_beside_packs_later_and_goes_with_them() {
     damage(&sidecar, |bytes| bytes[3000..5000].fill(0));
     let third = place.path("third").to_str().expect("text").to_owned();
     let copied = run!("store", "--store", &store, "--json", "copy", &third).exits(0);
-    let told = copied.says("made anew from the packs").json().pop().expect("a summary");
+    let told = copied.says("made anew in the copy").json().pop().expect("a summary");
     assert_eq!((&told["sidecars_made"], &told["sidecars_left_out"]), (&1.into(), &0.into()));
     assert!(fs::read(packs(&third, ".par").remove(0)).expect("read") == whole, "as it was");
     run!("store", "--store", &store, "rm", &root).exits(0);

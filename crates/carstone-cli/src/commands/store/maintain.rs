@@ -212,16 +212,10 @@ pub(super) fn copy(job: &Job, args: &StoreCopyArgs, output: &mut Output) -> anyh
     };
     progress.finish();
     let done = done?;
-    let heal = "`store heal` puts it right here";
-    if done.sidecars_made > 0 {
-        let packs = done.sidecars_made;
-        output.warn(&format!(
-            "parity of {packs} packs is damaged: the copy has it made anew from the packs; {heal}"
-        ))?;
-    }
-    if done.sidecars_left > 0 {
-        let packs = done.sidecars_left;
-        output.warn(&format!("parity of {packs} packs is damaged and left out of the copy, whose packs do not help; {heal}"))?;
+    let made = (done.sidecars_made, "made anew in the copy");
+    let left = (done.sidecars_left, "left out of the copy, where the packs do not help");
+    for (packs, what) in [made, left].into_iter().filter(|(packs, _)| *packs > 0) {
+        output.warn(&format!("parity of {packs} packs is damaged, and {what}; `heal` mends it"))?;
     }
     if output.is_json() {
         let fields = json!({
