@@ -118,7 +118,8 @@ pub(crate) enum Command {
     /// Mend a damaged pack, byte for byte where that can be done, or make a clean one of what is left.
     ///
     /// Where parity is there, behind the pack, in PACK.par or in --parity-file, the file is restored by it, whatever it is, without a key: if not more is lost than the
-    /// parity can restore, the output is the original, byte for byte. Else what could be restored is taken, and the rest goes as without parity.
+    /// parity can restore, the output is the original, byte for byte. Else what could be restored is taken, and the rest goes as without parity; of a file that is no pack
+    /// the output is what is left and what could be restored, with zeros for the rest, and the exit status 1.
     ///
     /// Without parity the pack is healed, for which no key is needed either: small damage is put right, frames are put in order, and what follows from others is made
     /// again. Where nothing is lost, the output is the original, byte for byte, and the exit status 0.
@@ -143,6 +144,9 @@ pub(crate) enum Command {
     ///
     /// Files with parity are compared with it, packs without it are checked frame by frame; other files are passed over. No key is needed. With --heal
     /// what can be restored byte for byte gets its name again when it is whole, and the damaged file is kept beside it, as NAME.damaged; damaged parity of sound files is made anew.
+    ///
+    /// Nothing tells what was damaged from what was edited: a protected file that was changed on purpose differs from its parity, and --heal turns it back into what was
+    /// protected. The edited one is then kept as NAME.damaged, also with --discard-damaged where it is newer than its parity. Run `protect --force` again after each change.
     ///
     /// The exit status is 0 where all is sound in the end, and 1 where damage is left.
     Scrub(ScrubArgs),

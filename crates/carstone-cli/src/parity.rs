@@ -7,23 +7,26 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use carstone::layer::{ReadAt, default_threads, read_full};
-use carstone::parity::{Error, ErrorKind, Parity, Section, Survey};
+use carstone::parity::{self, Error, ErrorKind, Healed, Parity, Section, Survey};
 use carstone::raw::RawReader;
 use carstone::stack::{self, OpenOptions, PackParity, find_parity, may_be_of};
 
 use crate::cli::UseParityArgs;
+use crate::input::chain;
 use crate::keys::is_stdin;
 use crate::names::escaped;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::signals;
+use crate::sink::is_unfinished;
 use crate::source::Watched;
 
 pub(crate) use made::{Made, put};
-pub(crate) use told::{percent, used_text};
+pub(crate) use told::{Healable, healable, percent, used_text};
 
 /// A part of a file.
 pub(crate) type Part = Section<Watched<File>>;
@@ -45,6 +48,25 @@ pub(crate) struct Held {
     pub(crate) parity: Parity<Part>,
     /// What may be left of it in the file.
     pub(crate) stream: Part,
+}
+
+/// Parity that is of no use, and why.
+pub(crate) struct Useless {
+    pub(crate) spot: Spot,
+    pub(crate) why: String,
+    /// Whether it could not be read: nobody knows what it is then.
+    pub(crate) is_unread: bool,
+}
+
+/// Whose a pack is that was healed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// It is the one at hand, as far as anything tells, or none at all.
+    Own,
+    /// What is left of the one at hand has another id.
+    OtherPack,
+    /// What is left of the one at hand is for other readers.
+    OtherReaders,
 }
 
 /// What parity says of a file.
@@ -105,6 +127,41 @@ pub(crate) fn is_parity(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().ends_with(b".par")
 }
 
+/// Whether a file is called like what commands leave behind: a damaged file beside the one that was healed, or a file that was not finished.
+pub(crate) fn is_left_over(path: &Path) -> bool {
+    is_unfinished(path) || (is_kept(path) && path.with_extension("").exists())
+}
+
+/// Whether a file is called like a damaged one that was kept.
+fn is_kept(path: &Path) -> bool {
+    let extension = path.extension().map(|extension| extension.as_encoded_bytes());
+    let Some(rest) = extension.and_then(|extension| extension.strip_prefix(b"damaged")) else {
+        return false;
+    };
+    match rest {
+        [] => true,
+        [b'-', digits @ ..] => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
+/// Says that parity beside a file is of what had its name before, if there is some.
+pub(crate) fn note_older(path: &Path, output: &mut Output) {
+    let sidecar = beside(path);
+    let mut front = [0; 4];
+    let is_parity = !is_stdin(path)
+        && File::open(&sidecar)
+            .and_then(|file| read_full(&file, &mut front, 0))
+            .is_ok_and(|_| front == MAGIC);
+    if is_parity {
+        let [path, sidecar] =
+            [path, &sidecar].map(|path| escaped(path.as_os_str().as_encoded_bytes()).into_owned());
+        output.note(&format!(
+            "{sidecar} is parity of what was there before; `carstone protect --force {path}` makes it anew."
+        ));
+    }
+}
+
 impl Spot {
     /// Whether somebody named it.
     pub(crate) fn is_given(&self) -> bool {
@@ -134,15 +191,22 @@ impl Spot {
         }
     }
 
-    /// Opens it, as parity of `file`.
+    /// Opens it, as parity of `file`; or says why that cannot be done.
     ///
     /// # Errors
-    /// It cannot be read, or nothing of it is left.
-    pub(crate) fn open(self, file: &File, threads: usize) -> Result<Held, (Self, Error)> {
-        match self.parts(file, threads) {
-            Ok((parity, stream)) => Ok(Held { spot: self, parity, stream }),
-            Err(error) => Err((self, error)),
+    /// It was named, the file itself cannot be read, or somebody wants no more of it.
+    pub(crate) fn open(self, file: &File, threads: usize) -> anyhow::Result<Result<Held, Useless>> {
+        let error = match self.parts(file, threads) {
+            Ok((parity, stream)) => return Ok(Ok(Held { spot: self, parity, stream })),
+            Err(error) => error,
+        };
+        signals::check()?;
+        let why = format!("{}: {}", self.called(), chain(&error));
+        let is_unread = matches!(error.kind(), ErrorKind::Io(_));
+        if self.is_given() || (is_unread && self.path().is_none()) {
+            bail!(why);
         }
+        Ok(Err(Useless { spot: self, why, is_unread }))
     }
 
     fn parts(&self, file: &File, threads: usize) -> Result<(Parity<Part>, Part), Error> {
@@ -167,13 +231,56 @@ impl Held {
         self.parity.descriptor().layout().stream_len()
     }
 
-    /// Whether what was healed is the pack of which `file` is left, if it is one: parity of an older pack under the same name is not its own.
-    pub(crate) fn is_own<R: ReadAt>(&self, file: &File, healed: &R) -> anyhow::Result<bool> {
-        match &self.spot {
-            Spot::Behind(found) => Ok(found.is_of(&Watched(file), healed, self.len())?),
-            _ if has_end_of_pack(file)? => Ok(may_be_of(&Watched(file), healed, self.len())?),
-            _ => Ok(true),
+    /// Whose the pack is that was healed, if it is one: parity of an older pack under the same name is not of the one at hand.
+    pub(crate) fn whose(
+        &self,
+        file: &File,
+        healed: &File,
+        options: &OpenOptions,
+    ) -> anyhow::Result<Whose> {
+        let (healed, len) = (Watched(healed), self.len());
+        let is_own = match &self.spot {
+            Spot::Behind(found) => found.is_of(&Watched(file), &healed, len)?,
+            _ if has_end_of_pack(file)? => may_be_of(&Watched(file), &healed, len)?,
+            _ => return Ok(Whose::Own),
+        };
+        if !is_own {
+            return Ok(Whose::OtherPack);
         }
+        let Some(made) = envelope(Watched(healed.0.try_clone()?), options) else {
+            return Ok(Whose::Own);
+        };
+        let left = stack::heal(Watched(file.try_clone()?), options, &mut |_| ()).ok();
+        signals::check()?;
+        let left = left.and_then(|left| envelope(Arc::new(left), options));
+        Ok(match left.is_none_or(|left| left == made) {
+            true => Whose::Own,
+            false => Whose::OtherReaders,
+        })
+    }
+
+    /// Writes what was protected to `target`, as far as it can be had. Where what comes out is something else, all that seemed to be there is compared with its digests, and
+    /// it is done once more without what differs.
+    pub(crate) fn heal(
+        &self,
+        survey: &mut Survey,
+        target: &Watched<File>,
+        threads: usize,
+        output: &Output,
+    ) -> anyhow::Result<Healed> {
+        let heal = |survey: &Survey| {
+            let progress = Progress::new(output, "healing", Some(self.len()));
+            let hear = |n| progress.add(n);
+            let healed = parity::heal(&self.stream, &self.parity, survey, target, threads, &hear);
+            progress.finish();
+            signals::check()?;
+            anyhow::Ok(healed?)
+        };
+        let healed = heal(survey)?;
+        if healed.whole || !survey.doubt(&self.stream)? {
+            return Ok(healed);
+        }
+        heal(survey)
     }
 
     /// Compares the file with what was protected: it is read twice where they are the same, and two or three times where they are not.
@@ -215,6 +322,14 @@ impl Held {
     }
 }
 
+/// The key envelope of a pack, if it has one that can be read.
+fn envelope<R>(pack: R, options: &OpenOptions) -> Option<Vec<u8>>
+where
+    R: ReadAt + Send + Sync + 'static,
+{
+    stack::inspect(pack, options).ok()?.encryption.map(|layer| layer.envelope)
+}
+
 /// Whether all frames, the header and the trailer of a pack are sound.
 pub(crate) fn is_intact_pack(file: &File, options: &OpenOptions, output: &Output) -> bool {
     // Nothing that is no pack is looked at any further.
@@ -234,3 +349,6 @@ pub(crate) fn is_intact_pack(file: &File, options: &OpenOptions, output: &Output
 pub(crate) fn threads(asked: Option<usize>) -> usize {
     asked.unwrap_or_else(default_threads)
 }
+
+/// What frames of parity begin with.
+const MAGIC: [u8; 4] = *b"\xF5CSP";

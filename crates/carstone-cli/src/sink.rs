@@ -53,7 +53,8 @@ impl OutFile {
         };
         let file = tempfile::Builder::new()
             .prefix(&prefix)
-            .suffix(".part")
+            .suffix(PART)
+            .rand_bytes(RANDOM)
             .permissions(fs::Permissions::from_mode(mode))
             .tempfile_in(directory)
             .with_context(|| format!("{}: cannot create a file beside it", name()))?;
@@ -138,6 +139,15 @@ pub(crate) fn check(target: &Path, force: bool) -> anyhow::Result<Kind> {
     Ok(Kind::File)
 }
 
+/// Whether a file is called like one that was being written when a command was killed.
+pub(crate) fn is_unfinished(path: &Path) -> bool {
+    let name = path.file_name().map_or(&[][..], |name| name.as_bytes());
+    let inner = name.strip_prefix(b".").and_then(|name| name.strip_suffix(PART.as_bytes()));
+    // The random letters are preceded by the name that it would have got.
+    let random = inner.and_then(|inner| inner.len().checked_sub(RANDOM).map(|at| &inner[at..]));
+    random.is_some_and(|random| random.iter().all(u8::is_ascii_alphanumeric))
+}
+
 /// With a symlink the file it points to is replaced, not the link.
 fn resolved(target: &Path) -> PathBuf {
     fs::canonicalize(target).unwrap_or_else(|_| target.to_owned())
@@ -149,3 +159,7 @@ fn parent(path: &Path) -> &Path {
         _ => Path::new("."),
     }
 }
+
+/// What files end in that are being written, and how many random letters stand before that.
+const PART: &str = ".part";
+const RANDOM: usize = 6;

@@ -11,7 +11,8 @@ use super::texts::{PROTECT_EXAMPLES, SCRUB_EXAMPLES};
 #[derive(Debug, Args)]
 #[command(after_long_help = PROTECT_EXAMPLES)]
 pub(crate) struct ProtectArgs {
-    /// Files, and directories whose files are protected, those below included; not those that end in `.par`. `-` is standard input, with -o.
+    /// Files, and directories whose files are protected, those below included; not those that end in `.par`, nor what commands left behind there: NAME.damaged beside NAME,
+    /// and files that were not finished, .NAME??????.part. `-` is standard input, with -o.
     #[arg(value_name = "FILE", value_hint = ValueHint::AnyPath, required = true)]
     pub files: Vec<PathBuf>,
     /// How much parity may add, in percent: 1 to 100, with at most two digits behind the point [default: 10%].

@@ -21,6 +21,7 @@ use crate::cli::{CarVersion, CreateArgs};
 use crate::exit::Exit;
 use crate::keys::{is_stdin, protection};
 use crate::output::Output;
+use crate::parity::note_older;
 use crate::progress::Progress;
 use crate::signals;
 use crate::target::{Counted, Target};
@@ -99,6 +100,9 @@ pub(crate) fn run(args: CreateArgs, output: &mut Output) -> anyhow::Result<Exit>
         Some(plan) => Some(plan.make(target, &name, stored, output)?),
     };
     report::summary(&told, &summary, (stored, made.as_ref()), root, output)?;
+    if made.is_none_or(|made| made.path.is_none()) {
+        note_older(path, output);
+    }
     Ok(Exit::found(output.problems() > 0))
 }
 

@@ -17,7 +17,7 @@ use crate::exit::Exit;
 use crate::keys::is_stdin;
 use crate::names::{self, counted, escaped, human};
 use crate::output::Output;
-use crate::parity::{Made, beside, is_parity, percent, put, threads};
+use crate::parity::{Made, beside, is_left_over, is_parity, percent, put, threads};
 use crate::progress::Progress;
 use crate::signals;
 use crate::source::{Watched, any_file};
@@ -119,6 +119,8 @@ struct Job<'a> {
 struct Done {
     files: u64,
     skipped: u64,
+    /// Parity, and what commands left behind.
+    passed: u64,
     bytes: u64,
     added: u64,
 }
@@ -149,7 +151,7 @@ impl Job<'_> {
         for file in Below::of(path) {
             signals::check()?;
             match file {
-                Ok((path, _)) if is_parity(&path) => {}
+                Ok((path, _)) if is_parity(&path) || is_left_over(&path) => self.done.passed += 1,
                 Ok((path, metadata)) => self.file(&path, &metadata)?,
                 Err((path, why)) => self.problem(&path, &why)?,
             }
@@ -250,13 +252,14 @@ impl Job<'_> {
     }
 
     fn finish(self) -> anyhow::Result<Exit> {
-        let Done { files, skipped, bytes, added } = self.done;
+        let Done { files, skipped, passed, bytes, added } = self.done;
         let problems = self.output.problems();
         if self.output.is_json() {
             let mut fields = Map::new();
             for (key, value) in [
                 ("files", files),
                 ("skipped", skipped),
+                ("passed", passed),
                 ("bytes", bytes),
                 ("parity_bytes", added),
                 ("problems", problems),
@@ -266,8 +269,12 @@ impl Job<'_> {
             self.output.object("summary", fields)?;
         } else if files + skipped + problems != 1 {
             let percent = percent(added, bytes);
+            let passed = match passed {
+                0 => String::new(),
+                n => format!("; {n} passed over, parity and what commands left behind"),
+            };
             self.output.note(&format!(
-                "{} protected, {} by {} ({percent:.2} %); {skipped} skipped",
+                "{} protected, {} by {} ({percent:.2} %); {skipped} skipped{passed}",
                 counted(files, "file"),
                 human(bytes),
                 human(added),

@@ -17,6 +17,7 @@ use crate::keys::{Keys, new_recipients, once};
 use crate::losses::object;
 use crate::names::{counted, hex, human};
 use crate::output::Output;
+use crate::parity::note_older;
 use crate::progress::Progress;
 use crate::signals;
 use crate::source::{Bytes, Source, Watched};
@@ -51,10 +52,12 @@ pub(crate) fn run(args: RekeyArgs, output: &mut Output) -> anyhow::Result<Exit> 
     }
     let to = target::name(&args.output);
     let job = Job { name: &name, to: &to, recipients: &recipients, rekey: &rekey };
-    match args.fresh {
+    let exit = match args.fresh {
         true => job.fresh(target, output),
         false => job.copy(target, output),
-    }
+    }?;
+    note_older(&args.output, output);
+    Ok(exit)
 }
 
 /// A pack, and who is to read it.

@@ -2,8 +2,10 @@
 
 mod car;
 mod out;
+mod over;
 mod parity;
 mod rebuild;
+mod rest;
 
 use std::fs::File;
 use std::path::Path;
@@ -46,13 +48,23 @@ pub(crate) fn run(args: RepairArgs, output: &mut Output) -> anyhow::Result<Exit>
             whole.tell(&name, output)?;
             Ok(Exit::Intact)
         }
-        Attempt::Lost => Ok(Exit::Found),
+        Attempt::Lost => {
+            target.map(Target::finish).transpose()?;
+            Ok(Exit::Found)
+        }
+        Attempt::TooLittle => Ok(Exit::Found),
         Attempt::Nothing => {
             drop(target);
             job.mend(file, output)
         }
         Attempt::Rest(rest) => {
             drop(target);
+            if job.is_better_as_it_is(&file, &rest, output)? {
+                output.note(&format!(
+                    "{name}: goes on with the file as it is, of which more is left"
+                ));
+                return job.mend(file, output);
+            }
             output.note(&format!("{name}: goes on with what could be restored"));
             match job.mend(rest, output)? {
                 Exit::Intact => Ok(Exit::Found),

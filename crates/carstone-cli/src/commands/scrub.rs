@@ -8,8 +8,8 @@ use std::fs::{self, File, Metadata};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-use carstone::parity::{ErrorKind, Survey};
+use anyhow::{Context, bail};
+use carstone::parity::Survey;
 use carstone::stack::Format;
 use serde_json::{Map, Value, json};
 
@@ -21,10 +21,12 @@ use crate::losses::object;
 use crate::names::{self, counted, escaped, human};
 use crate::output::Output;
 use crate::parity::{
-    Held, Spot, State, beside, is_intact_pack, is_parity, spots, threads, used_text,
+    Healable, Held, Spot, State, beside, healable, is_intact_pack, is_left_over, is_parity, spots,
+    threads, used_text,
 };
 use crate::signals;
 use crate::source::Source;
+use healing::Outcome;
 use journal::Journal;
 
 /// Looks through all of it.
@@ -99,7 +101,7 @@ impl Job<'_> {
                 Ok((path, _)) if is_parity(&path) && !beside(&path).exists() => {
                     self.stray(&path)?
                 }
-                Ok((path, _)) if healing::is_kept(&path) && !beside(&path).exists() => {
+                Ok((path, _)) if is_left_over(&path) && !beside(&path).exists() => {
                     self.done.passed += 1;
                 }
                 Ok((path, metadata)) => self.file(&path, &metadata)?,
@@ -164,14 +166,10 @@ impl Job<'_> {
     /// What its parity says of a file; `None` where that is of another one.
     fn by_parity(&mut self, path: &Path, file: &File, spot: Spot) -> anyhow::Result<Option<Found>> {
         let threads = threads(self.args.threads);
-        let held = match spot.open(file, threads) {
+        let held = match spot.open(file, threads)? {
             Ok(held) => held,
-            Err((spot, error)) if !matches!(error.kind(), ErrorKind::Io(_)) => {
-                signals::check()?;
-                let line = format!("{}: {}", spot.called(), chain(&error));
-                return Ok(Some(Found::open(vec![line])));
-            }
-            Err((_, error)) => return Err(error.into()),
+            Err(useless) if useless.is_unread => bail!(useless.why),
+            Err(useless) => return Ok(Some(Found::open(vec![useless.why]))),
         };
         let state = held.examine(threads, self.output)?;
         let is_other = match &state {
@@ -192,7 +190,7 @@ impl Job<'_> {
                 Found::new(Verdict::Sound, vec![line])
             }
             State::Foreign(error) => Found::open(vec![chain(&error)]),
-            State::Damaged(survey) => self.damaged(path, file, &held, &survey)?,
+            State::Damaged(survey) => self.damaged(path, file, &held, survey)?,
         };
         Ok(Some(Found { parity: Some(fields), ..found }))
     }
@@ -216,31 +214,43 @@ impl Job<'_> {
         path: &Path,
         file: &File,
         held: &Held,
-        survey: &Survey,
+        mut survey: Survey,
     ) -> anyhow::Result<Found> {
-        let mut lines = held.damage(survey);
+        let mut lines = held.damage(&survey);
         lines.extend(held.own_damage());
-        if !survey.can_heal() {
-            lines.push(format!("it cannot be healed: {}", used_text(survey)));
-            return Ok(Found::open(lines));
+        let used = used_text(&survey);
+        match healable(&survey) {
+            Healable::No => {
+                lines.push(format!("it cannot be healed: {used}"));
+                return Ok(Found::open(lines));
+            }
+            healable if !self.args.heal => {
+                let can = healable.text();
+                lines.push(format!("it {can} be healed, with --heal: {used}"));
+                return Ok(Found::new(Verdict::Damaged, lines));
+            }
+            _ => {}
         }
-        if !self.args.heal {
-            lines.push(format!("it can be healed, with --heal: {}", used_text(survey)));
-            return Ok(Found::new(Verdict::Damaged, lines));
-        }
-        match healing::stream(path, file, held, survey, self.args, self.output)? {
-            Some(kept) => {
+        match healing::stream(path, file, held, &mut survey, self.args, self.output)? {
+            Outcome::Healed(kept) => {
                 lines.push(match &kept {
                     Some(kept) => format!("healed; the damaged file is {}", kept.display()),
                     None => "healed".to_owned(),
                 });
                 Ok(Found::new(Verdict::Healed { kept }, lines))
             }
-            None => {
+            Outcome::Other(why) => {
+                lines.push(format!(
+                    "it is not healed: {} is {why}; `carstone repair` makes the best of it",
+                    held.spot.called()
+                ));
+                Ok(Found::open(lines))
+            }
+            Outcome::NotWhole => {
                 lines.push(
                     "it cannot be healed: what comes out is not what was protected".to_owned(),
                 );
-                Ok(Found::new(Verdict::Damaged, lines))
+                Ok(Found::open(lines))
             }
         }
     }

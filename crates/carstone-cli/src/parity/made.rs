@@ -11,6 +11,7 @@ use carstone::parity::{Options, Share, protect};
 use serde_json::{Map, Value, json};
 
 use super::percent;
+use crate::keys::is_stdin;
 use crate::losses::object;
 use crate::names::{self, escaped, human};
 use crate::output::Output;
@@ -65,6 +66,7 @@ impl Made {
     /// A line for people.
     pub(crate) fn text(&self) -> String {
         let place = match &self.path {
+            Some(path) if is_stdin(path) => "on standard output".to_owned(),
             Some(path) => format!("in {}", escaped(path.as_os_str().as_bytes())),
             None => "behind it".to_owned(),
         };
@@ -93,7 +95,7 @@ impl Made {
             "share": f64::from(self.share.hundredths()) / 100.0,
             "exceeds_share": self.is_more(),
         }));
-        if let Some(path) = &self.path {
+        if let Some(path) = self.path.as_deref().filter(|path| !is_stdin(path)) {
             names::put(&mut fields, "file", path.as_os_str().as_bytes());
         }
         fields

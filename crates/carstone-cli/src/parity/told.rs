@@ -36,6 +36,8 @@ impl Held {
             let counts = survey.counts();
             fields.extend(object(json!({
                 "can_heal": survey.can_heal(),
+                "healable": healable(survey).word(),
+                "assumed_cells": counts.assumed,
                 "cells": layout.cells(),
                 "cell_bytes": layout.cell_len(),
                 "lost_cells": counts.missing,
@@ -82,13 +84,55 @@ impl Held {
     }
 }
 
+/// Whether parity restores what is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Healable {
+    Surely,
+    /// It does if these cells are what was protected; the part of the table that would tell is lost.
+    Probably(u64),
+    No,
+}
+
+/// As far as can be told without doing it.
+pub(crate) fn healable(survey: &Survey) -> Healable {
+    match (survey.can_heal(), survey.can_surely_heal()) {
+        (false, _) => Healable::No,
+        (true, true) => Healable::Surely,
+        (true, false) => Healable::Probably(survey.counts().assumed),
+    }
+}
+
+impl Healable {
+    /// For programs.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Surely => "yes",
+            Self::Probably(_) => "probably",
+            Self::No => "no",
+        }
+    }
+
+    /// The word before *be healed*.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Surely => "can",
+            Self::Probably(_) => "can probably",
+            Self::No => "cannot",
+        }
+    }
+}
+
 /// How much of what can be restored that takes.
 pub(crate) fn used_text(survey: &Survey) -> String {
     let left = counted(u64::from(survey.left()), "cell");
-    format!(
-        "{:.1} % of the budget is used; {left} more may be lost in any place",
-        survey.used() * 100.0
-    )
+    let used = survey.used() * 100.0;
+    if let Healable::Probably(cells) = healable(survey) {
+        let cells = counted(cells, "cell");
+        return format!(
+            "{cells} are not told by the table, of which a part is lost; {used:.1} % of the budget is used at least"
+        );
+    }
+    format!("{used:.1} % of the budget is used; {left} more may be lost in any place")
 }
 
 /// A part of a whole, in percent.

@@ -24,6 +24,7 @@ mod man;
 mod memory;
 mod mixed;
 mod parity;
+mod parity_limits;
 mod read;
 mod rekey;
 mod repair;

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::support::{Place, Run, noise, same_trees, small_tree};
 
 /// A pack of some hundred kibibytes, that nothing compresses, with two files.
-fn pack_with(place: &Place, args: &[&str]) -> PathBuf {
+pub fn pack_with(place: &Place, args: &[&str]) -> PathBuf {
     let pack = place.path("pack.cstone");
     place.write("tree/first.bin", &noise(400_000, 1));
     place.write("tree/sub/second.bin", &noise(300_000, 2));
@@ -24,18 +24,18 @@ fn pack_with(place: &Place, args: &[&str]) -> PathBuf {
     pack
 }
 
-fn sha256(path: &Path) -> Vec<u8> {
+pub fn sha256(path: &Path) -> Vec<u8> {
     Sha256::digest(fs::read(path).expect("read")).to_vec()
 }
 
-fn par(path: &Path) -> PathBuf {
+pub fn par(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".par");
     name.into()
 }
 
 /// Changes a file in place.
-fn damage(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+pub fn damage(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = fs::read(path).expect("read");
     let before = bytes.clone();
     change(&mut bytes);
@@ -44,12 +44,12 @@ fn damage(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
 }
 
 /// Zeros that stand for a burst.
-fn burst(path: &Path, at: usize, len: usize) {
+pub fn burst(path: &Path, at: usize, len: usize) {
     damage(path, |bytes| bytes[at..at + len].fill(0));
 }
 
 #[track_caller]
-fn object(run: &Run, kind: &str) -> Value {
+pub fn object(run: &Run, kind: &str) -> Value {
     let found = run.json().into_iter().find(|object| object["type"] == kind);
     found.unwrap_or_else(|| panic!("no {kind} in {:?}", run.lines()))
 }
@@ -318,14 +318,37 @@ fn what_is_lost_of_a_file_that_is_no_pack_is_told() {
     let bytes = fs::read(&file).expect("read");
     burst(&par(&file), 10_000, 24_000);
     burst(&file, 300_000, 80_000);
-    let run = run!("repair", &file, "-o", place.path("no")).exits(1);
+    damage(&file, |bytes| bytes[3] ^= 1);
+    let rest = place.path("rest.img");
+    run!("repair", "-n", &file).exits(1);
+    assert!(!rest.exists());
+    let run = run!("repair", &file, "-o", &rest).exits(1);
     let text = run.text();
     assert!(text.contains("cannot be restored") && text.contains("lost: bytes 299008–"), "{text}");
-    assert!(!place.path("no").exists());
-    let run = run!("repair", "--json", &file, "-o", place.path("no")).exits(1);
+    assert!(text.contains("% of what the parity in") && text.contains("; zeros stand for the"));
+    let run = run!("repair", "--json", "--force", &file, "-o", &rest).exits(1);
     let over = object(&run, "over_budget");
     assert!(over["lost"].as_u64().is_some_and(|lost| lost >= 80_000), "{over}");
     assert!(over["over"].as_u64().is_some_and(|over| over > 0), "{over}");
+    assert!(over["used"].as_f64().is_some_and(|used| used > 1.0), "{over}");
+    assert_eq!(object(&run, "summary")["stored"], bytes.len());
+    // All else is as it was, also what was flipped.
+    let mut expected = bytes.clone();
+    for range in over["ranges"].as_array().expect("ranges") {
+        let [from, to] = [0, 1].map(|end| range[end].as_u64().expect("a number") as usize);
+        expected[from..to].fill(0);
+    }
+    assert!(fs::read(&rest).expect("written") == expected, "zeros where it is told");
+    let run = pipe!(
+        &fs::read(&file).expect("read"),
+        "repair",
+        "--parity-file",
+        par(&file),
+        "-",
+        "-o",
+        "-"
+    );
+    assert_eq!((run.code, run.stdout == expected), (1, true), "{}", run.stderr);
     run!("verify", &file).exits(1);
     fs::write(&file, bytes).expect("written");
     let run = run!("verify", &file).exits(1);

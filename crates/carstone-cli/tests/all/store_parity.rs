@@ -120,6 +120,13 @@ fn parity_is_put_beside_packs_later_and_goes_with_them() {
     let other = place.path("other").to_str().expect("text").to_owned();
     run!("store", "--store", &store, "copy", &other).exits(0).says("parity of 1 packs copied");
     assert!(fs::read(packs(&other, ".par").remove(0)).expect("read") == whole, "the same");
+    // One that is damaged is made anew there.
+    damage(&sidecar, |bytes| bytes[3000..5000].fill(0));
+    let third = place.path("third").to_str().expect("text").to_owned();
+    let copied = run!("store", "--store", &store, "--json", "copy", &third).exits(0);
+    let told = copied.says("made anew in the copy").json().pop().expect("a summary");
+    assert_eq!((&told["sidecars_made"], &told["sidecars_left_out"]), (&1.into(), &0.into()));
+    assert!(fs::read(packs(&third, ".par").remove(0)).expect("read") == whole, "as it was");
     run!("store", "--store", &store, "rm", &root).exits(0);
     let gone = run!("store", "--store", &store, "gc", "--grace", "0", "--no-roots").exits(0);
     gone.says("parity of 1 packs removed");

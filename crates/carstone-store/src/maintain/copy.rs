@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use futures::TryStreamExt;
 
 use super::options::is_in;
+use super::sidecar::carried;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::MOST_LOOKS;
 use crate::name::{Hash, text_of};
@@ -26,9 +27,25 @@ pub struct Copied {
     pub sidecars: u64,
     /// Their bytes.
     pub sidecar_bytes: u64,
+    /// Of these, the ones that were damaged, and have been made again from their packs (with the feature `parity`).
+    pub sidecars_made: u64,
+    /// Sidecars that are damaged and could not be made again: they are left out.
+    pub sidecars_left: u64,
 }
 
-/// Copies all packs, their sidecars, the index and all roots into another store, in this order. What is there already is left. `copied` hears of the bytes of each pack.
+/// What becomes of a sidecar on its way.
+pub(super) enum Carried {
+    AsItIs(Spool),
+    /// It was damaged.
+    #[cfg_attr(not(feature = "parity"), expect(dead_code, reason = "nobody looks at it then"))]
+    MadeAgain(Spool),
+    /// It is damaged, and its pack does not help.
+    #[cfg_attr(not(feature = "parity"), expect(dead_code, reason = "nobody looks at it then"))]
+    Nothing,
+}
+
+/// Copies all packs, their sidecars, the index and all roots into another store, in this order. What is there already is left. A sidecar that is damaged is made again from its pack (with
+/// the feature `parity`). `copied` hears of the bytes of each pack.
 ///
 /// What others put meanwhile is copied in part, or not at all: no root is noted of which a pack is missing.
 ///
@@ -160,10 +177,23 @@ impl<'a> Copying<'a> {
                 Err(error) if error.is_not_found() => continue,
                 spool => spool?,
             };
+            let size = self.there.get(&sidecar.name).map_or(0, |there| there.size);
+            let spool = match carried(self.to, &sidecar.name, size, spool).await? {
+                Carried::AsItIs(spool) => spool,
+                Carried::MadeAgain(spool) => {
+                    self.done.sidecars_made += 1;
+                    spool
+                }
+                Carried::Nothing => {
+                    self.done.sidecars_left += 1;
+                    continue;
+                }
+            };
+            let bytes = spool.len();
             to.put(&sidecar.name, Content::Spool(spool)).await?;
             self.protected.insert(sidecar.name);
             self.done.sidecars += 1;
-            self.done.sidecar_bytes = self.done.sidecar_bytes.saturating_add(sidecar.size);
+            self.done.sidecar_bytes = self.done.sidecar_bytes.saturating_add(bytes);
         }
         Ok(())
     }

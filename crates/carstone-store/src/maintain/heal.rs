@@ -14,12 +14,13 @@ use super::copy::fetch;
 use super::finding::Finding;
 use super::mend::{Plan, mend};
 use super::options::{CheckOptions, is_in};
-use super::sidecar::{make_again, restore};
+use super::sidecar::{make_again, restore, verify};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hasher::HashFunction;
 use crate::index::Found;
 use crate::name::{Hash, text_of};
 use crate::objects::{Content, Spool, blocking};
+use crate::pack::StoredPack;
 use crate::store::Store;
 
 /// Something that packs, and parts of packs, can be had from when those of a store are damaged: another store, or whatever else keeps or computes bytes.
@@ -125,7 +126,7 @@ pub enum Unmended {
 }
 
 /// Reads all packs, and puts those that are damaged, missing or of a wrong length right. One that is damaged and has a sidecar is first restored by that, if it can be (with the feature
-/// `parity`); sidecars that are damaged are made again from sound packs. Else a pack is put together from what is left of it and from other places that
+/// `parity`); sidecars that are damaged are made again from packs that are sound, or are so again. Else a pack is put together from what is left of it and from other places that
 /// its blobs have in the store, or outside of it. Else it comes from the first source that has it whole, or is put together from what all sources have. In any case it
 /// has to hash to its name. No key is needed.
 ///
@@ -186,10 +187,7 @@ pub async fn heal_part(
                 unread.insert(name, error);
             }
             Finding::WrongSize { pack, .. } => sizes.push((pack, finding)),
-            Finding::BadSidecar { pack, error } => match make_again(store, &pack, &error).await? {
-                true => healed.sidecars.push(pack),
-                false => healed.unread.push(Finding::BadSidecar { pack, error }),
-            },
+            Finding::BadSidecar { pack, error } => renew(store, &mut healed, pack, error).await?,
             other => rest.push(other),
         }
     }
@@ -228,8 +226,22 @@ pub async fn heal_part(
 }
 
 async fn keep(store: &Store, healed: &mut Healed, name: Hash, spool: Spool) -> Result<()> {
+    let pack = StoredPack::new(name, spool.len(), None);
     store.packs().replace(&name, Content::Spool(spool)).await?;
     healed.packs.push(name);
+    // What befell the pack may have befallen its sidecar too.
+    match verify(store, &pack).await? {
+        Some(error) => renew(store, healed, name, error).await,
+        None => Ok(()),
+    }
+}
+
+/// Makes the sidecar of a sound pack again.
+async fn renew(store: &Store, healed: &mut Healed, pack: Hash, error: Error) -> Result<()> {
+    match make_again(store, &pack, &error).await? {
+        true => healed.sidecars.push(pack),
+        false => healed.unread.push(Finding::BadSidecar { pack, error }),
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! What is left of [sidecars](crate::Sidecars) without the feature `parity`: they are kept, and nobody reads them.
 
+use super::copy::Carried;
 use crate::error::{Error, Result};
 use crate::name::Hash;
 use crate::objects::Spool;
@@ -20,4 +21,8 @@ pub(super) async fn verify(_: &Store, _: &StoredPack) -> Result<Option<Error>> {
 
 pub(super) async fn make_again(_: &Store, _: &Hash, _: &Error) -> Result<bool> {
     Ok(false)
+}
+
+pub(super) async fn carried(_: &Store, _: &Hash, _: u64, sidecar: Spool) -> Result<Carried> {
+    Ok(Carried::AsItIs(sidecar))
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use carstone_parity::{Parity, Share, Survey, heal};
 use futures::TryStreamExt;
 
-use super::copy::fetch;
+use super::copy::{Carried, fetch};
 use super::options::is_in;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hasher::HashFunction;
@@ -95,11 +95,16 @@ pub(super) async fn can_restore(store: &Store, name: &Hash) -> Option<Result<f64
         let turn = MAKING.acquire().await;
         blocking(move || {
             let _turn = turn;
-            patient.survey().map(|(_, survey)| Some(survey.used()))
+            patient.survey().map(|(_, survey)| Some((survey.used(), survey.can_surely_heal())))
         })
         .await
     };
-    asked.await.transpose()
+    match asked.await.transpose()? {
+        Ok((used, true)) => Some(Ok(used)),
+        // Only whoever does it knows.
+        Ok((used, false)) => Some(restore(store, name).await.map(|_| used)),
+        Err(error) => Some(Err(error)),
+    }
 }
 
 /// A pack as its sidecar restores it, verified. `None` if there is no sidecar, or nothing of the pack.
@@ -113,9 +118,17 @@ pub(super) async fn restore(store: &Store, name: &Hash) -> Result<Option<Spool>>
     let turn = MAKING.acquire().await;
     blocking(move || {
         let _turn = turn;
-        let (parity, survey) = patient.survey()?;
+        let (parity, mut survey) = patient.survey()?;
         let target = Target::new(spool);
-        heal(&patient.pack, &parity, &survey, &target, threads(), &|_| ())?;
+        let heal =
+            |survey: &Survey| heal(&patient.pack, &parity, survey, &target, threads(), &|_| ());
+        // Bytes that were put in the place of others may have the same CRC.
+        if !heal(&survey)?.whole && survey.doubt(&patient.pack)? {
+            if !survey.can_heal() {
+                return Err(over(&survey).of(&patient.key));
+            }
+            heal(&survey)?;
+        }
         let spool = target.into_spool().hashed(function)?;
         match spool.hash() == Some(&name) {
             true => Ok(Some(spool)),
@@ -164,14 +177,15 @@ impl Patient {
             let survey = Survey::of(&self.pack, &parity, threads(), &|_| ())?;
             match survey.can_heal() {
                 true => Ok((parity, survey)),
-                false => {
-                    let cells = survey.over_budget();
-                    Err(Error::new(ErrorKind::OverBudget { cells }))
-                }
+                false => Err(over(&survey)),
             }
         };
         survey().map_err(|error: Error| error.of(&self.key))
     }
+}
+
+fn over(survey: &Survey) -> Error {
+    Error::new(ErrorKind::OverBudget { cells: survey.over_budget() })
 }
 
 /// What is wrong with the sidecar of a sound pack, all frames of which are read; `None` if nothing is, or it is gone.
@@ -219,19 +233,54 @@ pub(super) async fn make_again(store: &Store, name: &Hash, error: &Error) -> Res
     let Some(sidecars) = store.packs().sidecars().filter(|_| error.is_malformed()) else {
         return Ok(false);
     };
-    let old = Source(sidecars.fetch(name, Spool::unnamed()?).await?);
-    let of = *name;
-    let share = blocking(move || {
-        let stated = Parity::open(&old, threads()).ok();
-        let stated = stated.filter(|parity| is_of(parity.descriptor(), &of));
-        Ok(stated.map_or_else(Share::default, |parity| parity.descriptor().layout().share()))
-    });
-    match make(store, name, share.await?).await? {
+    let old = sidecars.fetch(name, Spool::unnamed()?).await?;
+    match make(store, name, share_of(old, name).await?).await? {
         Ok(sidecar) => {
             sidecars.replace(name, Content::Spool(sidecar)).await?;
             Ok(true)
         }
         Err(_) => Ok(false),
+    }
+}
+
+/// The share that a damaged sidecar states, if it is of this pack at all.
+async fn share_of(sidecar: Spool, pack: &Hash) -> Result<Share> {
+    let (sidecar, pack) = (Source(sidecar), *pack);
+    blocking(move || {
+        let stated = Parity::open(&sidecar, threads()).ok();
+        let stated = stated.filter(|parity| is_of(parity.descriptor(), &pack));
+        Ok(stated.map_or_else(Share::default, |parity| parity.descriptor().layout().share()))
+    })
+    .await
+}
+
+/// A sidecar from another store for one that has its pack, of `size` bytes: it is checked, and one that is damaged is made again from the pack.
+///
+/// # Errors
+/// It cannot be read again, or the store with the pack does not answer any more.
+pub(super) async fn carried(
+    store: &Store,
+    pack: &Hash,
+    size: u64,
+    sidecar: Spool,
+) -> Result<Carried> {
+    let (sidecar, name) = (Source(sidecar), *pack);
+    let (sidecar, checked) = blocking(move || {
+        let checked = is_sound(&sidecar, &name, size);
+        Ok((sidecar.0, checked))
+    })
+    .await?;
+    match checked {
+        Ok(()) => return Ok(Carried::AsItIs(sidecar)),
+        Err(error) if error.is_malformed() => {}
+        Err(error) => return Err(error),
+    }
+    match make(store, pack, share_of(sidecar, pack).await?).await? {
+        Ok(sidecar) => Ok(Carried::MadeAgain(sidecar)),
+        Err(_) => {
+            store.answers().await?;
+            Ok(Carried::Nothing)
+        }
     }
 }
 

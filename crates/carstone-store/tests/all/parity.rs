@@ -1,10 +1,12 @@
 //! Sidecars beside packs: whoever damages a pack within the budget changes nothing that cannot be put right.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use carstone_parity::{Memory, Options, protect as protect_stream};
 use carstone_store::{
     Blob, CheckOptions, Checked, Content, Created, ErrorKind, Finding, Hash, HashFunction, Key,
     Layout, LocalObjects, Objects, PackWriterOptions, PublishedObjects, RemoteObjects, Share,
@@ -14,6 +16,7 @@ use carstone_unixfs::Profile;
 use futures::TryStreamExt;
 
 use crate::packs::noise;
+use crate::service::Service;
 use crate::support::{content, findings};
 
 fn run<T>(work: impl Future<Output = T>) -> T {
@@ -403,5 +406,159 @@ fn a_pack_of_somebody_else_is_protected_later_and_healed() {
             made.change(&made.key(&added.name), |bytes| bytes[0] ^= 0x80).await;
             assert_eq!(heal(&made.store, &[]).await.expect("healed").by_parity, [added.name]);
         }
+    });
+}
+
+/// Parity of other content that claims to be of this pack: its descriptors state the hash that the pack is called by.
+fn forged(content: &[u8], pack: &Hash) -> Vec<u8> {
+    let target = Memory::new();
+    let options = Options::default().with_share(share().expect("a share"));
+    protect_stream(content, &target, &options, &|_| ()).expect("made");
+    let mut bytes = target.into_bytes();
+    let is_descriptor = |at: &usize| bytes[*at..].starts_with(b"\xF5CSP\x01\x01");
+    let found: Vec<usize> = (0..bytes.len() - 6).filter(is_descriptor).collect();
+    assert!(found.len() > 1);
+    for at in found {
+        let (header, payload) = bytes[at..at + 176].split_at_mut(48);
+        payload[96..].copy_from_slice(pack.digest());
+        let of: [&[u8]; 2] = [&header[..32], payload];
+        let (crc, digest) = (carstone_layer::crc64(&of).to_le_bytes(), blake3::hash(&of.concat()));
+        header[32..40].copy_from_slice(&crc);
+        header[40..].copy_from_slice(&digest.as_bytes()[..8]);
+    }
+    bytes
+}
+
+#[test]
+fn a_forged_sidecar_changes_nothing() {
+    run(async {
+        for made in made().await {
+            let pack = made.put(noise(50_000, 1)).await.packs[0].name;
+            let (key, sidecar) = (made.key(&pack), made.sidecar(&pack));
+            let whole = made.bytes(&key).await.expect("it is there");
+            // Content of somebody's own, all of it or a part, in place of the pack.
+            let mut part = whole.clone();
+            part[20_000..20_200].fill(b'!');
+            for (content, is_seen) in [(noise(whole.len(), 7), true), (part, false)] {
+                made.change(&sidecar, |bytes| *bytes = forged(&content, &pack)).await;
+                assert!(heal(&made.store, &[]).await.expect("done").packs.is_empty());
+                assert!(made.bytes(&key).await.as_ref() == Some(&whole), "a sound pack stays");
+                made.change(&key, |bytes| bytes[30_000..30_900].fill(0)).await;
+                let damaged = made.bytes(&key).await;
+                let found = findings(&made.store).await;
+                let [Finding::DamagedPack { parity: Some(parity), .. }] = &found[..] else {
+                    panic!("{found:?}")
+                };
+                assert_eq!(parity.is_err(), is_seen, "{parity:?}");
+                let healed = heal(&made.store, &[]).await.expect("done");
+                assert!(healed.packs.is_empty() && healed.by_parity.is_empty(), "{healed:?}");
+                assert!(healed.lost[0].failed.is_some(), "why the parity does not help");
+                assert!(made.bytes(&key).await == damaged, "byte for byte");
+                made.change(&key, |bytes| bytes.clone_from(&whole)).await;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_pack_and_its_sidecar_are_put_right_together() {
+    run(async {
+        for made in made().await {
+            let pack = made.put(noise(50_000, 1)).await.packs[0].name;
+            let (key, sidecar) = (made.key(&pack), made.sidecar(&pack));
+            let whole = (made.bytes(&key).await, made.bytes(&sidecar).await);
+            made.change(&key, |bytes| bytes[3000..3900].fill(0)).await;
+            made.change(&sidecar, |bytes| bytes[1000..2900].fill(0)).await;
+            let healed = heal(&made.store, &[]).await.expect("healed");
+            assert_eq!((&healed.by_parity[..], &healed.sidecars[..]), (&[pack][..], &[pack][..]));
+            assert!((made.bytes(&key).await, made.bytes(&sidecar).await) == whole, "as they were");
+            assert!(findings(&made.store).await.is_empty());
+        }
+    });
+}
+
+#[test]
+fn bytes_of_the_same_crc_do_not_keep_a_pack_from_being_healed() {
+    run(async {
+        for made in made().await {
+            let record = |byte| {
+                let record = vec![byte; 40];
+                [&record[..], &carstone_layer::crc64(&[&record]).to_le_bytes()].concat()
+            };
+            let mut blob = noise(50_000, 1);
+            blob[24_500..24_548].copy_from_slice(&record(1));
+            let pack = made.put(blob).await.packs[0].name;
+            let key = made.key(&pack);
+            let whole = made.bytes(&key).await.expect("it is there");
+            let at = whole.windows(48).position(|bytes| bytes == record(1)).expect("it is there");
+            made.change(&key, |bytes| bytes[at..at + 48].copy_from_slice(&record(2))).await;
+            made.change(&key, |bytes| bytes[3000..3900].fill(0)).await;
+            assert_eq!(heal(&made.store, &[]).await.expect("healed").by_parity, [pack]);
+            assert!(made.bytes(&key).await == Some(whole), "byte for byte");
+        }
+    });
+}
+
+#[test]
+fn damaged_sidecars_are_not_copied_as_they_are() {
+    run(async {
+        for (from, to) in made().await.into_iter().zip(made().await.into_iter().rev()) {
+            let pack = from.put(noise(50_000, 1)).await.packs[0].name;
+            let whole = from.bytes(&from.sidecar(&pack)).await;
+            from.change(&from.sidecar(&pack), |bytes| bytes[1000..2900].fill(0)).await;
+            let copied = copy(&from.store, &to.store, |_| ()).await.expect("copied");
+            assert_eq!((copied.sidecars, copied.sidecars_made, copied.sidecars_left), (1, 1, 0));
+            assert!(to.bytes(&to.sidecar(&pack)).await == whole, "as it was");
+            assert!(findings(&to.store).await.is_empty());
+            // Where the pack does not help, none is better than one that looks like one.
+            to.objects.delete(&to.sidecar(&pack)).await.expect("removed");
+            to.change(&to.key(&pack), |bytes| bytes[500] ^= 1).await;
+            let copied = copy(&from.store, &to.store, |_| ()).await.expect("copied");
+            assert_eq!((copied.sidecars, copied.sidecars_made, copied.sidecars_left), (0, 0, 1));
+            assert!(to.sidecars().await.is_empty());
+        }
+    });
+}
+
+#[test]
+fn a_large_sidecar_goes_up_in_parts() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let service = Service::start();
+        let layout = Layout::nested("packs/", ".car").expect("a layout");
+        let store = Store::create(service.objects(1), layout.clone()).await.expect("made");
+        let parts = Arc::new(Mutex::new(BTreeSet::new()));
+        let seen = Arc::clone(&parts);
+        service.plan(move |request| {
+            if request.is_part() && request.key.ends_with(".car.par") {
+                seen.lock().expect("no test panicked").insert(request.query["partNumber"].clone());
+            }
+            None
+        });
+        let options = PackWriterOptions::default().parity(Share::new(10_000));
+        let blob = noise(9 << 20, 1);
+        let written = store.put(Blob::bytes(blob.clone()), options.clone()).await.expect("put");
+        let [pack] = &written.packs[..] else { panic!("{} packs", written.packs.len()) };
+        assert!(pack.sidecar.is_some_and(|bytes| bytes > 8 << 20), "{:?}", pack.sidecar);
+        assert_eq!(parts.lock().expect("no test panicked").len(), 2);
+        // It is what it is elsewhere.
+        let [made, _] = made().await;
+        made.store.put(Blob::bytes(blob), options).await.expect("put");
+        let key = layout.key(&pack.name).expect("a key").to_string();
+        let sidecar =
+            service.kept().into_iter().find(|(kept, _)| kept.ends_with(&format!("{key}.par")));
+        let expected = made.bytes(&made.sidecar(&pack.name)).await;
+        assert!(sidecar.map(|(_, bytes)| bytes) == expected, "byte for byte");
+        let change = |change: fn(&mut Vec<u8>)| {
+            service.change(|kept| {
+                change(
+                    kept.iter_mut().find(|(kept, _)| kept.ends_with(&key)).expect("it is there").1,
+                )
+            });
+        };
+        change(|bytes| bytes[1_000_000..4_000_000].fill(0));
+        assert_eq!(heal(&store, &[]).await.expect("healed").by_parity, [pack.name]);
+        assert!(findings(&store).await.is_empty());
     });
 }

@@ -6,17 +6,18 @@ use std::ops::Range;
 
 use anyhow::{Context, bail};
 use carstone::layer::{ReadAt, read_full};
-use carstone::parity::{self, ErrorKind, Healed, Section, Survey, WriteAt};
+use carstone::parity::{Error, ErrorKind, Healed, Section, Survey, WriteAt};
 use carstone::stack::Format;
 use serde_json::{Map, Value, json};
 
 use super::out::Out;
+use super::over::Over;
 use crate::cli::RepairArgs;
 use crate::input::{chain, options};
 use crate::losses::object;
-use crate::names::{counted, escaped, human};
+use crate::names::{escaped, human};
 use crate::output::Output;
-use crate::parity::{Held, Spot, State, is_intact_pack, threads};
+use crate::parity::{Held, Spot, State, Whose, has_end_of_pack, is_intact_pack, threads};
 use crate::progress::Progress;
 use crate::signals;
 use crate::source::{Source, Watched};
@@ -35,10 +36,12 @@ pub(super) enum Attempt {
     Nothing,
     /// The output is whole, or would be.
     Whole(Whole),
-    /// Not all could be restored: it goes on with this.
+    /// Not all could be restored: it goes on with this, or with the file as it is.
     Rest(File),
-    /// Not all could be restored, and it is no pack.
+    /// Not all could be restored, and it is no pack. What could be is in the target.
     Lost,
+    /// So little is left of what is no pack that nothing was restored.
+    TooLittle,
 }
 
 /// What came of one parity.
@@ -46,6 +49,8 @@ enum Tried {
     Done(Attempt),
     /// It can restore a part.
     Over(Box<(Held, Survey)>),
+    /// Too little is left of what it protects, which is no pack.
+    Little(Box<(Held, Error)>),
     /// It is not that of what is left.
     Other,
 }
@@ -75,18 +80,23 @@ impl Job<'_> {
         target: Option<&Target>,
         output: &mut Output,
     ) -> anyhow::Result<Attempt> {
-        let mut over = None;
+        let (mut over, mut little) = (None, None);
         for spot in spots {
             match self.attempt(spot, target, output)? {
                 Tried::Done(attempt) => return Ok(attempt),
                 Tried::Over(found) => over = over.or(Some(found)),
+                Tried::Little(found) => little = little.or(Some(found)),
                 Tried::Other => {}
             }
         }
-        match over {
-            Some(found) => self.part(&found.0, &found.1, output),
-            None => Ok(Attempt::Nothing),
+        if let Some(found) = over {
+            let (held, survey) = *found;
+            return self.part(&held, survey, target, output);
         }
+        let Some(found) = little else { return Ok(Attempt::Nothing) };
+        let over = Over { name: self.name, args: self.args, held: &found.0 };
+        over.tell_little(&found.1, output)?;
+        Ok(Attempt::TooLittle)
     }
 
     fn attempt(
@@ -97,15 +107,14 @@ impl Job<'_> {
     ) -> anyhow::Result<Tried> {
         let threads = threads(self.args.threads);
         parity::prepare();
-        let held = match spot.open(self.file, threads) {
+        let held = match spot.open(self.file, threads)? {
             Ok(held) => held,
-            Err((spot, error)) => {
-                signals::check()?;
-                let text = format!("{}: {}", spot.called(), chain(&error));
-                if spot.is_given() || matches!(error.kind(), ErrorKind::Io(_)) {
-                    bail!("{text}");
+            Err(useless) => {
+                let text = format!("{}: {}", self.name, useless.why);
+                match useless.is_unread {
+                    true => output.warn(&text)?,
+                    false => output.note(&text),
                 }
-                output.note(&format!("{}: {text}", self.name));
                 return Ok(Tried::Other);
             }
         };
@@ -119,6 +128,9 @@ impl Job<'_> {
         }
         match state {
             State::Sound => self.sound(&held, target, output).map(Tried::Done),
+            State::Foreign(error) if self.is_little(&held, &error)? => {
+                Ok(Tried::Little(Box::new((held, error))))
+            }
             State::Foreign(error) => self.dismiss(&held, &chain(&error), output),
             State::Damaged(_) if is_other => self.dismiss(&held, OTHER, output),
             State::Damaged(survey) => self.heal(held, survey, target, output),
@@ -187,40 +199,65 @@ impl Job<'_> {
     fn heal(
         &self,
         held: Held,
-        survey: Survey,
+        mut survey: Survey,
         target: Option<&Target>,
         output: &mut Output,
     ) -> anyhow::Result<Tried> {
         if !survey.can_heal() {
             return Ok(Tried::Over(Box::new((held, survey))));
         }
-        if let Some(target) = target {
-            let out = Out::new(target)?;
-            let healed = self.healed(&held, &survey, &out, output)?;
-            if !self.is_own(&held, &out)? {
-                return self.dismiss(&held, "it is of another pack", output);
+        let out = match target {
+            Some(target) => Some(Out::new(target)?),
+            // What nobody can promise is tried.
+            None if !self.is_sure(&held, &survey)? => Some(Out::temporary()?),
+            None => None,
+        };
+        if let Some(out) = &out {
+            let healed = self.healed(&held, &mut survey, out, output)?;
+            if let Some(why) = self.other(&held, out, output)? {
+                return self.dismiss(&held, why, output);
             }
             if !healed.whole {
                 return Ok(Tried::Over(Box::new((held, survey))));
             }
-            self.restore(&held, &out, output)?;
+        }
+        if let (Some(target), Some(out)) = (target, &out) {
+            self.restore(&held, out, output)?;
             out.finish(target, self.args)?;
         }
         Ok(Tried::Done(Attempt::Whole(self.whole(&held, Some(&survey), Vec::new()))))
     }
 
+    /// Whether it can be promised, without trying, that what is protected can be restored, and that this is the pack at hand.
+    fn is_sure(&self, held: &Held, survey: &Survey) -> anyhow::Result<bool> {
+        let may_be_older = held.spot.path().is_some() && has_end_of_pack(self.file)?;
+        Ok(!may_be_older && survey.can_surely_heal())
+    }
+
     /// Puts together what is left and what can be restored.
-    fn part(&self, held: &Held, survey: &Survey, output: &mut Output) -> anyhow::Result<Attempt> {
+    fn part(
+        &self,
+        held: &Held,
+        mut survey: Survey,
+        target: Option<&Target>,
+        output: &mut Output,
+    ) -> anyhow::Result<Attempt> {
         let out = Out::temporary()?;
-        let healed = self.healed(held, survey, &out, output)?;
-        if !self.is_own(held, &out)? {
-            self.dismiss(held, "it is of another pack", output)?;
+        let healed = self.healed(held, &mut survey, &out, output)?;
+        if let Some(why) = self.other(held, &out, output)? {
+            self.dismiss(held, why, output)?;
             return Ok(Attempt::Nothing);
         }
         let again = out.0.0.try_clone().context("cannot open it again")?;
         let is_pack = self.format(again).is_some();
-        self.tell_lost(held, survey, &healed.lost, is_pack, output)?;
+        let over = Over { name: self.name, args: self.args, held };
+        over.tell(&survey, &healed.lost, is_pack, output)?;
         if !is_pack {
+            if let Some(target) = target {
+                let to = Out::new(target)?;
+                to.take(&out.0, output)?;
+                to.finish(target, self.args)?;
+            }
             return Ok(Attempt::Lost);
         }
         if survey.counts().moved == 0 {
@@ -235,21 +272,41 @@ impl Job<'_> {
     fn healed(
         &self,
         held: &Held,
-        survey: &Survey,
+        survey: &mut Survey,
         out: &Out,
         output: &Output,
     ) -> anyhow::Result<Healed> {
-        let progress = Progress::new(output, "healing", Some(held.len()));
-        let (threads, hear) = (threads(self.args.threads), |n| progress.add(n));
-        let healed = parity::heal(&held.stream, &held.parity, survey, &out.0, threads, &hear);
-        progress.finish();
-        signals::check()?;
+        let healed = held.heal(survey, &out.0, threads(self.args.threads), output);
         healed.with_context(|| format!("{}: cannot be healed", self.name))
     }
 
-    /// Whether what was healed is the pack at hand, if that is one.
-    fn is_own(&self, held: &Held, out: &Out) -> anyhow::Result<bool> {
-        held.is_own(self.file, &out.0).with_context(|| self.name.to_owned())
+    /// Why what was healed is not the pack at hand; `None` if it may be, or is no pack. Parity that was named restores what it protects, whoever can read that.
+    fn other(
+        &self,
+        held: &Held,
+        out: &Out,
+        output: &mut Output,
+    ) -> anyhow::Result<Option<&'static str>> {
+        let whose = held.whose(self.file, &out.0.0, &options(self.args.threads));
+        match whose.with_context(|| self.name.to_owned())? {
+            Whose::Own => Ok(None),
+            Whose::OtherPack => Ok(Some("it is of another pack")),
+            Whose::OtherReaders if held.spot.is_given() => {
+                let called = held.spot.called();
+                output.warn(&format!("{}: {called} is of the pack as it was before it was given to other readers, and so is what it restores", self.name))?;
+                Ok(None)
+            }
+            Whose::OtherReaders => Ok(Some(
+                "it is of the pack as it was before it was given to other readers; --parity-file restores that one",
+            )),
+        }
+    }
+
+    /// Whether parity that cannot restore anything is all that is known of a file, which is no pack, and is not clearly that of another one.
+    fn is_little(&self, held: &Held, error: &Error) -> anyhow::Result<bool> {
+        let is_some_left = matches!(error.kind(), ErrorKind::Foreign { found, .. } if *found > 0);
+        let again = self.file.try_clone().context("cannot open it again")?;
+        Ok(is_some_left && held.spot.path().is_some() && self.format(again).is_none())
     }
 
     /// Takes bytes as they stand in the damaged file.
@@ -309,60 +366,8 @@ impl Job<'_> {
         }));
         Whole { lines, fields }
     }
-
-    /// Says how far it is over the budget.
-    fn tell_lost(
-        &self,
-        held: &Held,
-        survey: &Survey,
-        lost: &[Range<u64>],
-        is_pack: bool,
-        output: &mut Output,
-    ) -> anyhow::Result<()> {
-        let bytes: u64 = lost.iter().map(|range| range.end - range.start).sum();
-        if output.is_json() {
-            let ranges: Vec<[u64; 2]> =
-                lost.iter().take(MOST_RANGES).map(|range| [range.start, range.end]).collect();
-            let fields = json!({
-                "lost": bytes, "ranges": ranges, "all_ranges": lost.len(), "over": survey.over_budget(),
-            });
-            output.object("over_budget", object(fields))?;
-            let fields = json!({ "original": false, "rebuilt": false, "by_parity": true, "stored": null, "lost": bytes });
-            return match is_pack {
-                true => Ok(()),
-                false => output.object("summary", object(fields)),
-            };
-        }
-        let (name, called) = (escaped(self.name.as_bytes()), held.spot.called());
-        for line in held.damage(survey) {
-            output.told(&format!("{name}: {line}"))?;
-        }
-        let over = counted(survey.over_budget(), "cell");
-        let text = match lost.is_empty() {
-            true => format!("what {called} gives back is not what was protected"),
-            false => format!(
-                "{:.1} % of what {called} can restore would be needed: {over} ({}) cannot be restored",
-                survey.used() * 100.0,
-                human(bytes)
-            ),
-        };
-        output.told(&format!("{name}: {text}"))?;
-        if is_pack {
-            return Ok(());
-        }
-        for range in lost.iter().take(SHOWN) {
-            output.told(&format!("{name}: lost: bytes {}–{}", range.start, range.end - 1))?;
-        }
-        if lost.len() > SHOWN {
-            output.told(&format!("{name}: lost: {} more ranges", lost.len() - SHOWN))?;
-        }
-        output.told(&format!("{name}: it is no pack, and nothing is written"))
-    }
 }
 
 const OTHER: &str =
     "it is of another state of the pack, whose frames, header and trailer are all sound";
 const COPY: usize = 1 << 20;
-/// Ranges that are named one by one.
-const SHOWN: usize = 8;
-const MOST_RANGES: usize = 10_000;

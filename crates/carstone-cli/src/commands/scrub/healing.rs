@@ -7,25 +7,36 @@ use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use carstone::parity::{self, Options, Survey};
+use carstone::parity::{Options, Survey};
 
 use crate::cli::ScrubArgs;
+use crate::input::options;
 use crate::output::Output;
-use crate::parity::{Held, Spot, beside, put, threads};
+use crate::parity::{Held, Spot, Whose, beside, put, threads};
 use crate::progress::Progress;
 use crate::signals;
 use crate::source::Watched;
 use crate::target::Target;
 
-/// Heals a file under its own name, and says where the damaged one is kept, if it is; `None` where it could not be healed, and nothing was changed.
+/// What came of healing a file.
+pub(super) enum Outcome {
+    /// It is whole again; the damaged one may be kept there.
+    Healed(Option<PathBuf>),
+    /// What comes out is not what was protected. Nothing was changed.
+    NotWhole,
+    /// What comes out is something else than this pack, in these words. Nothing was changed.
+    Other(&'static str),
+}
+
+/// Heals a file under its own name.
 pub(super) fn stream(
     path: &Path,
     file: &File,
     held: &Held,
-    survey: &Survey,
+    survey: &mut Survey,
     args: &ScrubArgs,
     output: &mut Output,
-) -> anyhow::Result<Option<Option<PathBuf>>> {
+) -> anyhow::Result<Outcome> {
     let threads = threads(args.threads);
     // The file, and not a link to it, gets a second name.
     let path = &fs::canonicalize(path).context("cannot follow its name")?;
@@ -34,16 +45,18 @@ pub(super) fn stream(
         bail!("is written to in place; `carstone repair` heals it into another file");
     }
     let out = Watched(target.file().try_clone().context("cannot open it again")?);
-    let progress = Progress::new(output, "healing", Some(held.len()));
-    let healed =
-        parity::heal(&held.stream, &held.parity, survey, &out, threads, &|n| progress.add(n));
-    progress.finish();
-    signals::check()?;
-    if !healed.context("cannot be healed")?.whole {
-        return Ok(None);
+    let healed = held.heal(survey, &out, threads, output).context("cannot be healed")?;
+    if !healed.whole {
+        return Ok(Outcome::NotWhole);
     }
-    if !held.is_own(file, &out)? {
-        bail!("its parity is of another pack; `carstone protect --force` makes it anew");
+    match held.whose(file, &out.0, &options(args.threads))? {
+        Whose::Own => {}
+        Whose::OtherPack => return Ok(Outcome::Other("of another pack")),
+        Whose::OtherReaders => {
+            return Ok(Outcome::Other(
+                "of the pack as it was before it was given to other readers",
+            ));
+        }
     }
     if let Spot::Behind(found) = &held.spot {
         let progress = Progress::new(output, "making parity", Some(held.len() * 2));
@@ -61,7 +74,7 @@ pub(super) fn stream(
         false => Some(keep(path)?),
     };
     target.finish()?;
-    Ok(Some(kept))
+    Ok(Outcome::Healed(kept))
 }
 
 /// Makes damaged parity of a sound file anew: the same bytes. Says where the damaged one is kept, if it is.
@@ -90,9 +103,9 @@ pub(super) fn parity(
         Survey::of(&held.stream, &held.parity, threads(args.threads), &|n| progress.add(n));
     progress.finish();
     signals::check()?;
-    match stream(path, file, held, &survey?, args, output)? {
-        Some(kept) => Ok(kept),
-        None => bail!("its parity cannot be made anew"),
+    match stream(path, file, held, &mut survey?, args, output)? {
+        Outcome::Healed(kept) => Ok(kept),
+        _ => bail!("its parity cannot be made anew"),
     }
 }
 
@@ -139,19 +152,6 @@ fn keep(path: &Path) -> anyhow::Result<PathBuf> {
         }
     }
     bail!("so many damaged files are kept beside it already; --discard-damaged keeps none")
-}
-
-/// Whether a file is called like a damaged one that was kept.
-pub(super) fn is_kept(path: &Path) -> bool {
-    let extension = path.extension().map(|extension| extension.as_encoded_bytes());
-    let Some(rest) = extension.and_then(|extension| extension.strip_prefix(b"damaged")) else {
-        return false;
-    };
-    match rest {
-        [] => true,
-        [b'-', digits @ ..] => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),
-        _ => false,
-    }
 }
 
 /// Names that are tried.

@@ -212,10 +212,16 @@ pub(super) fn copy(job: &Job, args: &StoreCopyArgs, output: &mut Output) -> anyh
     };
     progress.finish();
     let done = done?;
+    let made = (done.sidecars_made, "made anew in the copy");
+    let left = (done.sidecars_left, "left out of the copy, where the packs do not help");
+    for (packs, what) in [made, left].into_iter().filter(|(packs, _)| *packs > 0) {
+        output.warn(&format!("parity of {packs} packs is damaged, and {what}; `heal` mends it"))?;
+    }
     if output.is_json() {
         let fields = json!({
             "packs": done.packs, "bytes": done.bytes, "known": done.known,
             "sidecars": done.sidecars, "sidecar_bytes": done.sidecar_bytes,
+            "sidecars_made": done.sidecars_made, "sidecars_left_out": done.sidecars_left,
         });
         output.object("summary", object(fields))?;
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use carstone::layer::LayerId;
-use carstone::parity::{ErrorKind, Survey};
+use carstone::parity::Survey;
 use carstone::raw::RawReader;
 use carstone::stack::Format;
 
@@ -16,33 +16,39 @@ use crate::exit::Exit;
 use crate::input::chain;
 use crate::names::{counted, escaped, human};
 use crate::output::Output;
-use crate::parity::{Held, Spot, State, has_end_of_pack, spots, threads, used_text};
-use crate::signals;
-use crate::source::{Source, Watched};
+use crate::parity::{
+    Healable, Held, Spot, State, has_end_of_pack, healable, spots, threads, used_text,
+};
+use crate::source::{Source, Watched, any_file};
 
 /// Opens what is checked; `None` where it is no pack, and its parity has said all there is to say.
 pub(super) fn opened(
     args: &VerifyArgs,
     output: &mut Output,
 ) -> anyhow::Result<Result<Source, Exit>> {
-    let may_be_any = args.against.is_none() && args.signed.signer.is_none() && args.pack.is_file();
+    let may_be_any = args.against.is_none() && args.signed.signer.is_none();
+    // A pipe has no parity but that which was named.
+    let is_any = may_be_any && (args.pack.is_file() || args.parity.parity_file.is_some());
+    if !is_any {
+        return Source::open(&args.pack).map(Ok);
+    }
+    let (file, name) = any_file(&args.pack)?;
+    let again = || file.try_clone().context("cannot open it again");
     // Remains of packs in a file that is none are no matter of its.
-    let is_other = may_be_any
-        && !is_like_a_pack(&args.pack).with_context(|| args.pack.display().to_string())?;
-    if is_other && let Some(exit) = by_parity(args, output)? {
+    let is_other = !is_like_a_pack(&file).with_context(|| name.clone())?;
+    if is_other && let Some(exit) = by_parity(args, (&file, &name), output)? {
         return Ok(Err(exit));
     }
-    match Source::open(&args.pack) {
+    match Source::sound_file(again()?, &name) {
         Ok(source) => Ok(Ok(source)),
-        Err(error) if may_be_any && !is_other => by_parity(args, output)?.map(Err).ok_or(error),
+        Err(error) if !is_other => by_parity(args, (&file, &name), output)?.map(Err).ok_or(error),
         Err(error) => Err(error),
     }
 }
 
 /// Whether a file is a plain CAR, or has an end of a pack.
-fn is_like_a_pack(path: &Path) -> io::Result<bool> {
-    let file = File::open(path)?;
-    if has_end_of_pack(&file)? {
+fn is_like_a_pack(file: &File) -> io::Result<bool> {
+    if has_end_of_pack(file)? {
         return Ok(true);
     }
     let again = file.try_clone()?;
@@ -51,11 +57,13 @@ fn is_like_a_pack(path: &Path) -> io::Result<bool> {
 }
 
 /// What its parity alone says of a file; `None` where there is none that is its own.
-fn by_parity(args: &VerifyArgs, output: &mut Output) -> anyhow::Result<Option<Exit>> {
-    let name = args.pack.display().to_string();
-    let file = File::open(&args.pack).with_context(|| name.clone())?;
-    let mut findings = Findings { name: &name, output, count: 0 };
-    let job = Job { args, file: &file, format: None };
+fn by_parity(
+    args: &VerifyArgs,
+    (file, name): (&File, &str),
+    output: &mut Output,
+) -> anyhow::Result<Option<Exit>> {
+    let mut findings = Findings { name, output, count: 0 };
+    let job = Job { args, file, format: None };
     let Some(text) = job.run(&mut findings)? else { return Ok(None) };
     let sound = findings.count == 0;
     if output.is_json() {
@@ -89,21 +97,16 @@ impl Job<'_> {
 
     fn look(&self, spot: Spot, findings: &mut Findings<'_>) -> anyhow::Result<Option<String>> {
         let threads = threads(self.args.threads);
-        let held = match spot.open(self.file, threads) {
+        let held = match spot.open(self.file, threads)? {
             Ok(held) => held,
-            Err((spot, error)) => {
-                signals::check()?;
-                let text = format!("{}: {}", spot.called(), chain(&error));
-                return match error.kind() {
-                    ErrorKind::Io(_) => bail!("{text}"),
-                    _ if spot.is_given() => bail!("{text}"),
-                    // Something is called like parity.
-                    _ if spot.path().is_some() => {
-                        findings.output.note(&format!("{}: {text}", findings.name));
-                        Ok(None)
-                    }
-                    _ => findings.add("parity", None, None, &text).map(|()| None),
-                };
+            Err(useless) if useless.is_unread => bail!(useless.why),
+            // Something is called like parity.
+            Err(useless) if useless.spot.path().is_some() => {
+                findings.output.note(&format!("{}: {}", findings.name, useless.why));
+                return Ok(None);
+            }
+            Err(useless) => {
+                return findings.add("parity", None, None, &useless.why).map(|()| None);
             }
         };
         let state = held.examine(threads, findings.output);
@@ -191,9 +194,10 @@ impl Job<'_> {
             return Ok(());
         }
         let called = held.spot.called();
-        if survey.can_heal() {
-            let used = used_text(survey);
-            findings.tell(&format!("can be healed by {called}; {used}"))?;
+        let healable = healable(survey);
+        if healable != Healable::No {
+            let (can, used) = (healable.text(), used_text(survey));
+            findings.tell(&format!("{can} be healed by {called}; {used}"))?;
         } else {
             let over = counted(survey.over_budget(), "cell");
             let bytes = human(survey.over_budget().saturating_mul(u64::from(layout.cell_len())));

@@ -1,0 +1,272 @@
+//! What parity does not do: parity of an older state, of which not enough is left, of files that were edited, and of what is no file.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use carstone::layer::crc64;
+
+use crate::parity::{burst, damage, object, pack_with, par, sha256};
+use crate::support::{Place, Run, noise, run_args};
+
+/// A pack that was given to other readers in place, beside which parity of the old one is left, and its new key.
+fn rekeyed(place: &Place, readers: usize) -> (PathBuf, PathBuf) {
+    let old = place.key("old");
+    let new: Vec<String> = (0..readers).map(|number| place.key(&format!("new{number}"))).collect();
+    let pack = pack_with(place, &["-r", &old, "--parity", "10%"]);
+    let mut args: Vec<OsString> = ["rekey", "--force", "-i"].map(Into::into).into();
+    args.extend([place.path("old").into(), "-o".into(), pack.clone().into(), pack.clone().into()]);
+    args.extend(new.iter().flat_map(|reader| ["-r".into(), reader.into()]));
+    run_args(&args, None).exits(0).says("is parity of what was there before; `carstone protect");
+    (pack, place.path("new0"))
+}
+
+#[track_caller]
+fn once(run: &Run, text: &str) {
+    let told = [run.text(), run.stderr.clone()].concat();
+    assert_eq!(told.matches(text).count(), 1, "{told}");
+}
+
+#[test]
+fn parity_from_before_a_change_of_readers_does_not_bring_the_old_ones_back() {
+    // With as many readers as before the layer header is as long as it was, and has the same CRC.
+    for readers in [1, 2] {
+        let place = Place::new();
+        let (pack, key) = rekeyed(&place, readers);
+        let sound = fs::read(&pack).expect("read");
+        let out = place.path("out");
+        for (at, len) in [(400_000, 1), (60, 300), (sound.len() - 20, 10)] {
+            fs::write(&pack, &sound).expect("written");
+            damage(&pack, |bytes| bytes[at..at + len].iter_mut().for_each(|byte| *byte ^= 0x10));
+            let plain = run!("repair", "--no-parity", "--force", &pack, "-o", &out);
+            let expected = (plain.code, sha256(&out));
+            let run = run!("repair", "--force", &pack, "-o", &out);
+            assert_eq!((run.code, sha256(&out)), expected, "{at}: {}", run.text());
+            once(&run, "is not used");
+            assert_eq!(run!("repair", "-n", &pack).code, expected.0);
+        }
+        // Where much is lost, all that is left comes out for the new readers.
+        fs::write(&pack, &sound).expect("written");
+        burst(&pack, 150_000, 40_000);
+        let damaged = fs::read(&pack).expect("read");
+        let run = run!("repair", "--force", "-i", &key, &pack, "-o", &out).exits(1);
+        once(&run, "is not used");
+        run!("verify", "-i", &key, &out).exits(0);
+        assert!(run!("list", "-i", place.path("old"), &out).code != 0);
+        run!("scrub", "--heal", &pack).exits(1);
+        assert_eq!(fs::read(&pack).expect("read"), damaged, "not in place either");
+        // Whoever names it gets what it is of, and is told.
+        let run = run!("repair", "--force", "--parity-file", par(&pack), &pack, "-o", &out);
+        run.exits(0).says("before it was given to other readers");
+        run!("list", "-i", place.path("old"), &out).exits(0);
+    }
+}
+
+#[test]
+fn where_parity_takes_away_more_than_it_gives_the_file_is_taken_as_it_is() {
+    let place = Place::new();
+    let pack = pack_with(&place, &["--parity", "20%"]);
+    let sound = fs::read(&pack).expect("read");
+    // Of a pack of the same id, and of other content from a third on, which may stand elsewhere; a part of the parity is lost.
+    for shift in [0, 100] {
+        let (third, part) = (sound.len() / 3, sound.len() / 8);
+        let mut older = sound.clone();
+        older.splice(third..third + part, noise(part + shift, 5));
+        let older = place.write("older", &older);
+        run!("protect", "-q", "--force", "--parity", "20%", &older, "-o", par(&pack)).exits(0);
+        let len = par(&pack).metadata().expect("made").len() as usize;
+        burst(&par(&pack), len / 4, len / 2);
+        fs::write(&pack, &sound).expect("written");
+        damage(&pack, |bytes| bytes[70_000] ^= 1);
+        let out = place.path("out");
+        let run = run!("repair", "--force", &pack, "-o", &out).exits(0);
+        assert!(run.stderr.contains("goes on with the file as it is"), "{}", run.stderr);
+        assert!(fs::read(&out).expect("read") == sound, "byte for byte");
+    }
+}
+
+#[test]
+fn a_small_file_of_which_too_little_is_left_is_told_in_words_of_parity() {
+    let place = Place::new();
+    let photo = place.write("photo.jpg", &noise(70_000, 4));
+    run!("protect", "-q", &photo).exits(0);
+    burst(&photo, 20_000, 15_000);
+    let out = place.path("no");
+    let run = run!("repair", &photo, "-o", &out).exits(1);
+    let text = run.text();
+    assert!(
+        text.contains("% of what the parity in") && text.contains("nothing is written"),
+        "{text}"
+    );
+    assert!(!text.contains("pack") && !run.stderr.contains("pack"), "{text}{}", run.stderr);
+    assert!(!out.exists());
+    let run = run!("repair", "--json", &photo, "-o", &out).exits(1);
+    let over = object(&run, "over_budget");
+    assert!(over["found_cells"].as_u64() < over["wanted_cells"].as_u64(), "{over}");
+    assert_eq!(object(&run, "summary")["original"], false);
+    // Nothing of it is left: the parity is of something else, and nothing can be done.
+    fs::write(&photo, noise(70_000, 5)).expect("written");
+    run!("repair", &photo, "-o", &out).exits(2).says("is not used");
+}
+
+#[test]
+fn parity_that_is_older_now_is_told_when_a_file_is_replaced() {
+    let place = Place::new();
+    let pack = pack_with(&place, &["--parity", "10%"]);
+    let tree = place.path("tree");
+    let create = |args: &[&str]| {
+        let mut all: Vec<OsString> = vec!["create".into(), "--force".into()];
+        all.extend(args.iter().map(OsString::from));
+        all.extend(["-o".into(), pack.clone().into(), tree.clone().into()]);
+        run_args(&all, None).exits(0)
+    };
+    let told = "is parity of what was there before";
+    create(&[]).says(&format!("{told}; `carstone protect --force {}`", pack.display()));
+    create(&["--parity-in-pack"]).says(told);
+    assert!(!create(&["--parity", "5"]).stderr.contains(told));
+    fs::write(par(&pack), b"something else").expect("written");
+    assert!(!create(&[]).stderr.contains(told));
+}
+
+#[test]
+fn what_commands_leave_behind_is_passed_over() {
+    let place = Place::new();
+    let dir = place.path("dir");
+    let file = place.write("dir/a.bin", &noise(50_000, 1));
+    let left = ["a.bin.damaged", "a.bin.damaged-1", ".a.binX7yZ12.part"];
+    left.iter().for_each(|name| drop(place.write(&format!("dir/{name}"), b"left")));
+    // These are somebody's own.
+    let own = ["b.damaged", "c.part", ".part", "a.bin.damaged-x"];
+    own.iter().for_each(|name| drop(place.write(&format!("dir/{name}"), b"own")));
+    let summary = object(&run!("protect", "--json", &dir).exits(0), "summary");
+    assert_eq!((&summary["files"], &summary["passed"]), (&5.into(), &3.into()), "{summary}");
+    for name in left {
+        assert!(!par(&dir.join(name)).exists(), "{name}");
+    }
+    run!("protect", &dir).exits(0).says("8 passed over");
+    let summary = object(&run!("scrub", "--json", &dir).exits(0), "summary");
+    assert_eq!((&summary["sound"], &summary["passed"]), (&5.into(), &3.into()), "{summary}");
+    // Named, they are files as any other.
+    run!("protect", dir.join("a.bin.damaged")).exits(0);
+    assert!(par(&dir.join("a.bin.damaged")).exists() && par(&file).exists());
+}
+
+#[test]
+fn parity_goes_to_standard_output() {
+    let place = Place::new();
+    let file = place.write("a.bin", &noise(50_000, 1));
+    let run = run!("protect", "-o", "-", &file).exits(0);
+    assert!(
+        run.stderr.contains("of parity (") && run.stderr.contains("on standard output"),
+        "{}",
+        run.stderr
+    );
+    let made = place.write("made", &run.stdout);
+    run!("verify", "--parity-file", &made, &file).exits(0);
+    let run = run!("protect", "--json", "-o", "-", &file).exits(0);
+    assert!(
+        run.stderr.contains(r#""in_pack":false"#) && !run.stderr.contains(r#""file""#),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn what_comes_through_a_pipe_is_verified_by_parity_that_was_named() {
+    let place = Place::new();
+    let file = place.write("a.bin", &noise(50_000, 1));
+    run!("protect", "-q", &file).exits(0);
+    let mut bytes = fs::read(&file).expect("read");
+    let run = pipe!(&bytes, "verify", "--parity-file", par(&file), "-").exits(0);
+    assert!(
+        run.text().contains("standard input: as it was when it was protected"),
+        "{}",
+        run.text()
+    );
+    bytes[9_000] ^= 0xFF;
+    let run = pipe!(&bytes, "verify", "--parity-file", par(&file), "-").exits(1);
+    assert!(run.text().contains("can be healed by the parity in"), "{}", run.text());
+    pipe!(&bytes, "verify", "-").exits(2).says("not a pack");
+    let pack = pack_with(&place, &["--parity", "10%"]);
+    let bytes = fs::read(&pack).expect("read");
+    let run = pipe!(&bytes, "verify", "--parity-file", par(&pack), "-").exits(0);
+    assert!(
+        run.text().contains("is sound, and fits") && run.text().contains("intact"),
+        "{}",
+        run.text()
+    );
+}
+
+#[test]
+fn scrub_says_what_becomes_of_edits() {
+    let help = run!("scrub", "--help").exits(0).text();
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for text in [
+        "a protected file that was changed on purpose",
+        "kept as NAME.damaged",
+        "Run `protect --force` again",
+    ] {
+        assert!(help.contains(text), "{help}");
+    }
+}
+
+/// Overwrites the table of cells in a sidecar with cells of `cell` bytes.
+fn lose_table(sidecar: &Path, cell: usize) {
+    damage(sidecar, |bytes| {
+        let is_table = |at: &usize| bytes[*at..].starts_with(b"\xF5CSP\x01\x02");
+        let frames: Vec<usize> = (0..bytes.len() - 8).filter(is_table).collect();
+        frames.iter().for_each(|at| bytes[*at..*at + cell].fill(0));
+    });
+}
+
+#[test]
+fn what_is_only_probable_is_not_promised() {
+    let place = Place::new();
+    let file = place.write("a.bin", &noise(300_000, 1));
+    run!("protect", "-q", &file).exits(0);
+    lose_table(&par(&file), 1_024);
+    burst(&file, 100_000, 3_000);
+    let run = run!("verify", &file).exits(1);
+    let text = run.text();
+    assert!(
+        text.contains("can probably be healed")
+            && text.contains("293 cells are not told by the table"),
+        "{text}"
+    );
+    let told = object(&run!("verify", "--json", &file).exits(1), "parity");
+    assert_eq!(
+        (&told["can_heal"], &told["healable"]),
+        (&true.into(), &"probably".into()),
+        "{told}"
+    );
+    let run = run!("scrub", &file).exits(1);
+    assert!(run.text().contains("it can probably be healed, with --heal"), "{}", run.text());
+    // Without a promise it is tried.
+    let (dry, done) = (run!("repair", "-n", &file), run!("repair", &file, "-o", place.path("out")));
+    assert_eq!(dry.code, done.code, "{}", dry.text());
+    assert_eq!(
+        dry.text().contains("the original again"),
+        done.text().contains("the original again")
+    );
+}
+
+/// Bytes of which all with the same length have the same CRC.
+fn record(byte: u8) -> Vec<u8> {
+    let record = vec![byte; 40];
+    [&record[..], &crc64(&[&record]).to_le_bytes()].concat()
+}
+
+#[test]
+fn bytes_of_the_same_crc_do_not_keep_a_damaged_file_from_being_healed() {
+    let place = Place::new();
+    let mut bytes = noise(300_000, 1);
+    bytes[100_000..100_048].copy_from_slice(&record(1));
+    let file = place.write("a.bin", &bytes);
+    run!("protect", "-q", &file).exits(0);
+    damage(&file, |bytes| bytes[100_000..100_048].copy_from_slice(&record(2)));
+    burst(&file, 200_000, 3_000);
+    run!("repair", &file, "-o", place.path("healed")).exits(0);
+    assert!(fs::read(place.path("healed")).expect("read") == bytes, "byte for byte");
+    run!("scrub", "--heal", &file).exits(0);
+    assert!(fs::read(&file).expect("read") == bytes, "byte for byte");
+}
