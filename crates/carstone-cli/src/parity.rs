@@ -276,25 +276,49 @@ impl Held {
             signals::check()?;
             anyhow::Ok(healed?)
         };
-        let healed = heal(survey)?;
+        let mut healed = heal(survey)?;
+        if !healed.whole && !survey.is_thorough() {
+            match self.survey(threads, output, true)? {
+                Ok(all) => *survey = all,
+                Err(_) => return Ok(healed),
+            }
+            healed = heal(survey)?;
+        }
         if healed.whole || !survey.doubt(&self.stream)? {
             return Ok(healed);
         }
         heal(survey)
     }
 
-    /// Compares the file with what was protected: it is read twice where they are the same, and two or three times where they are not.
-    pub(crate) fn examine(&self, threads: usize, output: &Output) -> anyhow::Result<State> {
+    /// What is left of the stream: in all ways there are, or as far as it takes to heal it. The inner error is [`ErrorKind::Foreign`].
+    fn survey(
+        &self,
+        threads: usize,
+        output: &Output,
+        all: bool,
+    ) -> anyhow::Result<Result<Survey, Error>> {
         let progress = Progress::new(output, "looking for what is left", self.stream.size().ok());
-        let survey = Survey::of(&self.stream, &self.parity, threads, &|n| progress.add(n));
+        let look = if all { Survey::of } else { Survey::enough };
+        let survey = look(&self.stream, &self.parity, threads, &|n| progress.add(n));
         progress.finish();
         signals::check()?;
-        let survey = match survey {
+        match survey {
+            Err(error) if !matches!(error.kind(), ErrorKind::Foreign { .. }) => Err(error.into()),
+            survey => Ok(survey),
+        }
+    }
+
+    /// Compares the file with what was protected: it is read twice where they are the same, and two or three times where they are not. Of what is to be healed next, `all` need not be
+    /// told.
+    pub(crate) fn examine(
+        &self,
+        threads: usize,
+        output: &Output,
+        all: bool,
+    ) -> anyhow::Result<State> {
+        let survey = match self.survey(threads, output, all)? {
             Ok(survey) => survey,
-            Err(error) if matches!(error.kind(), ErrorKind::Foreign { .. }) => {
-                return Ok(State::Foreign(error));
-            }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Ok(State::Foreign(error)),
         };
         let counts = survey.counts();
         if counts.missing + counts.moved + counts.corrected > 0 {

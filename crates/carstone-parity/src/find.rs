@@ -22,6 +22,7 @@ mod matcher;
 mod pairs;
 mod regions;
 mod roll;
+mod rows;
 mod search;
 mod slide;
 mod word;
@@ -31,12 +32,14 @@ mod tests;
 
 pub(crate) use entry::{Entries, Entry};
 pub(crate) use found::{Flip, Found, State};
+pub(crate) use rows::{IsMissing, LONG_ROW, missing_rows};
 pub(crate) use word::correct_frame;
 
 /// Finds the cells of `layout` in `source`; `entries` says what is known of them.
 ///
 /// `progress` is told, by any thread, how many more bytes were looked at; some are looked at more than once. A cell is found by its CRC-64
-/// where it belongs or stands behind a found one, else by its digest too. `many` is called at once when many cells are not where they belong. Takes, besides a few MiB for each thread, 8 bytes for each cell and
+/// where it belongs or stands behind a found one, else by its digest too. `goes_on` is asked then, with what says
+/// whether a cell is missing, if it is looked for elsewhere and corrected. Takes, besides a few MiB for each thread, 8 bytes for each cell and
 /// up to 12 for each that is not where it belongs.
 ///
 /// # Errors
@@ -47,16 +50,16 @@ pub(crate) fn find<S: ReadAt + Sync + ?Sized>(
     entries: &Entries,
     threads: usize,
     progress: &(dyn Fn(u64) + Sync),
-    many: &dyn Fn(),
+    goes_on: &dyn Fn(IsMissing<'_>) -> bool,
 ) -> Result<Found, Error> {
     let places = Places::missing(layout.cells());
     let search = Search::new(source, layout, entries, places, threads, progress)?;
     search.in_place()?;
-    if (0..layout.cells()).filter(|cell| search.places.is_missing(*cell)).count() > MANY {
-        many();
+    let mut flips = Vec::new();
+    if goes_on(&|cell| search.places.is_missing(cell)) {
+        search.slide()?;
+        flips = search.correct()?;
     }
-    search.slide()?;
-    let flips = search.correct()?;
     search.assume();
     Ok(search.into_found(flips))
 }
@@ -84,9 +87,6 @@ pub(crate) fn find_anywhere<S: ReadAt + Sync + ?Sized>(
     result?;
     Ok(found.counts().missing < before)
 }
-
-/// Cells that few flipped bits seldom hit.
-const MANY: usize = 64;
 
 /// Where the cells of a stream belong.
 #[derive(Debug, Clone, Copy)]

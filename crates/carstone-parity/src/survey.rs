@@ -1,9 +1,13 @@
 //! What is left of a protected stream, and whether that is enough.
 
+use std::cell::Cell;
+
 use carstone_layer::ReadAt;
 
 use crate::desk::prepare;
-use crate::find::{Entries, Entry, Found, State, find, find_anywhere};
+use crate::find::{
+    Entries, Entry, Found, IsMissing, LONG_ROW, State, find, find_anywhere, missing_rows,
+};
 use crate::{Error, ErrorKind, Layout, Parity};
 
 /// What is left of a protected stream.
@@ -17,6 +21,7 @@ pub struct Survey {
     source_len: u64,
     /// Cells that are missing although the table says what they are.
     known_missing: u64,
+    is_thorough: bool,
 }
 
 /// How many cells are in which state.
@@ -63,13 +68,64 @@ impl Survey {
         S: ReadAt + Sync + ?Sized,
         P: ReadAt + Sync,
     {
+        Self::look(source, parity, threads, progress, true)
+    }
+
+    /// The same for who heals next: cells that bursts took are looked for elsewhere, and corrected, only where recovery cells are too few for all of them.
+    ///
+    /// They count as lost then, and what is [used](Self::used) is what healing uses. Where healing ends with something else all the same, [`Survey::of`] is left to be tried, if
+    /// this is not [thorough](Self::is_thorough).
+    ///
+    /// # Errors
+    /// As [`Survey::of`].
+    pub fn enough<S, P>(
+        source: &S,
+        parity: &Parity<P>,
+        threads: usize,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Self, Error>
+    where
+        S: ReadAt + Sync + ?Sized,
+        P: ReadAt + Sync,
+    {
+        Self::look(source, parity, threads, progress, false)
+    }
+
+    fn look<S, P>(
+        source: &S,
+        parity: &Parity<P>,
+        threads: usize,
+        progress: &(dyn Fn(u64) + Sync),
+        all: bool,
+    ) -> Result<Self, Error>
+    where
+        S: ReadAt + Sync + ?Sized,
+        P: ReadAt + Sync,
+    {
         let layout = parity.descriptor().layout().clone();
         let source_len = source.size()?;
         let entries = parity.entries()?;
-        let found = find(source, &layout, &entries, threads, progress, &prepare)?;
         let left = |zone| Zone { lost: 0, assumed: 0, left: parity.recovery_left(zone) };
-        let zones = (0..layout.zones()).map(left).collect();
-        let mut survey = Self { found, entries, zones, layout, source_len, known_missing: 0 };
+        let zones: Vec<Zone> = (0..layout.zones()).map(left).collect();
+        let is_thorough = Cell::new(true);
+        let may_end = !all && source_len == layout.stream_len();
+        let goes_on = |is_missing: IsMissing<'_>| {
+            let mut zones = zones.clone();
+            let rows = missing_rows(layout.cells(), is_missing);
+            let cells = || rows.iter().cloned().flatten();
+            cells().for_each(|cell| zones[layout.zone_of(cell).0 as usize].lost += 1);
+            if cells().count() as u64 > LONG_ROW {
+                prepare();
+            }
+            let are_bursts = rows.iter().all(|row| row.end - row.start > LONG_ROW);
+            let is_enough = zones.iter().all(|zone| zone.lost <= zone.left);
+            is_thorough.set(!(may_end && are_bursts && is_enough));
+            is_thorough.get()
+        };
+        let found = find(source, &layout, &entries, threads, progress, &goes_on)?;
+        let is_thorough = is_thorough.into_inner();
+        let mut survey =
+            Self { found, entries, zones, layout, source_len, known_missing: 0, is_thorough };
         survey.count();
         if !survey.can_heal() {
             let Self { found, layout, entries, .. } = &mut survey;
@@ -79,6 +135,11 @@ impl Survey {
         }
         survey.refuse_foreign(source_len.saturating_add(parity.source_len()?))?;
         Ok(survey)
+    }
+
+    /// Whether all cells were looked for in all ways there are.
+    pub fn is_thorough(&self) -> bool {
+        self.is_thorough
     }
 
     /// Compares all cells that were found with their whole entries, and takes those that differ for lost: for when all seems to be there and the hash of the

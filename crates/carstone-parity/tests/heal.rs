@@ -290,3 +290,34 @@ fn with_records() -> (Vec<u8>, Vec<u8>) {
     };
     (put(1), put(2))
 }
+
+#[test]
+fn a_burst_within_the_budget_need_not_be_looked_for_elsewhere() {
+    let whole = stream(8 << 20, 1);
+    let parity = Parity::open(parity_of(&whole, 1_000), THREADS).unwrap();
+    let burst = 1_000_000..1_700_000;
+    let heal_enough = |damaged: &Vec<u8>| {
+        let survey = Survey::enough(damaged, &parity, THREADS, &|_| ()).unwrap();
+        let target = Memory::new();
+        let healed = heal(damaged, &parity, &survey, &target, THREADS, &|_| ()).unwrap();
+        (survey, healed.whole && target.into_bytes() == whole)
+    };
+    let mut damaged = whole.clone();
+    damaged[burst.clone()].fill(7);
+    let (survey, is_whole) = heal_enough(&damaged);
+    assert!(is_whole && !survey.is_thorough());
+    assert_eq!(survey.counts().missing, 172);
+    // What stands elsewhere counts as lost, until there is too much of it.
+    damaged = whole.clone();
+    damaged.copy_within(3_000_320..3_700_320, burst.start);
+    damaged[3_000_320..3_700_320].copy_from_slice(&whole[burst]);
+    let (survey, is_whole) = heal_enough(&damaged);
+    assert!(is_whole && survey.is_thorough());
+    assert!(survey.counts().moved > 300);
+    // So do single flipped bits, which are put right.
+    damaged = whole.clone();
+    (0..100).for_each(|cell| damaged[cell * 80_000] ^= 1);
+    let (survey, is_whole) = heal_enough(&damaged);
+    assert!(is_whole && survey.is_thorough());
+    assert_eq!(survey.counts().bits, 100);
+}

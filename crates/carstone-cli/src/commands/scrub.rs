@@ -171,7 +171,7 @@ impl Job<'_> {
             Err(useless) if useless.is_unread => bail!(useless.why),
             Err(useless) => return Ok(Some(Found::open(vec![useless.why]))),
         };
-        let state = held.examine(threads, self.output)?;
+        let state = held.examine(threads, self.output, !self.args.heal)?;
         let is_other = match &state {
             State::Sound => false,
             State::Foreign(_) | State::Damaged(_) => {

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use carstone_layer::ReadAt;
 
 use super::entry::digest4;
+use super::rows::{LONG_ROW, missing_rows};
 use super::search::Search;
 use super::word::correct;
 use super::{Entry, Flip, State};
@@ -24,9 +25,9 @@ impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
     /// Puts right what few bits explain, at all places where a missing cell ought to be. Those that lack few neighbours come first: in long rows
     /// of missing cells there is seldom anything left to put right, and two bits are looked for only where one burst explained some of them.
     pub(super) fn correct(&self) -> Result<Vec<Flip>, Error> {
-        let mut rows = self.missing_rows();
-        rows.sort_by_key(ExactSizeIterator::len);
-        let long = rows.split_off(rows.partition_point(|row| row.len() <= LONG_ROW));
+        let mut rows = missing_rows(self.cut.cells, &|cell| self.places.is_missing(cell));
+        rows.sort_by_key(|row| row.end - row.start);
+        let long = rows.split_off(rows.partition_point(|row| row.end - row.start <= LONG_ROW));
         let mut flips = self.correct_all(rows.iter().flat_map(|row| self.tasks(row)), true)?;
         for row in &long {
             let found = self.correct_all(self.tasks(row), false)?;
@@ -39,8 +40,8 @@ impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
     }
 
     /// The cells of a row.
-    fn tasks(&self, row: &Range<u32>) -> impl Iterator<Item = Task> {
-        let cells = u64::from(row.start)..u64::from(row.end);
+    fn tasks(&self, row: &Range<u64>) -> impl Iterator<Item = Task> {
+        let cells = row.clone();
         // The cells at both sides are found, and what is put right within does not change that.
         let shifts = self.shifts_of(&cells);
         cells.map(move |cell| Task { cell, shifts })
@@ -75,26 +76,6 @@ impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
     /// As many failures as take the time that [`MAX_FAILURES`] take with cells of 4 KiB.
     fn most_failures(&self) -> u64 {
         (MAX_FAILURES * 4_096 / self.cut.cell.max(1)).max(1)
-    }
-
-    /// Rows of cells that are missing, each as long as possible.
-    fn missing_rows(&self) -> Vec<Range<u32>> {
-        let mut rows = Vec::new();
-        let mut first = None;
-        // A layout has at most 2²³ cells.
-        let cells = u32::try_from(self.cut.cells).unwrap_or(u32::MAX);
-        for cell in 0..=cells {
-            let is_missing = cell < cells && self.places.is_missing(cell.into());
-            match (first, is_missing) {
-                (None, true) => first = Some(cell),
-                (Some(start), false) => {
-                    rows.push(start..cell);
-                    first = None;
-                }
-                _ => {}
-            }
-        }
-        rows
     }
 
     /// By how much a row of missing cells may have been moved, no number twice.
@@ -162,6 +143,3 @@ const BATCH: usize = 256;
 
 /// Two bits are not looked for any more when so many cells on end could not be put right.
 const MAX_FAILURES: u64 = 16_384;
-
-/// Cells that a row has at most unless it is long.
-const LONG_ROW: usize = 64;

@@ -49,12 +49,12 @@ pub(super) fn check(stream: &[u8], source: &[u8], entries: &Entries) -> Found {
     let count = |bytes| {
         told.fetch_add(bytes, Relaxed);
     };
-    let found = find(source, &layout, entries, 1, &count, &|| {}).unwrap();
+    let found = find(source, &layout, entries, 1, &count, &|_| true).unwrap();
     // In place twice, slid over, for a short cell too, and four places of each that is corrected.
     let windows = told.into_inner() / (u64::from(layout.cell_len()) + source.len() as u64);
     assert!(windows <= 40, "{windows} times the source was read");
     is_right(stream, source, &found);
-    let other = find(source, &layout, entries, 3, &|_| {}, &|| {}).unwrap();
+    let other = find(source, &layout, entries, 3, &|_| {}, &|_| true).unwrap();
     is_right(stream, source, &other);
     assert_eq!(found.counts(), other.counts());
     found
@@ -359,7 +359,7 @@ fn a_failing_source_is_an_error_with_its_place() {
     let stream = noise(20_000, 12);
     for threads in [1, 4] {
         let error =
-            find(&Failing, &layout_of(&stream), &entries_of(&stream), threads, &|_| {}, &|| {})
+            find(&Failing, &layout_of(&stream), &entries_of(&stream), threads, &|_| {}, &|_| true)
                 .unwrap_err();
         assert!(matches!(error.kind(), crate::ErrorKind::Io(_)));
         assert!(error.offset() >= 8_192);

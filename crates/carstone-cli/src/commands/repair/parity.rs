@@ -106,7 +106,7 @@ impl Job<'_> {
         output: &mut Output,
     ) -> anyhow::Result<Tried> {
         let threads = threads(self.args.threads);
-        parity::prepare();
+        carstone::parity::prepare();
         let held = match spot.open(self.file, threads)? {
             Ok(held) => held,
             Err(useless) => {
@@ -118,7 +118,7 @@ impl Job<'_> {
                 return Ok(Tried::Other);
             }
         };
-        let state = held.examine(threads, output).with_context(|| self.name.to_owned())?;
+        let state = held.examine(threads, output, false).with_context(|| self.name.to_owned())?;
         let is_other = matches!(state, State::Damaged(_))
             && is_intact_pack(self.file, &options(self.args.threads), output);
         signals::check()?;

@@ -109,7 +109,7 @@ impl Job<'_> {
                 return findings.add("parity", None, None, &useless.why).map(|()| None);
             }
         };
-        let state = held.examine(threads, findings.output);
+        let state = held.examine(threads, findings.output, true);
         let state = state.with_context(|| findings.name.to_owned())?;
         let is_other = findings.count == 0 && self.has_frames();
         if held.spot.is_guessed() && matches!(state, State::Foreign(_)) {
