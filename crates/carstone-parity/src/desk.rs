@@ -38,7 +38,7 @@ pub(crate) type Job<'a> = &'a (dyn Fn() -> Result<(), Error> + Sync);
 /// Cells that came of the code, strip by strip: in each, the bytes of all of them in order.
 pub(crate) struct Made {
     count: usize,
-    strips: Vec<(Range<usize>, Vec<u8>)>,
+    bytes: Pages,
 }
 
 impl Desk {
@@ -106,7 +106,8 @@ impl Desk {
                 encoder.add_original_shard(&cell[strip.clone()]).map_err(code)?;
             }
             let encoded = encoder.encode().map_err(code)?;
-            encoded.recovery_iter().for_each(|part| made.extend_from_slice(part));
+            let parts = made.chunks_exact_mut(strip.len()).zip(encoded.recovery_iter());
+            parts.for_each(|(made, part)| made.copy_from_slice(part));
             Ok(())
         })
     }
@@ -135,7 +136,9 @@ impl Desk {
                 decoder.add_recovery_shard(*number, &cell[strip.clone()]).map_err(code)?;
             }
             let decoded = decoder.decode().map_err(code)?;
-            decoded.restored_original_iter().for_each(|(_, part)| made.extend_from_slice(part));
+            let restored = decoded.restored_original_iter();
+            let parts = made.chunks_exact_mut(strip.len()).zip(restored);
+            parts.for_each(|(made, (_, part))| made.copy_from_slice(part));
             Ok(())
         })
     }
@@ -146,23 +149,22 @@ impl Desk {
     fn strips<T>(
         &self,
         count: usize,
-        work: impl Fn(&mut Option<T>, Range<usize>, &mut Vec<u8>) -> Result<(), Error> + Sync,
+        work: impl Fn(&mut Option<T>, Range<usize>, &mut [u8]) -> Result<(), Error> + Sync,
     ) -> Result<Made, Error> {
+        let mut bytes = Pages::default();
+        bytes.resize(count * self.cell_len);
         let starts = (0..self.cell_len).step_by(STRIP);
         let strips = starts.map(|at| at..self.cell_len.min(at + STRIP));
-        let made = Mutex::new(Vec::new());
+        let parts = bytes.chunks_mut((count * STRIP).max(1)).map(Mutex::new);
+        let tasks: Vec<_> = strips.zip(parts).collect();
         share(
             self.threads,
-            strips,
+            &tasks,
             || None,
-            |strip: Range<usize>, coder| {
-                let mut bytes = Vec::with_capacity(count * strip.len());
-                work(coder, strip.clone(), &mut bytes)?;
-                lock(&made).push((strip, bytes));
-                Ok(())
-            },
+            |(strip, made), coder| work(coder, strip.clone(), &mut lock(made)),
         )?;
-        Ok(Made { count, strips: into_inner(made) })
+        drop(tasks);
+        Ok(Made { count, bytes })
     }
 
     /// Calls `work` with the number of each cell that was made, and its bytes.
@@ -177,9 +179,10 @@ impl Desk {
             || vec![0; self.cell_len],
             |job, cell| {
                 for number in job * CELLS_AT_ONCE..made.count.min((job + 1) * CELLS_AT_ONCE) {
-                    for (strip, bytes) in &made.strips {
-                        let len = strip.len();
-                        cell[strip.clone()].copy_from_slice(&bytes[number * len..][..len]);
+                    let strips = made.bytes.chunks((made.count * STRIP).max(1));
+                    for (cell, strip) in cell.chunks_mut(STRIP).zip(strips) {
+                        let len = cell.len();
+                        cell.copy_from_slice(&strip[number * len..][..len]);
                     }
                     work(number, cell)?;
                 }

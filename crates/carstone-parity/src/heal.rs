@@ -12,7 +12,7 @@ use crate::desk::Desk;
 use crate::find::{Entry, State};
 use crate::layout::Slot;
 use crate::outcome::{Ending, Outcome, Outcomes};
-use crate::protect::{BLOCK, within, write};
+use crate::protect::{within, write};
 use crate::survey::Zone;
 use crate::workers::{into_inner, lock, share};
 use crate::{Error, ErrorKind, Parity, Survey, WriteAt};
@@ -217,7 +217,7 @@ where
     /// Writes what was found, and zeros for what is lost, in order; hashes all of it.
     #[expect(clippy::type_complexity, reason = "ranges, and the two hashes")]
     fn assemble(&self) -> Result<(Vec<Range<u64>>, ([u8; 32], [u8; 32])), Error> {
-        let (blocks, to_hash) = mpsc::sync_channel::<Vec<u8>>(4);
+        let (blocks, to_hash) = mpsc::sync_channel::<Vec<u8>>(2);
         let (spent, reuse) = mpsc::channel();
         // SHA-256 takes as long as all the rest.
         thread::scope(|scope| {
@@ -247,7 +247,7 @@ where
     fn copy(&self, mut done: impl FnMut(Vec<u8>) -> Vec<u8>) -> Result<Vec<Range<u64>>, Error> {
         let layout = self.parity.descriptor().layout();
         let cell_len = layout.cell_len() as usize;
-        let per_block = (BLOCK / cell_len).max(1) as u64;
+        let per_block = (COPIED / cell_len).max(1) as u64;
         let mut lost: Vec<Range<u64>> = Vec::new();
         let mut block = Vec::new();
         let mut first = 0;
@@ -341,3 +341,6 @@ where
 
 /// Recovery cells that a thread takes at once.
 const AT_ONCE: usize = 64;
+
+/// Bytes that are copied and hashed at once.
+const COPIED: usize = 1 << 17;
