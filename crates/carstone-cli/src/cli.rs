@@ -14,8 +14,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use carstone::car::ReaderOptions;
-use clap::builder::{OsStr, Resettable};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueHint};
 
 pub(crate) use car::{
     AttachIndexArgs, CODECS, CarArgs, CarCommand, CarListArgs, CompileArgs, CompleteArgs,
@@ -26,9 +25,9 @@ pub(crate) use car::{
 };
 pub(crate) use create::{CarVersion, CreateArgs, FunctionArg, OrderArg, ReaderArgs};
 pub(crate) use hppr::{
-    HPPR_VARIABLE, HpprAddArgs, HpprArgs, HpprCheckArgs, HpprCommand, HpprDetachArgs,
-    HpprExportArgs, HpprGetArgs, HpprHeadersArgs, HpprIdArgs, HpprImportArgs, HpprKeygenArgs,
-    HpprLsArgs, HpprSealArgs, HpprStoreArgs, HpprTipsArgs, HpprWatchArgs,
+    HpprAddArgs, HpprArgs, HpprCheckArgs, HpprCommand, HpprDetachArgs, HpprExportArgs, HpprGetArgs,
+    HpprHeadersArgs, HpprIdArgs, HpprImportArgs, HpprKeygenArgs, HpprLsArgs, HpprSealArgs,
+    HpprStoreArgs, HpprTipsArgs, HpprWatchArgs,
 };
 pub(crate) use parity::{MakeParityArgs, ProtectArgs, ScrubArgs, UseParityArgs};
 pub(crate) use read::{ByteRange, CatArgs, ExtractArgs, ListArgs, OverwriteArg, RestoreArgs};
@@ -71,23 +70,8 @@ pub(crate) struct Cli {
     pub command: Command,
 }
 
-impl Cli {
-    /// What this process was called with. A variable that is empty names no repository.
-    pub(crate) fn of_process() -> Result<Self, clap::Error> {
-        let mut command = Self::command();
-        if std::env::var_os(HPPR_VARIABLE).is_some_and(|value| value.is_empty()) {
-            let unset = |repo: clap::Arg| repo.env(Resettable::<OsStr>::Reset);
-            // Arguments of subcommands are made when they are needed, or now.
-            command.build();
-            command = command.mut_subcommand("hppr", |hppr| hppr.mut_arg("repo", unset));
-        }
-        let mut matches = command.try_get_matches()?;
-        let read = Self::from_arg_matches_mut(&mut matches);
-        read.map_err(|error| error.format(&mut Self::command()))
-    }
-}
-
-/// What can be done.
+// What can be done. Arguments of a command are made when it is called, and documentation of their type would stand in for that of the command then: it is
+// a plain comment everywhere.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(crate) enum Command {
@@ -190,7 +174,7 @@ pub(crate) enum Command {
     Man(ManArgs),
 }
 
-/// How a passphrase is given: never as an argument.
+// How a passphrase is given: never as an argument.
 #[derive(Debug, Default, Args)]
 pub(crate) struct PassphraseArgs {
     /// Use a passphrase, asked for on the terminal.
@@ -209,7 +193,7 @@ pub(crate) struct PassphraseArgs {
     pub passphrase_command: Option<OsString>,
 }
 
-/// What opens an encrypted pack.
+// What opens an encrypted pack.
 #[derive(Debug, Default, Args)]
 pub(crate) struct KeyArgs {
     /// Decrypt with the identities in this file, of age or an SSH key; can be given again. `-` is standard input.
@@ -222,7 +206,7 @@ pub(crate) struct KeyArgs {
     pub passphrase: PassphraseArgs,
 }
 
-/// `carstone info`.
+// `carstone info`.
 #[derive(Debug, Args)]
 #[command(after_long_help = INFO_EXAMPLES)]
 pub(crate) struct InfoArgs {
@@ -234,7 +218,7 @@ pub(crate) struct InfoArgs {
     pub keys: KeyArgs,
 }
 
-/// `carstone verify`.
+// `carstone verify`.
 #[derive(Debug, Args)]
 #[command(after_long_help = VERIFY_EXAMPLES)]
 pub(crate) struct VerifyArgs {
@@ -261,7 +245,7 @@ pub(crate) struct VerifyArgs {
     pub reading: ReaderOptions,
 }
 
-/// `carstone repair`.
+// `carstone repair`.
 #[derive(Debug, Args)]
 #[command(after_long_help = REPAIR_EXAMPLES)]
 pub(crate) struct RepairArgs {
@@ -301,7 +285,7 @@ pub(crate) struct RepairArgs {
     pub threads: Option<usize>,
 }
 
-/// `carstone carve`.
+// `carstone carve`.
 #[derive(Debug, Args)]
 #[command(after_long_help = CARVE_EXAMPLES)]
 pub(crate) struct CarveArgs {
@@ -325,7 +309,7 @@ pub(crate) struct CarveArgs {
     pub dry_run: bool,
 }
 
-/// `carstone keygen`.
+// `carstone keygen`.
 #[derive(Debug, Args)]
 #[command(after_long_help = KEYGEN_EXAMPLES)]
 pub(crate) struct KeygenArgs {
@@ -338,7 +322,7 @@ pub(crate) struct KeygenArgs {
     pub pq: bool,
 }
 
-/// `carstone completions`.
+// `carstone completions`.
 #[derive(Debug, Args)]
 #[command(after_long_help = COMPLETIONS_EXAMPLES)]
 pub(crate) struct CompletionsArgs {
@@ -346,7 +330,7 @@ pub(crate) struct CompletionsArgs {
     pub shell: clap_complete::Shell,
 }
 
-/// `carstone man`.
+// `carstone man`.
 #[derive(Debug, Args)]
 #[command(after_long_help = MAN_EXAMPLES)]
 pub(crate) struct ManArgs {
@@ -372,6 +356,8 @@ fn size(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]

@@ -23,13 +23,14 @@ mod target;
 use std::borrow::Cow;
 use std::process::ExitCode;
 
+use clap::Parser;
 use cli::{Cli, Command};
 use exit::Exit;
 use keys::masked;
 use output::{Output, say};
 
 fn main() -> ExitCode {
-    let cli = match Cli::of_process() {
+    let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => usage(&error),
     };

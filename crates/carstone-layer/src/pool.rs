@@ -164,9 +164,10 @@ impl<J: Send + 'static, T: Send + 'static> Ordered<J, T> {
     }
 }
 
-/// How many threads this process can run at once; 1 where the system does not say.
+/// How many threads this process can run at once; 1 where the system does not say. It is asked once: that takes some twenty system calls.
 pub fn default_threads() -> usize {
-    thread::available_parallelism().map_or(1, num::NonZero::get)
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    *THREADS.get_or_init(|| thread::available_parallelism().map_or(1, num::NonZero::get))
 }
 
 type Work<J, T> = dyn Fn(J) -> T + Send + Sync;

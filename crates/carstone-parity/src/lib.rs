@@ -28,7 +28,7 @@
 //! Guarantees: what is called [whole](Healed::whole) has the BLAKE3 and SHA-256 that were stated when it was protected. Any damage that loses no more cells of a zone
 //! than it has [recovery cells](Layout::recovery) is healed. Damage to the parity only lowers that number. Its table may lose half of its frames; where it loses more, the
 //! code itself finds out which of the cells are wrong that are in their places: up to half as many as it could restore, and all but two or three where they hold noise. Parity is *no
-//! authentication*: who made it says what the stream was. Memory is bounded: some 40 bytes for each of at most 2²³ cells, and some 70 MiB for each thread.
+//! authentication*: who made it says what the stream was. Memory is bounded: some 40 bytes for each of at most 2²³ cells, some 70 MiB for a zone, and 5 MiB for each thread.
 //!
 //! The bytes are described in `docs/format.md`, section 14. There are no features.
 

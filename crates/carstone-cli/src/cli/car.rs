@@ -16,7 +16,7 @@ pub(crate) use packs::{ExportArgs, ImportArgs};
 pub(crate) use shared::{CODECS, OneCar, OneToOneArgs, OutArgs, codec_named, file_options};
 use shared::{FormatArgs, Tolerance, VersionArgs, parse_codec};
 
-/// `carstone car`.
+// `carstone car`.
 #[derive(Debug, Args)]
 #[command(after_long_help = CAR_EXAMPLES)]
 pub(crate) struct CarArgs {
@@ -28,9 +28,8 @@ pub(crate) struct CarArgs {
     pub command: CarCommand,
 }
 
-/// What can be done with CARs.
+// What can be done with CARs.
 #[derive(Debug, Subcommand)]
-#[command(defer = true)]
 pub(crate) enum CarCommand {
     /// Pack files and directories into a CAR.
     #[command(alias = "c")]
@@ -277,9 +276,8 @@ pub(crate) struct IndexArgs {
     pub out: OutArgs,
 }
 
-/// What can be done with indexes.
+// What can be done with indexes.
 #[derive(Debug, Subcommand)]
-#[command(defer = true)]
 pub(crate) enum IndexCommand {
     /// Write an index of a CAR into a file of its own.
     Create(WrapArgs),
@@ -300,9 +298,8 @@ pub(crate) struct DetachIndexArgs {
     pub out: OutArgs,
 }
 
-/// What can be done with the index that is inside.
+// What can be done with the index that is inside.
 #[derive(Debug, Subcommand)]
-#[command(defer = true)]
 pub(crate) enum DetachIndexCommand {
     /// Print the entries of an index, that of a CARv2 or one in a file of its own: digest or multihash, and offset in the payload.
     List(OneCar),

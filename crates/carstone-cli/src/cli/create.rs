@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use super::texts::CREATE_EXAMPLES;
 use super::{MakeParityArgs, PassphraseArgs, size};
 
-/// `carstone create`.
+// `carstone create`.
 #[derive(Debug, Args)]
 #[command(after_long_help = CREATE_EXAMPLES)]
 pub(crate) struct CreateArgs {
@@ -127,7 +127,7 @@ pub(crate) struct CreateArgs {
     pub bare_root: bool,
 }
 
-/// Who may read a new pack.
+// Who may read a new pack.
 #[derive(Debug, Default, Args)]
 pub(crate) struct ReaderArgs {
     /// Encrypt to this recipient, of age (age1 or age1pq1, or of a plugin) or an SSH public key; can be given again.
@@ -153,7 +153,7 @@ impl ReaderArgs {
     }
 }
 
-/// What can be changed of a profile, for plain CARs: other CIDs come of it.
+// What can be changed of a profile, for plain CARs: other CIDs come of it.
 #[derive(Debug, Default, Args)]
 pub(crate) struct ShapeArgs {
     /// Links of a full node of a file.

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use carstone_hppr::{
     Coordinate, ErrorKind, Header, ListPath, PacketHash, RESERVED_HEADERS, Tai, TipPrefix, Urc,
 };
+use clap::builder::{OsStr, Resettable};
 use clap::{Args, Subcommand, ValueHint};
 
 use super::texts::HPPR_EXAMPLES;
 
-/// `carstone hppr`.
+// `carstone hppr`.
 #[derive(Debug, Args)]
 #[command(after_long_help = HPPR_EXAMPLES)]
 pub(crate) struct HpprArgs {
@@ -18,7 +19,7 @@ pub(crate) struct HpprArgs {
         long,
         global = true,
         value_name = "DIR",
-        env = HPPR_VARIABLE,
+        env = hppr_variable(),
         default_value = "hppr",
         value_hint = ValueHint::DirPath,
         display_order = 800
@@ -29,9 +30,8 @@ pub(crate) struct HpprArgs {
     pub command: HpprCommand,
 }
 
-/// What can be done with repositories.
+// What can be done with repositories.
 #[derive(Debug, Subcommand)]
-#[command(defer = true)]
 pub(crate) enum HpprCommand {
     /// Make a repository. One that is there is left as it is, and what is missing of it is made.
     Init,
@@ -67,7 +67,7 @@ pub(crate) enum HpprCommand {
     Id(HpprIdArgs),
 }
 
-/// `carstone hppr store`.
+// `carstone hppr store`.
 #[derive(Debug, Args)]
 pub(crate) struct HpprStoreArgs {
     /// Files of one packet or several; `-` is standard input.
@@ -81,7 +81,7 @@ pub(crate) struct HpprStoreArgs {
     pub by_name: bool,
 }
 
-/// `carstone hppr add`.
+// `carstone hppr add`.
 #[derive(Debug, Args)]
 pub(crate) struct HpprAddArgs {
     /// Where: `//GROUP/APP/LOCATION`.
@@ -101,7 +101,7 @@ pub(crate) struct HpprAddArgs {
     pub key: Option<PathBuf>,
 }
 
-/// `carstone hppr seal`.
+// `carstone hppr seal`.
 #[derive(Debug, Args)]
 pub(crate) struct HpprSealArgs {
     /// The packet: `//GROUP/APP/LOCATION`, with a selector behind `/|/`, or `////HASH`. Of a Seal it is the Plex in it.
@@ -112,7 +112,7 @@ pub(crate) struct HpprSealArgs {
     pub key: PathBuf,
 }
 
-/// `carstone hppr get`.
+// `carstone hppr get`.
 #[derive(Debug, Args)]
 pub(crate) struct HpprGetArgs {
     /// The packet: `//GROUP/APP/LOCATION`, with a selector behind `/|/`, or `////HASH`.
@@ -132,7 +132,7 @@ pub(crate) struct HpprGetArgs {
     pub trailer: bool,
 }
 
-/// `carstone hppr headers`.
+// `carstone hppr headers`.
 #[derive(Debug, Args)]
 pub(crate) struct HpprHeadersArgs {
     /// The packet: `//GROUP/APP/LOCATION`, with a selector behind `/|/`, or `////HASH`.
@@ -140,7 +140,7 @@ pub(crate) struct HpprHeadersArgs {
     pub address: Urc,
 }
 
-/// `carstone hppr ls`.
+// `carstone hppr ls`.
 #[derive(Debug, Args)]
 pub(crate) struct HpprLsArgs {
     /// The path, which ends with a slash: `//` lists groups, `//GROUP/` applications, `//GROUP/APP/LOCATION/|/` what is there.
@@ -148,7 +148,7 @@ pub(crate) struct HpprLsArgs {
     pub path: ListPath,
 }
 
-/// `carstone hppr tips`.
+// `carstone hppr tips`.
 #[derive(Debug, Args)]
 pub(crate) struct HpprTipsArgs {
     /// What they are below: `//`, `//GROUP/`, `//GROUP/APP/` or `//GROUP/APP/LOCATION/`.
@@ -156,7 +156,7 @@ pub(crate) struct HpprTipsArgs {
     pub path: TipPrefix,
 }
 
-/// `carstone hppr watch`.
+// `carstone hppr watch`.
 #[derive(Debug, Args)]
 pub(crate) struct HpprWatchArgs {
     /// What they are below: `//`, `//GROUP/`, `//GROUP/APP/` or `//GROUP/APP/LOCATION/`.
@@ -164,7 +164,7 @@ pub(crate) struct HpprWatchArgs {
     pub path: TipPrefix,
 }
 
-/// `carstone hppr detach`.
+// `carstone hppr detach`.
 #[derive(Debug, Args)]
 pub(crate) struct HpprDetachArgs {
     /// The hash of the packet.
@@ -172,7 +172,7 @@ pub(crate) struct HpprDetachArgs {
     pub hash: PacketHash,
 }
 
-/// `carstone hppr check`.
+// `carstone hppr check`.
 #[derive(Debug, Args)]
 pub(crate) struct HpprCheckArgs {
     /// Put right what can be: links to the latest packets, references, and the index from them. No data is removed.
@@ -183,7 +183,7 @@ pub(crate) struct HpprCheckArgs {
     pub quick: bool,
 }
 
-/// `carstone hppr export`.
+// `carstone hppr export`.
 #[derive(Debug, Args)]
 pub(crate) struct HpprExportArgs {
     /// What is written: all that is below `//`, `//GROUP/`, `//GROUP/APP/` or `//GROUP/APP/LOCATION/`.
@@ -206,7 +206,7 @@ pub(crate) struct HpprExportArgs {
     pub skip_damaged: bool,
 }
 
-/// `carstone hppr import`.
+// `carstone hppr import`.
 #[derive(Debug, Args)]
 pub(crate) struct HpprImportArgs {
     /// Streams of packets, or CARs; `-` is standard input.
@@ -220,7 +220,7 @@ pub(crate) struct HpprImportArgs {
     pub by_name: bool,
 }
 
-/// `carstone hppr keygen`.
+// `carstone hppr keygen`.
 #[derive(Debug, Args)]
 pub(crate) struct HpprKeygenArgs {
     /// The file of the key, which must be new; `-` is standard output.
@@ -228,7 +228,7 @@ pub(crate) struct HpprKeygenArgs {
     pub output: PathBuf,
 }
 
-/// `carstone hppr id`.
+// `carstone hppr id`.
 #[derive(Debug, Args)]
 pub(crate) struct HpprIdArgs {
     /// The file of the key; `-` is standard input.
@@ -254,5 +254,11 @@ fn header(text: &str) -> Result<Header, String> {
     }
 }
 
-/// The variable that names the repository.
-pub(crate) const HPPR_VARIABLE: &str = "CARSTONE_HPPR";
+/// The variable that names the repository; one that is empty names none.
+fn hppr_variable() -> Resettable<OsStr> {
+    const NAME: &str = "CARSTONE_HPPR";
+    match std::env::var_os(NAME) {
+        Some(value) if value.is_empty() => Resettable::Reset,
+        _ => Resettable::Value(NAME.into()),
+    }
+}

@@ -7,7 +7,7 @@ use clap::{Args, ValueHint};
 
 use super::texts::{PROTECT_EXAMPLES, SCRUB_EXAMPLES};
 
-/// `carstone protect`.
+// `carstone protect`.
 #[derive(Debug, Args)]
 #[command(after_long_help = PROTECT_EXAMPLES)]
 pub(crate) struct ProtectArgs {
@@ -29,7 +29,7 @@ pub(crate) struct ProtectArgs {
     pub threads: Option<usize>,
 }
 
-/// `carstone scrub`.
+// `carstone scrub`.
 #[derive(Debug, Args)]
 #[command(after_long_help = SCRUB_EXAMPLES)]
 pub(crate) struct ScrubArgs {
@@ -51,7 +51,7 @@ pub(crate) struct ScrubArgs {
     pub threads: Option<usize>,
 }
 
-/// Parity for what is being made.
+// Parity for what is being made.
 #[derive(Debug, Default, Args)]
 pub(crate) struct MakeParityArgs {
     /// Make parity, by which the output can be restored after damage, without a key: so many percent of it, 1 to 100. It goes into a file beside, OUTPUT.par.
@@ -62,7 +62,7 @@ pub(crate) struct MakeParityArgs {
     pub parity_in_pack: bool,
 }
 
-/// Which parity is used.
+// Which parity is used.
 #[derive(Debug, Default, Args)]
 pub(crate) struct UseParityArgs {
     /// Use the parity in this file. Else that behind the pack is used, or that in PACK.par, if there is any.

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use super::KeyArgs;
 use super::texts::{CAT_EXAMPLES, EXTRACT_EXAMPLES, LIST_EXAMPLES};
 
-/// `carstone list`.
+// `carstone list`.
 #[derive(Debug, Args)]
 #[command(after_long_help = LIST_EXAMPLES)]
 pub(crate) struct ListArgs {
@@ -39,7 +39,7 @@ pub(crate) struct ListArgs {
     pub reading: ReaderOptions,
 }
 
-/// `carstone extract`.
+// `carstone extract`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXTRACT_EXAMPLES)]
 pub(crate) struct ExtractArgs {
@@ -63,7 +63,7 @@ pub(crate) struct ExtractArgs {
     pub reading: ReaderOptions,
 }
 
-/// Where files are restored, and how.
+// Where files are restored, and how.
 #[derive(Debug, Args)]
 pub(crate) struct RestoreArgs {
     /// Restore into this directory, which is made if it is missing. Nothing is ever written outside of it.
@@ -100,7 +100,7 @@ pub(crate) enum OverwriteArg {
     IfNewer,
 }
 
-/// `carstone cat`.
+// `carstone cat`.
 #[derive(Debug, Args)]
 #[command(after_long_help = CAT_EXAMPLES)]
 pub(crate) struct CatArgs {

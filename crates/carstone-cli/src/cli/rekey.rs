@@ -8,7 +8,7 @@ use clap::{Args, ValueHint};
 use super::texts::REKEY_EXAMPLES;
 use super::{KeyArgs, PassphraseArgs, ReaderArgs};
 
-/// `carstone rekey`.
+// `carstone rekey`.
 #[derive(Debug, Args)]
 #[command(after_long_help = REKEY_EXAMPLES)]
 pub(crate) struct RekeyArgs {
@@ -35,7 +35,7 @@ pub(crate) struct RekeyArgs {
     pub threads: Option<usize>,
 }
 
-/// What opens the old pack, where a passphrase for the new one may be given too.
+// What opens the old pack, where a passphrase for the new one may be given too.
 #[derive(Debug, Args)]
 pub(crate) struct OldKeyArgs {
     /// Decrypt with the age identities in this file; can be given again. `-` is standard input.

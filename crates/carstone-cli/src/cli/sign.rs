@@ -7,7 +7,7 @@ use clap::{Args, ValueHint};
 use super::PassphraseArgs;
 use super::texts::SIGN_EXAMPLES;
 
-/// `carstone sign`.
+// `carstone sign`.
 #[derive(Debug, Args)]
 #[command(after_long_help = SIGN_EXAMPLES)]
 pub(crate) struct SignArgs {
@@ -28,7 +28,7 @@ pub(crate) struct SignArgs {
     pub passphrase: PassphraseArgs,
 }
 
-/// Whose signature a pack must have.
+// Whose signature a pack must have.
 #[derive(Debug, Default, Args)]
 pub(crate) struct SignerArgs {
     /// Check that somebody in this list has signed the pack: a file `allowed_signers` of ssh-keygen. The signature is PACK.sig.

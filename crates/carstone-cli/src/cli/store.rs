@@ -21,7 +21,7 @@ pub(crate) use self::maintain::{
 };
 use super::parity::share;
 
-/// `carstone store`.
+// `carstone store`.
 #[derive(Debug, Args)]
 #[command(after_long_help = STORE_EXAMPLES)]
 pub(crate) struct StoreArgs {
@@ -58,9 +58,8 @@ pub(crate) struct StoreArgs {
     pub command: StoreCommand,
 }
 
-/// What can be done with stores.
+// What can be done with stores.
 #[derive(Debug, Subcommand)]
-#[command(defer = true)]
 pub(crate) enum StoreCommand {
     /// Make a store. One that is there is left as it is.
     Init,
@@ -100,9 +99,8 @@ pub(crate) enum StoreCommand {
     Stats,
 }
 
-/// What can be done with the index of a store.
+// What can be done with the index of a store.
 #[derive(Debug, Subcommand)]
-#[command(defer = true)]
 pub(crate) enum StoreIndexCommand {
     /// Keep CARs that somebody else has made as packs, byte for byte, and index their blocks, which are verified first.
     Add(StoreIndexAddArgs),

@@ -134,7 +134,8 @@ mod tests {
             let page = page.unwrap_or_else(|| panic!("{file} is missing"));
             String::from_utf8(page.text.clone()).expect("pages are text")
         };
-        let command = Cli::command();
+        let mut command = Cli::command().disable_help_subcommand(true);
+        command.build();
         let subs: Vec<&Command> = command.get_subcommands().collect();
         assert_eq!(pages.len(), count(&command));
         text("carstone-car-get-dag.1");
