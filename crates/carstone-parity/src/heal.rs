@@ -29,6 +29,26 @@ pub struct Healed {
     pub restored: u64,
     /// Ranges of the target that are lost and hold zeros, in bytes, in order; none where it is whole.
     pub lost: Vec<Range<u64>>,
+    budget: Budget,
+}
+
+impl Healed {
+    /// How much of the budget healing took where it is scarcest, from 0 to 1, and above where it was not enough.
+    ///
+    /// A zone's budget is the recovery cells that it was made with. It takes one for each cell that was [restored](Self::restored), those that only the code told as wrong
+    /// or that were assumed to be right among them, and for each that is lost; lost recovery cells count as well.
+    pub fn used(&self) -> f64 {
+        f64::from(self.budget.most) / f64::from(self.budget.of.max(1))
+    }
+}
+
+/// Recovery cells of the zone that has the fewest to spare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Budget {
+    /// That are lost or were needed.
+    most: u32,
+    /// That it was made with.
+    of: u32,
 }
 
 /// Writes the stream to `target`, from its byte 0 on: what was found where it belongs, what could be restored, and zeros for the
@@ -56,7 +76,7 @@ where
     let outcomes = Outcomes::of(survey.zones.len());
     let work = Heal { source, parity, survey, target, outcomes: &outcomes, progress };
     // What stands before the first lost cell is written while that is restored.
-    let (restored, (lost, hashes)) = thread::scope(|scope| {
+    let ((restored, budget), (lost, hashes)) = thread::scope(|scope| {
         let written = scope.spawn(|| work.assemble());
         let restored = work.restore(threads);
         let written = written.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -66,7 +86,7 @@ where
     let whole = hashes == (*descriptor.blake3(), *descriptor.sha256());
     // What could not be restored may have been zeros.
     let lost = if whole { Vec::new() } else { lost };
-    Ok(Healed { whole, restored, lost })
+    Ok(Healed { whole, restored, lost, budget })
 }
 
 struct Heal<'a, S: ?Sized, P, W: ?Sized> {
@@ -84,11 +104,13 @@ where
     P: ReadAt + Sync,
     W: WriteAt + ReadAt + Sync + ?Sized,
 {
-    /// Restores the lost cells of all zones that have enough left, and writes them. Gives their number.
-    fn restore(&self, threads: usize) -> Result<u64, Error> {
+    /// Restores the lost cells of all zones that have enough left, and writes them. Gives their number, and what it took.
+    fn restore(&self, threads: usize) -> Result<(u64, Budget), Error> {
         let _ending = Ending(self.outcomes);
         let mut desk = Desk::new(threads);
         let mut restored = 0;
+        let of = self.parity.descriptor().layout().recovery();
+        let mut budget = Budget { most: 0, of };
         let mut effort = suspects::MUCH;
         for (number, zone) in (0..).zip(&self.survey.zones) {
             let mut outcome = Outcome::Left;
@@ -105,12 +127,18 @@ where
                     outcome = Outcome::Restored { assumed: false };
                 }
             }
-            if outcome != Outcome::Left {
-                restored += desk.lost().len() as u64;
-            }
+            let taken = match outcome {
+                Outcome::Restored { .. } => {
+                    let made = u32::try_from(desk.lost().len()).unwrap_or(u32::MAX);
+                    restored += u64::from(made);
+                    made
+                }
+                _ => zone.lost,
+            };
+            budget.most = budget.most.max(taken.saturating_add(of.saturating_sub(zone.left)));
             self.outcomes.tell(number, outcome);
         }
-        Ok(restored)
+        Ok((restored, budget))
     }
 
     /// Restores the lost cells of a zone, with the assumed ones if `assumed`; `false` where what comes out does not match the table.

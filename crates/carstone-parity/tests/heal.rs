@@ -86,6 +86,8 @@ fn a_zone_over_its_budget_takes_no_other_with_it() {
     let (bytes, healed) = healed(&damaged, &parity);
     assert!(!healed.whole);
     assert_eq!(healed.restored, 100);
+    let all = Layout::new(whole.len() as u64, Share::new(500).unwrap()).unwrap().recovery();
+    assert_eq!(healed.used(), 500.0 / f64::from(all));
     let lost: Vec<_> = (0..500).map(|i| 2 * i * 4_096..(2 * i + 1) * 4_096).collect();
     assert_eq!(healed.lost, lost);
     lost.iter().for_each(|range| damaged[range.start as usize..range.end as usize].fill(0));
@@ -195,6 +197,31 @@ fn without_table(parity: &[u8], cell: usize) -> Vec<u8> {
 fn tables(parity: &[u8]) -> Vec<usize> {
     let is_table = |at: &usize| parity[*at..].starts_with(b"\xF5CSP\x01\x02");
     (0..parity.len()).filter(is_table).collect()
+}
+
+#[test]
+fn healing_tells_what_it_took_of_the_budget() {
+    let whole = stream(3 << 20, 4);
+    let sound = parity_of(&whole, 1_000);
+    let all = Layout::new(whole.len() as u64, Share::default()).unwrap().recovery();
+    let used = |cells: usize, parity: &[u8]| {
+        let mut damaged = whole.clone();
+        damaged[9 * 2_048..][..cells * 2_048].copy_from_slice(&stream(cells * 2_048, 9));
+        let (bytes, healed) = healed(&damaged, parity);
+        assert!(healed.whole && bytes == whole);
+        assert_eq!(healed.restored, cells as u64);
+        healed.used() * f64::from(all)
+    };
+    assert_eq!(used(0, &sound), 0.0);
+    assert_eq!(used(70, &sound).round(), 70.0);
+    // Cells that only the code tells count, and so do recovery cells that are lost.
+    let torn = without_table(&sound, 2_048);
+    assert_eq!(used(70, &torn).round(), 70.0);
+    let lost = (0..torn.len()).filter(|at| torn[*at..].starts_with(b"\xF5CSP\x01\x03"));
+    let lost: Vec<usize> = lost.step_by(10).collect();
+    let mut fewer = torn.clone();
+    lost.iter().for_each(|at| fewer[*at..*at + 48].fill(0));
+    assert_eq!(used(70, &fewer).round(), 70.0 + lost.len() as f64);
 }
 
 #[test]
