@@ -1,6 +1,7 @@
 //! What is left of a protected stream, and whether that is enough.
 
 use std::cell::Cell;
+use std::ops::Range;
 
 use carstone_layer::ReadAt;
 
@@ -231,6 +232,29 @@ impl Survey {
         flips.map(move |flip| (u64::from(flip.cell) * cell + u64::from(flip.at), flip.mask))
     }
 
+    /// Whether all cells of these bytes of the stream are known to be where they belong.
+    pub fn is_in_place(&self, range: Range<u64>) -> bool {
+        let cell = u64::from(self.layout.cell_len());
+        let is_home = |number: u64| self.found.state(number) == State::At(number * cell);
+        (range.start / cell..range.end.div_ceil(cell)).all(is_home)
+    }
+
+    /// Where bytes that are lost would begin in the source, by what stands before them and by what stands behind: the same offset unless bytes were inserted or removed between
+    /// the two.
+    pub fn around(&self, range: &Range<u64>) -> [Option<u64>; 2] {
+        let cell = u64::from(self.layout.cell_len());
+        // Both are below 2⁶³.
+        let shift = |number: u64| match self.found.state(number) {
+            State::At(at) | State::Corrected(at) => {
+                Some(at.wrapping_sub(number * cell).cast_signed())
+            }
+            State::Missing | State::Assumed(_) => None,
+        };
+        let before = (0..range.start / cell).rev().take(NEAR).find_map(shift);
+        let behind = (range.end.div_ceil(cell)..self.layout.cells()).take(NEAR).find_map(shift);
+        [before, behind].map(|shift| range.start.checked_add_signed(shift?))
+    }
+
     /// Whether the stream is there as it was: as long, with all cells in their places.
     ///
     /// Cells are told by their CRC-64 here; the hashes are for healing.
@@ -273,3 +297,6 @@ impl Survey {
         self.zones.iter().map(|zone| zone.left.saturating_sub(zone.lost)).min().unwrap_or(0)
     }
 }
+
+/// Cells between bytes that are lost and what may still tell where they were.
+const NEAR: usize = 1 << 14;

@@ -1,6 +1,7 @@
 //! `carstone repair`: restores a file by its parity, mends a damaged pack without a key, or makes a new one of what is left, and so of plain CARs.
 
 mod car;
+mod fill;
 mod out;
 mod over;
 mod parity;

@@ -218,8 +218,9 @@ impl Job<'_> {
     ) -> anyhow::Result<Found> {
         let mut lines = held.damage(&survey);
         lines.extend(held.own_damage());
-        let used = used_text(&survey);
-        match healable(&survey) {
+        let healable = healable(held, &survey);
+        let used = used_text(healable, &survey);
+        match healable {
             Healable::No => {
                 lines.push(format!("it cannot be healed: {used}"));
                 return Ok(Found::open(lines));

@@ -1,6 +1,8 @@
 //! What is told of parity, to people and to programs.
 
+use carstone::layer::read_full;
 use carstone::parity::Survey;
+use carstone::raw::Container;
 use serde_json::{Map, Value, json};
 
 use super::{Held, State};
@@ -36,7 +38,7 @@ impl Held {
             let counts = survey.counts();
             fields.extend(object(json!({
                 "can_heal": survey.can_heal(),
-                "healable": healable(survey).word(),
+                "healable": healable(self, survey).word(),
                 "assumed_cells": counts.assumed,
                 "cells": layout.cells(),
                 "cell_bytes": layout.cell_len(),
@@ -90,16 +92,27 @@ pub(crate) enum Healable {
     Surely,
     /// It does if these cells are what was protected; the part of the table that would tell is lost.
     Probably(u64),
+    /// It does if it is of this pack: the header of that is sound, and where it stands something else was protected.
+    IfOwn,
     No,
 }
 
 /// As far as can be told without doing it.
-pub(crate) fn healable(survey: &Survey) -> Healable {
+pub(crate) fn healable(held: &Held, survey: &Survey) -> Healable {
     match (survey.can_heal(), survey.can_surely_heal()) {
         (false, _) => Healable::No,
+        (true, true) if has_other_front(held, survey) => Healable::IfOwn,
         (true, true) => Healable::Surely,
         (true, false) => Healable::Probably(survey.counts().assumed),
     }
+}
+
+/// Whether a pack has a sound header where other bytes were protected by parity in a file of its own.
+fn has_other_front(held: &Held, survey: &Survey) -> bool {
+    let mut front = [0; Container::LEN];
+    let is_read = read_full(&held.stream, &mut front, 0).is_ok_and(|read| read == front.len());
+    let is_sound = is_read && Container::decode(&front).is_ok();
+    held.spot.path().is_some() && is_sound && !survey.is_in_place(0..Container::LEN as u64)
 }
 
 impl Healable {
@@ -107,7 +120,7 @@ impl Healable {
     fn word(self) -> &'static str {
         match self {
             Self::Surely => "yes",
-            Self::Probably(_) => "probably",
+            Self::Probably(_) | Self::IfOwn => "probably",
             Self::No => "no",
         }
     }
@@ -117,16 +130,17 @@ impl Healable {
         match self {
             Self::Surely => "can",
             Self::Probably(_) => "can probably",
+            Self::IfOwn => "can, if that is the parity of this pack and not of one before it,",
             Self::No => "cannot",
         }
     }
 }
 
 /// How much of what can be restored that takes.
-pub(crate) fn used_text(survey: &Survey) -> String {
+pub(crate) fn used_text(healable: Healable, survey: &Survey) -> String {
     let left = counted(u64::from(survey.left()), "cell");
     let used = survey.used() * 100.0;
-    if let Healable::Probably(cells) = healable(survey) {
+    if let Healable::Probably(cells) = healable {
         let cells = counted(cells, "cell");
         return format!(
             "{cells} are not told by the table, of which a part is lost; {used:.1} % of the budget is used at least"

@@ -270,3 +270,129 @@ fn bytes_of_the_same_crc_do_not_keep_a_damaged_file_from_being_healed() {
     run!("scrub", "--heal", &file).exits(0);
     assert!(fs::read(&file).expect("read") == bytes, "byte for byte");
 }
+
+#[test]
+fn of_two_parities_the_one_that_suffices_counts_and_both_are_looked_at() {
+    let place = Place::new();
+    let pack = pack_with(&place, &["--parity", "2%", "--parity-in-pack"]);
+    run!("protect", "-q", "--parity", "20%", &pack).exits(0);
+    let sound = fs::read(&pack).expect("read");
+    run!("verify", &pack).exits(0);
+    // Damage to the other one is seen, although the first says that all is well.
+    let sidecar = fs::read(par(&pack)).expect("read");
+    burst(&par(&pack), 3_000, 5_000);
+    let run = run!("verify", &pack).exits(1);
+    assert!(run.text().contains("frames of the parity in"), "{}", run.text());
+    fs::write(par(&pack), &sidecar).expect("written");
+    burst(&pack, 100_000, sound.len() / 10);
+    let run = run!("verify", &pack).exits(1);
+    assert!(run.text().contains("can be healed by the parity in"), "{}", run.text());
+    assert!(!run.text().contains("cannot be healed"), "{}", run.text());
+    let out = place.path("out");
+    run!("repair", &pack, "-o", &out).exits(0);
+    assert!(fs::read(&out).expect("read") == sound);
+}
+
+#[test]
+fn parity_of_a_pack_that_was_there_before_is_not_promised_to_heal_this_one() {
+    let place = Place::new();
+    let pack = pack_with(&place, &["--parity", "10%"]);
+    let parity = fs::read(par(&pack)).expect("read");
+    // The same files once more: another id, and next to nothing else.
+    let again = pack_with(&place, &["--force"]);
+    assert_eq!(again, pack);
+    fs::write(par(&pack), parity).expect("written");
+    burst(&pack, 5_000, 1_000);
+    let run = run!("verify", &pack).exits(1);
+    let text = [run.text(), run.stderr.clone()].concat();
+    assert!(
+        text.contains("if that is the parity of this pack") || text.contains("does not fit"),
+        "{text}"
+    );
+}
+
+/// Calls `change` with the kind and the bytes of each frame of parity.
+fn each_frame(path: &Path, cell: usize, mut change: impl FnMut(u8, &mut [u8])) {
+    damage(path, |bytes| {
+        let mut at = 0;
+        while let Some(kind) = bytes.get(at + 5).copied() {
+            let len = if kind == 1 { 176 } else { 48 + cell };
+            change(kind, &mut bytes[at..at + len]);
+            at += len;
+        }
+    });
+}
+
+#[test]
+fn what_happens_to_be_zeros_is_whole_without_parity() {
+    let place = Place::new();
+    let mut photo = noise(100 << 10, 8);
+    photo.resize(110 << 10, 0);
+    let path = place.write("photo.jpg", &photo);
+    run!("protect", "-q", &path).exits(0);
+    fs::write(&path, &photo[..100 << 10]).expect("written");
+    let mut recovery = 0;
+    each_frame(&par(&path), 1_024, |kind, frame| {
+        recovery += usize::from(kind == 3);
+        if kind == 3 && recovery > 2 {
+            frame.fill(0);
+        }
+    });
+    let out = place.path("out");
+    let run = run!("repair", &path, "-o", &out).exits(0);
+    assert!(run.text().contains("could not restore was zeros"), "{}", run.text());
+    assert!(fs::read(&out).expect("read") == photo);
+}
+
+#[test]
+fn cells_that_only_the_code_tells_count_as_restored() {
+    let place = Place::new();
+    let photo = noise(524_289, 2);
+    let path = place.write("photo.jpg", &photo);
+    run!("protect", "-q", "--parity", "50%", &path).exits(0);
+    // All frames of the table go.
+    each_frame(&par(&path), 2_048, |kind, frame| {
+        if kind == 2 {
+            frame.fill(0);
+        }
+    });
+    burst(&path, 40 * 2_048, 60 * 2_048);
+    let out = place.path("out");
+    let run = run!("repair", &path, "-o", &out).exits(0);
+    let text = run.text();
+    assert!(text.contains("60 cells more restored") && text.contains("50.0 % of"), "{text}");
+    assert!(fs::read(&out).expect("read") == photo);
+    let run = run!("repair", "--json", "-n", &path).exits(0);
+    assert_eq!(object(&run, "summary")["restored_cells"], 60);
+}
+
+#[test]
+fn bytes_that_were_inserted_take_nothing_from_what_is_left_over_the_budget() {
+    let place = Place::new();
+    fs::create_dir(place.path("many")).expect("made");
+    for number in 0..30 {
+        place.write(&format!("many/f{number:02}"), &noise(60_000, number));
+    }
+    let pack = place.path("many.cstone");
+    let create = ["create", "-q", "--block-size", "64K", "--parity", "10%", "-o"];
+    let mut args: Vec<OsString> = create.map(Into::into).into();
+    args.extend([pack.clone().into(), place.path("many").into()]);
+    run_args(&args, None).exits(0);
+    let sound = fs::read(&pack).expect("read");
+    let entries = |out: &Path| {
+        let run = run!("list", "--json", out);
+        run.text().lines().filter(|line| line.contains("\"path\":\"f")).count()
+    };
+    let (with, without) = (place.path("with"), place.path("without"));
+    for inserted in [690_000, 700_000, 717_000, 1_000_003] {
+        let mut bytes = sound.clone();
+        bytes.splice(247_005..323_005, noise(76_000, 99));
+        bytes.splice(247_005 + 190_000..247_005 + 330_000, noise(140_000, 98));
+        bytes.insert(inserted, b'Z');
+        fs::write(&pack, &bytes).expect("written");
+        run!("repair", "--force", &pack, "-o", &with).exits(1);
+        run!("repair", "--force", "--no-parity", &pack, "-o", &without).exits(1);
+        assert!(entries(&with) >= entries(&without), "{inserted}");
+        assert!(entries(&with) > 10, "{inserted}");
+    }
+}

@@ -2,11 +2,10 @@
 
 use std::fs::File;
 use std::io::Seek;
-use std::ops::Range;
 
 use anyhow::{Context, bail};
-use carstone::layer::{ReadAt, read_full};
-use carstone::parity::{Error, ErrorKind, Healed, Section, Survey, WriteAt};
+use carstone::layer::ReadAt;
+use carstone::parity::{Error, ErrorKind, Healed, Section, Survey};
 use carstone::stack::Format;
 use serde_json::{Map, Value, json};
 
@@ -15,7 +14,7 @@ use super::over::Over;
 use crate::cli::RepairArgs;
 use crate::input::{chain, options};
 use crate::losses::object;
-use crate::names::{escaped, human};
+use crate::names::{counted, escaped, human};
 use crate::output::Output;
 use crate::parity::{Held, Spot, State, Whose, has_end_of_pack, is_intact_pack, threads};
 use crate::progress::Progress;
@@ -212,20 +211,26 @@ impl Job<'_> {
             None if !self.is_sure(&held, &survey)? => Some(Out::temporary()?),
             None => None,
         };
+        let mut healed = None;
         if let Some(out) = &out {
-            let healed = self.healed(&held, &mut survey, out, output)?;
+            let made = self.healed(&held, &mut survey, out, output)?;
             if let Some(why) = self.other(&held, out, output)? {
                 return self.dismiss(&held, why, output);
             }
-            if !healed.whole {
+            if !made.whole {
                 return Ok(Tried::Over(Box::new((held, survey))));
             }
+            healed = Some(made);
         }
         if let (Some(target), Some(out)) = (target, &out) {
             self.restore(&held, out, output)?;
             out.finish(target, self.args)?;
         }
-        Ok(Tried::Done(Attempt::Whole(self.whole(&held, Some(&survey), Vec::new()))))
+        Ok(Tried::Done(Attempt::Whole(self.whole(
+            &held,
+            Some((&survey, healed.as_ref())),
+            Vec::new(),
+        ))))
     }
 
     /// Whether it can be promised, without trying, that what is protected can be restored, and that this is the pack at hand.
@@ -248,6 +253,16 @@ impl Job<'_> {
             self.dismiss(held, why, output)?;
             return Ok(Attempt::Nothing);
         }
+        if healed.whole {
+            if let Some(target) = target {
+                let to = Out::new(target)?;
+                to.take(&out.0, output)?;
+                self.restore(held, &to, output)?;
+                to.finish(target, self.args)?;
+            }
+            let whole = self.whole(held, Some((&survey, Some(&healed))), Vec::new());
+            return Ok(Attempt::Whole(whole));
+        }
         let again = out.0.0.try_clone().context("cannot open it again")?;
         let is_pack = self.format(again).is_some();
         let over = Over { name: self.name, args: self.args, held };
@@ -260,10 +275,8 @@ impl Job<'_> {
             }
             return Ok(Attempt::Lost);
         }
-        if survey.counts().moved == 0 {
-            // What is left in a lost cell may be all that a frame needs.
-            healed.lost.iter().try_for_each(|range| self.fill(held, &out, range))?;
-        }
+        // What is left in a lost cell may be all that a frame needs.
+        healed.lost.iter().try_for_each(|range| self.fill(held, &survey, &out, range))?;
         let mut rest = out.0.0;
         rest.rewind().context("cannot read it again")?;
         Ok(Attempt::Rest(rest))
@@ -309,22 +322,6 @@ impl Job<'_> {
         Ok(is_some_left && held.spot.path().is_some() && self.format(again).is_none())
     }
 
-    /// Takes bytes as they stand in the damaged file.
-    fn fill(&self, held: &Held, out: &Out, range: &Range<u64>) -> anyhow::Result<()> {
-        let (mut at, mut buf) = (range.start, vec![0; COPY]);
-        while at < range.end {
-            let room = usize::try_from(range.end - at).unwrap_or(COPY).min(COPY);
-            let read = read_full(&held.stream, &mut buf[..room], at)
-                .with_context(|| format!("{}: cannot read at byte {at}", self.name))?;
-            if read == 0 {
-                break;
-            }
-            out.0.write_all_at(&buf[..read], at).context("cannot write a temporary file")?;
-            at += read as u64;
-        }
-        Ok(())
-    }
-
     /// Makes the parity behind a pack again.
     fn restore(&self, held: &Held, out: &Out, output: &mut Output) -> anyhow::Result<()> {
         let Spot::Behind(found) = &held.spot else { return Ok(()) };
@@ -342,13 +339,28 @@ impl Job<'_> {
         Ok(())
     }
 
-    fn whole(&self, held: &Held, survey: Option<&Survey>, mut lines: Vec<String>) -> Whole {
+    fn whole(
+        &self,
+        held: &Held,
+        what: Option<(&Survey, Option<&Healed>)>,
+        mut lines: Vec<String>,
+    ) -> Whole {
         let is_dry = self.args.dry_run;
-        if let Some(survey) = survey {
+        let mut restored = None;
+        if let Some((survey, healed)) = what {
             lines.extend(held.damage(survey));
+            restored = healed.map(|healed| healed.restored);
+            let unseen = restored.unwrap_or(0).saturating_sub(survey.counts().missing);
+            if unseen > 0 {
+                let cells = counted(unseen, "cell");
+                lines.push(format!("{cells} more restored, which the table does not tell"));
+            }
             lines.extend(held.own_damage());
-            let (used, called) = (survey.used() * 100.0, held.spot.called());
-            lines.push(format!("{used:.1} % of what {called} can restore was needed"));
+            let called = held.spot.called();
+            lines.push(match healed.map_or(survey.used(), Healed::used) {
+                used if used > 1.0 => format!("what {called} could not restore was zeros"),
+                used => format!("{:.1} % of what {called} can restore was needed", used * 100.0),
+            });
         }
         let outcome = match is_dry {
             true => "this can be made the original again, byte for byte",
@@ -363,6 +375,7 @@ impl Job<'_> {
             "by_parity": true,
             "stored": held.len(),
             "lost": 0,
+            "restored_cells": restored,
         }));
         Whole { lines, fields }
     }
@@ -370,4 +383,3 @@ impl Job<'_> {
 
 const OTHER: &str =
     "it is of another state of the pack, whose frames, header and trailer are all sound";
-const COPY: usize = 1 << 20;

@@ -87,15 +87,36 @@ pub(super) struct Job<'a> {
 impl Job<'_> {
     /// Compares the file with its parity, and tells of both. Gives what is said of a sound one; `None` where there is no parity that is its own.
     pub(super) fn run(&self, findings: &mut Findings<'_>) -> anyhow::Result<Option<String>> {
+        let (mut text, mut hopeless) = (None, None);
         for spot in spots(&self.args.parity, &self.args.pack, self.file)? {
-            if let Some(text) = self.look(spot, findings)? {
-                return Ok(Some(text));
+            // What is as it was needs no parity of which nobody knows whose it is.
+            if text.is_some() && spot.is_guessed() {
+                continue;
+            }
+            match self.look(spot, text.is_some(), findings)? {
+                Seen::Nothing => {}
+                Seen::Told(told) => text = text.or(Some(told)),
+                Seen::Damaged(found) if healable(&found.0, &found.1) == Healable::No => {
+                    hopeless = hopeless.or(Some(found));
+                }
+                Seen::Damaged(found) => {
+                    return self.damaged(&found.0, &found.1, findings).map(Some);
+                }
             }
         }
-        Ok(None)
+        match hopeless {
+            Some(found) => self.damaged(&found.0, &found.1, findings).map(Some),
+            None => Ok(text),
+        }
     }
 
-    fn look(&self, spot: Spot, findings: &mut Findings<'_>) -> anyhow::Result<Option<String>> {
+    /// Looks at one parity; `is_sound` if another one says already that all is as it was.
+    fn look(
+        &self,
+        spot: Spot,
+        is_sound: bool,
+        findings: &mut Findings<'_>,
+    ) -> anyhow::Result<Seen> {
         let threads = threads(self.args.threads);
         let held = match spot.open(self.file, threads)? {
             Ok(held) => held,
@@ -103,63 +124,54 @@ impl Job<'_> {
             // Something is called like parity.
             Err(useless) if useless.spot.path().is_some() => {
                 findings.output.note(&format!("{}: {}", findings.name, useless.why));
-                return Ok(None);
+                return Ok(Seen::Nothing);
             }
             Err(useless) => {
-                return findings.add("parity", None, None, &useless.why).map(|()| None);
+                return findings.add("parity", None, None, &useless.why).map(|()| Seen::Nothing);
             }
         };
         let state = held.examine(threads, findings.output, true);
         let state = state.with_context(|| findings.name.to_owned())?;
-        let is_other = findings.count == 0 && self.has_frames();
+        let is_other = is_sound || (findings.count == 0 && self.has_frames());
         if held.spot.is_guessed() && matches!(state, State::Foreign(_)) {
-            return Ok(None);
+            return Ok(Seen::Nothing);
         }
         if findings.output.is_json() {
             let fields = held.fields(&state, is_other && !matches!(state, State::Foreign(_)));
             findings.output.object("parity", fields)?;
         }
-        match &state {
+        match state {
             State::Sound => {}
-            State::Foreign(error) => return self.other(&held, &chain(error), findings),
+            State::Foreign(error) => return self.other(&held, &chain(&error), findings),
             State::Damaged(_) if is_other => return self.other(&held, OTHER, findings),
-            State::Damaged(survey) => self.damaged(&held, survey, findings)?,
-        }
-        if let Some(own) = held.own_damage() {
-            findings.add("parity", None, None, &own)?;
-            if matches!(state, State::Sound) {
-                let remedy = match held.spot {
-                    Spot::Behind(_) => "carstone repair",
-                    _ => "carstone protect",
-                };
-                findings.output.note(&format!("`{remedy}` makes it anew."));
-            }
+            State::Damaged(survey) => return Ok(Seen::Damaged(Box::new((held, survey)))),
         }
         let called = held.spot.called();
-        let text = format!("as it was when it was protected; {called} is sound");
-        if self.format.is_some() && findings.count == 0 && !findings.output.is_json() {
+        if let Some(own) = held.own_damage() {
+            findings.add("parity", None, None, &own)?;
+            let remedy = match held.spot {
+                Spot::Behind(_) => "carstone repair",
+                _ => "carstone protect",
+            };
+            findings.output.note(&format!("`{remedy}` makes it anew."));
+        } else if self.format.is_some() && findings.count == 0 && !findings.output.is_json() {
             findings.tell(&format!("{called} is sound, and fits"))?;
         }
-        Ok(Some(text))
+        Ok(Seen::Told(format!("as it was when it was protected; {called} is sound")))
     }
 
     /// Parity of something else is an error where it was named.
-    fn other(
-        &self,
-        held: &Held,
-        why: &str,
-        findings: &mut Findings<'_>,
-    ) -> anyhow::Result<Option<String>> {
+    fn other(&self, held: &Held, why: &str, findings: &mut Findings<'_>) -> anyhow::Result<Seen> {
         let text = format!("{} does not fit: {why}", held.spot.called());
         if held.spot.is_given() {
             bail!("{}: {text}", findings.name);
         }
         // Nothing else can be said of what is no pack.
         match self.format {
-            None => findings.add("parity", None, None, &text).map(|()| Some(text)),
+            None => findings.add("parity", None, None, &text).map(|()| Seen::Told(text)),
             Some(_) => {
                 findings.output.note(&format!("{}: {text}", findings.name));
-                Ok(None)
+                Ok(Seen::Nothing)
             }
         }
     }
@@ -173,12 +185,13 @@ impl Job<'_> {
         raw.as_ref().and_then(slot).is_some_and(|layer| layer != LayerId::POSITION)
     }
 
+    /// Tells what is damaged, in the parity as well.
     fn damaged(
         &self,
         held: &Held,
         survey: &Survey,
         findings: &mut Findings<'_>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<String> {
         let mut parts = held.damage(survey);
         let (was, layout) = (held.len(), held.parity.descriptor().layout());
         let is = self.file.metadata().map(|metadata| metadata.len()).unwrap_or(was);
@@ -190,13 +203,17 @@ impl Job<'_> {
         }
         let what = format!("differs from what was protected: {}", parts.join(", "));
         findings.add("parity", None, None, &what)?;
-        if findings.output.is_json() {
-            return Ok(());
+        if let Some(own) = held.own_damage() {
+            findings.add("parity", None, None, &own)?;
         }
         let called = held.spot.called();
-        let healable = healable(survey);
+        let told = format!("differs from what {called} protects");
+        if findings.output.is_json() {
+            return Ok(told);
+        }
+        let healable = healable(held, survey);
         if healable != Healable::No {
-            let (can, used) = (healable.text(), used_text(survey));
+            let (can, used) = (healable.text(), used_text(healable, survey));
             findings.tell(&format!("{can} be healed by {called}; {used}"))?;
         } else {
             let over = counted(survey.over_budget(), "cell");
@@ -207,8 +224,18 @@ impl Job<'_> {
         }
         let command = command(&self.args.parity, &self.args.pack);
         findings.output.note(&format!("`{command}` heals what can be healed."));
-        Ok(())
+        Ok(told)
     }
+}
+
+/// What one parity says of the file.
+enum Seen {
+    /// Nothing that counts.
+    Nothing,
+    /// All has been told; this is said of a sound file.
+    Told(String),
+    /// It is damaged.
+    Damaged(Box<(Held, Survey)>),
 }
 
 /// What heals it.
