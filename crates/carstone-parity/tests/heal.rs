@@ -182,6 +182,25 @@ fn a_burst_under_the_part_of_the_table_that_is_left_is_healed_as_without_it() {
 }
 
 #[test]
+fn cells_that_have_equals_say_nothing_of_where_others_are() {
+    let whole = vec![0; 524_287];
+    let sound = parity_of(&whole, 1_000);
+    let all = Layout::new(whole.len() as u64, Share::default()).unwrap();
+    assert_eq!((all.recovery(), tables(&sound).len()), (36, 12));
+    for seed in 0..40_u64 {
+        let order = stream(200, seed + 1);
+        // Five of twelve shards are left, and half as many cells are wrong as could be restored.
+        let mut shards: Vec<usize> = (0..12).collect();
+        shards.sort_by_key(|shard| order[*shard]);
+        let mut cells: Vec<usize> = (0..511).collect();
+        cells.sort_by_key(|cell| order[12 + cell % 181].wrapping_mul((cell % 83 + 1) as u8));
+        let mut damaged = whole.clone();
+        cells[..18].iter().for_each(|cell| damaged[cell * 1_024 + cell] ^= 1 << (cell % 8));
+        check_heals(&whole, &damaged, &with_shards(&sound, 1_024, &shards[..5]));
+    }
+}
+
+#[test]
 fn parity_of_another_stream_is_refused_whatever_is_left_of_its_table() {
     let other = stream(524_288, 8);
     let check = |damaged: &[u8], parity: &[u8], numbers: (u64, u64, u64)| {
