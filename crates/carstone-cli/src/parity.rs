@@ -215,7 +215,7 @@ impl Spot {
             Self::Given(path) | Self::Beside(path) => {
                 let sidecar = Section::new(Watched(File::open(path)?), 0..u64::MAX);
                 let stream = Section::new(again()?, 0..u64::MAX);
-                Ok((Parity::open(sidecar, threads)?, stream))
+                Ok((Parity::open_for(sidecar, &stream, threads)?, stream))
             }
             Self::Behind(found) => {
                 let stream = Section::new(again()?, found.stream());

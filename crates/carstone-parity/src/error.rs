@@ -39,7 +39,9 @@ pub enum ErrorKind {
     Foreign {
         /// Cells that were found or corrected.
         found: u64,
-        /// Cells that would have to be.
+        /// Cells that the table tells, as far as it is left: no other one can be found.
+        known: u64,
+        /// Cells that would have to be found; where that is more than are known, too little is left of the stream and of its parity together.
         wanted: u64,
     },
     /// The stream changed while it was protected.
@@ -86,9 +88,13 @@ impl fmt::Display for Error {
             ErrorKind::TooLong { what, len, limit } => {
                 write!(f, "{what} has {len} bytes; the limit is {limit}")
             }
-            ErrorKind::Foreign { found, wanted } => write!(
+            ErrorKind::Foreign { known: 0, .. } => write!(
                 f,
-                "the parity is of another stream, or too little of it is left: {found} of its cells are found, {wanted} would have to be"
+                "the parity is of another stream, or too little of it is left: nothing tells its cells, and more are lost than can be restored"
+            ),
+            ErrorKind::Foreign { found, known, wanted } => write!(
+                f,
+                "the parity is of another stream, or too little of it is left: of {known} cells that it tells {found} are found, {wanted} would have to be"
             ),
             ErrorKind::Changed => write!(f, "the stream changed while it was protected"),
         }

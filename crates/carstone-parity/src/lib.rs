@@ -33,6 +33,7 @@
 //! The bytes are described in `docs/format.md`, section 14. There are no features.
 
 mod check;
+mod choose;
 mod desk;
 mod error;
 mod find;

@@ -30,7 +30,7 @@ impl<P: ReadAt + Sync> Parity<P> {
     /// Opens the parity that `source` begins with, or, where it does not, one that lies anywhere in it.
     ///
     /// Where there are several, the one with the most copies of its descriptor is taken; [`Parity::open_with`] takes
-    /// another. Reads everything once, on `threads` threads.
+    /// another, and [`Parity::open_for`] the one that matches. Reads everything once, on `threads` threads.
     ///
     /// # Errors
     /// [`ErrorKind::NoParity`], [`ErrorKind::Io`], [`ErrorKind::BadField`].
@@ -288,8 +288,16 @@ impl<P: ReadAt + Sync> Parity<P> {
     }
 }
 
+impl<P> Parity<P> {
+    /// The same in another source of the same bytes.
+    pub(crate) fn with_source<Q>(self, source: Q) -> Parity<Q> {
+        let Self { descriptor, places, damaged, .. } = self;
+        Parity { source, descriptor, places, damaged }
+    }
+}
+
 /// The descriptor that a source begins with.
-fn front<P: ReadAt + ?Sized>(source: &P) -> Result<Option<Descriptor>, Error> {
+pub(crate) fn front<P: ReadAt + ?Sized>(source: &P) -> Result<Option<Descriptor>, Error> {
     Ok(descriptor_at(source, 0)?.filter(|(_, copy)| *copy == 0).map(|(descriptor, _)| descriptor))
 }
 

@@ -185,29 +185,26 @@ impl Survey {
         }
     }
 
-    /// Of the cells that the table tells, as large a part must be there as parity needs of all. And no more may be lost than source and parity have bytes,
-    /// `all` of them: that is never restored, and would be written as zeros however long the stream is said to be.
+    /// Cells of which nothing is known count as there, as long as a small part of the others is: where a burst took most of these, the code and the hashes decide. And no more
+    /// may be lost than source and parity have bytes, `all` of them: that is never restored, and would be written as zeros however long the stream is said to be.
     fn refuse_foreign(&self, all: u64) -> Result<(), Error> {
         let (cells, known) = (self.layout.cells(), self.entries.count());
-        let wide = |count: u64| u128::from(count);
-        let may_lack = self.layout.may_lack();
-        let nothing = match known {
-            // Nothing ties these cells to the stream, if the hashes will not.
-            0 => !self.can_heal(),
-            _ => self.known_missing == known,
-        };
+        let (found, needed) = (known - self.known_missing, cells - self.layout.may_lack());
+        // Numbers of cells are below 2²⁴.
+        let part = known * needed.min(cells.div_ceil(PART)).max(1);
+        let proved = known.saturating_sub(self.layout.may_lack());
+        let mut wanted = proved.max(part.div_ceil(cells.max(1)));
+        // Nothing ties these cells to the stream, if the hashes will not.
+        if known == 0 && !self.can_heal() {
+            wanted = 1;
+        }
         let lost: u64 = self.zones.iter().map(|zone| u64::from(zone.lost)).sum();
-        let too_much = wide(lost) * u128::from(self.layout.cell_len()) > wide(all);
-        let is_foreign = nothing
-            || too_much
-            || wide(self.known_missing) * wide(cells) > wide(may_lack) * wide(known);
-        match is_foreign {
-            true => {
-                let found = known - self.known_missing;
-                let wanted = wide(known) * wide(cells - may_lack);
-                let wanted = u64::try_from(wanted.div_ceil(wide(cells.max(1)))).unwrap_or(known);
-                Err(Error::new(ErrorKind::Foreign { found, wanted }, 0))
-            }
+        let most_lost = all / u64::from(self.layout.cell_len());
+        if lost > most_lost {
+            wanted = wanted.max(cells - most_lost);
+        }
+        match found < wanted {
+            true => Err(Error::new(ErrorKind::Foreign { found, known, wanted }, 0)),
             false => Ok(()),
         }
     }
@@ -300,3 +297,6 @@ impl Survey {
 
 /// Cells between bytes that are lost and what may still tell where they were.
 const NEAR: usize = 1 << 14;
+
+/// Where cells are not known, one of so many that are must be found at least, and no more than parity needs of all.
+const PART: u64 = 8;

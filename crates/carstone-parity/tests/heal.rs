@@ -160,6 +160,70 @@ fn without_its_table_a_stream_may_be_healed_but_not_surely() {
     assert_eq!(answers(&whole, &without_table(&parity, 1_024)), (true, false, 293));
 }
 
+/// Parity of which only the shards of the table that `keep` says are left.
+fn with_shards(parity: &[u8], cell: usize, keep: &[usize]) -> Vec<u8> {
+    let mut parity = parity.to_vec();
+    let lost = tables(&parity).into_iter().enumerate().filter(|(number, _)| !keep.contains(number));
+    lost.for_each(|(_, at)| parity[at..at + 48 + cell].fill(0));
+    parity
+}
+
+#[test]
+fn a_burst_under_the_part_of_the_table_that_is_left_is_healed_as_without_it() {
+    let whole = stream(524_289, 6);
+    let sound = parity_of(&whole, 5_000);
+    assert_eq!(tables(&sound).len(), 4);
+    let mut damaged = whole.clone();
+    damaged[185 * 2_048..245 * 2_048].copy_from_slice(&stream(60 * 2_048, 7));
+    // The second shard tells 86 of 257 cells, of which 60 are lost.
+    for keep in [&[][..], &[1], &[0], &[0, 1, 2, 3]] {
+        check_heals(&whole, &damaged, &with_shards(&sound, 2_048, keep));
+    }
+}
+
+#[test]
+fn cells_that_have_equals_say_nothing_of_where_others_are() {
+    let whole = vec![0; 524_287];
+    let sound = parity_of(&whole, 1_000);
+    let all = Layout::new(whole.len() as u64, Share::default()).unwrap();
+    assert_eq!((all.recovery(), tables(&sound).len()), (36, 12));
+    for seed in 0..40_u64 {
+        let order = stream(200, seed + 1);
+        // Five of twelve shards are left, and half as many cells are wrong as could be restored.
+        let mut shards: Vec<usize> = (0..12).collect();
+        shards.sort_by_key(|shard| order[*shard]);
+        let mut cells: Vec<usize> = (0..511).collect();
+        cells.sort_by_key(|cell| order[12 + cell % 181].wrapping_mul((cell % 83 + 1) as u8));
+        let mut damaged = whole.clone();
+        cells[..18].iter().for_each(|cell| damaged[cell * 1_024 + cell] ^= 1 << (cell % 8));
+        check_heals(&whole, &damaged, &with_shards(&sound, 1_024, &shards[..5]));
+    }
+}
+
+#[test]
+fn parity_of_another_stream_is_refused_whatever_is_left_of_its_table() {
+    let other = stream(524_288, 8);
+    let check = |damaged: &[u8], parity: &[u8], numbers: (u64, u64, u64)| {
+        let parity = Parity::open(parity, 1).unwrap();
+        let error = Survey::of(damaged, &parity, 1, &|_| ()).unwrap_err();
+        let told = match *error.kind() {
+            ErrorKind::Foreign { found, known, wanted } => (found, known, wanted),
+            _ => panic!("{error}"),
+        };
+        assert_eq!(told, numbers);
+    };
+    let sound = parity_of(&stream(524_288, 6), 5_000);
+    check(&other, &sound, (0, 256, 128));
+    check(&other, &with_shards(&sound, 2_048, &[1]), (0, 85, 11));
+    // 170 cells are told, and 128 of all may lack.
+    check(&other, &with_shards(&sound, 2_048, &[0]), (0, 170, 42));
+    // Where some cells are alike, they are few.
+    let mut alike = other.clone();
+    let from = 200 * 2_048..210 * 2_048;
+    alike[from.clone()].copy_from_slice(&stream(524_288, 6)[from]);
+    check(&alike, &with_shards(&sound, 2_048, &[1]), (10, 85, 11));
+}
+
 #[test]
 fn without_its_table_what_is_wrong_is_found_and_restored() {
     for (len, share) in [(300_000, 1_000), (3 << 20, 1_000), (60_000, 10_000), (70 << 20, 300)] {

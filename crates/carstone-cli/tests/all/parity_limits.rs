@@ -110,6 +110,23 @@ fn a_small_file_of_which_too_little_is_left_is_told_in_words_of_parity() {
 }
 
 #[test]
+fn of_several_parities_in_a_file_the_one_that_matches_is_used() {
+    let place = Place::new();
+    let [ours, theirs] = [4, 5].map(|seed| noise(70_000, seed));
+    let [mine, other] = [place.write("mine", &ours), place.write("other", &theirs)];
+    run!("protect", "-q", &mine, &other).exits(0);
+    let [own, foreign] = [&mine, &other].map(|path| fs::read(par(path)).expect("read"));
+    fs::write(par(&mine), [&b"junk"[..], &foreign, &own].concat()).expect("written");
+    fs::write(par(&other), [&foreign[..], &own].concat()).expect("written");
+    let out = place.path("out");
+    for (path, whole) in [(&mine, &ours), (&other, &theirs)] {
+        burst(path, 20_000, 1_000);
+        run!("repair", "--force", path, "-o", &out).exits(0);
+        assert!(fs::read(&out).expect("read") == *whole, "byte for byte");
+    }
+}
+
+#[test]
 fn parity_that_is_older_now_is_told_when_a_file_is_replaced() {
     let place = Place::new();
     let pack = pack_with(&place, &["--parity", "10%"]);

@@ -7,13 +7,18 @@ use super::search::Search;
 
 impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
     /// Assumes cells that nothing is known of, where the nearest that are found at both sides of a row of them are just so far apart. Where none
-    /// is found at a side, the other tells, and where none is found at all, they are assumed to stand where they belong.
+    /// is found at a side, the other tells, and where none is found at all, they are assumed to stand where they belong. Of two that differ, one that has no equal counts
+    /// before one that has; if both have equals, the one that is not where it belongs: all are looked for there first.
     pub(super) fn assume(&self) {
+        if (0..self.cut.cells).all(|cell| self.entries.get(cell).is_some()) {
+            return;
+        }
+        let equal = self.equal();
         let mut cell = 0;
         let (mut before, mut behind) = (None, 0);
         while cell < self.cut.cells {
             if self.entries.get(cell).is_some() {
-                before = self.shift_of(cell).or(before);
+                before = self.sign(cell, &equal).or(before);
                 cell += 1;
                 continue;
             }
@@ -23,13 +28,50 @@ impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
             }
             // It only goes forwards, so that all rows together take one pass.
             behind = behind.max(cell);
-            while behind < self.cut.cells && self.shift_of(behind).is_none() {
+            while behind < self.cut.cells && self.sign(behind, &equal).is_none() {
                 behind += 1;
             }
-            match (before, self.shift_of(behind)) {
-                (Some(before), Some(behind)) if before != behind => {}
-                (shift, other) => self.assume_moved(first, cell, shift.or(other).unwrap_or(0)),
-            }
+            let shift = match (before, self.sign(behind, &equal)) {
+                (Some(before), Some(behind)) if before.shift != behind.shift => {
+                    match (before.is_sure, behind.is_sure) {
+                        (true, true) => continue,
+                        (true, false) => before.shift,
+                        (false, true) => behind.shift,
+                        (false, false) => self.shift,
+                    }
+                }
+                (one, other) => one.or(other).map_or(0, |sign| sign.shift),
+            };
+            self.assume_moved(first, cell, shift);
+        }
+    }
+
+    /// CRCs that more than one cell has, in order.
+    fn equal(&self) -> Vec<u64> {
+        let entries = (0..self.cut.cells).filter_map(|cell| self.entries.get(cell));
+        let mut crcs: Vec<u64> = entries.map(|entry| entry.crc).collect();
+        crcs.sort_unstable();
+        let mut equal: Vec<u64> =
+            crcs.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+        equal.dedup();
+        equal
+    }
+
+    /// What a cell says of those beside it. One that has equals may have been found at one of these: it says something only where it was looked for first, or in a row with
+    /// another one.
+    fn sign(&self, cell: u64, equal: &[u64]) -> Option<Sign> {
+        let (shift, entry) = self.shift_of(cell).zip(self.entries.get(cell))?;
+        if equal.binary_search(&entry.crc).is_err() {
+            return Some(Sign { shift, is_sure: true });
+        }
+        let is_row = || {
+            [cell.checked_sub(1), Some(cell + 1)].into_iter().flatten().any(|beside| {
+                self.entries.get(beside).is_some() && self.shift_of(beside) == Some(shift)
+            })
+        };
+        match shift == 0 || shift == self.shift {
+            true => Some(Sign { shift, is_sure: false }),
+            false => is_row().then_some(Sign { shift, is_sure: true }),
         }
     }
 
@@ -66,4 +108,12 @@ impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
             }
         }
     }
+}
+
+/// By how much cells were moved, as far as one of them tells.
+#[derive(Debug, Clone, Copy)]
+struct Sign {
+    shift: i64,
+    /// Whether no equal one may have been found in its place.
+    is_sure: bool,
 }

@@ -239,6 +239,23 @@ proptest! {
 }
 
 #[test]
+fn cells_whose_entry_is_lost_stand_by_the_neighbour_that_has_no_equal() {
+    // Zeros are where they belong whatever was cut off in front, and what is behind them is not.
+    let stream = [vec![0; 20_480], noise(20_480, 14)].concat();
+    let source = &stream[1_000..];
+    let mut entries = Entries::lost(40);
+    for (cell, bytes) in (0..).zip(&cells_of(&stream)).filter(|(cell, _)| !(18..23).contains(cell))
+    {
+        entries.set(cell, Entry::of(bytes));
+    }
+    let found = check(&stream, source, &entries);
+    assert_eq!(found.state(1), State::At(1_024));
+    for cell in 18..23 {
+        assert_eq!(found.state(cell), State::Assumed(cell * 1_024 - 1_000));
+    }
+}
+
+#[test]
 fn whole_streams_of_all_lengths_are_in_place() {
     for len in [0, 1, 63, 64, 65, 127, 128, 1_023, 1_024, 1_025, 16_383, 16_384, 16_385, 20_480] {
         let stream = noise(len, 3);

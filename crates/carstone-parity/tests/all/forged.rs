@@ -61,7 +61,7 @@ fn parity_of_a_stream_that_differs_in_more_than_its_share_is_refused() {
         let error = error.unwrap_err();
         let found = 98 - cells as u64;
         assert!(
-            matches!(error.kind(), ErrorKind::Foreign { found: f, wanted: 89 } if *f == found),
+            matches!(error.kind(), ErrorKind::Foreign { found: f, known: 98, wanted: 89 } if *f == found),
             "{error}"
         );
     }

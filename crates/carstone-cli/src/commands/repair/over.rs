@@ -89,12 +89,12 @@ impl Over<'_> {
 
     /// Says that too little is left of what is no pack.
     pub(super) fn tell_little(&self, error: &Error, output: &mut Output) -> anyhow::Result<()> {
-        let ErrorKind::Foreign { found, wanted } = *error.kind() else { return Ok(()) };
+        let ErrorKind::Foreign { found, known, wanted } = *error.kind() else { return Ok(()) };
         let layout = self.held.parity.descriptor().layout();
         let cells = layout.cells();
         if output.is_json() {
             let fields = json!({
-                "lost": null, "ranges": [], "all_ranges": null, "cells": cells,
+                "lost": null, "ranges": [], "all_ranges": null, "cells": cells, "known_cells": known,
                 "found_cells": found, "wanted_cells": wanted, "zeros": false,
             });
             output.object("over_budget", object(fields))?;
@@ -102,9 +102,13 @@ impl Over<'_> {
         }
         let (name, called) = (escaped(self.name.as_bytes()), self.held.spot.called());
         let budget = u64::from(layout.recovery()).saturating_mul(u64::from(layout.zones()));
-        let used = percent(cells.saturating_sub(found), budget);
+        let used = percent(known.saturating_sub(found), budget);
+        let told = match known < cells {
+            true => format!(" ({known} of them are told by what is left of the table)"),
+            false => String::new(),
+        };
         output.told(&format!(
-            "{name}: of its {cells} cells of {} bytes {found} are found, and {wanted} would have to be: some {used:.0} % of what {called} can restore would be needed, or it is of something else",
+            "{name}: of its {cells} cells of {} bytes{told} {found} are found, and {wanted} would have to be: {used:.0} % of what {called} can restore would be needed at least, or it is of something else",
             layout.cell_len(),
         ))?;
         output.told(&format!("{name}: nothing can be restored, and nothing is written"))
