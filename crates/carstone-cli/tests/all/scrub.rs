@@ -136,14 +136,47 @@ fn a_run_that_was_stopped_goes_on() {
         serde_json::json!({"len": metadata.len(), "modified": modified, "path": path.to_str()})
             .to_string()
     });
-    fs::write(&journal, format!("{}\n{}\n{{\"le", lines[0], lines[1])).expect("written");
+    fs::write(&journal, format!("{JOURNAL}{}\n{}\n{{\"le", lines[0], lines[1])).expect("written");
     let run = run!("scrub", "--json", "--resume", &journal, &folder).exits(1);
     assert_eq!(states(&run), [1, 0, 1, 1]);
     assert_eq!(run.json().pop().expect("a summary")["resumed"], 2);
     assert!(!journal.exists(), "all was looked at");
-    let odd = place.write("odd", b"no journal\n");
-    run!("scrub", "--resume", &odd, &folder).exits(2);
-    assert_eq!(fs::read(&odd).expect("read"), b"no journal\n");
+}
+
+/// The first line of a journal.
+const JOURNAL: &str = "{\"type\":\"scrub-journal\",\"version\":1}\n";
+
+#[test]
+fn what_is_no_journal_is_refused_and_stays_as_it_is() {
+    let (place, folder) = kept();
+    let entry = r#"{"len":1,"modified":null,"path":"a"}"#;
+    for odd in [
+        "no journal\n".to_owned(),
+        "{\"name\":\"mine\"}\n{\"name\":\"too\"}\n".to_owned(),
+        "{}".to_owned(),
+        "\n".to_owned(),
+        format!("{entry}\n"),
+        JOURNAL[..JOURNAL.len() - 1].to_owned(),
+        JOURNAL.replace('1', "2"),
+        format!("{JOURNAL}{entry}\n\n"),
+        format!("{JOURNAL}{entry}\nmine"),
+        format!("{JOURNAL}{{\"name\":\"mine\"}}\n"),
+        format!("{JOURNAL}{}\n", entry.replace("1,", "1, ")),
+        format!("{JOURNAL}{}\n", entry.replace("null", "7")),
+        format!("{JOURNAL}{entry}\n{}\n", entry.replace('}', r#","more":1}"#)),
+    ] {
+        let path = place.write("odd", odd.as_bytes());
+        let run = run!("scrub", "--resume", &path, &folder).exits(2);
+        assert!(run.stderr.contains("is no journal of `scrub`"), "{odd}: {}", run.stderr);
+        assert_eq!(fs::read_to_string(&path).expect("read"), odd);
+    }
+    run!("scrub", "--resume", &folder, &folder).exits(2).says("is no journal of `scrub`");
+    // What it makes itself, and what it may make of an empty file.
+    for text in ["", JOURNAL, &format!("{JOURNAL}{entry}\n")] {
+        let path = place.write("journal", text.as_bytes());
+        run!("scrub", "--resume", &path, &folder).exits(0);
+        assert!(!path.exists(), "{text}");
+    }
 }
 
 #[test]
