@@ -235,6 +235,8 @@ fn scrub_says_what_becomes_of_edits() {
         "a protected file that was changed on purpose",
         "kept as NAME.damaged",
         "Run `protect --force` again",
+        "newer than their sidecar are kept all the same",
+        "an empty one is taken as a new one",
     ] {
         assert!(help.contains(text), "{help}");
     }

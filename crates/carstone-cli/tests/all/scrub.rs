@@ -339,6 +339,9 @@ fn parity_that_is_content_of_a_pack_heals_nothing() {
     let mut both = whole[..whole.len() - 300].to_vec();
     both[60..2_000].fill(0);
     stays(&place.write("both", &both), true);
+    both[..60].fill(0);
+    both.extend(&whole[whole.len() - 4..]);
+    stays(&place.write("both", &both), true);
 }
 
 #[test]

@@ -129,9 +129,11 @@ fn ends_as_pack(file: &File, has_frames: bool) -> anyhow::Result<bool> {
     let Ok(edges) = Edges::find(&Watched(file), 0..file.size()?) else { return Ok(has_frames) };
     let Some(trailer) = edges.trailer() else { return Ok(has_frames) };
     let Some(start) = trailer.range.end.checked_sub(trailer.stored_len) else { return Ok(true) };
+    // One further in front may be content.
+    let (_, is_last) = edges.behind(&Watched(file))?;
     let mut header = [0; Container::LEN];
     read_full(file, &mut header, start)?;
-    Ok(start == 0 || Container::decode(&header).is_err())
+    Ok(start == 0 || !is_last || Container::decode(&header).is_err())
 }
 
 /// What is said where a file is longer than pack and parity together: nobody knows what the rest is.
