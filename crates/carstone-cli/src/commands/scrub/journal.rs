@@ -112,7 +112,7 @@ fn is_line(text: &str) -> bool {
     };
     ["len", "modified", "path"].iter().all(|key| fields.contains_key(*key))
         && fields.iter().all(is_known)
-        && Value::Object(fields).to_string() == text
+        && serde_json::to_string(&fields).is_ok_and(|made| made == text)
 }
 
 fn line(path: &Path, metadata: &Metadata) -> String {
