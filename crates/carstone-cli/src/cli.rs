@@ -132,6 +132,8 @@ pub(crate) enum Command {
     /// Nothing tells what was damaged from what was edited: a protected file that was changed on purpose differs from its parity, and --heal turns it back into what was
     /// protected. The edited one is then kept as NAME.damaged, also with --discard-damaged where it is newer than its parity. Run `protect --force` again after each change.
     ///
+    /// A link is looked at as the file that it leads to where it is named, or has parity beside it. --heal changes that file only if it was named so, or lies below what was named.
+    ///
     /// The exit status is 0 where all is sound in the end, and 1 where damage is left.
     Scrub(ScrubArgs),
     /// Find packs and plain CARs, or fragments of them, at any offset of an image.

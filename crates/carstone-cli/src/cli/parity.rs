@@ -39,11 +39,12 @@ pub(crate) struct ScrubArgs {
     /// Restore what is damaged, as far as its parity allows.
     #[arg(long)]
     pub heal: bool,
-    /// With --heal, do not keep the damaged files.
+    /// With --heal, do not keep the damaged files. Those that are newer than their sidecar are kept all the same, since they may have been edited, and so are packs of
+    /// whose ends too little is left to tell what stood behind them.
     #[arg(long, requires = "heal")]
     pub discard_damaged: bool,
     /// Note in this file what was found sound, and pass over what stands there and has not changed since; a run that was stopped goes on so. When all was
-    /// looked at, the file is removed.
+    /// looked at, the file is removed. It is made where it is not there, and an empty one is taken as a new one; anything else that is no such journal is refused and stays as it is.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub resume: Option<PathBuf>,
     /// Threads that compute.

@@ -176,6 +176,10 @@ impl Job<'_> {
     fn try_file(&mut self, path: &Path) -> anyhow::Result<()> {
         let file = File::open(path).context("cannot open")?;
         let sidecar = beside(path);
+        // Whoever opens a pipe waits for somebody at its other end.
+        if fs::metadata(&sidecar).is_ok_and(|metadata| !metadata.is_file()) {
+            bail!("{}: is there already, and no regular file", sidecar.display());
+        }
         let existing = match self.args.force {
             true => Existing::Nothing,
             false => self.existing(&file, &sidecar)?,

@@ -1,17 +1,19 @@
 //! `carstone scrub`: looks through directories for damage, and heals.
 
+mod found;
+mod guess;
 mod healing;
 mod journal;
 
 use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use carstone::parity::Survey;
-use carstone::stack::Format;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use crate::below::Below;
 use crate::cli::{ScrubArgs, UseParityArgs};
@@ -25,14 +27,14 @@ use crate::parity::{
     threads, used_text,
 };
 use crate::signals;
-use crate::source::Source;
+use found::{Found, Verdict, healed_text};
 use healing::Outcome;
 use journal::Journal;
 
 /// Looks through all of it.
 pub(crate) fn run(args: ScrubArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let journal = args.resume.as_deref().map(Journal::open).transpose()?;
-    let mut job = Job { args: &args, output, journal, done: Done::default() };
+    let mut job = Job { args: &args, output, journal, done: Done::default(), heals: args.heal };
     for path in &args.paths {
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => job.directory(path)?,
@@ -48,6 +50,8 @@ struct Job<'a> {
     output: &'a mut Output,
     journal: Option<Journal>,
     done: Done,
+    /// Whether the file at hand is healed.
+    heals: bool,
 }
 
 /// How many files there are of each verdict.
@@ -62,66 +66,62 @@ struct Done {
     resumed: u64,
 }
 
-/// What is said of a file.
-enum Verdict {
-    /// Nothing tells what it should be.
-    Passed,
-    /// It is as it should be.
-    Sound,
-    /// It is again, or its parity is.
-    Healed { kept: Option<PathBuf> },
-    /// It is not.
-    Damaged,
-}
-
-/// A verdict, the words for it, and what programs are told of the parity.
-struct Found {
-    verdict: Verdict,
-    lines: Vec<String>,
-    parity: Option<Map<String, Value>>,
-    /// Whether other parity of the file need not be asked.
-    is_settled: bool,
-}
-
-impl Found {
-    fn new(verdict: Verdict, lines: Vec<String>) -> Self {
-        Self { verdict, lines, parity: None, is_settled: true }
-    }
-
-    fn open(lines: Vec<String>) -> Self {
-        Self { is_settled: false, ..Self::new(Verdict::Damaged, lines) }
-    }
-}
-
 impl Job<'_> {
     fn directory(&mut self, path: &Path) -> anyhow::Result<()> {
         for file in Below::of(path) {
             signals::check()?;
-            match file {
-                Ok((path, _)) if is_parity(&path) && !beside(&path).exists() => {
-                    self.stray(&path)?
+            let (file, metadata) = match file {
+                Ok(found) => found,
+                Err((file, why)) => {
+                    self.problem(&file, &why)?;
+                    continue;
                 }
-                Ok((path, _)) if is_left_over(&path) && !beside(&path).exists() => {
-                    self.done.passed += 1;
-                }
-                Ok((path, metadata)) => self.file(&path, &metadata)?,
-                Err((path, why)) => self.problem(&path, &why)?,
+            };
+            let is_protected = beside(&file).exists();
+            if is_parity(&file) {
+                self.only_by_parity(&file)?;
+            } else if is_left_over(&file) && !is_protected {
+                self.done.passed += 1;
+            }
+            if is_protected || !(is_parity(&file) || is_left_over(&file)) {
+                self.file(&file, &metadata)?;
             }
         }
         Ok(())
     }
 
-    /// Parity of a file that is gone is told: the file may be what somebody looks for.
-    fn stray(&mut self, path: &Path) -> anyhow::Result<()> {
-        let of = path.with_extension("");
-        if of.symlink_metadata().is_err() && beside(&of) == path {
-            return self.problem(&of, &"is gone, and its parity is there");
+    /// What only its parity leads to. Of a file that is gone it is told: the file may be what somebody looks for. A link is looked at as the file that it leads to.
+    fn only_by_parity(&mut self, parity: &Path) -> anyhow::Result<()> {
+        let of = parity.with_extension("");
+        if beside(&of) != parity {
+            return Ok(());
         }
-        Ok(())
+        match of.symlink_metadata() {
+            Err(_) => self.problem(&of, &"is gone, and its parity is there"),
+            Ok(metadata) if metadata.is_symlink() => match fs::metadata(&of) {
+                Ok(metadata) if metadata.is_file() => self.link(&of, &metadata),
+                _ => self.problem(&of, &"is a link to no file, and its parity is there"),
+            },
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// A file that a link leads to. Only what lies below what was named is changed.
+    fn link(&mut self, path: &Path, metadata: &Metadata) -> anyhow::Result<()> {
+        let real = fs::canonicalize(path).unwrap_or_default();
+        let is_below =
+            |named: &PathBuf| fs::canonicalize(named).is_ok_and(|named| real.starts_with(named));
+        self.heals = self.args.heal && self.args.paths.iter().any(is_below);
+        let end = self.file(path, metadata);
+        self.heals = self.args.heal;
+        end
     }
 
     /// A file; what is wrong with it stops nothing but itself.
     fn file(&mut self, path: &Path, metadata: &Metadata) -> anyhow::Result<()> {
+        if metadata.file_type().is_fifo() || metadata.file_type().is_socket() {
+            return self.problem(path, &"is no regular file");
+        }
         if self.journal.as_ref().is_some_and(|journal| journal.has(path, metadata)) {
             self.done.resumed += 1;
             return Ok(());
@@ -137,41 +137,75 @@ impl Job<'_> {
 
     fn look(&mut self, path: &Path) -> anyhow::Result<Found> {
         let file = File::open(path).context("cannot open")?;
-        let mut damaged = None;
-        for spot in spots(&UseParityArgs::default(), path, &file)? {
-            // A file is not replaced by what may be a part of it.
-            if spot.is_guessed() {
-                continue;
-            }
-            match self.by_parity(path, &file, spot)? {
-                // Another parity may do better.
-                Some(found) if !found.is_settled => damaged = damaged.or(Some(found)),
-                Some(found) => return Ok(found),
-                None => {}
-            }
+        let spots = spots(&UseParityArgs::default(), path, &file)?;
+        let (guessed, own): (Vec<_>, Vec<_>) = spots.into_iter().partition(Spot::is_guessed);
+        let own = self.by_own(path, &file, own)?;
+        let own = match own {
+            Some(own) if own.is_settled => return Ok(own),
+            own => own,
+        };
+        for spot in guessed {
+            let Some(found) = self.by_guess(path, &file, spot)? else { continue };
+            // The sidecar did not help, and may fit what was healed.
+            let is_again = own.is_some() && found.verdict == Verdict::Healed;
+            let sidecar = is_again.then(|| Spot::Beside(beside(path)));
+            let file = File::open(path).context("cannot open it again")?;
+            let again = self.by_own(path, &file, sidecar.into_iter().collect())?;
+            return Ok(again.into_iter().fold(found, Found::and));
         }
-        if let Some(damaged) = damaged {
-            return Ok(damaged);
+        if let Some(own) = own {
+            return Ok(own);
         }
         match self.is_sound_pack(path, &file)? {
             None => Ok(Found::new(Verdict::Passed, Vec::new())),
             Some(true) => Ok(Found::new(Verdict::Sound, Vec::new())),
             Some(false) => {
-                let line = "its frames are damaged, and no parity helps; `carstone repair` makes the best of it";
+                let line =
+                    "it is damaged, and no parity heals it; `carstone repair` makes the best of it";
                 Ok(Found::new(Verdict::Damaged, vec![line.to_owned()]))
             }
         }
     }
 
-    /// What its parity says of a file; `None` where that is of another one.
-    fn by_parity(&mut self, path: &Path, file: &File, spot: Spot) -> anyhow::Result<Option<Found>> {
+    /// What all parity that is in its place says.
+    fn by_own(
+        &mut self,
+        path: &Path,
+        file: &File,
+        spots: Vec<Spot>,
+    ) -> anyhow::Result<Option<Found>> {
+        let mut file = file.try_clone().context("cannot open it again")?;
+        let mut all: Option<Found> = None;
+        for spot in spots {
+            let found = match (self.by_parity(path, &file, spot), &all) {
+                (Ok(found), _) => found,
+                (Err(error), None) => return Err(error),
+                // What was done before is told all the same.
+                (Err(error), Some(_)) => {
+                    signals::check()?;
+                    Found::open(vec![format!("{error:#}")])
+                }
+            };
+            if found.verdict == Verdict::Healed {
+                file = File::open(path).context("cannot open it again")?;
+            }
+            all = Some(match all {
+                None => found,
+                Some(before) => before.and(found),
+            });
+        }
+        Ok(all)
+    }
+
+    /// What one parity says of a file.
+    fn by_parity(&mut self, path: &Path, file: &File, spot: Spot) -> anyhow::Result<Found> {
         let threads = threads(self.args.threads);
         let held = match spot.open(file, threads)? {
             Ok(held) => held,
             Err(useless) if useless.is_unread => bail!(useless.why),
-            Err(useless) => return Ok(Some(Found::open(vec![useless.why]))),
+            Err(useless) => return Ok(Found::open(vec![useless.why])),
         };
-        let state = held.examine(threads, self.output, !self.args.heal)?;
+        let state = held.examine(threads, self.output, !self.heals)?;
         let is_other = match &state {
             State::Sound => false,
             State::Foreign(_) | State::Damaged(_) => {
@@ -192,7 +226,7 @@ impl Job<'_> {
             State::Foreign(error) => Found::open(vec![chain(&error)]),
             State::Damaged(survey) => self.damaged(path, file, &held, survey)?,
         };
-        Ok(Some(Found { parity: Some(fields), ..found }))
+        Ok(Found { parity: Some(fields), ..found })
     }
 
     /// A file as it was protected; its parity may be damaged.
@@ -200,13 +234,41 @@ impl Job<'_> {
         let Some(own) = held.own_damage() else {
             return Ok(Found::new(Verdict::Sound, Vec::new()));
         };
-        let mut lines = vec![own];
-        if !self.args.heal {
+        self.renewed(path, file, held, vec![own])
+    }
+
+    /// Damaged parity of a sound file.
+    fn renewed(
+        &mut self,
+        path: &Path,
+        file: &File,
+        held: &Held,
+        mut lines: Vec<String>,
+    ) -> anyhow::Result<Found> {
+        if !self.heals {
+            lines.extend(self.elsewhere(path));
             return Ok(Found::new(Verdict::Damaged, lines));
         }
-        let kept = healing::parity(path, file, held, self.args, self.output)?;
-        lines.push("the parity is made anew".to_owned());
-        Ok(Found::new(Verdict::Healed { kept }, lines))
+        match healing::parity(path, file, held, self.args, self.output) {
+            Ok(kept) => {
+                lines.push("the parity is made anew".to_owned());
+                Ok(Found::healed(kept, lines))
+            }
+            Err(error) => {
+                signals::check()?;
+                lines.push(format!("the parity is not made anew: {error:#}"));
+                Ok(Found::new(Verdict::Damaged, lines))
+            }
+        }
+    }
+
+    /// Why a file is not healed although that is asked for.
+    fn elsewhere(&self, path: &Path) -> Option<String> {
+        let real = fs::canonicalize(path).ok().filter(|_| self.args.heal && !self.heals)?;
+        let real = escaped(real.as_os_str().as_bytes()).into_owned();
+        Some(format!(
+            "it is a link to {real}, which lies elsewhere and is left as it is: with --heal, name the link or the file itself"
+        ))
     }
 
     fn damaged(
@@ -225,20 +287,27 @@ impl Job<'_> {
                 lines.push(format!("it cannot be healed: {used}"));
                 return Ok(Found::open(lines));
             }
-            healable if !self.args.heal => {
+            healable if !self.heals => {
                 let can = healable.text();
                 lines.push(format!("it {can} be healed, with --heal: {used}"));
+                lines.extend(self.elsewhere(path));
                 return Ok(Found::new(Verdict::Damaged, lines));
             }
             _ => {}
         }
-        match healing::stream(path, file, held, &mut survey, self.args, self.output)? {
+        let can = healable(&survey).text();
+        let outcome = match healing::stream(path, file, held, &mut survey, self.args, self.output) {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                signals::check()?;
+                lines.push(format!("it {can} be healed, and is not: {error:#}; {used}"));
+                return Ok(Found::new(Verdict::Damaged, lines));
+            }
+        };
+        match outcome {
             Outcome::Healed(kept) => {
-                lines.push(match &kept {
-                    Some(kept) => format!("healed; the damaged file is {}", kept.display()),
-                    None => "healed".to_owned(),
-                });
-                Ok(Found::new(Verdict::Healed { kept }, lines))
+                lines.push(healed_text(path, kept.as_deref()));
+                Ok(Found::healed(kept, lines))
             }
             Outcome::Other(why) => {
                 lines.push(format!(
@@ -256,24 +325,11 @@ impl Job<'_> {
         }
     }
 
-    /// Whether all frames of a pack, header and trailer are sound; `None` where it is no pack.
-    fn is_sound_pack(&self, path: &Path, file: &File) -> anyhow::Result<Option<bool>> {
-        let again = file.try_clone().context("cannot open it again")?;
-        let name = path.display().to_string();
-        let format = Source::sound_file(again, &name).ok().map(|source| source.format);
-        if format != Some(Format::Pack) {
-            return Ok(None);
-        }
-        let is_sound = is_intact_pack(file, &options(self.args.threads), self.output);
-        signals::check()?;
-        Ok(Some(is_sound))
-    }
-
     fn tell(&mut self, path: &Path, metadata: &Metadata, found: Found) -> anyhow::Result<()> {
         let (state, count) = match &found.verdict {
             Verdict::Passed => ("passed", &mut self.done.passed),
             Verdict::Sound => ("sound", &mut self.done.sound),
-            Verdict::Healed { .. } => ("healed", &mut self.done.healed),
+            Verdict::Healed => ("healed", &mut self.done.healed),
             Verdict::Damaged => ("damaged", &mut self.done.damaged),
         };
         *count += 1;
@@ -293,7 +349,7 @@ impl Job<'_> {
             fields.extend(object(json!({
                 "state": state, "bytes": metadata.len(), "messages": found.lines,
             })));
-            if let Verdict::Healed { kept: Some(kept) } = &found.verdict {
+            if let Some(kept) = &found.kept {
                 names::put(&mut fields, "kept", kept.as_os_str().as_bytes());
             }
             if let Some(parity) = found.parity {

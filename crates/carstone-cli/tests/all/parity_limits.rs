@@ -3,11 +3,13 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use carstone::layer::crc64;
 
 use crate::parity::{burst, damage, object, pack_with, par, sha256};
-use crate::support::{Place, Run, noise, run_args};
+use crate::support::{Place, Run, command, noise, run_args};
 
 /// A pack that was given to other readers in place, beside which parity of the old one is left, and its new key.
 fn rekeyed(place: &Place, readers: usize) -> (PathBuf, PathBuf) {
@@ -169,6 +171,34 @@ fn what_commands_leave_behind_is_passed_over() {
 }
 
 #[test]
+fn nobody_waits_for_a_pipe_that_has_the_name_of_parity() {
+    let place = Place::new();
+    let file = place.write("dir/a.bin", &noise(50_000, 1));
+    place.write("dir/b.bin", &noise(50_000, 2));
+    assert!(Command::new("mkfifo").arg(par(&file)).status().expect("runs").success());
+    for args in [&["protect"][..], &["protect", "--force"]] {
+        let mut child = command(args)
+            .arg(place.path("dir"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        let child = child.as_mut().expect("it runs");
+        let ended = (0..600).find_map(|_| {
+            std::thread::sleep(Duration::from_millis(100));
+            child.try_wait().expect("it can be asked")
+        });
+        let Some(status) = ended else {
+            child.kill().expect("ended");
+            panic!("it waits for the pipe");
+        };
+        assert_eq!(status.code(), Some(1), "{args:?}");
+        assert!(place.path("dir/b.bin.par").exists());
+    }
+    fs::remove_file(par(&file)).expect("removed");
+    run!("protect", place.path("dir")).exits(0);
+}
+
+#[test]
 fn parity_goes_to_standard_output() {
     let place = Place::new();
     let file = place.write("a.bin", &noise(50_000, 1));
@@ -222,6 +252,8 @@ fn scrub_says_what_becomes_of_edits() {
         "a protected file that was changed on purpose",
         "kept as NAME.damaged",
         "Run `protect --force` again",
+        "newer than their sidecar are kept all the same",
+        "an empty one is taken as a new one",
     ] {
         assert!(help.contains(text), "{help}");
     }

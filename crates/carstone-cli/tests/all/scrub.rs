@@ -136,14 +136,47 @@ fn a_run_that_was_stopped_goes_on() {
         serde_json::json!({"len": metadata.len(), "modified": modified, "path": path.to_str()})
             .to_string()
     });
-    fs::write(&journal, format!("{}\n{}\n{{\"le", lines[0], lines[1])).expect("written");
+    fs::write(&journal, format!("{JOURNAL}{}\n{}\n{{\"le", lines[0], lines[1])).expect("written");
     let run = run!("scrub", "--json", "--resume", &journal, &folder).exits(1);
     assert_eq!(states(&run), [1, 0, 1, 1]);
     assert_eq!(run.json().pop().expect("a summary")["resumed"], 2);
     assert!(!journal.exists(), "all was looked at");
-    let odd = place.write("odd", b"no journal\n");
-    run!("scrub", "--resume", &odd, &folder).exits(2);
-    assert_eq!(fs::read(&odd).expect("read"), b"no journal\n");
+}
+
+/// The first line of a journal.
+const JOURNAL: &str = "{\"type\":\"scrub-journal\",\"version\":1}\n";
+
+#[test]
+fn what_is_no_journal_is_refused_and_stays_as_it_is() {
+    let (place, folder) = kept();
+    let entry = r#"{"len":1,"modified":null,"path":"a"}"#;
+    for odd in [
+        "no journal\n".to_owned(),
+        "{\"name\":\"mine\"}\n{\"name\":\"too\"}\n".to_owned(),
+        "{}".to_owned(),
+        "\n".to_owned(),
+        format!("{entry}\n"),
+        JOURNAL[..JOURNAL.len() - 1].to_owned(),
+        JOURNAL.replace('1', "2"),
+        format!("{JOURNAL}{entry}\n\n"),
+        format!("{JOURNAL}{entry}\nmine"),
+        format!("{JOURNAL}{{\"name\":\"mine\"}}\n"),
+        format!("{JOURNAL}{}\n", entry.replace("1,", "1, ")),
+        format!("{JOURNAL}{}\n", entry.replace("null", "7")),
+        format!("{JOURNAL}{entry}\n{}\n", entry.replace('}', r#","more":1}"#)),
+    ] {
+        let path = place.write("odd", odd.as_bytes());
+        let run = run!("scrub", "--resume", &path, &folder).exits(2);
+        assert!(run.stderr.contains("is no journal of `scrub`"), "{odd}: {}", run.stderr);
+        assert_eq!(fs::read_to_string(&path).expect("read"), odd);
+    }
+    run!("scrub", "--resume", &folder, &folder).exits(2).says("is no journal of `scrub`");
+    // What it makes itself, and what it may make of an empty file.
+    for text in ["", JOURNAL, &format!("{JOURNAL}{entry}\n")] {
+        let path = place.write("journal", text.as_bytes());
+        run!("scrub", "--resume", &path, &folder).exits(0);
+        assert!(!path.exists(), "{text}");
+    }
 }
 
 #[test]
@@ -228,4 +261,176 @@ fn a_file_that_is_gone_is_told() {
     let (_place, folder) = kept();
     fs::remove_file(folder.join("a.bin")).expect("removed");
     run!("scrub", &folder).exits(1).says("is gone, and its parity is there");
+}
+
+/// What `scrub --heal` must leave as it is, and tell.
+#[track_caller]
+fn stays(path: &Path, damaged: bool) {
+    let before = fs::read(path).expect("read");
+    for args in [&["scrub"][..], &["scrub", "--heal", "--discard-damaged"]] {
+        let mut args: Vec<std::ffi::OsString> = args.iter().map(Into::into).collect();
+        args.extend(["--json".into(), path.into()]);
+        let run = crate::support::run_args(&args, None).exits(damaged.into());
+        assert_eq!(states(&run), [0, 0, damaged.into(), (!damaged).into()]);
+        assert!(fs::read(path).expect("read") == before, "it is changed");
+    }
+}
+
+#[test]
+fn parity_behind_a_pack_heals_it_also_where_an_end_of_it_is_lost() {
+    let (_place, folder) = kept();
+    let path = folder.join("in.cstone");
+    let whole = fs::read(&path).expect("read");
+    let len = whole.len();
+    let front = [&[0; 512], &whole[512..]].concat();
+    let footer = [&whole[..len - 64], &[0x5A; 64]].concat();
+    let mut cut = whole[..len - 10].to_vec();
+    cut[900_000..905_000].iter_mut().for_each(|byte| *byte = !*byte);
+    let mut moved = whole[..len - 10].to_vec();
+    moved.drain(900_000..900_700);
+    for (number, damaged) in [front, footer, cut, moved].iter().enumerate() {
+        fs::write(&path, damaged).expect("written");
+        let run = run!("scrub", "--json", &folder).exits(1);
+        assert_eq!(states(&run), [3, 0, 1, 1 + number as u64], "{}", run.text());
+        assert!(fs::read(&path).expect("read") == *damaged);
+        // What is only found, and not where it belongs, is never all that is kept.
+        let run = run!("scrub", "--heal", "--discard-damaged", "--json", &folder).exits(0);
+        assert_eq!(states(&run), [3, 1, 0, 1 + number as u64], "{}", run.text());
+        assert!(fs::read(&path).expect("read") == whole, "byte for byte");
+        let name = ["in.cstone.damaged".to_owned(), format!("in.cstone.damaged-{number}")];
+        let kept = folder.join(&name[usize::from(number > 0)]);
+        assert!(fs::read(kept).expect("kept") == *damaged);
+    }
+    // Something stands behind it: a file is not replaced by a part of itself.
+    fs::write(&path, [&whole[..], &noise(5_000, 3)].concat()).expect("written");
+    stays(&path, true);
+}
+
+#[test]
+fn a_pack_without_a_front_is_damaged_and_a_file_with_a_pack_in_it_is_not() {
+    let (place, folder) = kept();
+    let whole = ["none.cstone", "in.cstone"].map(|name| fs::read(folder.join(name)).expect("read"));
+    stays(&place.write("headless", &[&[0; 512], &whole[0][512..]].concat()), true);
+    for pack in &whole {
+        let image = [&noise(5_000, 1), &pack[..]].concat();
+        stays(&place.write("image", &image), false);
+        let mut damaged = image;
+        damaged[5_000..5_512].fill(0);
+        stays(&place.write("image", &damaged), true);
+    }
+    let tiny = place.path("tiny.cstone");
+    run!("create", "-q", "-o", &tiny, place.write("one", b"1")).exits(0);
+    let mut bytes = fs::read(&tiny).expect("read");
+    bytes[..64].fill(0);
+    stays(&place.write("tiny", &bytes), true);
+}
+
+#[test]
+fn parity_that_is_content_of_a_pack_heals_nothing() {
+    let (place, folder) = kept();
+    let outer = place.path("outer.cstone");
+    let create = ["create", "-q", "--compress", "none", "-o"].map(std::ffi::OsString::from);
+    let mut args = create.to_vec();
+    args.extend([outer.clone().into(), folder.join("in.cstone").into()]);
+    crate::support::run_args(&args, None).exits(0);
+    let whole = fs::read(&outer).expect("read");
+    stays(&place.write("front", &[&[0; 512], &whole[512..]].concat()), true);
+    stays(&place.write("end", &whole[..whole.len() - 10]), true);
+    let mut both = whole[..whole.len() - 300].to_vec();
+    both[60..2_000].fill(0);
+    stays(&place.write("both", &both), true);
+    both[..60].fill(0);
+    both.extend(&whole[whole.len() - 4..]);
+    stays(&place.write("both", &both), true);
+}
+
+#[test]
+fn all_parity_of_a_file_is_looked_at() {
+    let (_place, folder) = kept();
+    let path = folder.join("in.cstone");
+    run!("protect", "-q", &path).exits(0);
+    let sidecar = folder.join("in.cstone.par");
+    let whole = [&path, &sidecar].map(|path| fs::read(path).expect("read"));
+    let is_whole = || [&path, &sidecar].map(|path| fs::read(path).expect("read")) == whole;
+    assert_eq!(states(&run!("scrub", "--json", &path).exits(0)), [1, 0, 0, 0]);
+    let len = whole[0].len();
+    // Pack, appendix and sidecar, each alone and together.
+    for parts in 1..8_u32 {
+        if parts & 1 > 0 {
+            damage(&path, 500_000, 300);
+        }
+        if parts & 2 > 0 {
+            damage(&path, len - 30_000, 300);
+        }
+        if parts & 4 > 0 {
+            damage(&sidecar, 2_000, 3_000);
+        }
+        let run = run!("scrub", "--json", &path).exits(1);
+        assert_eq!(states(&run), [0, 0, 1, 0], "{parts}");
+        let run = run!("scrub", "--heal", "--discard-damaged", "--json", &path).exits(0);
+        assert_eq!(states(&run), [0, 1, 0, 0], "{parts}: {}", run.text());
+        assert!(is_whole(), "{parts}");
+        assert_eq!(states(&run!("scrub", "--json", &path).exits(0)), [1, 0, 0, 0], "{parts}");
+    }
+    // Nobody knows what that was.
+    fs::write(&sidecar, b"anything").expect("written");
+    damage(&path, 500_000, 300);
+    let run = run!("scrub", "--heal", "--json", &path).exits(1);
+    assert_eq!(states(&run), [0, 0, 1, 0]);
+    assert!(run.text().contains("in.cstone.damaged"), "{}", run.text());
+    assert!(fs::read(&path).expect("read") == whole[0], "the pack is healed all the same");
+}
+
+#[test]
+fn a_link_with_parity_beside_it_is_looked_at_as_its_file() {
+    let place = Place::new();
+    let dir = place.path("dir");
+    for (real, to) in [("dir/sub/inside", "sub/inside"), ("outside", "../outside")] {
+        let real = place.write(real, &noise(100_000, 1));
+        let link = dir.join(if to.starts_with("..") { "out" } else { "in" });
+        std::os::unix::fs::symlink(to, &link).expect("linked");
+        run!("protect", "-q", &link).exits(0);
+        let whole = fs::read(&real).expect("read");
+        run!("scrub", "--heal", &dir).exits(0);
+        damage(&real, 500, 80);
+        let damaged = fs::read(&real).expect("read");
+        run!("scrub", &dir).exits(1);
+        if to.starts_with("..") {
+            let run = run!("scrub", "--heal", &dir).exits(1);
+            assert!(run.text().contains("which lies elsewhere"), "{}", run.text());
+            assert_eq!(fs::read(&real).expect("read"), damaged);
+            run!("scrub", "--heal", &link).exits(0);
+        } else {
+            let run = run!("scrub", "--heal", &dir).exits(0);
+            assert!(run.text().contains("healed in "), "{}", run.text());
+        }
+        assert_eq!(fs::read(&real).expect("read"), whole);
+        assert!(link.is_symlink());
+    }
+    fs::remove_file(dir.join("sub/inside")).expect("removed");
+    run!("scrub", &dir).exits(1).says("is a link to no file, and its parity is there");
+}
+
+#[test]
+fn damage_is_told_where_nothing_can_be_written() {
+    let place = Place::new();
+    // With `.damaged` behind it its name would be too long.
+    let path = place.write(&"n".repeat(250), &noise(100_000, 1));
+    run!("protect", "-q", &path).exits(0);
+    damage(&path, 500, 80);
+    let damaged = fs::read(&path).expect("read");
+    let run = run!("scrub", "--heal", "--json", place.path("")).exits(1);
+    assert_eq!(states(&run), [0, 0, 1, 0]);
+    let text = run.text();
+    assert!(text.contains("it can be healed, and is not: cannot keep"), "{text}");
+    assert_eq!(fs::read(&path).expect("read"), damaged);
+}
+
+#[test]
+fn nobody_waits_for_a_pipe() {
+    let place = Place::new();
+    let pipe = place.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("runs").success());
+    run!("scrub", &pipe).exits(1).says("is no regular file");
+    run!("scrub", "--resume", &pipe, place.path("")).exits(2).says("no regular file");
 }

@@ -68,8 +68,9 @@ pub(super) fn stream(
     }
     let metadata = file.metadata().context("cannot look at it")?;
     like(target.file(), &metadata)?;
-    // What has a later time than its parity may have been changed by somebody.
-    let kept = match args.discard_damaged && !is_newer(&metadata, held) {
+    // What has a later time than its parity may have been changed by somebody, and behind a pack whose ends are damaged more may have stood.
+    let is_sure = !is_newer(&metadata, held) && !held.spot.is_guessed();
+    let kept = match args.discard_damaged && is_sure {
         true => None,
         false => Some(keep(path)?),
     };
