@@ -150,6 +150,7 @@ pub(crate) fn note_older(path: &Path, output: &mut Output) {
     let sidecar = beside(path);
     let mut front = [0; 4];
     let is_parity = !is_stdin(path)
+        && sidecar.is_file()
         && File::open(&sidecar)
             .and_then(|file| read_full(&file, &mut front, 0))
             .is_ok_and(|_| front == MAGIC);

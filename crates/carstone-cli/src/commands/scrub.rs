@@ -295,7 +295,7 @@ impl Job<'_> {
             }
             _ => {}
         }
-        let can = healable(&survey).text();
+        let can = healable.text();
         let outcome = match healing::stream(path, file, held, &mut survey, self.args, self.output) {
             Ok(outcome) => outcome,
             Err(error) => {

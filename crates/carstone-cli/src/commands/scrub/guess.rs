@@ -66,7 +66,8 @@ impl Job<'_> {
         if !survey.can_heal() || !(is_at_front || has_header(file)?) {
             return Ok(None);
         }
-        let (used, can) = (used_text(&survey), healable(&survey).text());
+        let healable = healable(held, &survey);
+        let (used, can) = (used_text(healable, &survey), healable.text());
         let mut lines = held.damage(&survey);
         lines.extend(held.own_damage());
         let left_out = left_out(file, held)?;
