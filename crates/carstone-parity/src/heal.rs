@@ -55,8 +55,8 @@ struct Budget {
 /// rest.
 ///
 /// Only where [`Healed::whole`] is true the target is the stream that was protected. `progress` is told how many bytes were written since the last time.
-/// Restoring takes some 70 MiB, more where the share is larger, and 5 MiB for each of `threads` threads; twice that where more cells are only assumed to be
-/// right than could be restored. Which of them are wrong is found out then, if not too many are.
+/// Restoring takes some 70 MiB, more where the share is larger, and 5 MiB for each of `threads` threads. Where more cells are only assumed to be
+/// right than could be restored, it is found out which of them are wrong, if not too many are.
 ///
 /// # Errors
 /// [`ErrorKind::Io`].
@@ -114,7 +114,7 @@ where
         let mut effort = suspects::MUCH;
         for (number, zone) in (0..).zip(&self.survey.zones) {
             let mut outcome = Outcome::Left;
-            let zone = self.suspect(number, *zone, &mut effort, desk.threads())?;
+            let zone = self.suspect(number, *zone, &mut effort, &mut desk)?;
             if zone.lost + zone.assumed > 0 && zone.lost <= zone.left {
                 // What is only assumed to be right is restored as well where that is possible: nothing rests on it then.
                 let assumed = zone.lost.saturating_add(zone.assumed) <= zone.left;

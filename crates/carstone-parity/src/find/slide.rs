@@ -56,7 +56,9 @@ impl<S: ReadAt + Sync + ?Sized> Search<'_, S> {
         regions: Regions<'_, '_, S>,
         follow: bool,
     ) -> Result<(), Error> {
-        share(self.threads, regions, Vec::new, |starts, buf| {
+        // Which rows are followed says what is passed over, and depends on what was found before: what is found must not depend on which thread was faster.
+        let threads = if follow { 1 } else { self.threads };
+        share(threads, regions, Vec::new, |starts, buf| {
             let len = starts.end - starts.start + matcher.window as u64 - 1;
             self.fill(buf, starts.start, len)?;
             self.slide_piece(matcher, buf, starts.start, follow);

@@ -1,13 +1,16 @@
 //! Cells that are only assumed to be right, and are not.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
 use carstone_layer::ReadAt;
-use reed_solomon_simd::ReedSolomonEncoder;
 
 use super::Heal;
+use crate::desk::Desk;
 use crate::find::State;
 use crate::locate::{Code, locate};
-use crate::protect::code;
 use crate::survey::Zone;
+use crate::workers::{into_inner, lock};
 use crate::{Error, WriteAt};
 
 impl<S, P, W> Heal<'_, S, P, W>
@@ -25,7 +28,7 @@ where
         number: u32,
         zone: Zone,
         effort: &mut usize,
-        threads: usize,
+        desk: &mut Desk,
     ) -> Result<Zone, Error> {
         let lacks = zone.lost.saturating_add(zone.assumed);
         if zone.assumed == 0 || zone.lost >= zone.left || lacks <= zone.left {
@@ -34,29 +37,36 @@ where
         let layout = self.parity.descriptor().layout();
         let (cell_len, all) = (layout.cell_len() as usize, layout.recovery() as usize);
         let cells: Vec<u64> = layout.cells_of_zone(number).collect();
-        let mut syndromes = self.recovery(number, zone.left, threads)?;
-        let mut encoder = ReedSolomonEncoder::new(cells.len(), all, cell_len).map_err(code)?;
-        let mut bytes = vec![0; cell_len];
-        let (mut lost, mut assumed) = (Vec::new(), Vec::new());
-        for (shard, cell) in cells.iter().enumerate() {
-            if !self.read(*cell, &mut bytes)? {
-                bytes.fill(0);
-                lost.push(shard);
-            } else if matches!(self.survey.found.state(*cell), State::Assumed(_)) {
-                assumed.push(shard);
+        let assumed = Mutex::new(Vec::new());
+        desk.load(cells.len(), cell_len, &[], |shards, bytes, lost| {
+            for (shard, bytes) in shards.zip(bytes.chunks_exact_mut(cell_len)) {
+                if !self.read(cells[shard], bytes)? {
+                    bytes.fill(0);
+                    lost.push(shard);
+                } else if matches!(self.survey.found.state(cells[shard]), State::Assumed(_)) {
+                    lock(&assumed).push(shard);
+                }
             }
-            encoder.add_original_shard(&bytes).map_err(code)?;
-        }
-        let made = encoder.encode().map_err(code)?;
-        for (number, syndrome) in &mut syndromes {
-            let made = made.recovery(*number).unwrap_or_default();
-            syndrome.iter_mut().zip(made).for_each(|(byte, made)| *byte ^= made);
-        }
-        drop(made);
-        // It is as large as the zone.
-        drop(encoder);
+            Ok(())
+        })?;
+        let mut assumed = into_inner(assumed);
+        assumed.sort_unstable();
+        let syndromes: BTreeMap<usize, Mutex<Vec<u8>>> = self
+            .recovery(number, zone.left, desk.threads())?
+            .into_iter()
+            .map(|(number, cell)| (number, Mutex::new(cell)))
+            .collect();
+        desk.each_made(&desk.encode(all)?, |number, made| {
+            if let Some(syndrome) = syndromes.get(&number) {
+                lock(syndrome).iter_mut().zip(made).for_each(|(byte, made)| *byte ^= made);
+            }
+            Ok(())
+        })?;
+        let syndromes: Vec<(usize, Vec<u8>)> =
+            syndromes.into_iter().map(|(number, cell)| (number, into_inner(cell))).collect();
         let code = Code { originals: cells.len(), recoveries: all };
-        let Some(wrong) = locate(code, &syndromes, &lost, &assumed, *effort, threads)? else {
+        let Some(wrong) = locate(code, &syndromes, desk.lost(), &assumed, *effort, desk.threads())?
+        else {
             *effort = LITTLE;
             return Ok(zone);
         };
